@@ -1,0 +1,90 @@
+"""Checks of single values, shared by everything that takes settings from a user.
+
+Each returns the value in the type that the rest of the package relies on, or raises
+`InputError` with the argument's name and the value found.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from edaphos_bridge.errors import InputError
+
+
+def choice(argument: str, value: object, allowed: Sequence[str]) -> str:
+    """Return `value` if it is one of the strings in `allowed`."""
+    if not isinstance(value, str) or value not in allowed:
+        names = ", ".join(repr(name) for name in allowed)
+        raise InputError(argument, f"must be one of {names}", found=value)
+    return str(value)
+
+
+def flag(argument: str, value: object) -> bool:
+    """Return a true/false value; nothing else is taken for one."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(argument, "must be a single true/false value", found=value)
+    return bool(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def whole(argument: str, value: Any, *, minimum: int = 1, kind: str = "") -> int:
+    """Return a whole number of at least `minimum`; 40.0 is whole, 2.7 and True are not."""
+    usable = _is_number(value) and math.isfinite(value) and value == int(value)
+    if not usable or value < minimum:
+        wanted = kind or ("positive whole number" if minimum == 1 else "whole number")
+        raise InputError(argument, f"must be a {wanted}", found=value)
+    return int(value)
+
+
+def number(
+    argument: str,
+    value: Any,
+    *,
+    minimum: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> float:
+    """Return a finite number with ``minimum <= value``, ``above < value < below``."""
+    if _is_number(value) and math.isfinite(value) and minimum <= value and above < value < below:
+        return float(value)
+    bounds = []
+    if above > -math.inf:
+        bounds.append(f"greater than {above:g}")
+    if minimum > -math.inf:
+        bounds.append(f"at least {minimum:g}")
+    if below < math.inf:
+        bounds.append(f"less than {below:g}")
+    text = "must be a single finite number" + (", " + " and ".join(bounds) if bounds else "")
+    raise InputError(argument, text, found=value)
+
+
+def widths(argument: str, value: Any) -> tuple[int, ...]:
+    """Return layer widths as a tuple of positive whole numbers; a single number is one width."""
+    if _is_number(value):
+        value = (value,)
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise InputError(argument, "must be a sequence of positive whole numbers", found=value)
+    found = tuple(value)
+    try:
+        return tuple(whole(argument, width) for width in found)
+    except InputError:
+        raise InputError(
+            argument, "must be a sequence of positive whole numbers", found=list(found)
+        ) from None
+
+
+def seed_number(value: Any) -> int:
+    """Return a seed: a whole number that fits in 64 bits and is exact in R's doubles too."""
+    limit = 2**53
+    result = whole("seed", value, minimum=-limit, kind="whole number between -2^53 and 2^53")
+    if result > limit:
+        raise InputError("seed", "must be a whole number between -2^53 and 2^53", found=value)
+    return result

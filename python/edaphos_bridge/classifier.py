@@ -1,0 +1,373 @@
+"""`foundation_fit_classifier()` and the classifier it returns."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edaphos_bridge.arguments import choice, flag
+from edaphos_bridge.devices import resolve_device
+from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
+from edaphos_bridge.encoders.features import batch_size_for, check_channels, encode_batches
+from edaphos_bridge.encoders.foundation import describe_encoder, fill, rebuild_encoder
+from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.heads import make_head
+from edaphos_bridge.labels import ClassLabel, as_labels
+from edaphos_bridge.patches import Patches
+from edaphos_bridge.seeding import draw_seed
+from edaphos_bridge.training.loop import Report
+from edaphos_bridge.training.progress import console
+from edaphos_bridge.training.regimes import train_classifier
+from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.weights.container import (
+    pack,
+    prefixed,
+    unpack,
+    without_prefix,
+    write_atomically,
+)
+
+
+def foundation_fit_classifier(
+    encoder: Any,
+    x: Any,
+    y: Any,
+    *,
+    freeze_backbone: bool = True,
+    head: str = "linear",
+    hidden: int | Sequence[int] = (64, 32),
+    dropout: float = 0.0,
+    epochs: int = 30,
+    batch_size: int = 32,
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    backbone_lr_mult: float = 0.1,
+    val_split: float = 0.2,
+    device: str = "cpu",
+    seed: int | None = None,
+    verbose: bool = False,
+) -> FoundationClassifier:
+    """Train a classification head on an encoder against labelled patches.
+
+    With ``freeze_backbone=True`` the encoder runs once over the data and the head trains on
+    its cached features (a linear probe when ``head="linear"``). With
+    ``freeze_backbone=False`` a copy of the encoder trains together with the head, at
+    ``lr * backbone_lr_mult``. Nothing that is given is changed.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module or a fit with an ``encoder``
+        Maps float32 ``(B, C, H, W)`` to features: a tensor ``(B, D)``, or a mapping or object
+        with ``feature`` (then ``embedding``). See `foundation_encoder`.
+    x : array-like or torch.Tensor, shape (N, C, H, W)
+        Patches of any real dtype and memory order, without missing values.
+    y : pandas.Categorical, Series, or array-like of str, int or bool, shape (N,)
+        Labels. The order of a Categorical's categories is kept; unused ones are dropped.
+    freeze_backbone : bool
+        Linear probing (True) or full fine-tuning.
+    head : {"linear", "mlp"}
+        One linear layer, or an MLP with `hidden` widths.
+    hidden : sequence of int
+        Hidden widths of the MLP.
+    dropout : float
+        Dropout probability in the MLP, in [0, 1).
+    epochs, batch_size : int
+        Passes over the training rows, and patches a step.
+    lr : float
+        Learning rate of Adam for the head, constant.
+    weight_decay : float
+        Adam's coupled weight decay, on head and backbone.
+    backbone_lr_mult : float
+        Factor on `lr` for the backbone.
+    val_split : float
+        Fraction of rows held out at random for validation, in [0, 1); 0 holds out none.
+    device : {"cpu", "mps", "cuda"}
+        Falls back to the cpu with a `DeviceFallbackWarning`.
+    seed : int, optional
+        The only source of randomness: same seed, machine and threads give bit-equal results.
+        None draws one; ``fit.config["seed"]`` keeps it.
+    verbose : bool
+        Print loss and accuracy of epoch 1, every 10th and the last. Otherwise a progress
+        bar shows in a terminal.
+
+    Returns
+    -------
+    FoundationClassifier
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used; before any training.
+    TrainingError
+        If training diverges.
+
+    References
+    ----------
+    He, K., Girshick, R. and Dollar, P. (2019). Rethinking ImageNet pre-training. ICCV.
+    Kornblith, S., Shlens, J. and Le, Q. V. (2019). Do better ImageNet models transfer
+    better? CVPR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from edaphos_bridge import foundation_encoder, foundation_fit_classifier
+    >>> x = np.random.default_rng(1).normal(size=(60, 4, 9, 9))
+    >>> y = ["Oxisol", "Ultisol", "Inceptisol"] * 20
+    >>> encoder = foundation_encoder("moco", in_channels=4, seed=1)
+    >>> fit = foundation_fit_classifier(encoder, x, y, epochs=3, seed=1)
+    >>> fit.predict(x[:2], type="prob").columns.tolist()
+    ['Inceptisol', 'Oxisol', 'Ultisol']
+    """
+    settings = FitSettings.checked(
+        freeze_backbone=freeze_backbone,
+        head=head,
+        hidden=hidden,
+        dropout=dropout,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        weight_decay=weight_decay,
+        backbone_lr_mult=backbone_lr_mult,
+        val_split=val_split,
+        seed=seed,
+    )
+    with console(flag("verbose", verbose)) as report:
+        return fit_classifier(encoder, Patches(x), y, settings, device, report)
+
+
+def fit_classifier(
+    encoder: Any,
+    patches: Patches,
+    y: Any,
+    settings: FitSettings,
+    device: str,
+    report: Report,
+    draw: Callable[[], int] = draw_seed,
+) -> FoundationClassifier:
+    """Check the data, train, and wrap the result: what all entrances have in common."""
+    target = resolve_device(device)
+    module = as_module(encoder)
+    labels = as_labels(y)
+    if len(labels) != len(patches):
+        raise InputError(
+            "y", f"must have one label for each of the {len(patches)} patches", found=len(labels)
+        )
+    x = patches.tensor()
+    trained = train_classifier(own_copy(module), x, labels, settings, target, report, draw)
+    return FoundationClassifier(
+        encoder=trained.encoder,
+        head=trained.head,
+        classes=labels.classes,
+        loss_history=trained.loss_history,
+        val_accuracy_history=trained.val_accuracy_history,
+        config=trained.settings.config(),
+        feature_dim=trained.feature_dim,
+        head_type=trained.settings.head,
+        freeze_backbone=trained.settings.freeze_backbone,
+        device=target.type,
+        in_channels=patches.channels,
+    )
+
+
+@dataclass(eq=False, repr=False)
+class FoundationClassifier:
+    """A trained encoder and head, as returned by `foundation_fit_classifier`.
+
+    Attributes
+    ----------
+    encoder, head : torch.nn.Module
+        The trained modules, in eval mode; a frozen encoder stays there.
+    classes : list of str, int or bool
+        Order of the columns of probabilities.
+    loss_history, val_accuracy_history : list of float
+        One value an epoch; accuracy is NaN when ``val_split=0``.
+    config : dict
+        The settings of the fit, with the seed used.
+    feature_dim : int
+        Width D of the features.
+    head_type : {"linear", "mlp"}
+    freeze_backbone : bool
+    device : {"cpu", "mps", "cuda"}
+        Where it was trained and predicts by default.
+    in_channels : int
+        Channels C of the patches it was trained on.
+    """
+
+    encoder: nn.Module
+    head: nn.Module
+    classes: list[ClassLabel]
+    loss_history: list[float]
+    val_accuracy_history: list[float]
+    config: dict[str, Any]
+    feature_dim: int
+    head_type: str
+    freeze_backbone: bool
+    device: str
+    in_channels: int
+
+    def predict(
+        self, x: Any, type: str = "class", device: str | None = None
+    ) -> pd.Categorical | pd.DataFrame:
+        """Predict classes or class probabilities of patches, in batches.
+
+        Parameters
+        ----------
+        x : array-like or torch.Tensor, shape (N, C, H, W)
+            Patches with the channels of the training data; N may be 0.
+        type : {"class", "prob"}
+            What to return.
+        device : {"cpu", "mps", "cuda"}, optional
+            Instead of the one used for fitting.
+
+        Returns
+        -------
+        pandas.Categorical of length N, or pandas.DataFrame (N, n_classes)
+            With ``categories = classes``, or with ``columns = classes`` and float64 rows that
+            sum to 1.
+
+        Raises
+        ------
+        InputError
+            If `x` is not such an array, holds missing values, or has other channels.
+        """
+        choice("type", type, ("class", "prob"))
+        probabilities = self.predict_proba(x, device=device)
+        if type == "prob":
+            return pd.DataFrame(probabilities, columns=self.classes)
+        codes = probabilities.argmax(axis=1)
+        return pd.Categorical.from_codes(codes.tolist(), categories=self.classes)
+
+    def predict_proba(self, x: Any, device: str | None = None) -> NDArray[np.float64]:
+        """Return class probabilities, shape (N, n_classes), float64, columns as in `classes`."""
+        patches = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
+        check_channels(self.in_channels, patches.channels)
+        target = resolve_device(self.device if device is None else device)
+        encoder, head = (_on_device(module, target) for module in (self.encoder, self.head))
+        batches = patches.batches(batch_size_for(patches.shape))
+        features = encode_batches(encoder, batches, target, self.feature_dim)
+        with torch.no_grad():
+            logits = head.eval()(features)
+        # Softmax in double: rows sum to 1 within R's own tolerance.
+        return logits.cpu().double().softmax(dim=1).numpy()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the classifier to one safetensors file, atomically.
+
+        An encoder of your own is saved as weights; `load` then asks for the module.
+
+        Raises
+        ------
+        WeightsError
+            If the encoder's state dict holds something else than tensors.
+        """
+        write_atomically(path, self.to_bytes())
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], encoder: nn.Module | None = None
+    ) -> FoundationClassifier:
+        """Read a classifier written by `save`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        encoder : torch.nn.Module, optional
+            For a classifier around a module of your own: that module, built anew. A copy of
+            it gets the saved weights.
+
+        Raises
+        ------
+        WeightsError
+            If the file is damaged or of another kind, if the encoder is needed and missing,
+            or if it does not fit.
+        FileNotFoundError
+            If there is no such file.
+        """
+        return cls.from_bytes(Path(path).read_bytes(), encoder=encoder)
+
+    def to_bytes(self) -> bytes:
+        """Return the content of the file that `save` writes."""
+        tensors = {
+            **prefixed("encoder", self.encoder.state_dict()),
+            **prefixed("head", self.head.state_dict()),
+        }
+        metadata = {name: getattr(self, name) for name in _plain_fields()}
+        metadata["encoder"] = describe_encoder(self.encoder)
+        metadata["val_accuracy_history"] = [  # JSON has no NaN
+            None if math.isnan(value) else value for value in self.val_accuracy_history
+        ]
+        return pack("classifier", tensors, metadata)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, encoder: nn.Module | None = None) -> FoundationClassifier:
+        """Return the classifier whose `to_bytes` gave `data`; see `load`."""
+        given = None if encoder is None else as_module(encoder)
+        tensors, metadata = unpack("classifier", data)
+        try:
+            plain = {name: metadata[name] for name in _plain_fields()}
+            plain["val_accuracy_history"] = [
+                math.nan if value is None else value for value in plain["val_accuracy_history"]
+            ]
+            config = plain["config"]
+            with torch.device("meta"):  # nothing is allocated before the shapes are known to fit
+                head = make_head(
+                    plain["head_type"],
+                    plain["feature_dim"],
+                    len(plain["classes"]),
+                    config["hidden"],
+                    config["dropout"],
+                )
+            fill(head, without_prefix("head", tensors), "head", assign=True)
+            state = without_prefix("encoder", tensors)
+            module = rebuild_encoder(metadata["encoder"], state, given)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise WeightsError(f"The description in this file is damaged: {error!r}") from error
+        if plain["freeze_backbone"]:
+            freeze(module)
+        return cls(encoder=module.eval(), head=head.eval(), **plain)
+
+    def describe(self) -> list[str]:
+        """Return the lines that printing shows, the same in R and Python."""
+        regime = "linear probing" if self.freeze_backbone else "full fine-tuning"
+        if self.freeze_backbone and self.head_type == "mlp":
+            regime = "frozen backbone"
+        accuracies = [value for value in self.val_accuracy_history if not math.isnan(value)]
+        best = f"{max(accuracies):.3f}" if accuracies else "NA"
+        classes = ", ".join(str(value) for value in self.classes)
+        return [
+            "<edaphos_foundation_classifier>",
+            f"  classes:       {classes}",
+            f"  feature_dim:   {self.feature_dim}",
+            f"  head:          {self.head_type}",
+            f"  regime:        {regime}",
+            f"  device:        {self.device}",
+            f"  final loss:    {self.loss_history[-1]:.4f}",
+            f"  best val_acc:  {best}",
+        ]
+
+    def __repr__(self) -> str:
+        """Return what the R original's ``print()`` shows."""
+        return "\n".join(self.describe())
+
+
+def _plain_fields() -> list[str]:
+    return [field.name for field in fields(FoundationClassifier) if field.type != "nn.Module"]
+
+
+def _on_device(module: nn.Module, device: torch.device) -> nn.Module:
+    """Return `module`, or a copy of it on `device` where it lives elsewhere."""
+    parameter = next(module.parameters(), None)
+    if parameter is None or parameter.device.type == device.type:
+        return module
+    return own_copy(module).to(device)

@@ -1,0 +1,75 @@
+"""Taking an encoder from a user: which module it is, and a copy that is ours to change."""
+
+from __future__ import annotations
+
+import copy
+from types import MethodType
+from typing import Any
+
+from torch import nn
+
+from edaphos_bridge.errors import InputError
+
+
+def as_module(encoder: Any) -> nn.Module:
+    """Return the ``torch.nn.Module`` in `encoder`: itself, or the ``encoder`` of a fit.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if isinstance(encoder, nn.Module):
+        return encoder
+    inner = getattr(encoder, "encoder", None)
+    if isinstance(inner, nn.Module):
+        return inner
+    raise InputError(
+        "encoder",
+        "must be a fit of edaphos_bridge or a torch.nn.Module from (B, C, H, W) to features",
+        found=encoder if isinstance(encoder, type) else type(encoder).__name__,
+        hint="foundation_encoder() makes one.",
+    )
+
+
+def own_copy(encoder: nn.Module) -> nn.Module:
+    """Return a deep copy without gradients and without the lock of `freeze`."""
+    try:
+        module = copy.deepcopy(encoder)
+    except Exception as error:  # a user's module may fail in any way
+        raise InputError(
+            "encoder",
+            f"cannot be copied ({type(error).__name__}: {error}), and a fit must not change yours",
+            found=type(encoder).__name__,
+        ) from error
+    _unlock(module)
+    module.zero_grad(set_to_none=True)
+    return module
+
+
+def freeze(module: nn.Module) -> nn.Module:
+    """Put `module` in eval mode for good: no gradients, and later ``.train()`` calls do nothing.
+
+    BatchNorm that slips back into training mode inside a larger model is the most reported
+    bug of frozen backbones, so every submodule is locked by itself.
+    """
+    module.eval()
+    module.requires_grad_(False)
+    for submodule in module.modules():
+        submodule.__dict__["train"] = MethodType(_locked_train, submodule)
+    return module
+
+
+def _locked_train(self: nn.Module, mode: bool = True) -> nn.Module:
+    return self
+
+
+_locked_train.__name__ = "train"  # so that copy and torch.save find the method by its name
+
+
+def _unlock(module: nn.Module) -> None:
+    for submodule in module.modules():
+        if getattr(submodule.__dict__.get("train"), "__func__", None) is _locked_train:
+            del submodule.__dict__["train"]
+            for parameter in submodule.parameters(recurse=False):
+                parameter.requires_grad_(parameter.is_floating_point())

@@ -1,0 +1,117 @@
+"""Features of patches from any encoder: run it, pick the features, check their shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from edaphos_bridge.errors import InputError
+
+# Activations of one batch stay near 32 MiB per layer of 32 channels.
+_ELEMENTS_PER_BATCH = 2**23
+_MOST_PATCHES_PER_BATCH = 256
+
+
+def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return the features ``(B, D)`` of patches ``(B, C, H, W)``, before any projection.
+
+    The module may return a tensor ``(B, D)`` or ``(B, D, 1, 1)``, or a mapping or object with
+    ``feature`` (then ``embedding``).
+
+    Raises
+    ------
+    InputError
+        If it returns something else.
+    """
+    output = module(x)
+    features = _pick(output)
+    if not isinstance(features, torch.Tensor):
+        raise InputError(
+            "encoder",
+            "must return a tensor, or a mapping or object with `feature` or `embedding`",
+            found=type(output).__name__,
+        )
+    if features.ndim > 2 and all(extent == 1 for extent in features.shape[2:]):
+        features = features.flatten(1)
+    if features.ndim != 2 or len(features) != len(x) or features.shape[1] == 0:
+        raise InputError(
+            "encoder",
+            f"must return features (B, D) for {len(x)} patches",
+            found=list(features.shape),
+            hint="Feature maps become features with nn.AdaptiveAvgPool2d(1) and nn.Flatten().",
+        )
+    if not features.is_floating_point():
+        raise InputError("encoder", "must return floating-point features", found=features.dtype)
+    return features.float()
+
+
+def _pick(output: Any) -> Any:
+    for name in ("feature", "embedding"):
+        if isinstance(output, Mapping):
+            if name in output:
+                return output[name]
+        elif not isinstance(output, torch.Tensor) and hasattr(output, name):
+            return getattr(output, name)
+    return output
+
+
+def find_feature_dim(module: nn.Module, patch: torch.Tensor) -> int:
+    """Return D by running one patch ``(1, C, H, W)`` in eval mode.
+
+    Raises
+    ------
+    InputError
+        If the encoder takes another number of channels (both are named), fails on the patch
+        for another reason, or returns no features.
+    """
+    module.eval()
+    try:
+        with torch.no_grad():
+            return encode_features(module, patch).shape[1]
+    except InputError:
+        raise
+    except Exception as error:  # a user's module may fail in any way
+        check_channels(_expected_channels(module), patch.shape[1])
+        raise InputError(
+            "encoder",
+            f"fails on a patch of shape {list(patch.shape)}: {type(error).__name__}: {error}",
+        ) from error
+
+
+def check_channels(expected: int | None, found: int) -> None:
+    """Raise `InputError` if `x` has `found` channels where an encoder takes `expected`."""
+    if expected is not None and found != expected:
+        raise InputError(
+            "x",
+            f"must have {expected} channels for this encoder",
+            found=found,
+            hint="Channels are the second dimension of (N, C, H, W).",
+        )
+
+
+def _expected_channels(module: nn.Module) -> int | None:
+    for submodule in module.modules():
+        channels = getattr(submodule, "in_channels", None)
+        if isinstance(channels, int):
+            return channels
+    return None
+
+
+def batch_size_for(shape: Sequence[int]) -> int:
+    """Return how many patches ``(N, C, H, W)`` to encode at once: bounded memory, at most 256."""
+    _, channels, height, width = shape
+    elements = max(channels, 32) * height * width
+    return max(1, min(_MOST_PATCHES_PER_BATCH, _ELEMENTS_PER_BATCH // elements))
+
+
+def encode_batches(
+    module: nn.Module, batches: Iterable[torch.Tensor], device: torch.device, feature_dim: int
+) -> torch.Tensor:
+    """Return the features ``(N, D)`` of all batches on `device`, in eval mode."""
+    module.eval()
+    with torch.no_grad():
+        parts = [encode_features(module, batch.to(device)) for batch in batches]
+    return torch.cat(parts) if parts else torch.empty((0, feature_dim), device=device)

@@ -1,0 +1,138 @@
+"""`foundation_encoder()`: the encoders of edaphos by name, and their states in files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from edaphos_bridge.arguments import choice, seed_number, whole
+from edaphos_bridge.encoders.copying import own_copy
+from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.errors import WeightsError
+from edaphos_bridge.seeding import draw_seed, seeded
+
+ARCHITECTURES: dict[str, type[MoCoEncoder] | type[SimCLREncoder]] = {
+    "moco": MoCoEncoder,
+    "simclr": SimCLREncoder,
+}
+
+
+def foundation_encoder(
+    architecture: str,
+    in_channels: int,
+    *,
+    feature_dim: int | None = None,
+    proj_dim: int | None = None,
+    seed: int | None = None,
+) -> MoCoEncoder | SimCLREncoder:
+    """Return an untrained encoder of edaphos: the from-scratch baseline.
+
+    Parameters
+    ----------
+    architecture : {"moco", "simclr"}
+        Which of the two encoders.
+    in_channels : int
+        Channels C of the patches ``(N, C, H, W)``.
+    feature_dim, proj_dim : int, optional
+        Widths of the features and of the projection; by default edaphos' own, 64 and 32
+        for "moco", 32 and 16 for "simclr".
+    seed : int, optional
+        Seed of the initial weights; None draws one from the operating system.
+
+    Returns
+    -------
+    MoCoEncoder or SimCLREncoder
+        A ``torch.nn.Module`` from float32 ``(B, C, H, W)`` to ``(B, feature_dim)``.
+
+    Raises
+    ------
+    InputError
+        If an argument is not one of those values.
+
+    Examples
+    --------
+    >>> import torch
+    >>> encoder = foundation_encoder("moco", in_channels=4, seed=1)
+    >>> encoder(torch.zeros(2, 4, 9, 9)).shape
+    torch.Size([2, 64])
+    """
+    encoder_class = ARCHITECTURES[choice("architecture", architecture, tuple(ARCHITECTURES))]
+    widths = {"in_channels": whole("in_channels", in_channels)}
+    if feature_dim is not None:
+        widths["feature_dim"] = whole("feature_dim", feature_dim)
+    if proj_dim is not None:
+        widths["proj_dim"] = whole("proj_dim", proj_dim)
+    with seeded(draw_seed() if seed is None else seed_number(seed)):
+        return encoder_class(**widths)
+
+
+def describe_encoder(module: nn.Module) -> dict[str, Any]:
+    """Return what `rebuild_encoder` needs besides the weights, as JSON values."""
+    for architecture, encoder_class in ARCHITECTURES.items():
+        if type(module) is encoder_class:
+            return {
+                "architecture": architecture,
+                "in_channels": module.in_channels,
+                "feature_dim": module.feature_dim,
+                "proj_dim": module.proj_dim,
+            }
+    return {
+        "architecture": "custom",
+        "class": f"{type(module).__module__}.{type(module).__qualname__}",
+    }
+
+
+def rebuild_encoder(
+    description: Mapping[str, Any], state: Mapping[str, torch.Tensor], given: nn.Module | None
+) -> nn.Module:
+    """Return an encoder with the weights in `state`.
+
+    Parameters
+    ----------
+    description : mapping
+        From `describe_encoder`.
+    state : mapping of str to torch.Tensor
+        The state dict.
+    given : torch.nn.Module, optional
+        A module of the user's own to fill (a copy of it), needed when the description says
+        "custom".
+
+    Raises
+    ------
+    WeightsError
+        If the module is needed and missing, or the weights do not fit it.
+    """
+    architecture = description["architecture"]
+    if given is not None:
+        module = own_copy(given)
+        into_meta = False
+    elif architecture == "custom":
+        raise WeightsError(
+            f"The encoder of this classifier is a module of your own ({description['class']}), "
+            "and a file holds weights, not code. Build that module and give it as `encoder=`."
+        )
+    elif architecture in ARCHITECTURES:
+        # On "meta" nothing is allocated before the shapes in the file are known to fit.
+        with torch.device("meta"):
+            module = ARCHITECTURES[architecture](
+                **{name: description[name] for name in ("in_channels", "feature_dim", "proj_dim")}
+            )
+        into_meta = True
+    else:
+        raise WeightsError(f"Unknown encoder architecture {architecture!r} in the file.")
+    fill(module, state, "encoder", assign=into_meta)
+    return module
+
+
+def fill(module: nn.Module, state: Mapping[str, torch.Tensor], what: str, *, assign: bool) -> None:
+    """Load `state` into `module`, every name and shape, or raise `WeightsError`."""
+    try:
+        module.load_state_dict(dict(state), strict=True, assign=assign)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"The saved weights do not fit the {what} ({type(module).__name__}): {error}"
+        ) from error

@@ -1,0 +1,51 @@
+"""The SimCLR encoder of the R package edaphos: two convolutions and a projection."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from edaphos_bridge.encoders.projection import l2_normalise
+
+
+class SimCLREncoder(nn.Module):
+    """SimCLR encoder with the state-dict names of edaphos (8 tensors).
+
+    Calling it gives the features before the projection; `project` takes them further.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels C of the patches.
+    feature_dim, proj_dim : int
+        Widths of the features and of the projection.
+
+    References
+    ----------
+    Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework for
+    contrastive learning of visual representations. ICML 2020.
+    """
+
+    architecture = "simclr"
+
+    def __init__(self, in_channels: int, feature_dim: int = 32, proj_dim: int = 16) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.feature_dim = feature_dim
+        self.proj_dim = proj_dim
+        self.conv1 = nn.Conv2d(in_channels, 16, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv2d(16, feature_dim, kernel_size=3, padding=1)
+        self.proj = nn.Sequential(
+            nn.Linear(feature_dim, feature_dim), nn.ReLU(), nn.Linear(feature_dim, proj_dim)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map patches ``(B, C, H, W)`` to features ``(B, feature_dim)``."""
+        h = functional.relu(self.conv1(x))
+        h = functional.relu(self.conv2(h))
+        return h.mean(dim=(2, 3))
+
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        """Map features ``(B, feature_dim)`` to unit vectors ``(B, proj_dim)``."""
+        return l2_normalise(self.proj(features))

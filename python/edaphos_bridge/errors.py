@@ -1,0 +1,110 @@
+"""The few exceptions and warnings of edaphos_bridge, and how their text is rendered.
+
+Every message names the argument, what was found and what to do. What was found is kept
+as a value, not as text, so that a caller with another notation (R: `TRUE`, `NA`, rows
+counted from 1) can render the same error in its own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_NOTHING: Any = object()
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({type(value).__name__})"
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How a caller counts rows and writes values."""
+
+    first_index: int
+    show: Callable[[object], str]
+
+
+PYTHON = Notation(first_index=0, show=_show)
+
+
+class EdaphosError(Exception):
+    """Base class of every error that edaphos_bridge raises on purpose."""
+
+    def render(self, notation: Notation = PYTHON) -> str:
+        """Return the message in the caller's notation."""
+        return self.args[0] if self.args else ""
+
+
+class InputError(EdaphosError, ValueError):
+    """An argument cannot be used; raised before any work starts.
+
+    Parameters
+    ----------
+    argument : str
+        Name of the argument, the same in R and Python.
+    problem : str
+        What is wrong or was expected, e.g. ``"must be a positive whole number"``.
+    found : object, optional
+        The offending value.
+    rows : sequence of int, optional
+        Offending rows of the data, counted from 0; the first five are shown.
+    hint : str
+        What to do about it.
+    """
+
+    def __init__(
+        self,
+        argument: str,
+        problem: str,
+        *,
+        found: object = _NOTHING,
+        rows: Sequence[int] = (),
+        hint: str = "",
+    ) -> None:
+        self.argument = argument
+        self.problem = problem
+        self.found = found
+        self.rows = tuple(int(row) for row in rows)
+        self.hint = hint
+        super().__init__(self.render())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword-only arguments: the default would rebuild from the rendered text alone.
+        return (_rebuild, (type(self), self.__dict__.copy()))
+
+    def render(self, notation: Notation = PYTHON) -> str:
+        """Return the message with values and rows in the caller's notation."""
+        text = f"`{self.argument}` {self.problem}"
+        if self.rows:
+            shown = ", ".join(str(row + notation.first_index) for row in self.rows[:5])
+            more = ", ..." if len(self.rows) > 5 else ""
+            text += f" (first: {shown}{more}; counted from {notation.first_index})"
+        if self.found is not _NOTHING:
+            text += f"; found {notation.show(self.found)}"
+        return f"{text}. {self.hint}".rstrip()
+
+
+def _rebuild(cls: type[InputError], state: dict[str, Any]) -> InputError:
+    error = cls.__new__(cls)
+    error.__dict__.update(state)
+    error.args = (error.render(),)
+    return error
+
+
+class WeightsError(EdaphosError):
+    """A file of weights is damaged, of another kind, or does not fit."""
+
+
+class TrainingError(EdaphosError, RuntimeError):
+    """Training cannot go on, for example because the loss is no longer finite."""
+
+
+class EdaphosWarning(UserWarning):
+    """Base class of the warnings of edaphos_bridge."""
+
+
+class DeviceFallbackWarning(EdaphosWarning):
+    """The device asked for is not available; the cpu is used."""

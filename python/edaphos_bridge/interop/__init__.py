@@ -1,0 +1,1 @@
+"""Entrances from other languages; nothing here models anything."""

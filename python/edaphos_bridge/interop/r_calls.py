@@ -1,0 +1,265 @@
+"""The calls of the R functions, with R's values and R's notation.
+
+Both ways in from R, reticulate and rpy2, end here. Arguments are plain values (None, bool,
+int, float, str, list, dict, NumPy arrays, bytes, callables), or Python objects that R only
+holds. So are results: an answer is a dict with ``value``, ``error``, ``warnings`` and
+``messages``, because an exception that crosses into R loses its type on the way (reticulate)
+or vanishes (rpy2).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from edaphos_bridge.classifier import FoundationClassifier, fit_classifier
+from edaphos_bridge.datasets import statlog_landsat, statlog_scene
+from edaphos_bridge.encoders.foundation import describe_encoder, foundation_encoder
+from edaphos_bridge.errors import (
+    DeviceFallbackWarning,
+    EdaphosError,
+    EdaphosWarning,
+    InputError,
+    Notation,
+    TrainingError,
+    WeightsError,
+)
+from edaphos_bridge.patches import Patches
+from edaphos_bridge.training.loop import EpochReport, Report
+from edaphos_bridge.training.progress import progress_line
+from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
+
+NA_INTEGER = -(2**31)
+"""R's ``NA_integer_`` as an int32 array shows it."""
+
+
+def _show(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float) and math.isnan(value):
+        return "NA"
+    if isinstance(value, float) and value == int(value):
+        return str(int(value))
+    if isinstance(value, list | tuple):
+        return f"c({', '.join(_show(item) for item in value)})"
+    return repr(value)
+
+
+R = Notation(first_index=1, show=_show)
+"""How R counts and writes."""
+
+
+def _conditions(error: Exception) -> list[str]:
+    kinds = {InputError: "input", WeightsError: "weights", TrainingError: "training"}
+    for error_class, name in kinds.items():
+        if isinstance(error, error_class):
+            return [f"edaphosbridge_{name}_error", "edaphosbridge_error"]
+    return ["edaphosbridge_python_error", "edaphosbridge_error"]
+
+
+def _described(error: Exception) -> dict[str, Any]:
+    if isinstance(error, EdaphosError):
+        message = error.render(R)
+    else:
+        message = f"{type(error).__name__}: {error}"
+    return {
+        "message": message,
+        "classes": _conditions(error),
+        "argument": getattr(error, "argument", None),
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+
+
+def answered(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    """Wrap a call so that it returns an answer and never raises an `Exception`."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        value, error = None, None
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", EdaphosWarning)
+            try:
+                value = function(*args, **kwargs)
+            except Exception as raised:  # KeyboardInterrupt goes on: it is R's interrupt
+                error = _described(raised)
+        notes = [str(w.message) for w in caught if issubclass(w.category, DeviceFallbackWarning)]
+        texts = [
+            str(w.message) for w in caught if not issubclass(w.category, DeviceFallbackWarning)
+        ]
+        return {"value": value, "error": error, "warnings": texts, "messages": notes}
+
+    return call
+
+
+# --- encoders ----------------------------------------------------------------------------
+
+
+@answered
+def make_encoder(
+    architecture: Any,
+    in_channels: Any,
+    feature_dim: Any,
+    proj_dim: Any,
+    seed: Any,
+    draw: Callable[[], int],
+) -> dict[str, Any]:
+    """``foundation_encoder()``: the encoder as plain values."""
+    encoder = foundation_encoder(
+        architecture,
+        in_channels,
+        feature_dim=feature_dim,
+        proj_dim=proj_dim,
+        seed=draw() if seed is None else seed,
+    )
+    return _encoder_fields(encoder)
+
+
+def _encoder_fields(module: torch.nn.Module) -> dict[str, Any]:
+    return {**describe_encoder(module), "state": bytearray(encoder_to_bytes(module))}
+
+
+def _encoder(encoder: Any) -> Any:
+    """Return the module behind what R holds: bytes of a state, or a Python object itself."""
+    if isinstance(encoder, bytes | bytearray):
+        return encoder_from_bytes(bytes(encoder))
+    return encoder
+
+
+# --- classifiers -------------------------------------------------------------------------
+
+
+@answered
+def fit(
+    encoder: Any,
+    x: Any,
+    codes: Any,
+    levels: Any,
+    settings: dict[str, Any],
+    device: Any,
+    draw: Callable[[], int],
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
+    """``foundation_fit_classifier()``: the fit as plain values.
+
+    `codes` are ``as.integer(y) - 1L`` (an int32 array with R's NA), `levels` their names.
+    """
+    checked = FitSettings.checked(**settings)
+    fitted = fit_classifier(
+        _encoder(encoder),
+        _patches(x),
+        _labels(codes, levels),
+        checked,
+        device,
+        _report(on_epoch),
+        draw,
+    )
+    return classifier_fields(fitted)
+
+
+@answered
+def predict(state: Any, encoder: Any, x: Any, type: Any, device: Any) -> dict[str, Any]:
+    """``predict()``: codes counted from 1 for "class", an N x n_classes matrix for "prob"."""
+    fitted = revive(bytes(state), encoder)
+    patches = _patches(x, allow_empty=True)
+    prediction = fitted.predict(patches, type=type, device=device)
+    if isinstance(prediction, pd.Categorical):
+        return {"codes": prediction.codes.astype(np.int32) + 1}
+    return {"prob": prediction.to_numpy()}
+
+
+@functools.lru_cache(maxsize=8)
+def revive(state: bytes, encoder: torch.nn.Module | None = None) -> FoundationClassifier:
+    """Return the classifier in `state`, kept while it is in use.
+
+    The R object holds bytes, so it survives ``saveRDS()``; this is its Python side.
+    """
+    return FoundationClassifier.from_bytes(state, encoder=encoder)
+
+
+def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
+    """Return the elements of the R object, in its order."""
+    described = describe_encoder(fitted.encoder)
+    custom = described["architecture"] == "custom"
+    return {
+        "encoder": None if custom else _encoder_fields(fitted.encoder),
+        "module": fitted.encoder if custom else None,
+        "head": {
+            name: tensor.cpu().double().numpy() for name, tensor in fitted.head.state_dict().items()
+        },
+        "classes": [str(value) for value in fitted.classes],
+        "loss_history": fitted.loss_history,
+        "val_accuracy_history": fitted.val_accuracy_history,
+        "config": fitted.config,
+        "feature_dim": fitted.feature_dim,
+        "head_type": fitted.head_type,
+        "freeze_backbone": fitted.freeze_backbone,
+        "device": fitted.device,
+        "in_channels": fitted.in_channels,
+        "state": bytearray(fitted.to_bytes()),
+    }
+
+
+def _patches(x: Any, *, allow_empty: bool = False) -> Patches:
+    is_r_integer = isinstance(x, np.ndarray) and x.dtype == np.int32
+    return Patches(x, missing_value=NA_INTEGER if is_r_integer else None, allow_empty=allow_empty)
+
+
+def _labels(codes: Any, levels: Any) -> pd.Categorical:
+    # NA - 1 is still NA in R; a Categorical calls it -1.
+    codes = np.where(np.asarray(codes) == NA_INTEGER, -1, codes)
+    return pd.Categorical.from_codes(codes.tolist(), categories=list(levels))
+
+
+def _report(on_epoch: Callable[..., Any]) -> Report:
+    def report(epoch: EpochReport) -> None:
+        line = progress_line(epoch) or ""
+        go_on = on_epoch(epoch.epoch, epoch.epochs, epoch.loss, epoch.val_accuracy, line)
+        if not go_on:  # the user's interrupt, caught in the R function
+            raise KeyboardInterrupt
+
+    return report
+
+
+# --- data sets ---------------------------------------------------------------------------
+
+
+@answered
+def landsat() -> dict[str, Any]:
+    """``statlog_landsat()``: patches as int32, codes counted from 1."""
+    data = statlog_landsat()
+    return {
+        "x": data.x.astype(np.int32),
+        "codes": data.y.codes.astype(np.int32) + 1,
+        "levels": list(data.y.categories),
+        "train": data.train,
+    }
+
+
+@answered
+def scene() -> dict[str, Any]:
+    """``statlog_scene()``: unknown cells are R's NA, rows count from 1."""
+    data = statlog_scene()
+    return {
+        "image": _with_na(data.image),
+        "codes": _with_na(data.labels, shift=1),
+        "levels": data.classes,
+        "row": _with_na(data.row, shift=1),
+    }
+
+
+def _with_na(values: NDArray[Any], shift: int = 0) -> NDArray[np.int32]:
+    """Return whole numbers for R: negative ones are NA, the others are shifted."""
+    values = values.astype(np.int32)
+    return np.where(values < 0, np.int32(NA_INTEGER), values + np.int32(shift))

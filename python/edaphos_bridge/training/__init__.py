@@ -1,0 +1,1 @@
+"""Training: settings, the plan of rows, the loop and what it shows."""

@@ -1,0 +1,70 @@
+"""Which rows train, which validate, and in what order: everything random about a fit's data."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from edaphos_bridge.errors import EdaphosWarning, InputError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Rows of a fit, counted from 0.
+
+    Attributes
+    ----------
+    train_rows, val_rows : torch.Tensor, int64
+        Rows of the data; training rows ascend.
+    permutation : callable
+        ``permutation(epoch)`` gives the order of the training rows in that epoch
+        (counted from 0), as positions within `train_rows`.
+    """
+
+    train_rows: torch.Tensor
+    val_rows: torch.Tensor
+    permutation: Callable[[int], torch.Tensor]
+
+
+def draw_plan(n: int, val_split: float) -> Plan:
+    """Draw a plan for `n` rows from torch's default generator, as the R original does.
+
+    ``max(1, floor(val_split * n))`` rows validate, none if ``val_split == 0``.
+
+    Raises
+    ------
+    InputError
+        If no row is left to train on.
+    """
+    n_val = max(1, math.floor(val_split * n)) if val_split > 0 else 0
+    if n_val >= n:
+        raise InputError(
+            "val_split",
+            f"leaves no training row of {n}",
+            found=val_split,
+            hint="Give more patches or a smaller val_split.",
+        )
+    val_rows = torch.randperm(n)[:n_val] if n_val else torch.empty(0, dtype=torch.int64)
+    held_out = torch.zeros(n, dtype=torch.bool)
+    held_out[val_rows] = True
+    train_rows = torch.nonzero(~held_out).flatten()
+    return Plan(train_rows, val_rows, lambda epoch: torch.randperm(len(train_rows)))
+
+
+def warn_about_untrained_classes(
+    codes: torch.Tensor, classes: Sequence[object], plan: Plan
+) -> None:
+    """Warn where the split left a class without training rows."""
+    counts = torch.bincount(codes[plan.train_rows], minlength=len(classes))
+    absent = [str(classes[code]) for code in torch.nonzero(counts == 0).flatten().tolist()]
+    if absent:
+        warnings.warn(
+            f"the validation split left no training row of: {', '.join(absent)}. "
+            "The classifier cannot learn them; use another `seed` or `val_split`.",
+            EdaphosWarning,
+            stacklevel=4,
+        )
