@@ -71,7 +71,7 @@ def _as_categorical(y: Any) -> pd.Categorical:
     if isinstance(y, torch.Tensor):
         y = y.detach().cpu().numpy()
     if isinstance(y, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(y)  # type: ignore[no-untyped-call]
+        mask = np.ma.getmaskarray(y)
         y = y.data.astype(object)
         y[mask] = None
     if y is None or isinstance(y, str | bytes | dict | pd.DataFrame) or np.isscalar(y):
