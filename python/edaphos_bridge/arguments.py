@@ -35,9 +35,16 @@ def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
 
+def _is_finite(value: Any) -> bool:
+    try:
+        return _is_number(value) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
+
+
 def whole(argument: str, value: Any, *, minimum: int = 1, kind: str = "") -> int:
     """Return a whole number of at least `minimum`; 40.0 is whole, 2.7 and True are not."""
-    usable = _is_number(value) and math.isfinite(value) and value == int(value)
+    usable = _is_finite(value) and value == int(value)
     if not usable or value < minimum:
         wanted = kind or ("positive whole number" if minimum == 1 else "whole number")
         raise InputError(argument, f"must be a {wanted}", found=value)
@@ -53,7 +60,7 @@ def number(
     below: float = math.inf,
 ) -> float:
     """Return a finite number with ``minimum <= value``, ``above < value < below``."""
-    if _is_number(value) and math.isfinite(value) and minimum <= value and above < value < below:
+    if _is_finite(value) and minimum <= value and above < value < below:
         return float(value)
     bounds = []
     if above > -math.inf:

@@ -18,7 +18,7 @@ from torch import nn
 from edaphos_bridge.arguments import choice, flag
 from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
-from edaphos_bridge.encoders.features import batch_size_for, check_channels, encode_batches
+from edaphos_bridge.encoders.features import batch_size_for, check_channels, encode_features
 from edaphos_bridge.encoders.foundation import describe_encoder, fill, rebuild_encoder
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.heads import make_head
@@ -253,12 +253,18 @@ class FoundationClassifier:
         check_channels(self.in_channels, patches.channels)
         target = resolve_device(self.device if device is None else device)
         encoder, head = (_on_device(module, target) for module in (self.encoder, self.head))
-        batches = patches.batches(batch_size_for(patches.shape))
-        features = encode_batches(encoder, batches, target, self.feature_dim)
+        encoder.eval()
+        head.eval()
+        probabilities = np.empty((len(patches), len(self.classes)))
+        done = 0
         with torch.no_grad():
-            logits = head.eval()(features)
-        # Softmax in double: rows sum to 1 within R's own tolerance.
-        return logits.cpu().double().softmax(dim=1).numpy()
+            for batch in patches.batches(batch_size_for(patches.shape)):
+                logits = head(encode_features(encoder, batch.to(target)))
+                # Softmax in double: rows sum to 1 within R's own tolerance.
+                rows = logits.cpu().double().softmax(dim=1).numpy()
+                probabilities[done : done + len(rows)] = rows
+                done += len(rows)
+        return probabilities
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the classifier to one safetensors file, atomically.

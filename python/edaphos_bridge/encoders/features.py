@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -74,7 +75,7 @@ def find_feature_dim(module: nn.Module, patch: torch.Tensor) -> int:
     except InputError:
         raise
     except Exception as error:  # a user's module may fail in any way
-        check_channels(_expected_channels(module), patch.shape[1])
+        check_channels(_expected_channels(module, patch), patch.shape[1])
         raise InputError(
             "encoder",
             f"fails on a patch of shape {list(patch.shape)}: {type(error).__name__}: {error}",
@@ -92,9 +93,19 @@ def check_channels(expected: int | None, found: int) -> None:
         )
 
 
-def _expected_channels(module: nn.Module) -> int | None:
-    for submodule in module.modules():
-        channels = getattr(submodule, "in_channels", None)
+def _expected_channels(module: nn.Module, patch: torch.Tensor) -> int | None:
+    """Return the channels of the first layer that the patch reaches, else of the first defined."""
+    reached: list[nn.Module] = []
+    hooks = [
+        submodule.register_forward_pre_hook(lambda layer, inputs: reached.append(layer))
+        for submodule in module.modules()
+    ]
+    with torch.no_grad(), contextlib.suppress(Exception):
+        module(patch)
+    for hook in hooks:
+        hook.remove()
+    for layer in [*reached, *module.modules()]:
+        channels = getattr(layer, "in_channels", None)
         if isinstance(channels, int):
             return channels
     return None

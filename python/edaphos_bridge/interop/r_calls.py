@@ -2,17 +2,12 @@
 
 Both ways in from R, reticulate and rpy2, end here. Arguments are plain values (None, bool,
 int, float, str, list, dict, NumPy arrays, bytes, callables), or Python objects that R only
-holds. So are results: an answer is a dict with ``value``, ``error``, ``warnings`` and
-``messages``, because an exception that crosses into R loses its type on the way (reticulate)
-or vanishes (rpy2).
+holds, and so are results. `answers` carries errors.
 """
 
 from __future__ import annotations
 
 import functools
-import math
-import traceback
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,18 +16,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier, fit_classifier
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
 from edaphos_bridge.encoders.foundation import describe_encoder, foundation_encoder
-from edaphos_bridge.errors import (
-    DeviceFallbackWarning,
-    EdaphosError,
-    EdaphosWarning,
-    InputError,
-    Notation,
-    TrainingError,
-    WeightsError,
-)
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.training.loop import EpochReport, Report
 from edaphos_bridge.training.progress import progress_line
@@ -43,70 +30,9 @@ NA_INTEGER = -(2**31)
 """R's ``NA_integer_`` as an int32 array shows it."""
 
 
-def _show(value: object) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, float) and math.isnan(value):
-        return "NA"
-    if isinstance(value, float) and value == int(value):
-        return str(int(value))
-    if isinstance(value, list | tuple):
-        return f"c({', '.join(_show(item) for item in value)})"
-    return repr(value)
-
-
-R = Notation(first_index=1, show=_show)
-"""How R counts and writes."""
-
-
-def _conditions(error: Exception) -> list[str]:
-    kinds = {InputError: "input", WeightsError: "weights", TrainingError: "training"}
-    for error_class, name in kinds.items():
-        if isinstance(error, error_class):
-            return [f"edaphosbridge_{name}_error", "edaphosbridge_error"]
-    return ["edaphosbridge_python_error", "edaphosbridge_error"]
-
-
-def _described(error: Exception) -> dict[str, Any]:
-    if isinstance(error, EdaphosError):
-        message = error.render(R)
-    else:
-        message = f"{type(error).__name__}: {error}"
-    return {
-        "message": message,
-        "classes": _conditions(error),
-        "argument": getattr(error, "argument", None),
-        "traceback": "".join(traceback.format_exception(error)),
-    }
-
-
-def answered(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
-    """Wrap a call so that it returns an answer and never raises an `Exception`."""
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        value, error = None, None
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", EdaphosWarning)
-            try:
-                value = function(*args, **kwargs)
-            except Exception as raised:  # KeyboardInterrupt goes on: it is R's interrupt
-                error = _described(raised)
-        notes = [str(w.message) for w in caught if issubclass(w.category, DeviceFallbackWarning)]
-        texts = [
-            str(w.message) for w in caught if not issubclass(w.category, DeviceFallbackWarning)
-        ]
-        return {"value": value, "error": error, "warnings": texts, "messages": notes}
-
-    return call
-
-
 # --- encoders ----------------------------------------------------------------------------
 
 
-@answered
 def make_encoder(
     architecture: Any,
     in_channels: Any,
@@ -114,7 +40,7 @@ def make_encoder(
     proj_dim: Any,
     seed: Any,
     draw: Callable[[], int],
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """``foundation_encoder()``: the encoder as plain values."""
     encoder = foundation_encoder(
         architecture,
@@ -123,14 +49,18 @@ def make_encoder(
         proj_dim=proj_dim,
         seed=draw() if seed is None else seed,
     )
-    return _encoder_fields(encoder)
+    return encoder_fields(encoder)
 
 
-def _encoder_fields(module: torch.nn.Module) -> dict[str, Any]:
-    return {**describe_encoder(module), "state": bytearray(encoder_to_bytes(module))}
+def encoder_fields(module: torch.nn.Module) -> dict[str, Any] | None:
+    """Return the elements of the R object, or None for a module of the user's own."""
+    description = describe_encoder(module)
+    if description["architecture"] == "custom":
+        return None
+    return {**description, "state": bytearray(encoder_to_bytes(module))}
 
 
-def _encoder(encoder: Any) -> Any:
+def encoder_behind(encoder: Any) -> Any:
     """Return the module behind what R holds: bytes of a state, or a Python object itself."""
     if isinstance(encoder, bytes | bytearray):
         return encoder_from_bytes(bytes(encoder))
@@ -140,7 +70,6 @@ def _encoder(encoder: Any) -> Any:
 # --- classifiers -------------------------------------------------------------------------
 
 
-@answered
 def fit(
     encoder: Any,
     x: Any,
@@ -148,6 +77,7 @@ def fit(
     levels: Any,
     settings: dict[str, Any],
     device: Any,
+    verbose: Any,
     draw: Callable[[], int],
     on_epoch: Callable[..., Any],
 ) -> dict[str, Any]:
@@ -156,8 +86,9 @@ def fit(
     `codes` are ``as.integer(y) - 1L`` (an int32 array with R's NA), `levels` their names.
     """
     checked = FitSettings.checked(**settings)
+    flag("verbose", verbose)
     fitted = fit_classifier(
-        _encoder(encoder),
+        encoder_behind(encoder),
         _patches(x),
         _labels(codes, levels),
         checked,
@@ -168,10 +99,9 @@ def fit(
     return classifier_fields(fitted)
 
 
-@answered
 def predict(state: Any, encoder: Any, x: Any, type: Any, device: Any) -> dict[str, Any]:
     """``predict()``: codes counted from 1 for "class", an N x n_classes matrix for "prob"."""
-    fitted = revive(bytes(state), encoder)
+    fitted = revive(bytes(state), encoder_behind(encoder))
     patches = _patches(x, allow_empty=True)
     prediction = fitted.predict(patches, type=type, device=device)
     if isinstance(prediction, pd.Categorical):
@@ -190,11 +120,10 @@ def revive(state: bytes, encoder: torch.nn.Module | None = None) -> FoundationCl
 
 def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
     """Return the elements of the R object, in its order."""
-    described = describe_encoder(fitted.encoder)
-    custom = described["architecture"] == "custom"
+    encoder = encoder_fields(fitted.encoder)
     return {
-        "encoder": None if custom else _encoder_fields(fitted.encoder),
-        "module": fitted.encoder if custom else None,
+        "encoder": encoder,
+        "module": fitted.encoder if encoder is None else None,
         "head": {
             name: tensor.cpu().double().numpy() for name, tensor in fitted.head.state_dict().items()
         },
@@ -235,7 +164,6 @@ def _report(on_epoch: Callable[..., Any]) -> Report:
 # --- data sets ---------------------------------------------------------------------------
 
 
-@answered
 def landsat() -> dict[str, Any]:
     """``statlog_landsat()``: patches as int32, codes counted from 1."""
     data = statlog_landsat()
@@ -247,15 +175,14 @@ def landsat() -> dict[str, Any]:
     }
 
 
-@answered
 def scene() -> dict[str, Any]:
-    """``statlog_scene()``: unknown cells are R's NA, rows count from 1."""
+    """``statlog_scene()``: unknown is R's NA; labels and rows count from 1."""
     data = statlog_scene()
     return {
         "image": _with_na(data.image),
-        "codes": _with_na(data.labels, shift=1),
-        "levels": data.classes,
+        "labels": _with_na(data.labels, shift=1),
         "row": _with_na(data.row, shift=1),
+        "classes": data.classes,
     }
 
 

@@ -74,7 +74,9 @@ def unpack(kind: str, data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, A
         )
     if found != kind:
         raise WeightsError(f"This file holds a {found!r}, not a {kind!r}.")
-    return tensors, document
+    # Clones: views into `data` are aligned by chance, and kernels that pick their path by
+    # alignment would give other last bits in another process.
+    return {name: tensor.clone() for name, tensor in tensors.items()}, document
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

@@ -1,0 +1,72 @@
+# edaphos-bridge: `make demo` shows it, `make test` checks it, `make setup` prepares for both.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CONSTRAINTS ?= python/constraints/debian-12.txt
+
+VENV := .venv
+PY := $(VENV)/bin/python
+RLIB := $(CURDIR)/build/rlib
+
+PYTHON_READY := $(VENV)/.ready-python
+RPY2_READY := $(VENV)/.ready-rpy2
+R_READY := build/.ready-r
+
+# What R needs to find this checkout's package and Python.
+R_ENV := R_LIBS=$(RLIB) EDAPHOSBRIDGE_PYTHON=$(CURDIR)/$(PY)
+# Results and times of tests do not depend on the number of cores.
+TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: help setup setup-python setup-r demo test test-python test-r lint document clean
+
+help:
+	@echo "make demo    real soil patches, from Python and from R: table, figure, comparison"
+	@echo "make test    lint, types, pytest (Python, rpy2) and testthat"
+	@echo "make setup   .venv with the Python package; R, its packages and edaphosbridge in build/rlib"
+	@echo "make document  R documentation from roxygen comments (needs roxygen2)"
+	@echo "make clean   remove .venv and build"
+
+setup: setup-python setup-r $(RPY2_READY)
+setup-python: $(PYTHON_READY)
+setup-r: $(R_READY)
+
+$(PYTHON_READY): pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'Python 3.10 or newer is needed')"
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade pip
+	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[demo,test]'
+	touch $@
+
+$(RPY2_READY): $(PYTHON_READY) $(R_READY)
+	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[rpy2]'
+	touch $@
+
+$(R_READY): r-wrapper/DESCRIPTION r-wrapper/NAMESPACE $(wildcard r-wrapper/R/*.R r-wrapper/man/*.Rd)
+	sh r-wrapper/tools/install-r.sh
+	mkdir -p $(RLIB)
+	R CMD INSTALL --library=$(RLIB) r-wrapper >build/install-r.log 2>&1 || { cat build/install-r.log; exit 1; }
+	touch $@
+
+# The Python part ends before the R part begins, so that it is there where R is not.
+demo: setup-python
+	$(PY) docs/demo/demo.py --out build/demo
+	@$(MAKE) --no-print-directory setup-r || { echo "The Python part of the demo is done; see build/demo."; exit 1; }
+	$(R_ENV) Rscript docs/demo/demo.R build/demo
+
+test: lint test-python test-r
+
+lint: setup-python
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+test-python: setup
+	$(TEST_ENV) $(R_ENV) $(PY) -m pytest
+
+test-r: setup
+	$(TEST_ENV) $(R_ENV) EDAPHOSBRIDGE_TEST_STRICT=true Rscript r-wrapper/tools/test.R
+
+document:
+	cd r-wrapper && Rscript -e 'roxygen2::roxygenise(load_code = "source")'
+
+clean:
+	rm -rf $(VENV) build

@@ -1,0 +1,98 @@
+# The demo again, from R: train through the R package and compare with Python's results.
+#
+# Run demo.py first, then, from the repository root: Rscript docs/demo/demo.R build/demo
+
+# One thread, here and in demo.py: the results then do not depend on the number of cores.
+if (!nzchar(Sys.getenv("OMP_NUM_THREADS"))) Sys.setenv(OMP_NUM_THREADS = "1")
+
+library(edaphosbridge)
+options(width = 140) # the table of six classes in one piece
+
+arguments <- commandArgs(trailingOnly = TRUE)
+out <- if (length(arguments) > 0) arguments[[1]] else file.path("build", "demo")
+started <- proc.time()[["elapsed"]]
+seed <- 1
+
+say <- function(...) cat("\n== ", ..., "\n", sep = "")
+
+# Zero mean and unit variance in each band of the patches it is made from. The sums are sums
+# of whole numbers and therefore exact, and each further step is one operation on doubles, so
+# that Python gets the same bits (see `Standardiser` in demo.py).
+standardiser <- function(x) {
+  bands <- seq_len(dim(x)[[2]])
+  values <- lapply(bands, function(band) as.double(x[, band, , ]))
+  n <- length(values[[1]])
+  total <- vapply(values, sum, 0)
+  squares <- vapply(values, function(value) sum(value * value), 0)
+  mean <- total / n
+  sd <- sqrt((squares - total * total / n) / (n - 1))
+  function(x) {
+    z <- array(0, dim(x))
+    for (band in bands) z[, band, , ] <- (x[, band, , ] - mean[[band]]) / sd[[band]]
+    z
+  }
+}
+
+# Train on an untrained MoCo encoder, with the same settings as demo.py.
+fit_on <- function(x, y, freeze_backbone) {
+  foundation_fit_classifier(
+    foundation_encoder("moco", in_channels = 4, seed = seed), x, y,
+    freeze_backbone = freeze_backbone, epochs = 30, batch_size = 64, lr = 1e-3,
+    backbone_lr_mult = 0.1, val_split = 0.2, seed = seed, verbose = TRUE
+  )
+}
+
+# Whether probabilities equal those that demo.py wrote: raw doubles, column-major.
+equals_python <- function(probabilities, name) {
+  file <- file.path(out, paste0("python_", name, ".f64"))
+  if (!file.exists(file)) {
+    cat(file, "is missing: run docs/demo/demo.py first\n")
+    return(FALSE)
+  }
+  python <- readBin(file, "double", n = length(probabilities) + 1, endian = "little")
+  equal <- identical(as.vector(probabilities), python)
+  difference <- if (length(python) == length(probabilities)) {
+    sprintf("largest difference %.3g", max(abs(python - probabilities)))
+  } else {
+    "of another size"
+  }
+  cat(sprintf(
+    "%-9s R's %d x %d probabilities equal Python's bit for bit: %s (%s)\n",
+    name, nrow(probabilities), ncol(probabilities), if (equal) "yes" else "NO", difference
+  ))
+  equal
+}
+
+data <- statlog_landsat()
+train <- data$train
+standardise <- standardiser(data$x[train, , , ])
+x_train <- standardise(data$x[train, , , ])
+x_test <- standardise(data$x[!train, , , ])
+y_train <- data$y[train]
+truth <- data$y[!train]
+cat(R.version.string, ": ", sum(train), " training and ", sum(!train), " test patches\n", sep = "")
+
+say("Linear probe, from R")
+probe <- fit_on(x_train, y_train, freeze_backbone = TRUE)
+say("Full fine-tuning, from R (about 20 s)")
+finetune <- fit_on(x_train, y_train, freeze_backbone = FALSE)
+print(finetune)
+
+say("Test patches, full fine-tuning: table(predicted, truth)")
+predicted <- predict(finetune, x_test, type = "class")
+print(table(predicted, truth))
+cat(sprintf(
+  "\ntest accuracy: fine-tuning %.3f, linear probe %.3f\n",
+  mean(predicted == truth), mean(predict(probe, x_test, type = "class") == truth)
+))
+
+say("R against Python")
+equal <- c(
+  equals_python(predict(probe, x_test, type = "prob"), "probe"),
+  equals_python(predict(finetune, x_test, type = "prob"), "finetune")
+)
+cat(sprintf("The R part took %.0f s.\n", proc.time()[["elapsed"]] - started))
+if (!all(equal)) {
+  cat("FAILED: R's probabilities are not Python's.\n")
+  quit(status = 1)
+}

@@ -1,0 +1,98 @@
+"""Answers to calls from R: a value, or an error in R's notation, and what was warned about.
+
+An exception that crosses into R loses its type on the way (reticulate) or vanishes (rpy2), so
+none does: an answer is a dict with ``value``, ``error``, ``warnings`` and ``messages``, and R
+makes conditions of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from edaphos_bridge.errors import (
+    DeviceFallbackWarning,
+    EdaphosError,
+    EdaphosWarning,
+    InputError,
+    Notation,
+    TrainingError,
+    WeightsError,
+)
+
+
+def _show(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "NA"
+        if math.isinf(value):
+            return "Inf" if value > 0 else "-Inf"
+        return f"{value:.15g}"
+    if isinstance(value, list | tuple):
+        return f"c({', '.join(_show(item) for item in value)})"
+    return repr(value)
+
+
+R = Notation(first_index=1, show=_show)
+"""How R counts and writes."""
+
+
+def _conditions(error: Exception) -> list[str]:
+    kinds = {InputError: "input", WeightsError: "weights", TrainingError: "training"}
+    for error_class, name in kinds.items():
+        if isinstance(error, error_class):
+            return [f"edaphosbridge_{name}_error", "edaphosbridge_error"]
+    return ["edaphosbridge_python_error", "edaphosbridge_error"]
+
+
+def _described(error: Exception) -> dict[str, Any]:
+    if isinstance(error, EdaphosError):
+        message = error.render(R)
+    else:
+        message = f"{type(error).__name__}: {error}"
+    return {
+        "message": message,
+        "classes": _conditions(error),
+        "argument": error.argument if isinstance(error, InputError) else None,
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+
+
+def answered(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    """Wrap a call so that it returns an answer and never raises an `Exception`."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        value, error = None, None
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", EdaphosWarning)
+            try:
+                value = function(*args, **kwargs)
+            except Exception as raised:  # KeyboardInterrupt goes on: it is R's interrupt
+                error = _described(raised)
+        notes = [str(w.message) for w in caught if issubclass(w.category, DeviceFallbackWarning)]
+        texts = [
+            str(w.message) for w in caught if not issubclass(w.category, DeviceFallbackWarning)
+        ]
+        return {"value": value, "error": error, "warnings": texts, "messages": notes}
+
+    return call
+
+
+def interrupted() -> dict[str, Any]:
+    """Return the answer to a call that the user stopped."""
+    error = {
+        "message": "interrupted by the user.",
+        "classes": ["edaphosbridge_interrupt", "edaphosbridge_error"],
+        "argument": None,
+        "traceback": "",
+    }
+    return {"value": None, "error": error, "warnings": [], "messages": []}

@@ -1,0 +1,211 @@
+"""R embedded in Python by rpy2: a converter, and the R functions inside that R.
+
+Importing this module starts R (rpy2 does) and activates nothing.
+
+Examples
+--------
+Objects across, in rpy2's own way::
+
+    from edaphos_bridge.interop.rpy2 import converter
+    with converter.context():
+        ro.globalenv["fit"] = fit          # a FoundationClassifier
+        y = ro.r("factor(c('a', NA, 'b'))")  # a pandas.Categorical
+
+R code that calls into this process's Python::
+
+    from edaphos_bridge.interop.rpy2 import install
+    install()
+    ro.r("fit <- foundation_fit_classifier(encoder, x, y, epochs = 40)")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from rpy2 import rinterface
+from rpy2 import robjects as ro
+from rpy2.rinterface import (
+    NULL,
+    BoolSexpVector,
+    FloatSexpVector,
+    IntSexpVector,
+    ListSexpVector,
+    StrSexpVector,
+)
+from rpy2.robjects import numpy2ri, pandas2ri
+from rpy2.robjects.conversion import Converter
+
+from edaphos_bridge.classifier import FoundationClassifier
+from edaphos_bridge.interop import r_calls
+from edaphos_bridge.interop.answers import answered, interrupted
+from edaphos_bridge.interop.rpy2_values import array_to_r, dimensions, from_r, to_r, view
+
+# Files of the R package that only make sense with reticulate.
+_RETICULATE_ONLY = {"python.R", "edaphosbridge-package.R"}
+_EXPORTED = ("foundation_encoder", "foundation_fit_classifier", "statlog_landsat", "statlog_scene")
+_CLASSES = ("edaphosbridge_classifier", "edaphosbridge_encoder")
+
+
+def install(environment: Any = None) -> None:
+    """Put the R functions of edaphosbridge into the embedded R.
+
+    They are the R package's own functions; only their calls into Python stay in this process.
+    The S3 methods of `predict()`, `format()` and `print()` are registered.
+
+    Parameters
+    ----------
+    environment : rpy2.robjects.Environment, optional
+        Where `foundation_fit_classifier()`, `foundation_encoder()`, `statlog_landsat()` and
+        `statlog_scene()` are assigned; R's global environment by default.
+    """
+    inside = _r_environment()
+    target = ro.globalenv if environment is None else environment
+    for name in _EXPORTED:
+        target[name] = inside[name]
+
+
+_environment: list[Any] = []
+
+
+def _r_environment() -> Any:
+    """Return the R environment with the package's functions, made at the first call."""
+    if not _environment:
+        new_env = rinterface.baseenv["new.env"]
+        inside = new_env(parent=rinterface.globalenv)
+        inside["python_call"] = python_call = _python_call_in_r()
+        ro_eval = rinterface.baseenv["eval"]
+        parse = rinterface.baseenv["parse"]
+        for source in [_TRANSPORT, *_r_sources()]:
+            ro_eval(parse(text=StrSexpVector([source])), inside)
+        register = rinterface.baseenv["registerS3method"]
+        stats = rinterface.baseenv["asNamespace"](StrSexpVector(["stats"]))
+        for generic, s3_class in [("predict", _CLASSES[0])] + [
+            (generic, s3_class) for generic in ("format", "print") for s3_class in _CLASSES
+        ]:
+            method = inside[f"{generic}.{s3_class}"]
+            register(
+                StrSexpVector([generic]),
+                StrSexpVector([s3_class]),
+                method,
+                envir=stats if generic == "predict" else rinterface.baseenv,
+            )
+        # R would call a freed function if Python did not keep it.
+        _environment.extend([inside, python_call])
+    return _environment[0]
+
+
+# Takes the place of the R package's python.R.
+_TRANSPORT = """
+is_python_object <- function(x) inherits(x, "edaphosbridge_python_object")
+is_dead_python_object <- function(x) FALSE
+"""
+
+
+def _r_sources() -> list[str]:
+    """Return the code of the R package: in the wheel, else in the checkout."""
+    here = Path(__file__).parent
+    folder = here / "r"
+    if not folder.is_dir():
+        folder = here.parents[2] / "r-wrapper" / "R"
+    files = sorted(path for path in folder.glob("*.R") if path.name not in _RETICULATE_ONLY)
+    return [path.read_text(encoding="utf-8") for path in files]
+
+
+def _python_call_in_r() -> Any:
+    def python_call(name: Any, args: Any) -> Any:
+        def call() -> Any:
+            function: Callable[..., Any] = getattr(r_calls, name[0])
+            return function(*(from_r(item) for item in args))
+
+        try:
+            return to_r(answered(call)())
+        except KeyboardInterrupt:  # would be printed and lost inside R
+            return to_r(interrupted())
+
+    return rinterface.rternalize(python_call)
+
+
+# --- the converter -------------------------------------------------------------------------
+
+
+def _make_converter() -> Converter:
+    """Return rpy2's rules for NumPy and pandas with ours on top."""
+    rules = ro.default_converter + numpy2ri.converter + pandas2ri.converter
+    result = Converter("edaphos_bridge", template=rules)
+    for vector_class in (BoolSexpVector, FloatSexpVector, IntSexpVector):
+        result.rpy2py.register(vector_class, _patches_or(rules.rpy2py.dispatch(vector_class)))
+    result.rpy2py.register(ListSexpVector, _object_or(rules.rpy2py.dispatch(ListSexpVector)))
+    result.py2rpy.register(type(None), lambda value: NULL)
+    result.py2rpy.register(np.ndarray, _array_or(rules.py2rpy.dispatch(np.ndarray)))
+    result.py2rpy.register(torch.Tensor, lambda tensor: array_to_r(tensor.detach().cpu().numpy()))
+    result.py2rpy.register(pd.Categorical, _factor_with(rules.py2rpy.dispatch(pd.Categorical)))
+    result.py2rpy.register(FoundationClassifier, _classifier_to_r)
+    result.py2rpy.register(torch.nn.Module, _module_to_r)
+    return result
+
+
+def _patches_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        if len(dimensions(value)) != 4:
+            return other(value)
+        array = view(value)
+        if isinstance(value, FloatSexpVector):
+            return array
+        missing = array == r_calls.NA_INTEGER
+        if missing.any():
+            return np.where(missing, np.nan, array)
+        return array.astype(bool) if isinstance(value, BoolSexpVector) else array
+
+    return convert
+
+
+def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        if "edaphosbridge_classifier" in value.rclass:
+            fields = dict(zip(value.names, value, strict=True))
+            held = from_r(fields["encoder"])
+            module = held if isinstance(held, torch.nn.Module) else None
+            return FoundationClassifier.from_bytes(from_r(fields["state"]), encoder=module)
+        if "edaphosbridge_encoder" in value.rclass:
+            return r_calls.encoder_behind(from_r(value)["state"])
+        return other(value)
+
+    return convert
+
+
+def _array_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        is_patches = value.ndim == 4 and value.dtype.kind in "biuf"
+        return array_to_r(value) if is_patches else other(value)
+
+    return convert
+
+
+def _factor_with(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        return other(value.rename_categories([str(name) for name in value.categories]))
+
+    return convert
+
+
+def _classifier_to_r(fit: FoundationClassifier) -> Any:
+    return _r_environment()["from_classifier"](to_r(r_calls.classifier_fields(fit)))
+
+
+def _module_to_r(module: torch.nn.Module) -> Any:
+    fields = r_calls.encoder_fields(module)
+    return to_r(module) if fields is None else _r_environment()["from_encoder"](to_r(fields))
+
+
+converter = _make_converter()
+"""Rules for 4-D arrays, factors, encoders and classifiers on top of rpy2's for NumPy and pandas.
+
+An R array ``(N, C, H, W)`` becomes a read-only NumPy view of R's memory (a float64 copy with NaN
+where integers or logicals hold NA); a factor becomes a pandas Categorical with its order and
+NA. Use ``converter.context()`` or rpy2's ``localconverter``.
+"""

@@ -1,0 +1,180 @@
+"""Plain values between Python and R embedded by rpy2, as reticulate would convert them.
+
+Arrays from R are views of R's memory. A Python object that R only holds is an environment of
+class ``edaphosbridge_python_object`` with a key; R's finalizer lets the object go.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rpy2 import rinterface
+from rpy2.rinterface import (
+    NULL,
+    BoolSexpVector,
+    ByteSexpVector,
+    FloatSexpVector,
+    IntSexpVector,
+    ListSexpVector,
+    StrSexpVector,
+)
+
+from edaphos_bridge.errors import InputError
+
+_held: dict[int, Any] = {}
+_keys = itertools.count(1)
+_R_INTEGER = range(-(2**31) + 1, 2**31)
+
+
+def from_r(value: Any) -> Any:
+    """Return an R object as a plain Python value.
+
+    NULL is None; a vector of length 1 without dimensions is a scalar, a longer one a list; an
+    array is a view ``numpy.ndarray`` of R's memory, marked read-only; raw is bytes; a named list
+    is a dict; a function is a callable on plain values.
+    """
+    if value is NULL or isinstance(value, type(NULL)):
+        return None
+    if isinstance(value, rinterface.SexpClosure):
+        return lambda *args: from_r(value(*map(to_r, args)))
+    if isinstance(value, rinterface.SexpEnvironment):
+        return _held_object(value)
+    if isinstance(value, ByteSexpVector):
+        return np.asarray(value).tobytes()
+    if isinstance(value, ListSexpVector):
+        items = [from_r(item) for item in value]
+        return items if value.names is NULL else dict(zip(value.names, items, strict=True))
+    if isinstance(value, StrSexpVector):
+        items = list(value)
+    elif dimensions(value):
+        return view(value)
+    elif isinstance(value, BoolSexpVector):
+        items = [bool(item) for item in view(value)]
+    else:
+        items = view(value).tolist()
+    return items[0] if len(items) == 1 else items
+
+
+def dimensions(value: Any) -> tuple[int, ...]:
+    """Return the ``dim`` of an R object, () without one."""
+    if "dim" not in value.list_attrs():
+        return ()
+    return tuple(value.do_slot("dim"))
+
+
+def view(value: Any) -> NDArray[Any]:
+    """Return a double, integer or logical R vector or array as a read-only view of its memory."""
+    shape = dimensions(value) or (len(value),)
+    if 0 in shape:
+        array = np.empty(
+            shape, dtype=np.float64 if isinstance(value, FloatSexpVector) else np.int32
+        )
+    else:
+        array = np.asarray(value)  # column-major, without a copy; keeps the R object alive
+    array.flags.writeable = False
+    return array
+
+
+def to_r(value: Any) -> Any:
+    """Return a plain Python value as an R object; see `from_r`. Other objects are held for R."""
+    if value is None:
+        return NULL
+    if isinstance(value, rinterface.Sexp):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return BoolSexpVector([bool(value)])
+    if isinstance(value, int | np.integer):
+        vector = IntSexpVector if int(value) in _R_INTEGER else FloatSexpVector
+        return vector([value])
+    if isinstance(value, float | np.floating):
+        return FloatSexpVector([float(value)])
+    if isinstance(value, str):
+        return StrSexpVector([value])
+    if isinstance(value, bytes | bytearray):
+        return ByteSexpVector(bytes(value))
+    if isinstance(value, np.ndarray):
+        return array_to_r(value)
+    if isinstance(value, dict):
+        out = ListSexpVector([to_r(item) for item in value.values()])
+        out.do_slot_assign("names", StrSexpVector([str(name) for name in value]))
+        return out
+    if isinstance(value, list | tuple):
+        return _sequence_to_r(value)
+    return _hold(value)
+
+
+def _sequence_to_r(values: list[Any] | tuple[Any, ...]) -> Any:
+    vectors: dict[type, Callable[[Any], Any]] = {
+        bool: BoolSexpVector,
+        int: IntSexpVector,
+        float: FloatSexpVector,
+        str: StrSexpVector,
+    }
+    kinds = {type(item) for item in values}
+    if len(kinds) == 1 and (kind := kinds.pop()) in vectors:
+        return vectors[kind](values)
+    return ListSexpVector([to_r(item) for item in values])
+
+
+def array_to_r(array: NDArray[Any]) -> Any:
+    """Return a real array as an R double, integer or logical array (copied once)."""
+    if array.dtype.kind == "b":
+        vector = BoolSexpVector(array.ravel(order="F").tolist())
+    elif array.dtype.kind in "iu" and array.dtype.itemsize <= 4 and array.dtype != np.uint32:
+        vector = IntSexpVector.from_memoryview(_flat(array, np.int32))
+    else:
+        vector = FloatSexpVector.from_memoryview(_flat(array, np.float64))
+    if array.ndim > 1:
+        vector.do_slot_assign("dim", IntSexpVector(array.shape))
+    return vector
+
+
+def _flat(array: NDArray[Any], dtype: Any) -> memoryview:
+    return np.ascontiguousarray(array.ravel(order="F"), dtype=dtype).data
+
+
+def _hold(value: Any) -> Any:
+    key = next(_keys)
+    _held[key] = value
+    return _holder()(IntSexpVector([key]))
+
+
+def _held_object(environment: Any) -> Any:
+    if "edaphosbridge_python_object" not in environment.rclass:
+        return environment
+    key = environment["key"][0]
+    if key not in _held:
+        raise InputError(
+            "encoder",
+            "is a Python object of another session",
+            hint="Build the module anew and give it again.",
+        )
+    return _held[key]
+
+
+_HOLDER_CODE = """
+function(release) function(key) {
+  object <- new.env(parent = emptyenv())
+  object$key <- key
+  reg.finalizer(object, function(object) release(object$key))
+  structure(object, class = "edaphosbridge_python_object")
+}
+"""
+_made: dict[str, Any] = {}
+
+
+def _holder() -> Any:
+    """Return R's constructor of held objects; Python keeps what R calls back."""
+    if not _made:
+
+        def release(key: Any) -> Any:
+            return BoolSexpVector([_held.pop(key[0], None) is not None])
+
+        _made["release"] = rinterface.rternalize(release)
+        constructor = rinterface.evalr(_HOLDER_CODE)
+        _made["holder"] = constructor(_made["release"])
+    return _made["holder"]

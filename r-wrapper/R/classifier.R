@@ -1,0 +1,190 @@
+#' Train a classification head on an encoder
+#'
+#' Attaches a classification head to an encoder and trains it against labelled
+#' patches, in Python (PyTorch). Two regimes of the transfer-learning
+#' literature are offered. Nothing that is given is changed, and prediction and
+#' validation always run in evaluation mode.
+#'
+#' @section Linear probe (`freeze_backbone = TRUE`, `head = "linear"`):
+#' The encoder stays as it is and runs once over the data; one linear layer is
+#' trained on the cached features (He, Girshick and Dollar 2019).
+#'
+#' @section Full fine-tuning (`freeze_backbone = FALSE`):
+#' A copy of the encoder trains together with the head, the backbone at
+#' `lr * backbone_lr_mult`, the head at `lr`.
+#'
+#' @param encoder A [foundation_encoder()], the encoder of an earlier fit, or a
+#'   Python `torch.nn.Module` held by reticulate that maps `(B, C, H, W)` to
+#'   features: a tensor `(B, D)`, or a mapping or object with `feature` (then
+#'   `embedding`).
+#' @param x Array `(N, C, H, W)` of patches: double, integer or logical, without
+#'   missing values. It is read where it lies and converted to float32 in Python.
+#' @param y Factor, or a vector that `factor()` accepts, of length N. The order
+#'   of the levels is the order of the columns; unused levels are dropped.
+#' @param freeze_backbone `TRUE` for linear probing, `FALSE` for full fine-tuning.
+#' @param head `"linear"`, or `"mlp"`: for each width in `hidden` a linear layer,
+#'   ReLU and dropout, then a linear layer.
+#' @param hidden Hidden widths of the MLP.
+#' @param dropout Dropout probability in the MLP, in `[0, 1)`.
+#' @param epochs,batch_size Passes over the training rows, and patches a step.
+#' @param lr Learning rate of Adam for the head, constant.
+#' @param weight_decay Adam's coupled weight decay, on head and backbone.
+#' @param backbone_lr_mult Factor on `lr` for the backbone.
+#' @param val_split Fraction of rows held out at random for validation, in
+#'   `[0, 1)`; 0 holds out none.
+#' @param device `"cpu"`, `"mps"` or `"cuda"`; falls back to the cpu with a
+#'   message where it is not available.
+#' @param seed Whole number, the only source of randomness; `NULL` draws one from
+#'   R's generator, so that `set.seed()` reproduces too. `fit$config$seed` keeps it.
+#' @param verbose Whether to report loss and accuracy of epoch 1, every 10th and
+#'   the last as messages. Otherwise an interactive session shows a progress bar.
+#'
+#' @return A list of class `c("edaphosbridge_classifier",
+#'   "edaphos_foundation_classifier")` with
+#'   \item{encoder, head}{the trained encoder, and the head's weights as arrays}
+#'   \item{classes}{character, the order of the columns of probabilities}
+#'   \item{loss_history, val_accuracy_history}{numeric, one value an epoch;
+#'     accuracy is `NA` when `val_split = 0`}
+#'   \item{config}{list of the settings, with the seed used}
+#'   \item{feature_dim, head_type, freeze_backbone, device, in_channels}{what was
+#'     trained, and where}
+#'   \item{state}{raw, the whole classifier as a safetensors file}
+#'   It holds no pointer into Python: `saveRDS()` and `readRDS()` keep it whole.
+#'   (A fit around a Python module of your own asks `predict()` for that module
+#'   again, as `encoder =`.)
+#'
+#' @references
+#' He, K., Girshick, R. and Dollar, P. (2019). Rethinking ImageNet pre-training.
+#' ICCV 2019.
+#'
+#' Kornblith, S., Shlens, J. and Le, Q. V. (2019). Do better ImageNet models
+#' transfer better? CVPR 2019.
+#'
+#' @seealso [predict.edaphosbridge_classifier()], [foundation_encoder()]
+#' @examples
+#' \dontrun{
+#' data <- statlog_landsat()
+#' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+#' fit <- foundation_fit_classifier(
+#'   encoder, data$x[data$train, , , ] / 255, data$y[data$train],
+#'   epochs = 40, seed = 1
+#' )
+#' predict(fit, data$x[!data$train, , , ] / 255)
+#' }
+#' @export
+foundation_fit_classifier <- function(encoder, x, y,
+                                      freeze_backbone = TRUE,
+                                      head = c("linear", "mlp"),
+                                      hidden = c(64L, 32L),
+                                      dropout = 0,
+                                      epochs = 30L,
+                                      batch_size = 32L,
+                                      lr = 1e-3,
+                                      weight_decay = 0,
+                                      backbone_lr_mult = 0.1,
+                                      val_split = 0.2,
+                                      device = c("cpu", "mps", "cuda"),
+                                      seed = NULL,
+                                      verbose = FALSE) {
+  call <- sys.call()
+  settings <- list(
+    freeze_backbone = to_scalar(freeze_backbone),
+    head = to_choice(head, c("linear", "mlp")),
+    hidden = lapply(hidden, to_scalar),
+    dropout = to_scalar(dropout),
+    epochs = to_scalar(epochs),
+    batch_size = to_scalar(batch_size),
+    lr = to_scalar(lr),
+    weight_decay = to_scalar(weight_decay),
+    backbone_lr_mult = to_scalar(backbone_lr_mult),
+    val_split = to_scalar(val_split),
+    seed = to_scalar(seed)
+  )
+  labels <- to_labels(y, call)
+  progress <- fit_progress(verbose)
+  on.exit(progress$close())
+  answer <- python_call("fit", list(
+    to_encoder(encoder, call),
+    to_patches(x, call),
+    labels$codes,
+    labels$levels,
+    settings,
+    to_choice(device, c("cpu", "mps", "cuda")),
+    to_scalar(verbose),
+    draw_seed,
+    progress$on_epoch
+  ))
+  progress$resume()
+  from_classifier(answer_value(answer, call))
+}
+
+#' Predict classes or probabilities of patches
+#'
+#' @param object A fit of [foundation_fit_classifier()].
+#' @param x Array `(N, C, H, W)` with the channels of the training data; N may
+#'   be 1 or 0.
+#' @param type `"class"` or `"prob"`.
+#' @param device Where to compute, instead of the device used for fitting.
+#' @param ... Not used.
+#' @param encoder For a fit around a Python module of your own that was read from
+#'   a file: that module, built anew.
+#'
+#' @return For `"class"` a factor of length N with `levels = object$classes`; for
+#'   `"prob"` a numeric matrix (N, number of classes) with
+#'   `colnames = object$classes`, whose rows sum to 1.
+#' @importFrom stats predict
+#' @export
+predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"),
+                                             device = NULL, ..., encoder = NULL) {
+  call <- sys.call()
+  call[[1]] <- quote(predict)
+  if (is.null(encoder) && is_python_object(object$encoder) &&
+    !is_dead_python_object(object$encoder)) {
+    encoder <- object$encoder
+  }
+  answer <- python_call("predict", list(
+    object$state,
+    if (!is.null(encoder)) to_encoder(encoder, call),
+    to_patches(x, call),
+    to_choice(type, c("class", "prob")),
+    if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda"))
+  ))
+  prediction <- answer_value(answer, call)
+  if (is.null(prediction$prob)) {
+    return(from_factor(prediction$codes, object$classes))
+  }
+  matrix(
+    as.numeric(prediction$prob),
+    ncol = length(object$classes),
+    dimnames = list(NULL, object$classes)
+  )
+}
+
+#' @export
+format.edaphosbridge_classifier <- function(x, ...) {
+  regime <- if (!x$freeze_backbone) {
+    "full fine-tuning"
+  } else if (x$head_type == "mlp") {
+    "frozen backbone"
+  } else {
+    "linear probing"
+  }
+  accuracy <- x$val_accuracy_history[!is.na(x$val_accuracy_history)]
+  best <- if (length(accuracy)) sprintf("%.3f", max(accuracy)) else "NA"
+  c(
+    "<edaphos_foundation_classifier>",
+    paste0("  classes:       ", paste(x$classes, collapse = ", ")),
+    paste0("  feature_dim:   ", x$feature_dim),
+    paste0("  head:          ", x$head_type),
+    paste0("  regime:        ", regime),
+    paste0("  device:        ", x$device),
+    sprintf("  final loss:    %.4f", x$loss_history[[length(x$loss_history)]]),
+    paste0("  best val_acc:  ", best)
+  )
+}
+
+#' @export
+print.edaphosbridge_classifier <- function(x, ...) {
+  cat(format(x, ...), sep = "\n")
+  invisible(x)
+}

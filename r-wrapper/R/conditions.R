@@ -1,0 +1,35 @@
+# Conditions: what Python answered becomes R's errors, warnings and messages.
+
+# Returns the value of an answer, or signals its error with the user's own call.
+answer_value <- function(answer, call) {
+  for (text in unlist(answer$messages)) {
+    message(text)
+  }
+  for (text in unlist(answer$warnings)) {
+    warning(warningCondition(text, class = "edaphosbridge_warning", call = call))
+  }
+  if (!is.null(answer$error)) {
+    stop_condition(
+      answer$error$message,
+      unlist(answer$error$classes),
+      call = call,
+      argument = answer$error$argument,
+      traceback = answer$error$traceback
+    )
+  }
+  answer$value
+}
+
+stop_condition <- function(message, class, call = NULL, ...) {
+  stop(errorCondition(message, ..., class = class, call = call))
+}
+
+# For what Python cannot see, because the value changes its meaning on the way.
+stop_input <- function(argument, problem, call) {
+  stop_condition(
+    sprintf("`%s` %s", argument, problem),
+    c("edaphosbridge_input_error", "edaphosbridge_error"),
+    call = call,
+    argument = argument
+  )
+}

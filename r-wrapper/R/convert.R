@@ -1,0 +1,146 @@
+# Values on their way between R and Python; no other file of the package converts any.
+
+# --- to Python -----------------------------------------------------------------------------
+
+# Patches cross as they are: a double or integer array shares its memory. Logical NA would turn
+# into TRUE, so logicals cross as integers.
+to_patches <- function(x, call) {
+  if (is_python_object(x)) {
+    return(x)
+  }
+  if (inherits(x, "integer64")) {
+    stop_input("x", "must be a double, integer or logical array; found integer64.", call)
+  }
+  if (!(is.numeric(x) || is.logical(x)) || is.factor(x)) {
+    stop_input(
+      "x",
+      sprintf("must be a 4-D array (N, C, H, W) of numbers; found %s.", class(x)[[1]]),
+      call
+    )
+  }
+  if (is.logical(x)) {
+    storage.mode(x) <- "integer"
+  }
+  if (length(dim(x)) < 2L) {
+    x <- as.array(x) # a vector of length 1 would cross as a number
+  }
+  unclass(x)
+}
+
+# A factor crosses as codes and levels: reticulate would turn its NA into the class "NA".
+to_labels <- function(y, call) {
+  if (!is.atomic(y) || is.null(y) || is.complex(y) || is.raw(y)) {
+    stop_input("y", sprintf("must be a factor or a vector of labels; found %s.", class(y)[[1]]), call)
+  }
+  y <- factor(y)
+  list(codes = as.array(as.integer(y) - 1L), levels = as.list(levels(y)))
+}
+
+# An encoder crosses as the bytes of its state, or as the Python object that R holds.
+to_encoder <- function(encoder, call) {
+  if (inherits(encoder, "edaphosbridge_classifier")) {
+    encoder <- encoder$encoder
+  }
+  if (inherits(encoder, "edaphosbridge_encoder")) {
+    return(encoder$state)
+  }
+  if (!is_python_object(encoder)) {
+    stop_input(
+      "encoder",
+      sprintf(
+        paste0(
+          "must be an encoder or a fit of edaphosbridge, or a Python torch.nn.Module; ",
+          "found %s. foundation_encoder() makes one."
+        ),
+        class(encoder)[[1]]
+      ),
+      call
+    )
+  }
+  if (is_dead_python_object(encoder)) {
+    stop_input(
+      "encoder",
+      "is a Python object of another R session. Build the module anew and give it again.",
+      call
+    )
+  }
+  encoder
+}
+
+# NA has no counterpart among Python's scalars (NA_integer_ would be -2147483648, logical NA
+# TRUE); NaN is refused there by every check.
+to_scalar <- function(value) {
+  if (is.null(value)) {
+    return(NULL)
+  }
+  if (is.atomic(value) && length(value) == 1L && is.na(value)) {
+    return(NaN)
+  }
+  if (is.atomic(value) && length(value) != 1L) {
+    return(as.list(value))
+  }
+  unname(value)
+}
+
+# The default of an argument with choices is the whole vector, which stands for its first
+# element; unambiguous abbreviations work as in match.arg().
+to_choice <- function(value, choices) {
+  if (identical(value, choices)) {
+    return(choices[[1]])
+  }
+  if (is.character(value) && length(value) == 1L) {
+    matched <- pmatch(value, choices)
+    return(if (is.na(matched)) to_scalar(value) else choices[[matched]])
+  }
+  to_scalar(value)
+}
+
+# `set.seed()` reproduces a fit with `seed = NULL`: Python asks for a seed when the input is good.
+draw_seed <- function() {
+  sample.int(.Machine$integer.max, 1L)
+}
+
+# --- from Python ---------------------------------------------------------------------------
+
+from_factor <- function(codes, levels) {
+  factor(unlist(levels)[as.integer(codes)], levels = unlist(levels))
+}
+
+from_history <- function(values) {
+  values <- as.numeric(unlist(values))
+  values[is.nan(values)] <- NA_real_
+  values
+}
+
+from_encoder <- function(fields) {
+  fields[c("in_channels", "feature_dim", "proj_dim")] <-
+    lapply(fields[c("in_channels", "feature_dim", "proj_dim")], as.integer)
+  structure(fields, class = "edaphosbridge_encoder")
+}
+
+from_config <- function(config) {
+  whole <- c("epochs", "batch_size")
+  config[whole] <- lapply(config[whole], as.integer)
+  config$hidden <- as.integer(unlist(config$hidden))
+  config
+}
+
+from_classifier <- function(fields) {
+  encoder <- if (is.null(fields$encoder)) fields$module else from_encoder(fields$encoder)
+  fit <- list(
+    encoder = encoder,
+    # a one-dimensional NumPy array arrives as a one-dimensional R array
+    head = lapply(fields$head, function(w) if (length(dim(w)) == 1L) as.vector(w) else w),
+    classes = as.character(unlist(fields$classes)),
+    loss_history = from_history(fields$loss_history),
+    val_accuracy_history = from_history(fields$val_accuracy_history),
+    config = from_config(fields$config),
+    feature_dim = as.integer(fields$feature_dim),
+    head_type = fields$head_type,
+    freeze_backbone = fields$freeze_backbone,
+    device = fields$device,
+    in_channels = as.integer(fields$in_channels),
+    state = fields$state
+  )
+  structure(fit, class = c("edaphosbridge_classifier", "edaphos_foundation_classifier"))
+}

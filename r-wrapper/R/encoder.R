@@ -1,0 +1,54 @@
+#' An untrained encoder of edaphos
+#'
+#' The two encoder architectures of the edaphos package with random weights: the
+#' from-scratch baseline.
+#'
+#' @param architecture `"moco"`: five 3x3 convolutions with BatchNorm and two
+#'   residual sums; or `"simclr"`: two convolutions. Both end in global average
+#'   pooling.
+#' @param in_channels Channels C of the patches.
+#' @param feature_dim,proj_dim Widths of the features and of the contrastive
+#'   projection; by default 64 and 32 for `"moco"`, 32 and 16 for `"simclr"`.
+#' @param seed Whole number; `NULL` draws one from R's generator.
+#'
+#' @return A list of class `edaphosbridge_encoder` with `architecture`,
+#'   `in_channels`, `feature_dim`, `proj_dim` and `state` (raw, a safetensors
+#'   file). It survives `saveRDS()`.
+#' @references
+#' Chen, X., Fan, H., Girshick, R. and He, K. (2020). Improved baselines with
+#' momentum contrastive learning. arXiv:2003.04297.
+#'
+#' Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework
+#' for contrastive learning of visual representations. ICML 2020.
+#' @examples
+#' \dontrun{
+#' foundation_encoder("moco", in_channels = 4, seed = 1)
+#' }
+#' @export
+foundation_encoder <- function(architecture = c("moco", "simclr"), in_channels,
+                               feature_dim = NULL, proj_dim = NULL, seed = NULL) {
+  call <- sys.call()
+  answer <- python_call("make_encoder", list(
+    to_choice(architecture, c("moco", "simclr")),
+    to_scalar(in_channels),
+    to_scalar(feature_dim),
+    to_scalar(proj_dim),
+    to_scalar(seed),
+    draw_seed
+  ))
+  from_encoder(answer_value(answer, call))
+}
+
+#' @export
+format.edaphosbridge_encoder <- function(x, ...) {
+  sprintf(
+    "<edaphosbridge_encoder> %s: %d channels -> %d features -> %d (projection)",
+    x$architecture, x$in_channels, x$feature_dim, x$proj_dim
+  )
+}
+
+#' @export
+print.edaphosbridge_encoder <- function(x, ...) {
+  cat(format(x, ...), sep = "\n")
+  invisible(x)
+}

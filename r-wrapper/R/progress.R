@@ -1,0 +1,46 @@
+# Showing a running fit: one call an epoch from Python.
+
+# Returns a list of three functions:
+#   on_epoch  what Python calls; returns whether to go on
+#   close     removes the bar
+#   resume    to be called when Python has returned
+#
+# A handler that leaves the fit, as in tryCatch(..., message = ), cannot jump over Python's frames:
+# the jump ends there, and Python sees an error. `resume` then signals the same message again where
+# the jump can land.
+fit_progress <- function(verbose) {
+  bar <- NULL
+  left_by <- NULL
+  envir <- environment()
+  with_bar <- !isTRUE(verbose) && interactive() && requireNamespace("cli", quietly = TRUE)
+  show_line <- function(line) {
+    left_by <<- line
+    message(line)
+    left_by <<- NULL
+  }
+  show_bar <- function(epoch, epochs, loss, val_accuracy) {
+    if (is.null(bar)) {
+      bar <<- cli::cli_progress_bar("classifier", total = epochs, .envir = envir)
+    }
+    status <- sprintf("loss=%.4f val_acc=%.3f", loss, val_accuracy)
+    cli::cli_progress_update(set = epoch, status = status, id = bar, .envir = envir)
+  }
+  show <- function(epoch, epochs, loss, val_accuracy, line) {
+    if (isTRUE(verbose) && nzchar(line)) {
+      show_line(line)
+    } else if (with_bar) {
+      show_bar(epoch, epochs, loss, val_accuracy)
+    }
+    TRUE
+  }
+  list(
+    # An interrupt inside a callback would reach Python as a RuntimeError.
+    on_epoch = function(...) tryCatch(show(...), interrupt = function(condition) FALSE),
+    close = function() {
+      if (!is.null(bar)) cli::cli_progress_done(id = bar, .envir = envir)
+    },
+    resume = function() {
+      if (!is.null(left_by)) message(left_by)
+    }
+  )
+}
