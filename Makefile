@@ -13,8 +13,8 @@ R_READY := build/.ready-r
 
 # What R needs to find this checkout's package and Python.
 R_ENV := R_LIBS=$(RLIB) EDAPHOSBRIDGE_PYTHON=$(CURDIR)/$(PY)
-# Results and times of tests do not depend on the number of cores.
-TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+# One thread: results and times do not depend on the number of cores.
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .PHONY: help setup setup-python setup-r demo test test-python test-r lint document clean
 
@@ -34,23 +34,23 @@ $(PYTHON_READY): pyproject.toml $(CONSTRAINTS)
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
 	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[demo,test]'
-	touch $@
+	@touch $@
 
 $(RPY2_READY): $(PYTHON_READY) $(R_READY)
 	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[rpy2]'
-	touch $@
+	@touch $@
 
 $(R_READY): r-wrapper/DESCRIPTION r-wrapper/NAMESPACE $(wildcard r-wrapper/R/*.R r-wrapper/man/*.Rd)
 	sh r-wrapper/tools/install-r.sh
-	mkdir -p $(RLIB)
+	@mkdir -p $(RLIB)
 	R CMD INSTALL --library=$(RLIB) r-wrapper >build/install-r.log 2>&1 || { cat build/install-r.log; exit 1; }
-	touch $@
+	@touch $@
 
 # The Python part ends before the R part begins, so that it is there where R is not.
 demo: setup-python
-	$(PY) docs/demo/demo.py --out build/demo
+	$(THREADS) $(PY) docs/demo/demo.py --out build/demo
 	@$(MAKE) --no-print-directory setup-r || { echo "The Python part of the demo is done; see build/demo."; exit 1; }
-	$(R_ENV) Rscript docs/demo/demo.R build/demo
+	$(THREADS) $(R_ENV) Rscript docs/demo/demo.R build/demo
 
 test: lint test-python test-r
 
@@ -60,10 +60,10 @@ lint: setup-python
 	$(PY) -m mypy
 
 test-python: setup
-	$(TEST_ENV) $(R_ENV) $(PY) -m pytest
+	$(THREADS) $(R_ENV) $(PY) -m pytest
 
 test-r: setup
-	$(TEST_ENV) $(R_ENV) EDAPHOSBRIDGE_TEST_STRICT=true Rscript r-wrapper/tools/test.R
+	$(THREADS) $(R_ENV) EDAPHOSBRIDGE_TEST_STRICT=true Rscript r-wrapper/tools/test.R
 
 document:
 	cd r-wrapper && Rscript -e 'roxygen2::roxygenise(load_code = "source")'

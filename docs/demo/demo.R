@@ -2,9 +2,6 @@
 #
 # Run demo.py first, then, from the repository root: Rscript docs/demo/demo.R build/demo
 
-# One thread, here and in demo.py: the results then do not depend on the number of cores.
-if (!nzchar(Sys.getenv("OMP_NUM_THREADS"))) Sys.setenv(OMP_NUM_THREADS = "1")
-
 library(edaphosbridge)
 options(width = 140) # the table of six classes in one piece
 

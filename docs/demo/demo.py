@@ -7,14 +7,10 @@ Run from the repository root: ``python docs/demo/demo.py --out build/demo``. It 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-
-# One thread, here and in demo.R: the results then do not depend on the number of cores.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from figure import draw_figure
