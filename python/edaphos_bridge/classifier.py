@@ -176,6 +176,7 @@ def fit_classifier(
         freeze_backbone=trained.settings.freeze_backbone,
         device=target.type,
         in_channels=patches.channels,
+        patch_size=list(patches.shape[2:]),
     )
 
 
@@ -201,6 +202,8 @@ class FoundationClassifier:
         Where it was trained and predicts by default.
     in_channels : int
         Channels C of the patches it was trained on.
+    patch_size : list of int
+        Height and width ``[H, W]`` of those patches, in cells.
     """
 
     encoder: nn.Module
@@ -214,6 +217,7 @@ class FoundationClassifier:
     freeze_backbone: bool
     device: str
     in_channels: int
+    patch_size: list[int]
 
     def predict(
         self, x: Any, type: str = "class", device: str | None = None
@@ -238,7 +242,8 @@ class FoundationClassifier:
         Raises
         ------
         InputError
-            If `x` is not such an array, holds missing values, or has other channels.
+            If `x` is not such an array, holds missing values, has other channels, or has
+            patches that the encoder maps to no finite features.
         """
         choice("type", type, ("class", "prob"))
         probabilities = self.predict_proba(x, device=device)
@@ -264,6 +269,13 @@ class FoundationClassifier:
                 rows = logits.cpu().double().softmax(dim=1).numpy()
                 probabilities[done : done + len(rows)] = rows
                 done += len(rows)
+        bad = np.flatnonzero(~np.isfinite(probabilities).all(axis=1)).tolist()
+        if bad:  # else they would all be of the first class
+            raise InputError(
+                "x",
+                f"gives NaN or infinite features in {len(bad)} of {len(patches)} patches",
+                rows=bad,
+            )
         return probabilities
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -337,7 +349,7 @@ class FoundationClassifier:
             fill(head, without_prefix("head", tensors), "head", assign=True)
             state = without_prefix("encoder", tensors)
             module = rebuild_encoder(metadata["encoder"], state, given)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise WeightsError(f"The description in this file is damaged: {error!r}") from error
         if plain["freeze_backbone"]:
             freeze(module)

@@ -45,7 +45,7 @@ def resolve_device(name: str) -> torch.device:
         warnings.warn(
             f"note: '{name}' backend requested but not available; falling back to 'cpu'.",
             DeviceFallbackWarning,
-            stacklevel=3,
+            stacklevel=4,  # the caller of the public function
         )
         name = "cpu"
     return torch.device(name)

@@ -46,7 +46,7 @@
 #'   \item{loss_history, val_accuracy_history}{numeric, one value an epoch;
 #'     accuracy is `NA` when `val_split = 0`}
 #'   \item{config}{list of the settings, with the seed used}
-#'   \item{feature_dim, head_type, freeze_backbone, device, in_channels}{what was
+#'   \item{feature_dim, head_type, freeze_backbone, device, in_channels, patch_size}{what was
 #'     trained, and where}
 #'   \item{state}{raw, the whole classifier as a safetensors file}
 #'   It holds no pointer into Python: `saveRDS()` and `readRDS()` keep it whole.
@@ -90,7 +90,7 @@ foundation_fit_classifier <- function(encoder, x, y,
   settings <- list(
     freeze_backbone = to_scalar(freeze_backbone),
     head = to_choice(head, c("linear", "mlp")),
-    hidden = lapply(hidden, to_scalar),
+    hidden = to_numbers(hidden),
     dropout = to_scalar(dropout),
     epochs = to_scalar(epochs),
     batch_size = to_scalar(batch_size),
@@ -115,7 +115,8 @@ foundation_fit_classifier <- function(encoder, x, y,
     progress$on_epoch
   ))
   progress$resume()
-  from_classifier(answer_value(answer, call))
+  value <- answer_value(answer, call)
+  from_classifier(value)
 }
 
 #' Predict classes or probabilities of patches

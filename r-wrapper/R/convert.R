@@ -5,6 +5,9 @@
 # Patches cross as they are: a double or integer array shares its memory. Logical NA would turn
 # into TRUE, so logicals cross as integers.
 to_patches <- function(x, call) {
+  if (missing(x)) {
+    stop_input("x", "is missing.", call)
+  }
   if (is_python_object(x)) {
     return(x)
   }
@@ -29,6 +32,9 @@ to_patches <- function(x, call) {
 
 # A factor crosses as codes and levels: reticulate would turn its NA into the class "NA".
 to_labels <- function(y, call) {
+  if (missing(y)) {
+    stop_input("y", "is missing.", call)
+  }
   if (!is.atomic(y) || is.null(y) || is.complex(y) || is.raw(y)) {
     stop_input("y", sprintf("must be a factor or a vector of labels; found %s.", class(y)[[1]]), call)
   }
@@ -38,6 +44,9 @@ to_labels <- function(y, call) {
 
 # An encoder crosses as the bytes of its state, or as the Python object that R holds.
 to_encoder <- function(encoder, call) {
+  if (missing(encoder)) {
+    stop_input("encoder", "is missing. foundation_encoder() makes one.", call)
+  }
   if (inherits(encoder, "edaphosbridge_classifier")) {
     encoder <- encoder$encoder
   }
@@ -68,10 +77,17 @@ to_encoder <- function(encoder, call) {
 }
 
 # NA has no counterpart among Python's scalars (NA_integer_ would be -2147483648, logical NA
-# TRUE); NaN is refused there by every check.
+# TRUE); NaN is refused there by every check. What is no vector crosses as the name of its class,
+# which every check refuses too.
 to_scalar <- function(value) {
   if (is.null(value)) {
     return(NULL)
+  }
+  if (!is.atomic(value) && !is.list(value)) {
+    return(sprintf("<%s>", class(value)[[1]]))
+  }
+  if (is.list(value)) {
+    return(lapply(unname(value), to_scalar))
   }
   if (is.atomic(value) && length(value) == 1L && is.na(value)) {
     return(NaN)
@@ -80,6 +96,14 @@ to_scalar <- function(value) {
     return(as.list(value))
   }
   unname(value)
+}
+
+# A vector of numbers: always a list, since a vector of length 1 would cross as a number.
+to_numbers <- function(values) {
+  if (is.null(values) || is.atomic(values) || is.list(values)) {
+    return(lapply(unname(values), to_scalar))
+  }
+  to_scalar(values)
 }
 
 # The default of an argument with choices is the whole vector, which stands for its first
@@ -119,7 +143,7 @@ from_encoder <- function(fields) {
 }
 
 from_config <- function(config) {
-  whole <- c("epochs", "batch_size")
+  whole <- c("epochs", "batch_size", if (abs(config$seed) <= .Machine$integer.max) "seed")
   config[whole] <- lapply(config[whole], as.integer)
   config$hidden <- as.integer(unlist(config$hidden))
   config
@@ -140,6 +164,7 @@ from_classifier <- function(fields) {
     freeze_backbone = fields$freeze_backbone,
     device = fields$device,
     in_channels = as.integer(fields$in_channels),
+    patch_size = as.integer(unlist(fields$patch_size)),
     state = fields$state
   )
   structure(fit, class = c("edaphosbridge_classifier", "edaphos_foundation_classifier"))

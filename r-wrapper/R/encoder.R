@@ -28,6 +28,9 @@
 foundation_encoder <- function(architecture = c("moco", "simclr"), in_channels,
                                feature_dim = NULL, proj_dim = NULL, seed = NULL) {
   call <- sys.call()
+  if (missing(in_channels)) {
+    stop_input("in_channels", "is missing: the number of channels of the patches.", call)
+  }
   answer <- python_call("make_encoder", list(
     to_choice(architecture, c("moco", "simclr")),
     to_scalar(in_channels),

@@ -130,6 +130,11 @@ def rebuild_encoder(
 
 def fill(module: nn.Module, state: Mapping[str, torch.Tensor], what: str, *, assign: bool) -> None:
     """Load `state` into `module`, every name and shape, or raise `WeightsError`."""
+    if assign:  # else torch casts
+        own = module.state_dict()
+        wrong = [name for name in own if name in state and state[name].dtype != own[name].dtype]
+        if wrong:
+            raise WeightsError(f"The saved weights of the {what} are of another type: {wrong}.")
     try:
         module.load_state_dict(dict(state), strict=True, assign=assign)
     except RuntimeError as error:

@@ -130,12 +130,14 @@ def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
         "classes": [str(value) for value in fitted.classes],
         "loss_history": fitted.loss_history,
         "val_accuracy_history": fitted.val_accuracy_history,
-        "config": fitted.config,
+        # as a double: reticulate would turn a whole number beyond R's integers into 0
+        "config": {**fitted.config, "seed": float(fitted.config["seed"])},
         "feature_dim": fitted.feature_dim,
         "head_type": fitted.head_type,
         "freeze_backbone": fitted.freeze_backbone,
         "device": fitted.device,
         "in_channels": fitted.in_channels,
+        "patch_size": fitted.patch_size,
         "state": bytearray(fitted.to_bytes()),
     }
 

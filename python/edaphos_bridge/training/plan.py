@@ -66,5 +66,5 @@ def warn_about_untrained_classes(
             f"the validation split left no training row of: {', '.join(absent)}. "
             "The classifier cannot learn them; use another `seed` or `val_split`.",
             EdaphosWarning,
-            stacklevel=4,
+            stacklevel=5,  # the caller of the public function
         )

@@ -137,6 +137,6 @@ def _trainable(encoder: nn.Module) -> list[nn.Parameter]:
             "no parameter of the encoder requires a gradient, so only the head is trained; "
             "set requires_grad on those to fine-tune.",
             EdaphosWarning,
-            stacklevel=4,
+            stacklevel=5,  # the caller of the public function
         )
     return trainable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import secrets
@@ -30,7 +31,7 @@ def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, 
     tensors : mapping of str to torch.Tensor
         Any dtype that safetensors knows; copied to the cpu.
     metadata : mapping
-        JSON values; NaN is not one of them.
+        JSON values; NaN is not one of them. The versions of the packages are added.
     """
     for name, tensor in tensors.items():
         if not isinstance(tensor, torch.Tensor):
@@ -38,7 +39,11 @@ def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, 
                 f"{name!r} in the state dict is a {type(tensor).__name__}, not a tensor: "
                 "a safetensors file cannot hold it."
             )
-    document = {"kind": kind, "format_version": FORMAT_VERSION, **metadata}
+    versions = {
+        package: importlib.metadata.version(package)
+        for package in ("edaphos-bridge", "torch", "safetensors")
+    }
+    document = {"kind": kind, "format_version": FORMAT_VERSION, "versions": versions, **metadata}
     # Clones: tied weights share memory, which safetensors refuses.
     owned = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -65,7 +70,7 @@ def unpack(kind: str, data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, A
     try:
         document = json.loads(header["__metadata__"][_KEY])
         found, version = document["kind"], int(document["format_version"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise WeightsError("This safetensors file was not written by edaphos_bridge.") from error
     if version > FORMAT_VERSION:
         raise WeightsError(

@@ -19,5 +19,5 @@ def encoder_from_bytes(data: bytes) -> nn.Module:
     tensors, metadata = unpack("encoder", data)
     try:
         return rebuild_encoder(metadata["encoder"], tensors, given=None)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise WeightsError(f"The description in this file is damaged: {error!r}") from error

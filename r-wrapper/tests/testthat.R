@@ -1,0 +1,4 @@
+library(testthat)
+library(edaphosbridge)
+
+test_check("edaphosbridge")

@@ -1,0 +1,159 @@
+# Results and times do not depend on the number of cores. Read when torch is loaded, here and in
+# the fresh processes.
+withr::local_envvar(
+  OMP_NUM_THREADS = "1", MKL_NUM_THREADS = "1",
+  .local_envir = testthat::teardown_env()
+)
+
+# --- Python --------------------------------------------------------------------------------
+
+made <- new.env(parent = emptyenv()) # what is made once for the whole suite
+
+# Without Python the tests that need it are skipped; with EDAPHOSBRIDGE_TEST_STRICT they fail.
+skip_if_no_python <- function() {
+  if (is.null(made$python_problem)) {
+    made$python_problem <- tryCatch(
+      {
+        suppressMessages(python_module())
+        ""
+      },
+      error = conditionMessage
+    )
+  }
+  if (nzchar(made$python_problem)) {
+    if (identical(Sys.getenv("EDAPHOSBRIDGE_TEST_STRICT"), "true")) {
+      stop("these tests must not be skipped, but ", made$python_problem, call. = FALSE)
+    }
+    testthat::skip(paste("no Python with edaphos_bridge:", made$python_problem))
+  }
+  invisible(TRUE)
+}
+
+# A module of the user's own, made in Python's __main__. `kind` is what its forward returns;
+# `...` are the other arguments of make_module() below.
+own_module <- function(kind = "tensor", ...) {
+  python_module() # torch is loaded by the package
+  reticulate::py_run_string(own_module_code)
+  reticulate::py$make_module(kind, ...)
+}
+
+own_module_code <- "
+import types
+import warnings
+import torch
+
+class OwnEncoder(torch.nn.Module):
+    def __init__(self, kind, warn, fail_on):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(4, 6, 3, padding=1)
+        self.norm = torch.nn.BatchNorm2d(6)
+        self.kind, self.warn, self.fail_on = kind, warn, fail_on
+
+    def forward(self, x):
+        if self.warn:
+            warnings.warn('the encoder of the user warns')
+        if len(x) == self.fail_on:
+            raise RuntimeError('the encoder of the user fails')
+        features = torch.relu(self.norm(self.conv(x))).mean(dim=(2, 3))
+        if self.kind == 'dict':
+            return {'embedding': features * 0, 'feature': features}
+        if self.kind == 'object':
+            return types.SimpleNamespace(embedding=features)
+        if self.kind == 'list':
+            return [features]
+        return features
+
+def make_module(kind='tensor', warn=False, fail_on=0):
+    torch.manual_seed(7)
+    return OwnEncoder(kind, warn, fail_on)
+
+def state_of(module):
+    state = {k: v.double().numpy().copy() for k, v in module.state_dict().items()}
+    gradients = [p.requires_grad for p in module.parameters()]
+    has_grad = [p.grad is not None for p in module.parameters()]
+    return {'state': state, 'gradients': gradients, 'has_grad': has_grad, 'mode': module.training}
+"
+
+# --- data ----------------------------------------------------------------------------------
+
+deep_copy <- function(object) unserialize(serialize(object, NULL))
+
+# 48 patches of 4 x 5 x 5 in three classes, whose order is neither that of the alphabet nor that
+# of their appearance. Whole numbers, so that doubles and integers hold the same values.
+soil_classes <- c("Oxisol", "Ultisol", "Inceptisol")
+soil_y <- factor(rep(c("Ultisol", "Inceptisol", "Oxisol"), 16), levels = soil_classes)
+soil_x <- withr::with_seed(11, array(round(3 * stats::rnorm(48 * 4 * 25)), c(48, 4, 5, 5)))
+for (class in 1:3) { # each class is bright in a channel of its own
+  rows <- as.integer(soil_y) == class
+  soil_x[rows, class, , ] <- soil_x[rows, class, , ] + 6
+}
+pristine <- deep_copy(list(x = soil_x, y = soil_y))
+
+patches <- function(rows) soil_x[rows, , , , drop = FALSE]
+
+soil_encoder <- function() {
+  if (is.null(made$encoder)) {
+    made$encoder <- foundation_encoder("simclr", in_channels = 4, seed = 1)
+  }
+  made$encoder
+}
+
+# A fit of the small data with a few quick epochs.
+quick_fit <- function(encoder = soil_encoder(), x = soil_x, y = soil_y, ..., epochs = 3, seed = 5) {
+  foundation_fit_classifier(encoder, x, y, ..., epochs = epochs, seed = seed)
+}
+
+soil_fit <- function() {
+  if (is.null(made$fit)) {
+    made$fit <- quick_fit(epochs = 20, lr = 0.05)
+  }
+  made$fit
+}
+
+prob <- function(fit, x = soil_x, ...) predict(fit, x, type = "prob", ...)
+
+# --- expectations --------------------------------------------------------------------------
+
+random_state <- function() get0(".Random.seed", envir = globalenv(), inherits = FALSE)
+
+# `code` is refused because of `argument`: a classed error with the user's own call, whose message
+# names the argument and everything in `says`. R's generator and the data are left alone.
+expect_refused <- function(code, argument, says, of = "foundation_fit_classifier") {
+  random_before <- random_state()
+  condition <- testthat::expect_error(code, class = "edaphosbridge_input_error")
+  testthat::expect_identical(
+    class(condition),
+    c("edaphosbridge_input_error", "edaphosbridge_error", "error", "condition")
+  )
+  testthat::expect_identical(condition$argument, argument)
+  for (text in c(paste0("`", argument, "`"), says)) {
+    testthat::expect_match(conditionMessage(condition), text, fixed = TRUE)
+  }
+  testthat::expect_identical(conditionCall(condition)[[1]], as.name(of))
+  testthat::expect_identical(random_state(), random_before)
+  testthat::expect_identical(list(x = soil_x, y = soil_y), pristine)
+  invisible(condition)
+}
+
+# --- fresh R processes ---------------------------------------------------------------------
+
+# The environment of a fresh process: this process's Python, and no rule of the user's beside it.
+fresh_environment <- function(python = reticulate::py_exe(), ...) {
+  c(callr::rcmd_safe_env(), EDAPHOSBRIDGE_PYTHON = python, RETICULATE_PYTHON = NA, ...)
+}
+
+# Runs `code` (a function that finds nothing of this process) in a fresh R and returns its value.
+in_fresh_r <- function(code, args = list(), env = fresh_environment()) {
+  callr::r(code, args, env = env, timeout = 120)
+}
+
+# A virtual environment of the Python in use without any package.
+bare_environment <- function() {
+  folder <- tempfile("bare-")
+  status <- system2(
+    reticulate::py_exe(), c("-m", "venv", "--without-pip", shQuote(folder)),
+    stdout = FALSE, stderr = FALSE
+  )
+  testthat::expect_identical(status, 0L)
+  folder
+}

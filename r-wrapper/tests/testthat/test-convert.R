@@ -1,0 +1,178 @@
+# --- x -------------------------------------------------------------------------------------
+
+test_that("double and integer arrays with the same values give the same fit", {
+  skip_if_no_python()
+  whole <- array(as.integer(soil_x), dim(soil_x))
+  fit <- quick_fit(x = whole)
+  expect_identical(fit, quick_fit())
+  expect_identical(prob(fit, whole), prob(fit))
+})
+
+test_that("a logical array counts as zeros and ones", {
+  skip_if_no_python()
+  logical <- soil_x > 8
+  numbers <- logical + 0
+  expect_identical(quick_fit(x = logical), quick_fit(x = numbers))
+  expect_identical(prob(soil_fit(), logical), prob(soil_fit(), numbers))
+})
+
+test_that("dimnames, attributes and classes of x change nothing", {
+  skip_if_no_python()
+  named <- soil_x
+  dimnames(named) <- list(paste0("p", 1:48), c("red", "green", "nir", "swir"), NULL, letters[1:5])
+  attr(named, "crs") <- "EPSG:4326"
+  expect_identical(quick_fit(x = named), quick_fit())
+  expect_identical(prob(soil_fit(), named), prob(soil_fit()))
+  classed <- structure(soil_x, class = "my_array")
+  expect_identical(prob(soil_fit(), classed), prob(soil_fit()))
+})
+
+test_that("a permuted array is read in R's order", {
+  skip_if_no_python()
+  turned <- aperm(soil_x, c(4, 3, 2, 1))
+  expect_identical(prob(soil_fit(), aperm(turned, c(4, 3, 2, 1))), prob(soil_fit()))
+})
+
+test_that("the values arrive where they belong: patch, channel, row, column", {
+  skip_if_no_python()
+  python_module()
+  reticulate::py_run_string("
+import torch
+
+class Corner(torch.nn.Module):
+    def forward(self, x):
+        return x[:, 2, 3, 1:3]  # channel 3, row 4, columns 2 and 3 of R
+")
+  fit <- quick_fit(reticulate::py$Corner())
+  logits <- soil_x[, 3, 4, 2:3] %*% t(fit$head$weight) + rep(fit$head$bias, each = 48)
+  expected <- exp(logits) / rowSums(exp(logits))
+  expect_equal(unname(prob(fit)), expected, tolerance = 1e-5)
+})
+
+# --- y -------------------------------------------------------------------------------------
+
+test_that("classes follow the levels of a factor, whatever their order", {
+  skip_if_no_python()
+  turned <- factor(soil_y, levels = rev(soil_classes))
+  expect_identical(quick_fit(y = soil_y)$classes, soil_classes)
+  expect_identical(quick_fit(y = turned)$classes, rev(soil_classes))
+  fit <- quick_fit(y = turned, epochs = 30, lr = 0.02)
+  expect_identical(colnames(prob(fit)), rev(soil_classes))
+  expect_gt(mean(predict(fit, soil_x) == turned), 0.6)
+  expect_gt(mean(prob(fit)[cbind(1:48, as.integer(turned))]), 0.4)
+})
+
+test_that("unused levels are dropped, as factor(y) does", {
+  skip_if_no_python()
+  unused <- factor(soil_y, levels = c("Vertisol", "Ultisol", "Gleysol", "Oxisol", "Inceptisol"))
+  fit <- quick_fit(y = unused)
+  expect_identical(fit$classes, c("Ultisol", "Oxisol", "Inceptisol"))
+  expect_identical(fit$classes, levels(factor(unused)))
+  expect_identical(levels(predict(fit, soil_x)), fit$classes)
+})
+
+test_that("an ordered factor keeps its order", {
+  skip_if_no_python()
+  ordered <- factor(c("low", "high", "mid")[soil_y], levels = c("low", "mid", "high"), ordered = TRUE)
+  fit <- quick_fit(y = ordered)
+  expect_identical(fit$classes, c("low", "mid", "high"))
+  expect_identical(class(predict(fit, soil_x)), "factor")
+})
+
+test_that("character, integer, logical and numeric labels become what factor() makes of them", {
+  skip_if_no_python()
+  labels <- list(
+    as.character(soil_y),
+    c(10L, 9L, 2L)[soil_y],
+    soil_y == "Oxisol",
+    c(2.5, 10, -1)[soil_y]
+  )
+  for (y in labels) {
+    fit <- quick_fit(y = y)
+    expect_identical(fit$classes, levels(factor(y)))
+    expect_identical(fit, quick_fit(y = factor(y)))
+  }
+  expect_identical(quick_fit(y = labels[[2]])$classes, c("2", "9", "10"))
+})
+
+test_that("a class called 'NA' is a class", {
+  skip_if_no_python()
+  y <- factor(c("NA", "b", "c")[soil_y])
+  expect_identical(quick_fit(y = y)$classes, c("b", "c", "NA")[order(c("b", "c", "NA"))])
+})
+
+test_that("labels beyond ASCII come back as they were", {
+  skip_if_no_python()
+  y <- factor(c("Tschernosem", "Gley \u00fcber Ton", "\u9ed1\u571f")[soil_y])
+  fit <- quick_fit(y = y)
+  expect_identical(fit$classes, levels(y))
+  expect_identical(levels(predict(fit, soil_x)), levels(y))
+})
+
+# --- encoders ------------------------------------------------------------------------------
+
+test_that("a module of the user's own may return a tensor, a mapping or an object", {
+  skip_if_no_python()
+  tensor <- quick_fit(own_module("tensor"))
+  expect_identical(tensor$feature_dim, 6L)
+  for (kind in c("dict", "object")) {
+    fit <- quick_fit(own_module(kind))
+    expect_identical(fit$loss_history, tensor$loss_history)
+    expect_identical(prob(fit), prob(tensor))
+  }
+})
+
+test_that("a module of the user's own is not changed, frozen or fine-tuned", {
+  skip_if_no_python()
+  module <- own_module()
+  before <- reticulate::py$state_of(module)
+  for (freeze in c(TRUE, FALSE)) {
+    fit <- quick_fit(module, freeze_backbone = freeze, lr = 0.05)
+    expect_identical(dim(prob(fit)), c(48L, 3L))
+    expect_identical(reticulate::py$state_of(module), before)
+  }
+  # the fine-tuned weights are those that predict
+  tuned <- reticulate::py$state_of(fit$encoder)$state
+  expect_false(identical(tuned$conv.weight, before$state$conv.weight))
+})
+
+test_that("a fit around a module of the user's own is an encoder, and so is its module", {
+  skip_if_no_python()
+  fit <- quick_fit(own_module(), freeze_backbone = FALSE, lr = 0.05)
+  again <- quick_fit(fit, seed = 6)
+  expect_identical(again$loss_history, quick_fit(fit$encoder, seed = 6)$loss_history)
+  expect_false(identical(again$loss_history, quick_fit(own_module(), seed = 6)$loss_history))
+})
+
+test_that("predict(encoder = ) fills the given module with the saved weights", {
+  skip_if_no_python()
+  fit <- quick_fit(own_module(), freeze_backbone = FALSE, lr = 0.05)
+  fresh <- own_module()
+  before <- reticulate::py$state_of(fresh)
+  expect_identical(prob(fit, encoder = fresh), prob(fit))
+  expect_identical(reticulate::py$state_of(fresh), before)
+})
+
+# --- scalars -------------------------------------------------------------------------------
+
+test_that("a scalar crosses without its names, a missing one as NaN", {
+  expect_identical(to_scalar(c(epochs = 4)), 4)
+  expect_identical(to_scalar(NA), NaN)
+  expect_identical(to_scalar(NA_integer_), NaN)
+  expect_identical(to_scalar(NA_character_), NaN)
+  expect_null(to_scalar(NULL))
+  expect_identical(to_scalar(1:2), list(1L, 2L))
+  expect_identical(to_scalar(character()), list())
+  expect_identical(to_scalar(mean), "<function>")
+  expect_identical(to_scalar(quote(a)), "<name>")
+})
+
+test_that("a choice is completed, and what is no choice goes on to be refused", {
+  choices <- c("linear", "mlp")
+  expect_identical(to_choice(choices, choices), "linear")
+  expect_identical(to_choice("ml", choices), "mlp")
+  expect_identical(to_choice("deep", choices), "deep")
+  expect_identical(to_choice(rev(choices), choices), as.list(rev(choices)))
+  expect_identical(to_choice(NA_character_, choices), NaN)
+  expect_null(to_choice(NULL, choices))
+})

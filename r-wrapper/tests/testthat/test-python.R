@@ -1,0 +1,210 @@
+test_that("library(edaphosbridge) starts no Python", {
+  expect_false(callr::r(function() {
+    library(edaphosbridge)
+    reticulate::py_available()
+  }))
+})
+
+test_that("checks of R's own and print() start no Python", {
+  started <- callr::r(function() {
+    library(edaphosbridge)
+    refused <- tryCatch(
+      foundation_fit_classifier("moco", array(0, c(2, 1, 1, 1)), NULL),
+      edaphosbridge_input_error = function(condition) condition$argument
+    )
+    list(refused, reticulate::py_available())
+  })
+  expect_identical(started, list("y", FALSE))
+})
+
+# What foundation_encoder() says in a fresh R with another Python.
+asked_for_encoder <- function(python, ...) {
+  in_fresh_r(
+    function() {
+      before <- Sys.getenv("RETICULATE_PYTHON", NA)
+      condition <- tryCatch(
+        edaphosbridge::foundation_encoder("moco", 4),
+        error = function(condition) condition
+      )
+      list(
+        class = class(condition),
+        message = conditionMessage(condition),
+        restored = identical(Sys.getenv("RETICULATE_PYTHON", NA), before)
+      )
+    },
+    env = fresh_environment(python, ...)
+  )
+}
+
+test_that("EDAPHOSBRIDGE_PYTHON naming a missing file is an error that says so", {
+  missing <- file.path(tempdir(), "no-such-python")
+  answer <- asked_for_encoder(missing)
+  expect_identical(
+    answer$class,
+    c("edaphosbridge_python_not_found", "edaphosbridge_error", "error", "condition")
+  )
+  expect_match(answer$message, "EDAPHOSBRIDGE_PYTHON", fixed = TRUE)
+  expect_match(answer$message, missing, fixed = TRUE)
+  expect_true(answer$restored)
+})
+
+test_that("EDAPHOSBRIDGE_PYTHON naming a folder without Python is the same error", {
+  empty <- withr::local_tempdir()
+  answer <- asked_for_encoder(empty)
+  expect_identical(answer$class[[1]], "edaphosbridge_python_not_found")
+  expect_match(answer$message, empty, fixed = TRUE)
+})
+
+test_that("a Python without edaphos_bridge: which was asked, and the command that installs it", {
+  skip_if_no_python()
+  folder <- bare_environment()
+  withr::defer(unlink(folder, recursive = TRUE))
+  answer <- asked_for_encoder(folder)
+  python <- file.path(folder, "bin", "python")
+  expect_identical(
+    answer$class,
+    c("edaphosbridge_python_not_found", "edaphosbridge_error", "error", "condition")
+  )
+  expect_match(answer$message, python, fixed = TRUE)
+  expect_match(
+    answer$message, paste0(shQuote(python), " -m pip install edaphos-bridge"),
+    fixed = TRUE
+  )
+  expect_true(answer$restored)
+})
+
+test_that("EDAPHOSBRIDGE_PYTHON may be an environment's folder, and comes before all other rules", {
+  skip_if_no_python()
+  folder <- bare_environment()
+  withr::defer(unlink(folder, recursive = TRUE))
+  # the packages of the Python in use, in the new environment
+  in_use <- reticulate::import("sysconfig")$get_paths()
+  site_packages <- list.files(file.path(folder, "lib"), "^python", full.names = TRUE)
+  lines <- sprintf("import site; site.addsitedir(r'%s')", unique(in_use[c("purelib", "platlib")]))
+  writeLines(lines, file.path(site_packages, "site-packages", "in-use.pth"))
+  found <- in_fresh_r(
+    function() {
+      encoder <- edaphosbridge::foundation_encoder("simclr", 4, seed = 1)
+      list(
+        encoder = encoder,
+        python = reticulate::py_config()$python,
+        reticulate_python = Sys.getenv("RETICULATE_PYTHON")
+      )
+    },
+    env = replace(fresh_environment(folder), "RETICULATE_PYTHON", "/another/python")
+  )
+  expect_identical(found$encoder, soil_encoder())
+  expect_identical(found$python, file.path(folder, "bin", "python"))
+  expect_identical(found$reticulate_python, "/another/python")
+})
+
+test_that("R's torch in the process is an error before Python starts", {
+  skip_if_no_python()
+  library_folder <- withr::local_tempdir()
+  source_folder <- file.path(withr::local_tempdir(), "torch")
+  dir.create(source_folder)
+  writeLines(
+    c(
+      "Package: torch", "Version: 0.0.1", "Title: Stand-In", "Description: Empty.",
+      "Author: Nobody", "Maintainer: Nobody <nobody@example.org>", "License: GPL-3"
+    ),
+    file.path(source_folder, "DESCRIPTION")
+  )
+  file.create(file.path(source_folder, "NAMESPACE"))
+  callr::rcmd("INSTALL", c("--no-docs", "-l", library_folder, source_folder), fail_on_status = TRUE)
+  answer <- in_fresh_r(
+    function(library_folder) {
+      loadNamespace("torch", lib.loc = library_folder)
+      condition <- tryCatch(
+        edaphosbridge::foundation_encoder("moco", 4),
+        error = function(condition) condition
+      )
+      list(
+        class = class(condition),
+        message = conditionMessage(condition),
+        started = reticulate::py_available()
+      )
+    },
+    list(library_folder)
+  )
+  expect_identical(
+    answer$class,
+    c("edaphosbridge_r_torch_loaded", "edaphosbridge_error", "error", "condition")
+  )
+  expect_match(answer$message, "R package torch")
+  expect_match(answer$message, "Restart R")
+  expect_false(answer$started)
+})
+
+# --- interrupts ----------------------------------------------------------------------------
+
+# Waits until `file` is there, and fails if the process has ended before.
+wait_for <- function(file, process) {
+  deadline <- Sys.time() + 120
+  while (!file.exists(file)) {
+    if (!process$is_alive()) {
+      process$get_result() # signals what ended it
+    }
+    if (Sys.time() > deadline) {
+      stop(basename(file), " is not there")
+    }
+    Sys.sleep(0.05)
+  }
+}
+
+test_that("an interrupt stops a fit: caught as one, nothing changed, and the session goes on", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  process <- callr::r_bg(
+    function(folder, encoder, x, y, own_module_code) {
+      library(edaphosbridge)
+      before <- serialize(list(encoder, x, y), NULL)
+      interrupted <- function(name, encoder, ...) {
+        started <- function(condition) {
+          file.create(file.path(folder, name))
+          invokeRestart("muffleMessage")
+        }
+        outcome <- tryCatch(
+          {
+            withCallingHandlers(
+              foundation_fit_classifier(encoder, x, y, epochs = 1e7, verbose = TRUE, seed = 1, ...),
+              message = started
+            )
+            "finished"
+          },
+          interrupt = function(condition) "interrupt",
+          error = function(condition) conditionMessage(condition)
+        )
+        after <- foundation_fit_classifier(encoder, x, y, epochs = 3, seed = 5)
+        list(outcome = outcome, loss = after$loss_history)
+      }
+      foundation_encoder("simclr", 4)
+      reticulate::py_run_string(own_module_code)
+      module <- reticulate::py$make_module()
+      own_before <- reticulate::py$state_of(module)
+      list(
+        frozen = interrupted("frozen", encoder),
+        full = interrupted("full", encoder, freeze_backbone = FALSE),
+        own = interrupted("own", module, freeze_backbone = FALSE),
+        unchanged = identical(serialize(list(encoder, x, y), NULL), before),
+        own_unchanged = identical(reticulate::py$state_of(module), own_before)
+      )
+    },
+    list(folder, soil_encoder(), soil_x, soil_y, own_module_code),
+    env = fresh_environment(),
+    supervise = TRUE
+  )
+  withr::defer(process$kill())
+  for (name in c("frozen", "full", "own")) {
+    wait_for(file.path(folder, name), process)
+    process$interrupt()
+  }
+  process$wait(120000)
+  outcome <- process$get_result()
+  expect_identical(outcome$frozen, list(outcome = "interrupt", loss = quick_fit()$loss_history))
+  expect_identical(outcome$full, outcome$frozen)
+  expect_identical(outcome$own$outcome, "interrupt")
+  expect_identical(outcome$own$loss, quick_fit(own_module())$loss_history)
+  expect_true(outcome$unchanged)
+  expect_true(outcome$own_unchanged)
+})

@@ -1,0 +1,117 @@
+"""A copy that is ours to change, and a lock that no `.train()` opens."""
+
+import copy
+import pickle
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
+from edaphos_bridge.errors import InputError
+
+
+def modes(module):
+    return [part.training for part in module.modules()]
+
+
+def test_a_module_is_its_own_encoder_and_a_fit_has_one(encoder):
+    assert as_module(encoder) is encoder
+    assert as_module(SimpleNamespace(encoder=encoder)) is encoder
+
+
+@pytest.mark.parametrize(
+    "value", [None, 1, "moco", [], {}, object(), len, nn.Linear, SimpleNamespace(encoder="moco")]
+)
+def test_anything_else_is_no_encoder(value):
+    with pytest.raises(InputError, match="`encoder` must be a fit of edaphos_bridge or a torch"):
+        as_module(value)
+
+
+def test_a_class_given_in_place_of_a_module_is_shown_as_a_class():
+    with pytest.raises(InputError, match="found <class 'torch"):
+        as_module(nn.Linear)
+
+
+def test_a_copy_shares_no_memory_and_has_no_gradients(encoder, snapshot):
+    encoder(torch.randn(3, 4, 5, 5)).sum().backward()
+    encoder.backbone.conv1.requires_grad_(False)
+    encoder.backbone.bn1.eval()
+    before = snapshot(encoder)
+    twin = own_copy(encoder)
+    assert all(parameter.grad is None for parameter in twin.parameters())
+    assert modes(twin) == modes(encoder)
+    assert [p.requires_grad for p in twin.parameters()] == [
+        p.requires_grad for p in encoder.parameters()
+    ]
+    with torch.no_grad():
+        for tensor in twin.state_dict().values():
+            tensor.zero_()
+    assert snapshot(encoder) == before
+
+
+def test_a_module_that_cannot_be_copied_is_an_error():
+    class Stubborn(nn.Module):
+        def __deepcopy__(self, memo):
+            raise TypeError("no copies")
+
+    with pytest.raises(InputError, match=r"`encoder` cannot be copied \(TypeError: no copies\)"):
+        own_copy(Stubborn())
+
+
+def test_frozen_is_eval_mode_without_gradients_in_every_part(dropout_encoder):
+    freeze(dropout_encoder)
+    assert not any(modes(dropout_encoder))
+    assert not any(parameter.requires_grad for parameter in dropout_encoder.parameters())
+
+
+@pytest.mark.parametrize(
+    "wake", [lambda m: m.train(), lambda m: m.train(mode=True), lambda m: nn.Sequential(m).train()]
+)
+def test_frozen_stays_in_eval_mode_whatever_calls_train(dropout_encoder, wake, state_of):
+    freeze(dropout_encoder)
+    before = state_of(dropout_encoder)
+    wake(dropout_encoder)
+    for part in dropout_encoder.modules():
+        part.train()
+    x = torch.randn(5, 4, 5, 5)
+    assert torch.equal(dropout_encoder(x), dropout_encoder(x))
+    assert not any(modes(dropout_encoder))
+    for name, tensor in dropout_encoder.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_train_and_eval_of_a_frozen_module_return_it(dropout_encoder):
+    freeze(dropout_encoder)
+    assert dropout_encoder.train() is dropout_encoder
+    assert dropout_encoder.eval() is dropout_encoder
+
+
+def test_the_lock_survives_a_deep_copy_and_binds_the_copy(dropout_encoder):
+    twin = copy.deepcopy(freeze(dropout_encoder))
+    assert twin.train() is twin
+    assert not any(modes(twin))
+    assert all(part.train() is part for part in twin.modules())
+
+
+def test_freezing_twice_is_freezing_once(dropout_encoder):
+    freeze(freeze(dropout_encoder))
+    assert not any(modes(dropout_encoder.train()))
+
+
+def test_our_copy_of_a_frozen_module_can_be_trained_and_the_frozen_one_stays_frozen(
+    dropout_encoder,
+):
+    frozen = freeze(dropout_encoder)
+    twin = own_copy(frozen)
+    assert all(modes(twin.train()))
+    assert all(parameter.requires_grad for parameter in twin.parameters())
+    assert not any(modes(frozen.train()))
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
+
+
+def test_a_frozen_module_can_be_pickled(encoder, equal_states):
+    twin = pickle.loads(pickle.dumps(freeze(encoder)))
+    assert equal_states(twin.state_dict(), encoder.state_dict())
+    assert not any(modes(twin))

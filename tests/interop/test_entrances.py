@@ -1,0 +1,103 @@
+"""The same call from Python, from R through reticulate and from R inside Python: equal bits."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edaphos_bridge import foundation_encoder, foundation_fit_classifier
+from edaphos_bridge.interop.rpy2 import _r_sources
+
+ROOT = Path(__file__).parents[2]
+
+# One R program for both entrances from R; `out` is set before it.
+R_CODE = """
+x <- array(readBin(file.path(out, "x.f64"), "double", 60 * 4 * 9 * 9), c(60, 4, 9, 9))
+levels <- c("Ultisol", "Oxisol", "Inceptisol")
+y <- factor(rep(levels, 20), levels = levels)
+encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+for (freeze in c(TRUE, FALSE)) {
+  fit <- foundation_fit_classifier(encoder, x, y, freeze_backbone = freeze, head = "mlp",
+                                   dropout = 0.2, epochs = 3, seed = 11)
+  name <- file.path(out, paste0(entrance, freeze))
+  writeBin(as.vector(predict(fit, x, type = "prob")), paste0(name, ".prob"))
+  writeBin(c(fit$loss_history, fit$val_accuracy_history), paste0(name, ".history"))
+  writeBin(fit$state, paste0(name, ".state"))
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What each entrance wrote, each in a process of its own with two threads."""
+    out = tmp_path_factory.mktemp("entrances")
+    x = np.random.default_rng(2).normal(size=(60, 4, 9, 9))
+    (out / "x.f64").write_bytes(x.tobytes(order="F"))
+    (out / "fit.R").write_text(R_CODE)
+    python = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_entrances"
+    )
+    env = {**os.environ, "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+
+    def run(*command):
+        subprocess.run(command, check=True, env=env, cwd=ROOT)
+
+    run(sys.executable, "-c", f"{python} as t; t.fit_in_python({str(out)!r})")
+    run(sys.executable, "-c", f"{python} as t; t.fit_in_embedded_r({str(out)!r})")
+    setup = f'out <- "{out}"; entrance <- "reticulate"; library(edaphosbridge)'
+    run("Rscript", "-e", f'{setup}; source(file.path(out, "fit.R"))')
+    return out
+
+
+def fit_in_python(out):
+    folder = Path(out)
+    x = np.fromfile(folder / "x.f64").reshape((60, 4, 9, 9), order="F")
+    y = pd_factor()
+    encoder = foundation_encoder("moco", in_channels=4, seed=1)
+    for freeze in (True, False):
+        fit = foundation_fit_classifier(
+            encoder, x, y, freeze_backbone=freeze, head="mlp", dropout=0.2, epochs=3, seed=11
+        )
+        name = f"python{str(freeze).upper()}"
+        (folder / f"{name}.prob").write_bytes(fit.predict_proba(x).tobytes(order="F"))
+        history = np.array(fit.loss_history + fit.val_accuracy_history)
+        (folder / f"{name}.history").write_bytes(history.tobytes())
+        fit.save(folder / f"{name}.state")
+
+
+def pd_factor():
+    import pandas as pd
+
+    levels = ["Ultisol", "Oxisol", "Inceptisol"]
+    return pd.Categorical(levels * 20, categories=levels)
+
+
+def fit_in_embedded_r(out):
+    import rpy2.robjects as ro
+
+    from edaphos_bridge.interop.rpy2 import install
+
+    install()
+    ro.r(f'out <- "{out}"; entrance <- "rpy2"')
+    ro.r(R_CODE)
+
+
+@pytest.mark.parametrize("entrance", ["reticulate", "rpy2"])
+@pytest.mark.parametrize("freeze", ["TRUE", "FALSE"])
+@pytest.mark.parametrize("what", ["prob", "history", "state"])
+def test_r_gives_pythons_bits(folder, entrance, freeze, what):
+    python = (folder / f"python{freeze}.{what}").read_bytes()
+    there = (folder / f"{entrance}{freeze}.{what}").read_bytes()
+    assert len(python) > 0
+    assert hashlib.sha256(there).hexdigest() == hashlib.sha256(python).hexdigest()
+
+
+def test_the_embedded_r_runs_the_r_packages_own_code():
+    sources = "\n".join(_r_sources())
+    for name in ("foundation_fit_classifier", "predict.edaphosbridge_classifier", "to_labels"):
+        assert f"{name} <- function(" in sources
+    assert "reticulate::" not in sources

@@ -1,0 +1,361 @@
+"""R embedded in this process: the converter, and the R functions that `install()` puts there."""
+
+import gc
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import rpy2.robjects as ro
+import torch
+from rpy2.robjects import numpy2ri
+from rpy2.robjects.conversion import localconverter
+
+from edaphos_bridge import FoundationClassifier, foundation_encoder, foundation_fit_classifier
+from edaphos_bridge.encoders import MoCoEncoder
+from edaphos_bridge.interop import rpy2_values
+from edaphos_bridge.interop.rpy2 import converter, install
+
+LEVELS = ["Ultisol", "Oxisol", "Inceptisol"]
+
+
+class PooledConvolution(torch.nn.Module):
+    """A user's own module."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(4, 6, 3)
+
+    def forward(self, x):
+        return {"feature": self.conv(x).mean(dim=(2, 3))}
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(40, 4, 5, 5))
+    y = pd.Categorical.from_codes(rng.permutation(40) % 3, categories=LEVELS)
+    return x, y
+
+
+@pytest.fixture
+def r(data):
+    """R with the functions, `x`, `y` and an encoder `e` in its global environment."""
+    install()
+    with converter.context():
+        ro.globalenv["x"], ro.globalenv["y"] = data
+    ro.r("e <- foundation_encoder('moco', in_channels = 4, seed = 1)")
+    return ro.r
+
+
+def r_error(code: str):
+    """Return class, message, call and argument of the error that `code` raises in R."""
+    return ro.r(
+        f"""
+        condition <- tryCatch({{ {code}; NULL }}, error = identity)
+        list(class(condition), conditionMessage(condition),
+             paste(deparse(conditionCall(condition)), collapse = " "), condition$argument)
+        """
+    )
+
+
+# --- converter ----------------------------------------------------------------------------
+
+
+def test_importing_the_module_activates_no_conversion():
+    code = (
+        "from rpy2.robjects import conversion\n"
+        "before = conversion.get_conversion()\n"
+        "import edaphos_bridge.interop.rpy2\n"
+        "import rpy2.robjects as ro\n"
+        "assert conversion.get_conversion().py2rpy.registry.keys() == "
+        "before.py2rpy.registry.keys()\n"
+        "assert not ro.r('exists(\"foundation_fit_classifier\")')[0]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_r_array_becomes_patches_that_share_rs_memory_and_refuse_writing():
+    with converter.context():
+        x = ro.r("array(as.double(1:120), c(2, 3, 4, 5))")
+    assert x.shape == (2, 3, 4, 5)
+    assert x.dtype == np.float64
+    assert x[1, 2, 3, 4] == 120
+    assert x[1, 0, 0, 0] == 2
+    assert not x.flags.writeable
+    assert not x.flags.owndata
+
+
+def test_an_array_outlives_its_r_name():
+    with converter.context():
+        x = ro.r("(gone <- array(as.double(1:16), c(2, 2, 2, 2)))")
+    ro.r("rm(gone); for (i in 1:5) { gc(); z <- rnorm(1e5) }")
+    np.testing.assert_array_equal(x.ravel(order="F"), np.arange(1, 17))
+
+
+def test_na_of_integer_and_logical_arrays_becomes_nan():
+    with converter.context():
+        integers = ro.r("array(c(NA, 1:3), c(1, 1, 2, 2))")
+        logicals = ro.r("array(c(NA, TRUE, FALSE, TRUE), c(1, 1, 2, 2))")
+        whole = ro.r("array(1:4, c(1, 1, 2, 2))")
+        flags = ro.r("array(c(TRUE, FALSE), c(1, 1, 2, 2))")
+    np.testing.assert_array_equal(integers.ravel(order="F"), [np.nan, 1, 2, 3])
+    np.testing.assert_array_equal(logicals.ravel(order="F"), [np.nan, 1, 0, 1])
+    assert whole.dtype == np.int32
+    assert flags.dtype == bool
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32, np.uint8, bool])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_patches_become_an_r_array_with_the_same_cells(dtype, order):
+    x = np.asarray(np.arange(48).reshape(2, 2, 3, 4) % 5, dtype=dtype, order=order)
+    with converter.context():
+        ro.globalenv["there"] = x
+        back = ro.globalenv["there"]
+    assert tuple(ro.r("dim(there)")) == (2, 2, 3, 4)
+    assert ro.r("there[2, 1, 3, 4]")[0] == x[1, 0, 2, 3]
+    np.testing.assert_array_equal(back, x)
+
+
+def test_a_tensor_becomes_an_r_array():
+    with converter.context():
+        ro.globalenv["there"] = torch.arange(16.0, requires_grad=True).reshape(2, 2, 2, 2)
+    assert ro.r("there[1, 2, 1, 2]")[0] == 5
+
+
+def test_a_factor_keeps_order_of_levels_and_na_both_ways():
+    with converter.context():
+        y = ro.r("factor(c('b', NA, 'a'), levels = c('b', 'a', 'unused'), ordered = TRUE)")
+        ro.globalenv["back"] = y
+    assert isinstance(y, pd.Categorical)
+    assert y.categories.tolist() == ["b", "a", "unused"]
+    assert y.codes.tolist() == [0, -1, 1]
+    assert y.ordered
+    assert ro.r("identical(back, factor(c('b', NA, 'a'), c('b', 'a', 'unused'), ordered = TRUE))")[
+        0
+    ]
+
+
+def test_whole_number_categories_become_levels():
+    with converter.context():
+        ro.globalenv["back"] = pd.Categorical([10, None, 9, 10])
+    assert list(ro.r("levels(back)")) == ["9", "10"]
+    assert list(ro.r("as.character(back)[c(1, 3)]")) == ["10", "9"]
+    assert ro.r("is.na(back[2])")[0]
+
+
+def test_a_classifier_goes_to_r_and_comes_back_bit_equal(data):
+    x, y = data
+    fit = foundation_fit_classifier(foundation_encoder("moco", 4, seed=1), x, y, epochs=2, seed=1)
+    with converter.context():
+        ro.globalenv["fit"] = fit
+        back = ro.globalenv["fit"]
+    assert list(ro.r("class(fit)")) == ["edaphosbridge_classifier", "edaphos_foundation_classifier"]
+    assert list(ro.r("fit$classes")) == LEVELS
+    assert isinstance(back, FoundationClassifier)
+    np.testing.assert_array_equal(back.predict_proba(x), fit.predict_proba(x))
+    assert back.config == fit.config
+
+
+def test_an_encoder_goes_to_r_and_comes_back():
+    encoder = foundation_encoder("moco", 4, seed=3)
+    with converter.context():
+        ro.globalenv["encoder"] = encoder
+        back = ro.globalenv["encoder"]
+    assert list(ro.r("class(encoder)")) == ["edaphosbridge_encoder"]
+    assert isinstance(back, MoCoEncoder)
+    for name, tensor in encoder.state_dict().items():
+        assert torch.equal(back.state_dict()[name], tensor)
+
+
+def test_other_objects_keep_rpy2s_own_rules():
+    with converter.context():
+        frame = ro.r("data.frame(a = 1:2, b = c('x', 'y'))")
+        matrix = ro.r("matrix(1:4, 2)")
+    assert isinstance(frame, pd.DataFrame)
+    assert matrix.shape == (2, 2)
+
+
+def test_the_converter_composes_with_rpy2s_localconverter():
+    with localconverter(ro.default_converter + numpy2ri.converter + converter) as rules:
+        x = rules.rpy2py(ro.r("array(0, c(1, 2, 3, 4))"))
+    assert x.shape == (1, 2, 3, 4)
+
+
+# --- R code that calls this process's Python ------------------------------------------------
+
+
+def test_r_code_fits_and_predicts_with_r_types(r):
+    r("fit <- foundation_fit_classifier(e, x, y, epochs = 3, seed = 1)")
+    assert r("is.factor(predict(fit, x))")[0]
+    assert list(r("levels(predict(fit, x))")) == LEVELS
+    assert list(r("dim(predict(fit, x, type = 'prob'))")) == [40, 3]
+    assert list(r("colnames(predict(fit, x, type = 'prob'))")) == LEVELS
+    assert list(r("dim(predict(fit, x[0, , , , drop = FALSE], type = 'prob'))")) == [0, 3]
+    assert r("is.numeric(fit$loss_history)")[0]
+
+
+def test_r_code_gets_pythons_numbers(r, data):
+    x, y = data
+    for freeze in (True, False):
+        fit = foundation_fit_classifier(
+            foundation_encoder("moco", 4, seed=1), x, y, epochs=2, seed=7, freeze_backbone=freeze
+        )
+        r(
+            f"fit <- foundation_fit_classifier(e, x, y, freeze_backbone = {str(freeze).upper()}, "
+            "epochs = 2, seed = 7)"
+        )
+        probabilities = np.asarray(r("predict(fit, x, type = 'prob')"))
+        np.testing.assert_array_equal(probabilities, fit.predict_proba(x))
+        assert list(r("fit$loss_history")) == fit.loss_history
+
+
+def test_printing_shows_what_python_shows(r):
+    r("fit <- foundation_fit_classifier(e, x, y, epochs = 2, seed = 1)")
+    with converter.context():
+        fit = ro.globalenv["fit"]
+    assert list(r("capture.output(print(fit))")) == str(fit).splitlines()
+
+
+def test_set_seed_reproduces_a_fit_without_seed(r):
+    r("set.seed(3); a <- foundation_fit_classifier(e, x, y, epochs = 1)")
+    r("set.seed(3); b <- foundation_fit_classifier(e, x, y, epochs = 1)")
+    assert r("identical(a, b)")[0]
+    assert not r("identical(a$state, foundation_fit_classifier(e, x, y, epochs = 1)$state)")[0]
+
+
+def test_a_module_of_this_process_serves_r_as_encoder(r):
+    module = PooledConvolution()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    with converter.context():
+        ro.globalenv["module"] = module
+    r("fit <- foundation_fit_classifier(module, x, y, freeze_backbone = FALSE, epochs = 2)")
+    assert r("nlevels(predict(fit, x))")[0] == 3
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    with converter.context():
+        assert isinstance(ro.globalenv["fit"].encoder, PooledConvolution)
+
+
+def test_python_lets_go_of_objects_that_r_has_collected(r):
+    with converter.context():
+        ro.globalenv["module"] = PooledConvolution()
+    assert any(isinstance(held, PooledConvolution) for held in rpy2_values._held.values())
+    ro.r("rm(module); if (exists('fit')) rm(fit)")
+    gc.collect()
+    ro.r("for (i in 1:3) gc()")
+    assert not any(isinstance(held, PooledConvolution) for held in rpy2_values._held.values())
+
+
+def test_a_python_error_reaches_trycatch_with_class_message_call_and_argument(r):
+    classes, message, call, argument = r_error("foundation_fit_classifier(e, x, y, epochs = 2.7)")
+    assert list(classes)[:2] == ["edaphosbridge_input_error", "edaphosbridge_error"]
+    assert message[0] == "`epochs` must be a positive whole number; found 2.7."
+    assert call[0] == "foundation_fit_classifier(e, x, y, epochs = 2.7)"
+    assert argument[0] == "epochs"
+
+
+@pytest.mark.parametrize(
+    ("code", "argument", "found"),
+    [
+        (
+            "foundation_fit_classifier(e, replace(x, c(3, 7), NA), y)",
+            "x",
+            "first: 3, 7; counted from 1",
+        ),
+        ("foundation_fit_classifier(e, array(c(NA, 1L), c(40, 4, 5, 5)), y)", "x", "20 of 40"),
+        ("foundation_fit_classifier(e, array(c(NA, TRUE), c(40, 4, 5, 5)), y)", "x", "20 of 40"),
+        ("foundation_fit_classifier(e, x, replace(y, 2, NA))", "y", "first: 2; counted from 1"),
+        ("foundation_fit_classifier(e, x, y[1:9])", "y", "found 9"),
+        ("foundation_fit_classifier(e, x[, , , 1], y)", "x", "c(40, 4, 5)"),
+        ("foundation_fit_classifier(e, x[, 0, , , drop = FALSE], y)", "x", "c(40, 0, 5, 5)"),
+        (
+            "foundation_fit_classifier(e, x[, 1:3, , ], y)",
+            "x",
+            "4 channels for this encoder; found 3",
+        ),
+        ("foundation_fit_classifier(e, x, rep('a', 40))", "y", "two classes"),
+        ("foundation_fit_classifier('e', x, y)", "encoder", "found character"),
+        ("foundation_fit_classifier(e, x, y, freeze_backbone = NA)", "freeze_backbone", "found NA"),
+        ("foundation_fit_classifier(e, x, y, freeze_backbone = 'yes')", "freeze_backbone", "'yes'"),
+        ("foundation_fit_classifier(e, x, y, head = 'deep')", "head", "found 'deep'"),
+        ("foundation_fit_classifier(e, x, y, head = 'mlp', hidden = NULL)", "hidden", "c()"),
+        ("foundation_fit_classifier(e, x, y, device = 'tpu')", "device", "found 'tpu'"),
+        ("foundation_fit_classifier(e, x, y, epochs = NA)", "epochs", "found NA"),
+        ("foundation_fit_classifier(e, x, y, batch_size = 0L)", "batch_size", "found 0"),
+        ("foundation_fit_classifier(e, x, y, lr = 0)", "lr", "found 0"),
+        ("foundation_fit_classifier(e, x, y, dropout = 1)", "dropout", "found 1"),
+        ("foundation_fit_classifier(e, x, y, val_split = -Inf)", "val_split", "found -Inf"),
+        ("foundation_fit_classifier(e, x, y, val_split = c(0.1, 0.2))", "val_split", "c(0.1, 0.2)"),
+        (
+            "predict(foundation_fit_classifier(e, x, y, epochs = 1), x, type = 'raw')",
+            "type",
+            "'raw'",
+        ),
+        ("predict(foundation_fit_classifier(e, x, y, epochs = 1), x[, 1:2, , ])", "x", "found 2"),
+    ],
+)
+def test_bad_input_is_an_input_error_in_rs_words(r, code, argument, found):
+    before = ro.r("list(e, x, y)")
+    classes, message, _, named = r_error(code)
+    assert classes[0] == "edaphosbridge_input_error"
+    assert named[0] == argument
+    assert f"`{argument}`" in message[0]
+    assert found in message[0]
+    ro.globalenv["before"] = before
+    assert ro.r("identical(before, list(e, x, y))")[0]
+
+
+def test_another_failure_of_python_is_a_python_error_with_its_traceback(r):
+    class Failing(torch.nn.Module):
+        calls = 0
+
+        def forward(self, x):
+            Failing.calls += 1
+            if Failing.calls > 1:
+                raise KeyError("no such band")
+            return x.mean(dim=(2, 3))
+
+    with converter.context():
+        ro.globalenv["module"] = Failing()
+    r("condition <- tryCatch(foundation_fit_classifier(module, x, y), error = identity)")
+    assert list(r("class(condition)"))[:2] == ["edaphosbridge_python_error", "edaphosbridge_error"]
+    assert "KeyError" in r("conditionMessage(condition)")[0]
+    assert "no such band" in r("condition$traceback")[0]
+
+
+def test_python_warnings_become_r_warnings(r):
+    r("rare <- factor(replace(as.character(y), 1:40, rep(c('a', 'b'), c(39, 1))))")
+    r(
+        """
+        texts <- character()
+        for (seed in 1:8) withCallingHandlers(
+          foundation_fit_classifier(e, x, rare, epochs = 1, val_split = 0.5, seed = seed),
+          edaphosbridge_warning = function(w) {
+            texts <<- c(texts, conditionMessage(w))
+            invokeRestart("muffleWarning")
+          }
+        )
+        """
+    )
+    assert 0 < len(r("texts")) < 8
+    assert all("no training row of: b" in text for text in r("texts"))
+
+
+def test_install_assigns_into_a_given_environment():
+    environment = ro.Environment()
+    install(environment)
+    assert sorted(environment.keys()) == [
+        "foundation_encoder",
+        "foundation_fit_classifier",
+        "statlog_landsat",
+        "statlog_scene",
+    ]
+
+
+def test_data_sets_have_rs_types(r):
+    r("data <- statlog_landsat(); scene <- statlog_scene()")
+    assert list(r("dim(data$x)")) == [6435, 4, 3, 3]
+    assert r("is.factor(data$y) && is.logical(data$train) && sum(data$train) == 4435")[0]
+    assert r("anyNA(scene$image) && max(scene$row, na.rm = TRUE) == 6435")[0]

@@ -1,0 +1,47 @@
+"""What `import edaphos_bridge` gives, and what it leaves unloaded."""
+
+from importlib.metadata import version
+from importlib.resources import files
+
+import pytest
+
+import edaphos_bridge
+
+
+def test_importing_the_package_does_not_import_torch(fresh_python):
+    code = "import sys, edaphos_bridge; print('torch' in sys.modules, 'rpy2' in sys.modules)"
+    assert fresh_python(code).split() == ["False", "False"]
+
+
+def test_errors_and_arguments_can_be_had_without_torch(fresh_python):
+    code = (
+        "import sys, edaphos_bridge.errors, edaphos_bridge.arguments; print('torch' in sys.modules)"
+    )
+    assert fresh_python(code).split() == ["False"]
+
+
+def test_using_the_core_imports_neither_rpy2_nor_a_plotting_or_learning_library(fresh_python):
+    code = (
+        "import sys; from edaphos_bridge import *; import edaphos_bridge.datasets;"
+        "print([m for m in ('rpy2', 'sklearn', 'matplotlib') if m in sys.modules])"
+    )
+    assert fresh_python(code).strip() == "[]"
+
+
+def test_every_public_name_resolves_and_is_listed():
+    for name in edaphos_bridge.__all__:
+        assert getattr(edaphos_bridge, name) is not None
+        assert name in dir(edaphos_bridge)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'foundation_moose'"):
+        edaphos_bridge.foundation_moose  # noqa: B018
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert edaphos_bridge.__version__ == version("edaphos-bridge")
+
+
+def test_the_package_is_marked_as_typed():
+    assert (files("edaphos_bridge") / "py.typed").is_file()
