@@ -74,7 +74,7 @@ def test_a_fit_carries_what_the_original_carries(encoder, x, y, freeze_backbone)
     }  # fmt: skip
     assert (fit.feature_dim, fit.head_type, fit.device) == (8, "mlp", "cpu")
     assert fit.freeze_backbone is freeze_backbone
-    assert fit.in_channels == 4
+    assert (fit.in_channels, fit.patch_size) == (4, [5, 5])
 
 
 def test_the_defaults_are_those_of_the_original(encoder, x, y):
@@ -969,3 +969,12 @@ def test_when_saving_fails_the_old_file_is_whole(encoder, x, y, tmp_path, monkey
         quick(encoder, x, y, seed=2).save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_with_an_unknown_head_is_refused(x, y, encoder):
+    fit = foundation_fit_classifier(encoder, x, y, epochs=1, seed=1)
+    data = fit.to_bytes().replace(
+        b'\\"head_type\\": \\"linear\\"', b'\\"head_type\\": \\"l1near\\"'
+    )
+    with pytest.raises(WeightsError, match="l1near"):
+        FoundationClassifier.from_bytes(data)

@@ -157,3 +157,8 @@ def test_the_labels_given_are_not_changed():
     as_labels(masked)
     assert series.cat.categories.tolist() == ["c", "b", "a"]
     assert masked.tolist() == [1, 2]
+
+
+def test_missing_labels_are_named_before_the_type_of_the_others():
+    with pytest.raises(InputError, match=r"holds NA in 1 of 3 labels \(first: 1"):
+        as_labels([1.5, float("nan"), 2.5])

@@ -199,7 +199,8 @@ def test_every_epoch_of_a_recorded_full_fine_tuning_trains_as_in_the_original(fu
     for name, value in trained.encoder.named_parameters():
         if not (name.startswith("backbone.conv") and name.endswith("bias")):
             theirs = stored[f"encoder_final/{name}"]
-            assert largest_difference(value.detach(), theirs) <= 1e-6, name
+            # as for losses and logits; 6e-7 to 2e-6 are seen, depending on the build of torch
+            assert largest_difference(value.detach(), theirs) <= 1e-5, name
 
 
 def test_validation_in_training_mode_is_all_that_separates_full_fine_tuning_from_the_original(

@@ -338,6 +338,7 @@ class FoundationClassifier:
                 math.nan if value is None else value for value in plain["val_accuracy_history"]
             ]
             config = plain["config"]
+            choice("head_type", plain["head_type"], ("linear", "mlp"))
             with torch.device("meta"):  # nothing is allocated before the shapes are known to fit
                 head = make_head(
                     plain["head_type"],

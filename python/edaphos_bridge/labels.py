@@ -49,16 +49,7 @@ def as_labels(y: Any) -> Labels:
         If `y` is not one-dimensional, holds a missing label, is of another type, or has
         fewer than two classes.
     """
-    categorical = _as_categorical(y)
-    missing = np.flatnonzero(categorical.codes == -1)
-    if len(missing):
-        raise InputError(
-            "y",
-            f"holds NA in {len(missing)} of {len(categorical)} labels",
-            rows=missing.tolist(),
-            hint="Leave those patches out.",
-        )
-    categorical = categorical.remove_unused_categories()
+    categorical = _as_categorical(y).remove_unused_categories()
     classes = [_plain(value) for value in categorical.categories]
     if len(classes) < 2:
         raise InputError(
@@ -81,6 +72,14 @@ def _as_categorical(y: Any) -> pd.Categorical:
         raise InputError("y", "must be one-dimensional", found=list(shape))
     # A list goes through objects: NumPy would turn [1, "a"] and ["a", nan] into strings.
     series = pd.Series(y if hasattr(y, "dtype") else np.array(_objects(y), dtype=object))
+    missing = np.flatnonzero(series.isna())
+    if len(missing):
+        raise InputError(
+            "y",
+            f"holds NA in {len(missing)} of {len(series)} labels",
+            rows=missing.tolist(),
+            hint="Leave those patches out.",
+        )
     kind = pd.api.types.infer_dtype(series, skipna=True)
     if kind == "categorical":
         kind = pd.api.types.infer_dtype(series.cat.categories, skipna=True)

@@ -1,12 +1,16 @@
 # Conditions: what Python answered becomes R's errors, warnings and messages.
 
-# Returns the value of an answer, or signals its error with the user's own call.
+# Returns the value of an answer, or signals its error with the user's own call. What stopped at
+# Ctrl-C is R's interrupt for those who catch it, an error of its own class for the others.
 answer_value <- function(answer, call) {
   for (text in unlist(answer$messages)) {
     message(text)
   }
   for (text in unlist(answer$warnings)) {
     warning(warningCondition(text, class = "edaphosbridge_warning", call = call))
+  }
+  if ("edaphosbridge_interrupt" %in% answer$error$classes) {
+    signalCondition(structure(list(), class = c("interrupt", "condition")))
   }
   if (!is.null(answer$error)) {
     stop_condition(

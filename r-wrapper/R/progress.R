@@ -6,8 +6,8 @@
 #   resume    to be called when Python has returned
 #
 # A handler that leaves the fit, as in tryCatch(..., message = ), cannot jump over Python's frames:
-# the jump ends there, and Python sees an error. `resume` then signals the same message again where
-# the jump can land.
+# the jump ends there, and the answer says that the call was interrupted. `resume` then signals the
+# same message again where the jump can land.
 fit_progress <- function(verbose) {
   bar <- NULL
   left_by <- NULL
@@ -34,7 +34,6 @@ fit_progress <- function(verbose) {
     TRUE
   }
   list(
-    # An interrupt inside a callback would reach Python as a RuntimeError.
     on_epoch = function(...) tryCatch(show(...), interrupt = function(condition) FALSE),
     close = function() {
       if (!is.null(bar)) cli::cli_progress_done(id = bar, .envir = envir)

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.projection import l2_normalise
 
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 NAMES = [
@@ -97,6 +98,14 @@ def test_the_projection_ends_on_the_unit_sphere(module):
     z = module.eval().project(features)
     torch.testing.assert_close(z, projection(module.state_dict(), features))
     torch.testing.assert_close(z.norm(dim=1), torch.ones(4))
+
+
+def test_the_normalisation_has_the_small_constant_of_the_original():
+    z = torch.tensor([[3e-5, 0.0], [0.0, -1.0]], dtype=torch.float64)
+    expected = [[3e-5 / (9e-10 + 1e-9) ** 0.5, 0.0], [0.0, -1 / (1 + 1e-9) ** 0.5]]
+    torch.testing.assert_close(
+        l2_normalise(z), torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=0
+    )
 
 
 def test_a_zero_projection_is_not_divided_by_zero(module):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edaphos_bridge.errors import DeviceFallbackWarning, EdaphosWarning, InputError
-from edaphos_bridge.interop.answers import R, answered, interrupted
+from edaphos_bridge.interop.answers import Interrupted, R, answered
 
 
 def test_a_value_is_answered_without_error():
@@ -35,13 +35,14 @@ def test_any_other_exception_is_a_python_error_with_its_traceback():
     assert "Traceback" in error["traceback"]
 
 
-def test_an_interrupt_is_not_swallowed():
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, Interrupted])
+def test_an_interrupt_is_answered_as_one(interrupt):
     def stop():
-        raise KeyboardInterrupt
+        raise interrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        answered(stop)()
-    assert interrupted()["error"]["classes"][0] == "edaphosbridge_interrupt"
+    error = answered(stop)()["error"]
+    assert error["classes"] == ["edaphosbridge_interrupt", "edaphosbridge_error"]
+    assert error["message"] == "interrupted by the user."
 
 
 def test_warnings_are_collected_and_the_device_note_is_a_message():

@@ -153,3 +153,26 @@ def test_an_interrupt_from_the_report_ends_training_at_once(data, plan):
     model = linear()
     with pytest.raises(KeyboardInterrupt):
         run(model, data, plan, torch.optim.Adam(model.parameters()), interrupt)
+
+
+def test_a_last_step_that_diverges_is_a_training_error_too():
+    class Exploding(torch.optim.SGD):
+        def step(self):
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.data.fill_(float("inf"))
+
+    head = nn.Linear(3, 2)
+    plan = Plan(torch.arange(4), torch.arange(0), lambda epoch: torch.arange(4))
+    with pytest.raises(TrainingError, match="last step diverged"):
+        train(
+            head,
+            torch.ones(4, 3),
+            torch.tensor([0, 1, 0, 1]),
+            plan,
+            Exploding(head.parameters(), lr=1.0),
+            epochs=1,
+            batch_size=4,
+            eval_batch_size=4,
+            report=lambda report: None,
+        )

@@ -53,7 +53,7 @@ def test_the_file_is_plain_safetensors_that_others_can_read():
 
 
 def test_equal_content_is_equal_bytes():
-    assert pack("thing", TENSORS, dict(reversed(METADATA.items()))) == DATA
+    assert pack("thing", dict(reversed(TENSORS.items())), dict(METADATA)) == DATA
 
 
 def test_views_and_tied_weights_are_stored_as_they_read():

@@ -43,7 +43,6 @@ def own_copy(encoder: nn.Module) -> nn.Module:
             found=type(encoder).__name__,
         ) from error
     _unlock(module)
-    module.zero_grad(set_to_none=True)
     return module
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -60,13 +60,26 @@ def foundation_encoder(
     >>> encoder(torch.zeros(2, 4, 9, 9)).shape
     torch.Size([2, 64])
     """
+    return make_encoder(architecture, in_channels, feature_dim, proj_dim, seed, draw_seed)
+
+
+def make_encoder(
+    architecture: str,
+    in_channels: int,
+    feature_dim: int | None,
+    proj_dim: int | None,
+    seed: int | None,
+    draw: Callable[[], int],
+) -> MoCoEncoder | SimCLREncoder:
+    """Return what `foundation_encoder` does; `draw` gives the seed when there is none."""
     encoder_class = ARCHITECTURES[choice("architecture", architecture, tuple(ARCHITECTURES))]
     widths = {"in_channels": whole("in_channels", in_channels)}
     if feature_dim is not None:
         widths["feature_dim"] = whole("feature_dim", feature_dim)
     if proj_dim is not None:
         widths["proj_dim"] = whole("proj_dim", proj_dim)
-    with seeded(draw_seed() if seed is None else seed_number(seed)):
+    number = None if seed is None else seed_number(seed)
+    with seeded(draw() if number is None else number):
         return encoder_class(**widths)
 
 

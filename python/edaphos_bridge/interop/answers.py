@@ -45,16 +45,24 @@ R = Notation(first_index=1, show=_show)
 """How R counts and writes."""
 
 
+class Interrupted(Exception):  # noqa: N818
+    """The user stopped the call."""
+
+
 def _conditions(error: Exception) -> list[str]:
     kinds = {InputError: "input", WeightsError: "weights", TrainingError: "training"}
     for error_class, name in kinds.items():
         if isinstance(error, error_class):
             return [f"edaphosbridge_{name}_error", "edaphosbridge_error"]
+    if isinstance(error, Interrupted):
+        return ["edaphosbridge_interrupt", "edaphosbridge_error"]
     return ["edaphosbridge_python_error", "edaphosbridge_error"]
 
 
 def _described(error: Exception) -> dict[str, Any]:
-    if isinstance(error, EdaphosError):
+    if isinstance(error, Interrupted):
+        message = "interrupted by the user."
+    elif isinstance(error, EdaphosError):
         message = error.render(R)
     else:
         message = f"{type(error).__name__}: {error}"
@@ -67,7 +75,7 @@ def _described(error: Exception) -> dict[str, Any]:
 
 
 def answered(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
-    """Wrap a call so that it returns an answer and never raises an `Exception`."""
+    """Wrap a call so that it returns an answer, and neither raises nor is interrupted."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -76,7 +84,9 @@ def answered(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
             warnings.simplefilter("always", EdaphosWarning)
             try:
                 value = function(*args, **kwargs)
-            except Exception as raised:  # KeyboardInterrupt goes on: it is R's interrupt
+            except KeyboardInterrupt:
+                error = _described(Interrupted())
+            except Exception as raised:
                 error = _described(raised)
         notes = [str(w.message) for w in caught if issubclass(w.category, DeviceFallbackWarning)]
         texts = [
@@ -85,14 +95,3 @@ def answered(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
         return {"value": value, "error": error, "warnings": texts, "messages": notes}
 
     return call
-
-
-def interrupted() -> dict[str, Any]:
-    """Return the answer to a call that the user stopped."""
-    error = {
-        "message": "interrupted by the user.",
-        "classes": ["edaphosbridge_interrupt", "edaphosbridge_error"],
-        "argument": None,
-        "traceback": "",
-    }
-    return {"value": None, "error": error, "warnings": [], "messages": []}

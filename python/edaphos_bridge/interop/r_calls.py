@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier, fit_classifier
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
-from edaphos_bridge.encoders.foundation import describe_encoder, foundation_encoder
+from edaphos_bridge.encoders import foundation
+from edaphos_bridge.interop.answers import Interrupted
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.training.loop import EpochReport, Report
 from edaphos_bridge.training.progress import progress_line
@@ -42,19 +43,13 @@ def make_encoder(
     draw: Callable[[], int],
 ) -> dict[str, Any] | None:
     """``foundation_encoder()``: the encoder as plain values."""
-    encoder = foundation_encoder(
-        architecture,
-        in_channels,
-        feature_dim=feature_dim,
-        proj_dim=proj_dim,
-        seed=draw() if seed is None else seed,
-    )
+    encoder = foundation.make_encoder(architecture, in_channels, feature_dim, proj_dim, seed, draw)
     return encoder_fields(encoder)
 
 
 def encoder_fields(module: torch.nn.Module) -> dict[str, Any] | None:
     """Return the elements of the R object, or None for a module of the user's own."""
-    description = describe_encoder(module)
+    description = foundation.describe_encoder(module)
     if description["architecture"] == "custom":
         return None
     return {**description, "state": bytearray(encoder_to_bytes(module))}
@@ -156,9 +151,12 @@ def _labels(codes: Any, levels: Any) -> pd.Categorical:
 def _report(on_epoch: Callable[..., Any]) -> Report:
     def report(epoch: EpochReport) -> None:
         line = progress_line(epoch) or ""
-        go_on = on_epoch(epoch.epoch, epoch.epochs, epoch.loss, epoch.val_accuracy, line)
-        if not go_on:  # the user's interrupt, caught in the R function
-            raise KeyboardInterrupt
+        try:
+            go_on = on_epoch(epoch.epoch, epoch.epochs, epoch.loss, epoch.val_accuracy, line)
+        except Exception as left:  # R was about to jump out of its function
+            raise Interrupted from left
+        if not go_on:
+            raise Interrupted
 
     return report
 

@@ -1,12 +1,18 @@
 """What the R package calls through reticulate.
 
 reticulate converts arguments and results by itself (arrays share R's memory, raw vectors are
-bytearrays, functions are callables), so the calls of `r_calls` only need an answer around them.
+bytearrays, functions are callables), so the calls of `r_calls` only need an answer around them,
+and Ctrl-C in Python's hands.
 """
 
 import ctypes
+import functools
 import os
+import signal
 import sys
+import threading
+from collections.abc import Callable
+from typing import Any
 
 
 def _import_torch_with_its_own_blas() -> str:
@@ -40,8 +46,32 @@ startup_note = _import_torch_with_its_own_blas()
 from edaphos_bridge.interop import r_calls  # noqa: E402
 from edaphos_bridge.interop.answers import answered  # noqa: E402
 
-fit = answered(r_calls.fit)
-landsat = answered(r_calls.landsat)
-make_encoder = answered(r_calls.make_encoder)
-predict = answered(r_calls.predict)
-scene = answered(r_calls.scene)
+
+def _called(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    """Answer a call, with Ctrl-C handled by Python while it runs.
+
+    reticulate's own handler calls R, and an interrupt that arrives inside R is lost or becomes a
+    RuntimeError. Python's only notes the signal and raises KeyboardInterrupt in Python's next
+    step; the answer says so, and R signals its interrupt.
+    """
+    answer = answered(function)
+
+    @functools.wraps(function)
+    def call(*args: Any) -> dict[str, Any]:
+        handler = signal.getsignal(signal.SIGINT)
+        if handler is None or threading.current_thread() is not threading.main_thread():
+            return answer(*args)  # not Python's to change
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return answer(*args)
+        finally:
+            signal.signal(signal.SIGINT, handler)
+
+    return call
+
+
+fit = _called(r_calls.fit)
+landsat = _called(r_calls.landsat)
+make_encoder = _called(r_calls.make_encoder)
+predict = _called(r_calls.predict)
+scene = _called(r_calls.scene)

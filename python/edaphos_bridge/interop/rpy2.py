@@ -42,7 +42,7 @@ from rpy2.robjects.conversion import Converter
 
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.interop import r_calls
-from edaphos_bridge.interop.answers import answered, interrupted
+from edaphos_bridge.interop.answers import answered
 from edaphos_bridge.interop.rpy2_values import array_to_r, dimensions, from_r, to_r, view
 
 # Files of the R package that only make sense with reticulate.
@@ -122,10 +122,7 @@ def _python_call_in_r() -> Any:
             function: Callable[..., Any] = getattr(r_calls, name[0])
             return function(*(from_r(item) for item in args))
 
-        try:
-            return to_r(answered(call)())
-        except KeyboardInterrupt:  # would be printed and lost inside R
-            return to_r(interrupted())
+        return to_r(answered(call)())
 
     return rinterface.rternalize(python_call)
 

@@ -29,6 +29,8 @@ class EpochReport:
 
 Report = Callable[[EpochReport], None]
 
+_DIVERGED_HINT = "Lower `lr`, or bring `x` to zero mean and unit variance per channel."
+
 
 def train(
     model: nn.Module,
@@ -67,7 +69,7 @@ def train(
     Raises
     ------
     TrainingError
-        If the loss of an epoch is not finite.
+        If the loss of an epoch, or a weight at the end, is not finite.
     """
     train_rows = plan.train_rows.to(inputs.device)
     val_rows = plan.val_rows.to(inputs.device)
@@ -87,10 +89,12 @@ def train(
         if not math.isfinite(losses[-1]):
             raise TrainingError(
                 f"The loss is {losses[-1]} in epoch {epoch + 1}: training has diverged. "
-                "Lower `lr`, or bring `x` to zero mean and unit variance per channel."
+                f"{_DIVERGED_HINT}"
             )
         accuracies.append(_accuracy(model, inputs, targets, val_rows, eval_batch_size))
         report(EpochReport(epoch + 1, epochs, losses[-1], accuracies[-1]))
+    if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
+        raise TrainingError(f"The last step diverged: weights are not finite. {_DIVERGED_HINT}")
     return losses, accuracies
 
 

@@ -49,7 +49,7 @@ def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, 
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    text = json.dumps(document, allow_nan=False, sort_keys=True)
+    text = json.dumps(document, allow_nan=False)
     return bytes(safetensors.torch.save(owned, metadata={_KEY: text}))
 
 

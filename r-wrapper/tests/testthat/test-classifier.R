@@ -27,7 +27,7 @@ test_that("a fit has both classes and the elements of the original", {
     "encoder", "head", "classes", "loss_history", "val_accuracy_history", "config",
     "feature_dim", "head_type", "freeze_backbone", "device"
   )
-  expect_named(fit, c(original, "in_channels", "state"))
+  expect_named(fit, c(original, "in_channels", "patch_size", "state"))
   expect_s3_class(fit$encoder, "edaphosbridge_encoder")
   expect_identical(fit$classes, soil_classes)
   expect_identical(fit$feature_dim, 32L)
@@ -35,6 +35,7 @@ test_that("a fit has both classes and the elements of the original", {
   expect_identical(fit$freeze_backbone, TRUE)
   expect_identical(fit$device, "cpu")
   expect_identical(fit$in_channels, 4L)
+  expect_identical(fit$patch_size, c(5L, 5L))
 })
 
 test_that("the histories are numeric, one value an epoch", {

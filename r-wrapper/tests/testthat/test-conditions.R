@@ -200,7 +200,7 @@ test_that("epochs and batch_size that are no positive whole numbers", {
   skip_if_no_python()
   values <- list(
     0, -1L, 2.7, NA, NA_integer_, NaN, Inf, "30", TRUE, NULL, c(10, 20), integer(), list(5), mean,
-    quote(a + b), globalenv()
+    quote(quote(a + b)), globalenv() # the call is evaluated once more
   )
   found <- c(
     "0", "-1", "2.7", "NA", "NA", "NA", "Inf", "'30'", "TRUE", "NULL", "c(10, 20)", "c()", "c(5)",

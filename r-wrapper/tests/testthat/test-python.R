@@ -159,6 +159,7 @@ test_that("an interrupt stops a fit: caught as one, nothing changed, and the ses
     function(folder, encoder, x, y, own_module_code) {
       library(edaphosbridge)
       before <- serialize(list(encoder, x, y), NULL)
+      many <- rep(1:48, 20)
       interrupted <- function(name, encoder, ...) {
         started <- function(condition) {
           file.create(file.path(folder, name))
@@ -166,8 +167,12 @@ test_that("an interrupt stops a fit: caught as one, nothing changed, and the ses
         }
         outcome <- tryCatch(
           {
+            # epochs of many steps: the interrupt comes in Python's loop as well as between epochs
             withCallingHandlers(
-              foundation_fit_classifier(encoder, x, y, epochs = 1e7, verbose = TRUE, seed = 1, ...),
+              foundation_fit_classifier(
+                encoder, x[many, , , ], y[many],
+                epochs = 1e7, batch_size = 2, verbose = TRUE, seed = 1, ...
+              ),
               message = started
             )
             "finished"
