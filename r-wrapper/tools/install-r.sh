@@ -3,7 +3,7 @@
 # they are missing and this user may install them. Otherwise says what is missing and fails.
 set -eu
 
-packages="reticulate cli testthat callr"
+packages="reticulate cli testthat callr withr"
 
 missing() {
     command -v Rscript >/dev/null 2>&1 || { echo "R"; return; }

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edaphos_bridge import foundation_encoder
+from edaphos_bridge import foundation_encoder, foundation_fit_classifier
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
 from edaphos_bridge.heads import make_head
@@ -310,3 +310,11 @@ def test_without_validation_all_rows_train_and_accuracy_is_nan(fit, encoder):
     trained = fit(encoder, val_split=0, initial_head=head, epochs=1)
     assert seen == [32, 9]
     assert all(math.isnan(value) for value in trained.val_accuracy_history)
+
+
+def test_a_fit_trains_where_gradients_were_left_off(x, y, encoder):
+    with torch.no_grad():
+        fit = foundation_fit_classifier(encoder, x, y, epochs=2, seed=1, freeze_backbone=False)
+        assert not torch.is_grad_enabled()
+    again = foundation_fit_classifier(encoder, x, y, epochs=2, seed=1, freeze_backbone=False)
+    assert fit.loss_history == again.loss_history

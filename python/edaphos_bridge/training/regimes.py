@@ -85,7 +85,8 @@ def train_classifier(
         feature_dim = find_feature_dim(encoder, x[:1].to(device))
     seed = draw() if settings.seed is None else settings.seed
     settings = replace(settings, seed=seed)
-    with seeded(seed, device):
+    # enable_grad: Ctrl-C inside a no_grad() of before may have left gradients off for good.
+    with seeded(seed, device), torch.enable_grad():
         plan = plan or draw_plan(len(x), settings.val_split)
         warn_about_untrained_classes(labels.codes, labels.classes, plan)
         if head is None:
