@@ -40,8 +40,8 @@ $(RPY2_READY): $(PYTHON_READY) $(R_READY)
 	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[rpy2]'
 	@touch $@
 
-$(R_READY): r-wrapper/DESCRIPTION r-wrapper/NAMESPACE $(wildcard r-wrapper/R/*.R r-wrapper/man/*.Rd)
-	sh r-wrapper/tools/install-r.sh
+$(R_READY): r-wrapper/DESCRIPTION r-wrapper/NAMESPACE $(wildcard r-wrapper/R/*.R r-wrapper/man/*.Rd) | $(PYTHON_READY)
+	sh r-wrapper/tools/install-r.sh $(PY)
 	@mkdir -p $(RLIB)
 	R CMD INSTALL --library=$(RLIB) r-wrapper >build/install-r.log 2>&1 || { cat build/install-r.log; exit 1; }
 	@touch $@

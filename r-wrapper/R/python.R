@@ -75,7 +75,14 @@ use_wanted_python <- function() {
 
 stop_python_not_ready <- function(cause) {
   python <- tryCatch(reticulate::py_config()$python, error = function(e) NULL)
-  if (is.null(python)) {
+  wanted <- Sys.getenv("EDAPHOSBRIDGE_PYTHON")
+  if (is.null(python) && nzchar(wanted)) {
+    text <- paste0(
+      "reticulate cannot load the Python that EDAPHOSBRIDGE_PYTHON names, '", wanted, "':\n", cause,
+      "\nIt must have a shared library (Debian: the package libpython3.x; pyenv: built with ",
+      "--enable-shared)."
+    )
+  } else if (is.null(python)) {
     text <- paste0(
       "reticulate found no Python (", cause, "). Install Python 3.10 or newer, then set ",
       "EDAPHOSBRIDGE_PYTHON to it."
