@@ -78,10 +78,10 @@ test_that("EDAPHOSBRIDGE_PYTHON may be an environment's folder, and comes before
   folder <- bare_environment()
   withr::defer(unlink(folder, recursive = TRUE))
   # the packages of the Python in use, in the new environment
-  in_use <- reticulate::import("sysconfig")$get_paths()
+  in_use <- dirname(dirname(reticulate::import("torch")$`__file__`))
   site_packages <- list.files(file.path(folder, "lib"), "^python", full.names = TRUE)
-  lines <- sprintf("import site; site.addsitedir(r'%s')", unique(in_use[c("purelib", "platlib")]))
-  writeLines(lines, file.path(site_packages, "site-packages", "in-use.pth"))
+  line <- sprintf("import site; site.addsitedir(r'%s')", in_use)
+  writeLines(line, file.path(site_packages, "site-packages", "in-use.pth"))
   found <- in_fresh_r(
     function() {
       encoder <- edaphosbridge::foundation_encoder("simclr", 4, seed = 1)
