@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -59,15 +60,29 @@ def _called(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
     @functools.wraps(function)
     def call(*args: Any) -> dict[str, Any]:
         handler = signal.getsignal(signal.SIGINT)
-        if handler is None or threading.current_thread() is not threading.main_thread():
-            return answer(*args)  # not Python's to change
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
+        is_main = threading.current_thread() is threading.main_thread()
+        if os.name != "posix" or handler is None or not is_main:
             return answer(*args)
-        finally:
-            signal.signal(signal.SIGINT, handler)
+        with _kept_signal_action():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                return answer(*args)
+            finally:
+                signal.signal(signal.SIGINT, handler)
 
     return call
+
+
+@contextmanager
+def _kept_signal_action() -> Iterator[None]:
+    """Put back what the process does on SIGINT: R's own handler, which Python does not know."""
+    libc = ctypes.CDLL(None)
+    action = ctypes.create_string_buffer(1024)  # a struct sigaction, larger than any
+    libc.sigaction(signal.SIGINT, None, action)
+    try:
+        yield
+    finally:
+        libc.sigaction(signal.SIGINT, action, None)
 
 
 fit = _called(r_calls.fit)

@@ -78,10 +78,12 @@ test_that("EDAPHOSBRIDGE_PYTHON may be an environment's folder, and comes before
   folder <- bare_environment()
   withr::defer(unlink(folder, recursive = TRUE))
   # the packages of the Python in use, in the new environment
-  in_use <- dirname(dirname(reticulate::import("torch")$`__file__`))
+  # (two places where torch is the system's and the package is not)
+  files <- c(reticulate::import("torch")$`__file__`, reticulate::import("tqdm")$`__file__`)
+  in_use <- unique(c(dirname(dirname(files)), unlist(reticulate::import("site")$getsitepackages())))
   site_packages <- list.files(file.path(folder, "lib"), "^python", full.names = TRUE)
-  line <- sprintf("import site; site.addsitedir(r'%s')", in_use)
-  writeLines(line, file.path(site_packages, "site-packages", "in-use.pth"))
+  lines <- sprintf("import site; site.addsitedir(r'%s')", in_use)
+  writeLines(lines, file.path(site_packages, "site-packages", "in-use.pth"))
   found <- in_fresh_r(
     function() {
       encoder <- edaphosbridge::foundation_encoder("simclr", 4, seed = 1)
@@ -212,4 +214,31 @@ test_that("an interrupt stops a fit: caught as one, nothing changed, and the ses
   expect_identical(outcome$own$loss, quick_fit(own_module())$loss_history)
   expect_true(outcome$unchanged)
   expect_true(outcome$own_unchanged)
+})
+
+test_that("Ctrl-C still stops R's own code after a call into Python", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  process <- callr::r_bg(
+    function(folder, encoder, x, y) {
+      edaphosbridge::foundation_fit_classifier(encoder, x, y, epochs = 1)
+      tryCatch(
+        {
+          file.create(file.path(folder, "started"))
+          until <- Sys.time() + 60
+          while (Sys.time() < until) sqrt(2)
+          "finished"
+        },
+        interrupt = function(condition) "interrupt"
+      )
+    },
+    list(folder, soil_encoder(), soil_x, soil_y),
+    env = fresh_environment(),
+    supervise = TRUE
+  )
+  withr::defer(process$kill())
+  wait_for(file.path(folder, "started"), process)
+  process$interrupt()
+  process$wait(120000)
+  expect_identical(process$get_result(), "interrupt")
 })
