@@ -7,22 +7,50 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
+    from edaphos_bridge.encoders.embed import foundation_moco_embed, foundation_simclr_embed
     from edaphos_bridge.encoders.foundation import foundation_encoder
+    from edaphos_bridge.pretrain.fit import FoundationPretrain
+    from edaphos_bridge.pretrain.foundation_moco import foundation_moco_pretrain
+    from edaphos_bridge.pretrain.foundation_simclr import foundation_simclr_pretrain
+    from edaphos_bridge.weights.foundation_weights import (
+        foundation_weights_download,
+        foundation_weights_list,
+        foundation_weights_load,
+        foundation_weights_save,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "FoundationClassifier",
+    "FoundationPretrain",
     "__version__",
     "foundation_encoder",
     "foundation_fit_classifier",
+    "foundation_moco_embed",
+    "foundation_moco_pretrain",
+    "foundation_simclr_embed",
+    "foundation_simclr_pretrain",
+    "foundation_weights_download",
+    "foundation_weights_list",
+    "foundation_weights_load",
+    "foundation_weights_save",
 ]
 
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
     "FoundationClassifier": "edaphos_bridge.classifier",
+    "FoundationPretrain": "edaphos_bridge.pretrain.fit",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
     "foundation_fit_classifier": "edaphos_bridge.classifier",
+    "foundation_moco_embed": "edaphos_bridge.encoders.embed",
+    "foundation_moco_pretrain": "edaphos_bridge.pretrain.foundation_moco",
+    "foundation_simclr_embed": "edaphos_bridge.encoders.embed",
+    "foundation_simclr_pretrain": "edaphos_bridge.pretrain.foundation_simclr",
+    "foundation_weights_download": "edaphos_bridge.weights.foundation_weights",
+    "foundation_weights_list": "edaphos_bridge.weights.foundation_weights",
+    "foundation_weights_load": "edaphos_bridge.weights.foundation_weights",
+    "foundation_weights_save": "edaphos_bridge.weights.foundation_weights",
 }
 
 

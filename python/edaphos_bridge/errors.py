@@ -98,6 +98,10 @@ class WeightsError(EdaphosError):
     """A file of weights is damaged, of another kind, or does not fit."""
 
 
+class DownloadError(EdaphosError):
+    """A file cannot be downloaded; nothing of it is kept."""
+
+
 class TrainingError(EdaphosError, RuntimeError):
     """Training cannot go on, for example because the loss is no longer finite."""
 

@@ -4,19 +4,19 @@
 
 # Patches cross as they are: a double or integer array shares its memory. Logical NA would turn
 # into TRUE, so logicals cross as integers.
-to_patches <- function(x, call) {
+to_patches <- function(x, call, argument = "x") {
   if (missing(x)) {
-    stop_input("x", "is missing.", call)
+    stop_input(argument, "is missing.", call)
   }
   if (is_python_object(x)) {
     return(x)
   }
   if (inherits(x, "integer64")) {
-    stop_input("x", "must be a double, integer or logical array; found integer64.", call)
+    stop_input(argument, "must be a double, integer or logical array; found integer64.", call)
   }
   if (!(is.numeric(x) || is.logical(x)) || is.factor(x)) {
     stop_input(
-      "x",
+      argument,
       sprintf("must be a 4-D array (N, C, H, W) of numbers; found %s.", class(x)[[1]]),
       call
     )
@@ -43,19 +43,20 @@ to_labels <- function(y, call) {
 }
 
 # An encoder crosses as the bytes of its state, or as the Python object that R holds.
-to_encoder <- function(encoder, call) {
+to_encoder <- function(encoder, call, argument = "encoder") {
   if (missing(encoder)) {
-    stop_input("encoder", "is missing. foundation_encoder() makes one.", call)
+    stop_input(argument, "is missing. foundation_encoder() makes one.", call)
   }
-  if (inherits(encoder, "edaphosbridge_classifier")) {
+  if (inherits(encoder, c("edaphosbridge_classifier", "edaphosbridge_pretrain"))) {
     encoder <- encoder$encoder
   }
   if (inherits(encoder, "edaphosbridge_encoder")) {
     return(encoder$state)
   }
+  stop_if_r_torch(encoder, argument, call)
   if (!is_python_object(encoder)) {
     stop_input(
-      "encoder",
+      argument,
       sprintf(
         paste0(
           "must be an encoder or a fit of edaphosbridge, or a Python torch.nn.Module; ",
@@ -68,7 +69,7 @@ to_encoder <- function(encoder, call) {
   }
   if (is_dead_python_object(encoder)) {
     stop_input(
-      "encoder",
+      argument,
       "is a Python object of another R session. Build the module anew and give it again.",
       call
     )
@@ -130,6 +131,20 @@ from_factor <- function(codes, levels) {
   factor(unlist(levels)[as.integer(codes)], levels = unlist(levels))
 }
 
+from_matrix <- function(values) {
+  storage.mode(values) <- "double"
+  values
+}
+
+# Columns of a table; "" and NaN stand for what is not known.
+from_table <- function(columns) {
+  columns <- lapply(columns, function(values) {
+    values <- unlist(values)
+    if (is.character(values)) replace(values, values == "", NA_character_) else as.integer(values)
+  })
+  as.data.frame(columns, stringsAsFactors = FALSE)
+}
+
 from_history <- function(values) {
   values <- as.numeric(unlist(values))
   values[is.nan(values)] <- NA_real_
@@ -168,4 +183,25 @@ from_classifier <- function(fields) {
     state = fields$state
   )
   structure(fit, class = c("edaphosbridge_classifier", "edaphos_foundation_classifier"))
+}
+
+from_pretrain <- function(fields) {
+  whole <- c(
+    "feature_dim", "proj_dim", "batch_size", "epochs", "steps_per_epoch", "queue_size",
+    if (abs(fields$config$seed) <= .Machine$integer.max) "seed"
+  )
+  whole <- intersect(whole, names(fields$config))
+  fields$config[whole] <- lapply(fields$config[whole], as.integer)
+  if (!is.null(fields$config$crop_ratio)) {
+    fields$config$crop_ratio <- as.numeric(unlist(fields$config$crop_ratio))
+  }
+  fields$encoder <- from_encoder(fields$encoder)
+  fields$loss_history <- from_history(fields$loss_history)
+  fields$patch_size <- as.integer(unlist(fields$patch_size))
+  widths <- c("in_channels", "feature_dim", "proj_dim")
+  fields[widths] <- lapply(fields[widths], as.integer)
+  structure(
+    fields,
+    class = c("edaphosbridge_pretrain", paste0("edaphos_foundation_", fields$method))
+  )
 }

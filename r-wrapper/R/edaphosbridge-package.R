@@ -15,8 +15,10 @@
 #' Every error is a condition of class `edaphosbridge_error`. Below it,
 #' `edaphosbridge_input_error` says that an argument cannot be used (its name is
 #' in the condition's element `argument`), `edaphosbridge_weights_error` that a
-#' saved state cannot, `edaphosbridge_training_error` that training diverged,
-#' and `edaphosbridge_python_error` that Python failed in another way. The
+#' saved state or a file cannot, `edaphosbridge_download_error` that a file cannot
+#' be downloaded, `edaphosbridge_training_error` that training diverged,
+#' `edaphosbridge_r_torch_object` and `edaphosbridge_r_torch_loaded` that R's torch
+#' is in the way (the message says how an encoder gets out of it), and `edaphosbridge_python_error` that Python failed in another way. The
 #' Python traceback, if there is one, is in the element `traceback`.
 #'
 #' @keywords internal

@@ -8,7 +8,7 @@
 # A handler that leaves the fit, as in tryCatch(..., message = ), cannot jump over Python's frames:
 # the jump ends there, and the answer says that the call was interrupted. `resume` then signals the
 # same message again where the jump can land.
-fit_progress <- function(verbose) {
+fit_progress <- function(verbose, what = "classifier") {
   bar <- NULL
   left_by <- NULL
   envir <- environment()
@@ -20,9 +20,12 @@ fit_progress <- function(verbose) {
   }
   show_bar <- function(epoch, epochs, loss, val_accuracy) {
     if (is.null(bar)) {
-      bar <<- cli::cli_progress_bar("classifier", total = epochs, .envir = envir)
+      bar <<- cli::cli_progress_bar(what, total = epochs, .envir = envir)
     }
-    status <- sprintf("loss=%.4f val_acc=%.3f", loss, val_accuracy)
+    status <- paste0(
+      sprintf("loss=%.4f", loss),
+      if (!is.null(val_accuracy)) sprintf(" val_acc=%.3f", val_accuracy)
+    )
     cli::cli_progress_update(set = epoch, status = status, id = bar, .envir = envir)
   }
   show <- function(epoch, epochs, loss, val_accuracy, line) {

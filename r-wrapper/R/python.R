@@ -30,7 +30,8 @@ start_python <- function() {
     stop_condition(
       paste(
         "the R package torch is loaded, and Python's torch cannot be loaded beside it in one",
-        "process. Restart R, and do not load torch."
+        "process. Restart R, and do not load torch.",
+        how_to_move_an_encoder("moco$encoder_q")
       ),
       c("edaphosbridge_r_torch_loaded", "edaphosbridge_error")
     )

@@ -349,6 +349,14 @@ def test_install_assigns_into_a_given_environment():
     assert sorted(environment.keys()) == [
         "foundation_encoder",
         "foundation_fit_classifier",
+        "foundation_moco_embed",
+        "foundation_moco_pretrain",
+        "foundation_simclr_embed",
+        "foundation_simclr_pretrain",
+        "foundation_weights_download",
+        "foundation_weights_list",
+        "foundation_weights_load",
+        "foundation_weights_save",
         "statlog_landsat",
         "statlog_scene",
     ]

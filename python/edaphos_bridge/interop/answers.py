@@ -16,6 +16,7 @@ from typing import Any
 
 from edaphos_bridge.errors import (
     DeviceFallbackWarning,
+    DownloadError,
     EdaphosError,
     EdaphosWarning,
     InputError,
@@ -50,7 +51,12 @@ class Interrupted(Exception):  # noqa: N818
 
 
 def _conditions(error: Exception) -> list[str]:
-    kinds = {InputError: "input", WeightsError: "weights", TrainingError: "training"}
+    kinds = {
+        InputError: "input",
+        WeightsError: "weights",
+        DownloadError: "download",
+        TrainingError: "training",
+    }
     for error_class, name in kinds.items():
         if isinstance(error, error_class):
             return [f"edaphosbridge_{name}_error", "edaphosbridge_error"]

@@ -19,12 +19,20 @@ from numpy.typing import NDArray
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier, fit_classifier
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
+from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders import foundation
+from edaphos_bridge.encoders.embed import embed as embed_patches
 from edaphos_bridge.interop.answers import Interrupted
 from edaphos_bridge.patches import Patches
+from edaphos_bridge.pretrain.fit import FoundationPretrain
+from edaphos_bridge.pretrain.loop import PretrainReport
+from edaphos_bridge.pretrain.progress import progress_line as pretrain_line
+from edaphos_bridge.pretrain.run import Place, named_patches, pretrain_patches
+from edaphos_bridge.pretrain.settings import MoCoSettings, SimCLRSettings
 from edaphos_bridge.training.loop import EpochReport, Report
 from edaphos_bridge.training.progress import progress_line
 from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.weights import foundation_weights as weights_verbs
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
 
 NA_INTEGER = -(2**31)
@@ -151,14 +159,120 @@ def _labels(codes: Any, levels: Any) -> pd.Categorical:
 def _report(on_epoch: Callable[..., Any]) -> Report:
     def report(epoch: EpochReport) -> None:
         line = progress_line(epoch) or ""
-        try:
-            go_on = on_epoch(epoch.epoch, epoch.epochs, epoch.loss, epoch.val_accuracy, line)
-        except Exception as left:  # R was about to jump out of its function
-            raise Interrupted from left
-        if not go_on:
-            raise Interrupted
+        _tell(on_epoch, epoch.epoch, epoch.epochs, epoch.loss, epoch.val_accuracy, line)
 
     return report
+
+
+def _tell(on_epoch: Callable[..., Any], *news: Any) -> None:
+    try:
+        go_on = on_epoch(*news)
+    except Exception as left:  # R was about to jump out of its function
+        raise Interrupted from left
+    if not go_on:
+        raise Interrupted
+
+
+# --- pretraining -------------------------------------------------------------------------
+
+
+def pretrain(
+    method: Any,
+    x: Any,
+    settings: dict[str, Any],
+    place: dict[str, Any],
+    verbose: Any,
+    draw: Callable[[], int],
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
+    """``foundation_moco_pretrain()`` and ``foundation_simclr_pretrain()``: plain values."""
+    kinds: dict[str, type[MoCoSettings | SimCLRSettings]]
+    kinds = {"moco": MoCoSettings, "simclr": SimCLRSettings}
+    checked = kinds[method].checked(**settings)
+    flag("verbose", verbose)
+    where = Place.checked(**{**place, "device": resolve_device(place["device"])})
+
+    def report(epoch: PretrainReport) -> None:
+        _tell(on_epoch, epoch.epoch, epoch.epochs, epoch.loss, None, pretrain_line(epoch) or "")
+
+    with named_patches():
+        patches = _patches(x)
+    return pretrain_fields(pretrain_patches(patches, checked, where, report, draw))
+
+
+def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
+    """Return the elements of the R object, in its order."""
+    return {
+        "encoder": encoder_fields(fitted.encoder),
+        "loss_history": fitted.loss_history,
+        "final_loss": fitted.final_loss,
+        # as a double: reticulate would turn a whole number beyond R's integers into 0
+        "config": {**fitted.config, "seed": float(fitted.config["seed"])},
+        "method": fitted.method,
+        "normalisation": fitted.normalisation,
+        "device": fitted.device,
+        "in_channels": fitted.in_channels,
+        "feature_dim": fitted.feature_dim,
+        "proj_dim": fitted.proj_dim,
+        "patch_size": fitted.patch_size,
+        "state": bytearray(fitted.to_bytes()),
+    }
+
+
+# --- embeddings and weights ---------------------------------------------------------------
+
+
+def embed(architecture: str, encoder: Any, x: Any, projection: Any) -> NDArray[np.float64]:
+    """``foundation_moco_embed()`` and ``foundation_simclr_embed()``: an N x D matrix."""
+    is_r_integer = isinstance(x, np.ndarray) and x.dtype == np.int32
+    missing = NA_INTEGER if is_r_integer else None
+    module = encoder_behind(encoder)
+    return embed_patches(architecture, module, x, projection, missing_value=missing).astype(
+        np.float64
+    )
+
+
+def weights_list() -> dict[str, Any]:
+    """``foundation_weights_list()``: columns; "" and NaN stand for what is not known."""
+    table = weights_verbs.foundation_weights_list()
+    return {
+        column: values.astype(float).fillna(np.nan).tolist()
+        if values.dtype == "Int64"
+        else values.fillna("").tolist()
+        for column, values in ((name, table[name]) for name in table.columns)
+    }
+
+
+def weights_download(
+    name: Any, cache_dir: Any, overwrite: Any, timeout_sec: Any, verbose: Any
+) -> dict[str, Any]:
+    """``foundation_weights_download()``: the path, and lines about what happened."""
+    lines: list[str] = []
+    say = lines.append if flag("verbose", verbose) else weights_verbs.mute
+    path = weights_verbs.fetch(name, cache_dir, overwrite, timeout_sec, say)
+    return {"path": str(path), "lines": lines}
+
+
+def weights_load(
+    source: Any,
+    n_channels: Any,
+    feature_dim: Any,
+    proj_dim: Any,
+    cache_dir: Any,
+    overwrite: Any,
+    verbose: Any,
+) -> dict[str, Any]:
+    """``foundation_weights_load()``: the encoder as plain values, and lines."""
+    lines: list[str] = []
+    say = lines.append if flag("verbose", verbose) else weights_verbs.mute
+    widths = (n_channels, feature_dim, proj_dim)
+    encoder = weights_verbs.load(source, *widths, cache_dir, overwrite, say)
+    return {"encoder": encoder_fields(encoder), "lines": lines}
+
+
+def weights_save(encoder: Any, path: Any) -> str:
+    """``foundation_weights_save()``: the path."""
+    return str(weights_verbs.foundation_weights_save(encoder_behind(encoder), path))
 
 
 # --- data sets ---------------------------------------------------------------------------

@@ -85,8 +85,14 @@ def _kept_signal_action() -> Iterator[None]:
         libc.sigaction(signal.SIGINT, action, None)
 
 
+embed = _called(r_calls.embed)
 fit = _called(r_calls.fit)
 landsat = _called(r_calls.landsat)
 make_encoder = _called(r_calls.make_encoder)
 predict = _called(r_calls.predict)
+pretrain = _called(r_calls.pretrain)
 scene = _called(r_calls.scene)
+weights_download = _called(r_calls.weights_download)
+weights_list = _called(r_calls.weights_list)
+weights_load = _called(r_calls.weights_load)
+weights_save = _called(r_calls.weights_save)

@@ -44,24 +44,38 @@ from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.interop import r_calls
 from edaphos_bridge.interop.answers import answered
 from edaphos_bridge.interop.rpy2_values import array_to_r, dimensions, from_r, to_r, view
+from edaphos_bridge.pretrain.fit import FoundationPretrain
 
 # Files of the R package that only make sense with reticulate.
 _RETICULATE_ONLY = {"python.R", "edaphosbridge-package.R"}
-_EXPORTED = ("foundation_encoder", "foundation_fit_classifier", "statlog_landsat", "statlog_scene")
-_CLASSES = ("edaphosbridge_classifier", "edaphosbridge_encoder")
+_EXPORTED = (
+    "foundation_encoder",
+    "foundation_fit_classifier",
+    "foundation_moco_embed",
+    "foundation_moco_pretrain",
+    "foundation_simclr_embed",
+    "foundation_simclr_pretrain",
+    "foundation_weights_download",
+    "foundation_weights_list",
+    "foundation_weights_load",
+    "foundation_weights_save",
+    "statlog_landsat",
+    "statlog_scene",
+)
+_CLASSES = ("edaphosbridge_classifier", "edaphosbridge_encoder", "edaphosbridge_pretrain")
 
 
 def install(environment: Any = None) -> None:
     """Put the R functions of edaphosbridge into the embedded R.
 
     They are the R package's own functions; only their calls into Python stay in this process.
-    The S3 methods of `predict()`, `format()` and `print()` are registered.
+    The S3 methods of `predict()`, `plot()`, `format()` and `print()` are registered.
 
     Parameters
     ----------
     environment : rpy2.robjects.Environment, optional
-        Where `foundation_fit_classifier()`, `foundation_encoder()`, `statlog_landsat()` and
-        `statlog_scene()` are assigned; R's global environment by default.
+        Where the functions that the R package exports are assigned; R's global environment by
+        default.
     """
     inside = _r_environment()
     target = ro.globalenv if environment is None else environment
@@ -84,7 +98,7 @@ def _r_environment() -> Any:
             ro_eval(parse(text=StrSexpVector([source])), inside)
         register = rinterface.baseenv["registerS3method"]
         stats = rinterface.baseenv["asNamespace"](StrSexpVector(["stats"]))
-        for generic, s3_class in [("predict", _CLASSES[0])] + [
+        for generic, s3_class in [("predict", _CLASSES[0]), ("plot", _CLASSES[2])] + [
             (generic, s3_class) for generic in ("format", "print") for s3_class in _CLASSES
         ]:
             method = inside[f"{generic}.{s3_class}"]
@@ -142,6 +156,7 @@ def _make_converter() -> Converter:
     result.py2rpy.register(torch.Tensor, lambda tensor: array_to_r(tensor.detach().cpu().numpy()))
     result.py2rpy.register(pd.Categorical, _factor_with(rules.py2rpy.dispatch(pd.Categorical)))
     result.py2rpy.register(FoundationClassifier, _classifier_to_r)
+    result.py2rpy.register(FoundationPretrain, _pretrain_to_r)
     result.py2rpy.register(torch.nn.Module, _module_to_r)
     return result
 
@@ -168,6 +183,9 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
             held = from_r(fields["encoder"])
             module = held if isinstance(held, torch.nn.Module) else None
             return FoundationClassifier.from_bytes(from_r(fields["state"]), encoder=module)
+        if "edaphosbridge_pretrain" in value.rclass:
+            fields = dict(zip(value.names, value, strict=True))
+            return FoundationPretrain.from_bytes(from_r(fields["state"]))
         if "edaphosbridge_encoder" in value.rclass:
             return r_calls.encoder_behind(from_r(value)["state"])
         return other(value)
@@ -192,6 +210,10 @@ def _factor_with(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _classifier_to_r(fit: FoundationClassifier) -> Any:
     return _r_environment()["from_classifier"](to_r(r_calls.classifier_fields(fit)))
+
+
+def _pretrain_to_r(fit: FoundationPretrain) -> Any:
+    return _r_environment()["from_pretrain"](to_r(r_calls.pretrain_fields(fit)))
 
 
 def _module_to_r(module: torch.nn.Module) -> Any:

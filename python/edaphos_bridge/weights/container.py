@@ -18,7 +18,13 @@ from edaphos_bridge.errors import WeightsError
 
 FORMAT_VERSION = 1
 # One key: safetensors writes several in random order, and equal fits should be equal bytes.
-_KEY = "edaphos_bridge"
+KEY = "edaphos_bridge"
+
+# What safetensors, JSON and torch raise for bytes that are no file of tensors.
+_UNREADABLE = (
+    safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError,
+    RecursionError, RuntimeError,
+)  # fmt: skip
 
 
 def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> bytes:
@@ -50,7 +56,7 @@ def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, 
         for name, tensor in tensors.items()
     }
     text = json.dumps(document, allow_nan=False)
-    return bytes(safetensors.torch.save(owned, metadata={_KEY: text}))
+    return bytes(safetensors.torch.save(owned, metadata={KEY: text}))
 
 
 def unpack(kind: str, data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -62,13 +68,9 @@ def unpack(kind: str, data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, A
         If the bytes are no safetensors file, hold something else than `kind`, or were
         written by a newer format.
     """
+    tensors, metadata = read_safetensors(data)
     try:
-        tensors = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    except (safetensors.SafetensorError, ValueError, KeyError, RecursionError) as error:
-        raise WeightsError(f"This is not a readable safetensors file: {error}") from error
-    try:
-        document = json.loads(header["__metadata__"][_KEY])
+        document = json.loads(metadata[KEY])
         found, version = document["kind"], int(document["format_version"])
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise WeightsError("This safetensors file was not written by edaphos_bridge.") from error
@@ -79,9 +81,27 @@ def unpack(kind: str, data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, A
         )
     if found != kind:
         raise WeightsError(f"This file holds a {found!r}, not a {kind!r}.")
-    # Clones: views into `data` are aligned by chance, and kernels that pick their path by
-    # alignment would give other last bits in another process.
-    return {name: tensor.clone() for name, tensor in tensors.items()}, document
+    return tensors, document
+
+
+def read_safetensors(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of any safetensors file.
+
+    Raises
+    ------
+    WeightsError
+        If the bytes are no safetensors file.
+    """
+    try:
+        views = safetensors.torch.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = header.get("__metadata__") or {}
+        # Clones: views into `data` are aligned by chance, and kernels that pick their path by
+        # alignment would give other last bits in another process.
+        tensors = {name: tensor.clone() for name, tensor in views.items()}
+    except _UNREADABLE as error:
+        raise WeightsError(f"This is not a readable safetensors file: {error}") from error
+    return tensors, {str(key): value for key, value in metadata.items()}
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

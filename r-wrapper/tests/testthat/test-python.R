@@ -135,6 +135,12 @@ test_that("R's torch in the process is an error before Python starts", {
   )
   expect_match(answer$message, "R package torch")
   expect_match(answer$message, "Restart R")
+  for (line in c(
+    "torch::torch_save(moco$encoder_q$state_dict(), \"encoder.pt\")",
+    "foundation_weights_load(\"encoder.pt\")"
+  )) {
+    expect_match(answer$message, line, fixed = TRUE)
+  }
   expect_false(answer$started)
 })
 

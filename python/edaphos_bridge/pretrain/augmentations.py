@@ -1,0 +1,177 @@
+"""Random views of patches: each patch of a batch is changed on its own, all at once.
+
+The random numbers come from the cpu's default generator, whatever device the patches are on,
+so that one generator state says all about a run.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from edaphos_bridge.errors import EdaphosError
+
+
+@dataclass(frozen=True)
+class Augmentations:
+    """The changes that make a view, applied in the order of the fields; 0 leaves one out.
+
+    Parameters
+    ----------
+    crop_ratio : tuple of two floats in (0, 1]
+        Range of the ratio of a crop's sides to the patch's; the crop is resized to the patch.
+    flip_prob : float
+        Probability of a left-right flip and, separately, of an up-down flip.
+    rot90_prob : float
+        Probability of a turn by 90, 180 or 270 degrees; only 180 where H is not W.
+    channel_drop_prob : float
+        Probability of each channel to be zero.
+    cutout_prob, cutout_size_ratio : float
+        Probability of a box of zeros, and the ratio of its sides to the patch's.
+    brightness_jitter : float
+        Each channel is multiplied by a number between 1 - this and 1 + this.
+    noise_sd : float
+        Standard deviation of Gaussian noise added to every cell.
+    """
+
+    crop_ratio: tuple[float, float] = (1.0, 1.0)
+    flip_prob: float = 0.0
+    rot90_prob: float = 0.0
+    channel_drop_prob: float = 0.0
+    cutout_prob: float = 0.0
+    cutout_size_ratio: float = 0.2
+    brightness_jitter: float = 0.0
+    noise_sd: float = 0.0
+
+    def view(self, x: torch.Tensor) -> torch.Tensor:
+        """Return a random view ``(B, C, H, W)`` of `x`, which is left as it is."""
+        if self.crop_ratio != (1.0, 1.0):
+            x = crop_resize(x, self.crop_ratio)
+        if self.flip_prob > 0:
+            x = flip(x, self.flip_prob)
+        if self.rot90_prob > 0:
+            x = quarter_turn(x, self.rot90_prob)
+        if self.channel_drop_prob > 0:
+            x = channel_drop(x, self.channel_drop_prob)
+        if self.cutout_prob > 0:
+            x = cutout(x, self.cutout_prob, self.cutout_size_ratio)
+        if self.brightness_jitter > 0:
+            x = brightness(x, self.brightness_jitter)
+        return noise(x, self.noise_sd) if self.noise_sd > 0 else x
+
+
+def kornia_transforms() -> Any:
+    """Return kornia's geometric transforms, or raise `EdaphosError` with how to install them."""
+    try:
+        return importlib.import_module("kornia.geometry.transform")
+    except ImportError as error:
+        raise EdaphosError(
+            "Pretraining needs the package kornia. Install it with "
+            "`pip install 'edaphos-bridge[pretrain]'`."
+        ) from error
+
+
+def crop_resize(x: torch.Tensor, crop_ratio: tuple[float, float]) -> torch.Tensor:
+    """Cut a box at a random place out of each patch and resize it to the patch."""
+    low, high = crop_ratio
+    ratio = low + (high - low) * torch.rand(len(x))
+    (tops, heights), (lefts, widths) = (_interval(ratio, extent) for extent in x.shape[2:])
+    return resized_boxes(x, tops, lefts, heights, widths)
+
+
+def resized_boxes(
+    x: torch.Tensor,
+    tops: torch.Tensor,
+    lefts: torch.Tensor,
+    heights: torch.Tensor,
+    widths: torch.Tensor,
+) -> torch.Tensor:
+    """Return one box of each patch, given in cells, in the size of the patch (bilinear).
+
+    The same as ``interpolate(box, size=(H, W), mode="bilinear")`` patch by patch.
+    """
+    rows = _positions(tops, heights, x.shape[2])[:, :, None].expand(-1, -1, x.shape[3])
+    columns = _positions(lefts, widths, x.shape[3])[:, None, :].expand(-1, x.shape[2], -1)
+    return kornia_transforms().remap(
+        x,
+        columns.to(x.device),
+        rows.to(x.device),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=True,
+    )
+
+
+def flip(x: torch.Tensor, flip_prob: float) -> torch.Tensor:
+    """Flip each patch left-right and, separately, up-down, each with probability `flip_prob`."""
+    transforms = kornia_transforms()
+    x = torch.where(_chance(x, flip_prob), transforms.hflip(x), x)
+    return torch.where(_chance(x, flip_prob), transforms.vflip(x), x)
+
+
+def quarter_turn(x: torch.Tensor, rot90_prob: float) -> torch.Tensor:
+    """Turn each patch with probability `rot90_prob`, by each possible angle equally often."""
+    quarters = torch.randint(1, 4, (len(x),))
+    if x.shape[2] != x.shape[3]:
+        quarters = torch.full_like(quarters, 2)
+    return turned(x, torch.where(torch.rand(len(x)) < rot90_prob, quarters, 0))
+
+
+def turned(x: torch.Tensor, quarters: torch.Tensor) -> torch.Tensor:
+    """Turn each patch by its number of quarters, 0 to 3, as `numpy.rot90` does."""
+    quarters = quarters.to(x.device)[:, None, None, None]
+    result = torch.where(quarters == 2, kornia_transforms().rot180(x), x)
+    if x.shape[2] == x.shape[3]:
+        for odd in (1, 3):
+            result = torch.where(quarters == odd, torch.rot90(x, odd, (2, 3)), result)
+    return result
+
+
+def channel_drop(x: torch.Tensor, channel_drop_prob: float) -> torch.Tensor:
+    """Set each channel of each patch to zero with probability `channel_drop_prob`."""
+    dropped = torch.rand(*x.shape[:2], 1, 1) < channel_drop_prob
+    return x.masked_fill(dropped.to(x.device), 0)
+
+
+def cutout(x: torch.Tensor, cutout_prob: float, cutout_size_ratio: float) -> torch.Tensor:
+    """Set a box at a random place in all channels to zero, with probability `cutout_prob`."""
+    ratio = torch.full((len(x),), cutout_size_ratio)
+    inside = []
+    for extent in x.shape[2:]:
+        start, length = (value[:, None] for value in _interval(ratio, extent))
+        cells = torch.arange(extent)
+        inside.append((cells >= start) & (cells < start + length))
+    box = (inside[0][:, :, None] & inside[1][:, None, :])[:, None].to(x.device)
+    return x.masked_fill(box & _chance(x, cutout_prob), 0)
+
+
+def brightness(x: torch.Tensor, brightness_jitter: float) -> torch.Tensor:
+    """Multiply each channel of each patch by a number in 1 ± `brightness_jitter`."""
+    factor = 1 + brightness_jitter * (2 * torch.rand(*x.shape[:2], 1, 1) - 1)
+    return x * factor.to(x.device)
+
+
+def noise(x: torch.Tensor, noise_sd: float) -> torch.Tensor:
+    """Add Gaussian noise to every cell."""
+    return x + noise_sd * torch.randn(x.shape).to(x.device)
+
+
+def _chance(x: torch.Tensor, probability: float) -> torch.Tensor:
+    return (torch.rand(len(x), 1, 1, 1) < probability).to(x.device)
+
+
+def _interval(ratio: torch.Tensor, extent: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return random starts, and lengths of `ratio` times `extent`, in whole cells, at least 1."""
+    length = (ratio * extent).round().clamp(1, extent).long()
+    start = (torch.rand(len(ratio)) * (extent - length + 1)).long()
+    return torch.minimum(start, extent - length), length
+
+
+def _positions(starts: torch.Tensor, lengths: torch.Tensor, extent: int) -> torch.Tensor:
+    """Return where to sample, ``(B, extent)``: centres of equal parts, kept inside the box."""
+    first, length = starts[:, None].float(), lengths[:, None].float()
+    centres = first + (torch.arange(extent) + 0.5) * length / extent - 0.5
+    return torch.minimum(torch.maximum(centres, first), first + length - 1)

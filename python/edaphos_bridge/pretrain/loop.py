@@ -1,0 +1,117 @@
+"""The loop of pretraining, from wherever the last checkpoint left it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from edaphos_bridge.errors import TrainingError
+from edaphos_bridge.pretrain.checkpoint import Checkpoints, Progress
+from edaphos_bridge.pretrain.settings import PretrainSettings
+
+
+@dataclass(frozen=True)
+class PretrainReport:
+    """What is known at the end of an epoch (counted from 1): the mean loss of its steps."""
+
+    method: str
+    epoch: int
+    epochs: int
+    loss: float
+
+
+Report = Callable[[PretrainReport], None]
+
+
+class Method(Protocol):
+    """What MoCo and SimCLR have in common."""
+
+    def warm_up(self, x: torch.Tensor) -> None:
+        """Prepare with whole batches of patches."""
+
+    def step(self, x: torch.Tensor, done: float) -> float:
+        """Take one step on a batch and return its loss."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the state."""
+
+    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Take up a state."""
+
+
+def pretrain(
+    method: Method,
+    x: torch.Tensor,
+    settings: PretrainSettings,
+    device: torch.device,
+    report: Report,
+    *,
+    negatives: int,
+    checkpoints: Checkpoints | None,
+    progress: Progress | None,
+) -> list[float]:
+    """Train `method` in place; random numbers come from torch's default generator.
+
+    Parameters
+    ----------
+    x : torch.Tensor, shape (N, C, H, W), float32, on the cpu
+        The patches; a step takes ``settings.batch_size`` of them at random.
+    negatives : int
+        Patches that `method` asks for to warm up; whole batches are given.
+    checkpoints, progress : optional
+        Where to save, and what was saved.
+
+    Returns
+    -------
+    list of float
+        For each epoch the mean of its ``settings.steps_per_epoch`` losses.
+
+    Raises
+    ------
+    TrainingError
+        If a loss or a weight is not finite.
+    """
+    losses: list[float] = []
+    if progress is None:
+        batches = math.ceil(negatives / settings.batch_size)
+        if batches:
+            rows = torch.randperm(len(x))[: batches * settings.batch_size]
+            method.warm_up(x[rows].to(device))
+    else:
+        losses = list(progress.losses)
+        method.restore(progress.tensors)
+        torch.set_rng_state(progress.rng)
+    steps = settings.epochs * settings.steps_per_epoch
+    for step in range(len(losses) + 1, steps + 1):
+        rows = torch.randperm(len(x))[: settings.batch_size]
+        losses.append(method.step(x[rows].to(device), (step - 1) / steps))
+        if not math.isfinite(losses[-1]):
+            raise _diverged(f"The loss is {losses[-1]} in step {step}")
+        if step == steps and not _all_finite(method.tensors()):
+            raise _diverged("Weights are not finite after the last step")
+        if checkpoints is not None and (checkpoints.due(step) or step == steps):
+            checkpoints.save(Progress(step, losses, method.tensors(), torch.get_rng_state()))
+        if step % settings.steps_per_epoch == 0:
+            epoch = step // settings.steps_per_epoch
+            (loss,) = _epoch_means(losses[-settings.steps_per_epoch :], settings.steps_per_epoch)
+            report(PretrainReport(settings.method, epoch, settings.epochs, loss))
+    return _epoch_means(losses, settings.steps_per_epoch)
+
+
+def _epoch_means(losses: list[float], size: int) -> list[float]:
+    return [math.fsum(losses[i : i + size]) / size for i in range(0, len(losses), size)]
+
+
+def _all_finite(tensors: Mapping[str, torch.Tensor]) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+
+
+def _diverged(what: str) -> TrainingError:
+    return TrainingError(
+        f"{what}: pretraining has diverged. "
+        "Lower `lr`, or bring `patches` to zero mean and unit variance per channel."
+    )

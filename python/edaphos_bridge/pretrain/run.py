@@ -1,0 +1,146 @@
+"""A pretraining run from patches to a fit: what all entrances have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from edaphos_bridge.devices import resolve_device
+from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.patches import Patches
+from edaphos_bridge.pretrain.augmentations import kornia_transforms
+from edaphos_bridge.pretrain.checkpoint import Checkpoints, checked_interval, fingerprint
+from edaphos_bridge.pretrain.fit import FoundationPretrain
+from edaphos_bridge.pretrain.loop import Report, pretrain
+from edaphos_bridge.pretrain.moco import MoCo
+from edaphos_bridge.pretrain.progress import console
+from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
+from edaphos_bridge.pretrain.simclr import SimCLR
+from edaphos_bridge.seeding import draw_seed, seeded
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run computes and keeps its checkpoints, checked."""
+
+    device: torch.device
+    checkpoint_dir: Any
+    checkpoint_every: int | None
+
+    @classmethod
+    def checked(cls, device: torch.device, checkpoint_dir: Any, checkpoint_every: Any) -> Place:
+        """Return the place, or raise `InputError`."""
+        return cls(device, checkpoint_dir, checked_interval(checkpoint_dir, checkpoint_every))
+
+
+def pretrain_shown(
+    patches: Any,
+    settings: PretrainSettings,
+    verbose: bool,
+    device: Any,
+    checkpoint_dir: Any,
+    checkpoint_every: Any,
+) -> FoundationPretrain:
+    """Pretrain with lines or a bar on the console."""
+    place = Place.checked(resolve_device(device), checkpoint_dir, checkpoint_every)
+    with named_patches():
+        checked = Patches(patches)
+    with console(settings.method, verbose) as report:
+        return pretrain_patches(checked, settings, place, report)
+
+
+def pretrain_patches(
+    patches: Patches,
+    settings: PretrainSettings,
+    place: Place,
+    report: Report,
+    draw: Callable[[], int] = draw_seed,
+) -> FoundationPretrain:
+    """Check the data, pretrain from the last checkpoint if there is one, and wrap the result.
+
+    `draw` gives the seed when the settings have none and no checkpoint does; it is called when
+    the input is known to be good.
+    """
+    kornia_transforms()
+    with named_patches():
+        x = patches.tensor()
+    settings, negatives = _fitted_to(settings, len(x))
+    checkpoints = progress = None
+    if place.checkpoint_dir is not None:
+        identity = {
+            "method": settings.method,
+            **settings.config(),
+            "patches": fingerprint(x),
+        }
+        checkpoints = Checkpoints(place.checkpoint_dir, place.checkpoint_every, identity)
+        progress = checkpoints.load()
+        settings = replace(settings, seed=checkpoints.identity["seed"])
+    seed = draw() if settings.seed is None else settings.seed
+    settings = replace(settings, seed=seed)
+    if checkpoints is not None:
+        checkpoints.identity["seed"] = seed
+    # enable_grad: Ctrl-C inside a no_grad() of before may have left gradients off for good.
+    with seeded(seed, place.device), torch.enable_grad():
+        method = _method(settings, patches.channels, place.device)
+        losses = pretrain(
+            method,
+            x,
+            settings,
+            place.device,
+            report,
+            negatives=negatives,
+            checkpoints=checkpoints,
+            progress=progress,
+        )
+    return FoundationPretrain(
+        encoder=method.encoder.eval(),
+        loss_history=losses,
+        config=settings.config(),
+        method=settings.method,
+        normalisation=None,
+        device=place.device.type,
+        in_channels=patches.channels,
+        patch_size=list(patches.shape[2:]),
+    )
+
+
+def _method(settings: PretrainSettings, channels: int, device: torch.device) -> MoCo | SimCLR:
+    widths = (channels, settings.feature_dim, settings.proj_dim)
+    if isinstance(settings, MoCoSettings):
+        return MoCo(MoCoEncoder(*widths).to(device), settings)
+    assert isinstance(settings, SimCLRSettings)
+    return SimCLR(SimCLREncoder(*widths).to(device), settings)
+
+
+@contextmanager
+def named_patches() -> Iterator[None]:
+    """Call the array `patches` in errors, as the argument is called here, and not `x`."""
+    try:
+        yield
+    except InputError as error:
+        if error.argument != "x":
+            raise
+        raise InputError(
+            "patches", error.problem, found=error.found, rows=error.rows, hint=error.hint
+        ) from None
+
+
+def _fitted_to(settings: PretrainSettings, n: int) -> tuple[PretrainSettings, int]:
+    """Return the settings with the queue size that `n` patches allow, and that size (or 0)."""
+    if settings.batch_size > n:
+        raise InputError(
+            "batch_size",
+            f"must not be larger than the number of patches, {n}",
+            found=settings.batch_size,
+            hint="Give more patches." if n < 2 else f"Lower it to {n}, or give more patches.",
+        )
+    if not isinstance(settings, MoCoSettings):
+        return settings, 0
+    size = min(settings.queue_size, max(2, n - settings.batch_size))
+    return replace(settings, queue_size=size), size

@@ -1,0 +1,277 @@
+"""The verbs for weights: list, download, load and save encoders."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import platformdirs
+
+from edaphos_bridge.arguments import flag, number, whole
+from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.encoders.foundation import describe_encoder
+from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.errors import DownloadError, InputError, WeightsError
+from edaphos_bridge.weights import registry
+from edaphos_bridge.weights.container import write_atomically
+from edaphos_bridge.weights.download import download, sha256_of
+from edaphos_bridge.weights.encoder_file import encoder_to_bytes
+from edaphos_bridge.weights.reading import read_encoder, read_file
+
+Say = Callable[[str], None]
+
+
+def foundation_weights_list() -> pd.DataFrame:
+    """Return the encoders that edaphos has published.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row each: ``name``, ``architecture``, ``n_channels``, ``feature_dim``,
+        ``proj_dim``, ``patch_size``, ``file``, ``url``, ``sha256``, ``doi``, ``license``.
+        Numbers are of type Int64. What is not known is missing; without ``url`` an encoder is
+        announced and cannot be downloaded.
+
+    Examples
+    --------
+    >>> foundation_weights_list()["name"].tolist()
+    ['edaphos-cerrado-moco-v1', 'edaphos-cerrado-moco-v2']
+    """
+    table = pd.DataFrame([dataclasses.asdict(entry) for entry in registry.REGISTRY])
+    widths = ["n_channels", "feature_dim", "proj_dim", "patch_size"]
+    return table.astype(dict.fromkeys(widths, "Int64"))
+
+
+def foundation_weights_download(
+    name: str,
+    cache_dir: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    timeout_sec: float = 60,
+    verbose: bool = False,
+) -> Path:
+    """Download a published encoder, unless it is in the cache already.
+
+    A download that breaks off is resumed, up to four attempts. The file gets its name in the
+    cache only when its sha256 is the published one.
+
+    Parameters
+    ----------
+    name : str
+        A name of `foundation_weights_list`.
+    cache_dir : str or path, optional
+        Folder of the downloads; by default the platform's folder for caches of a user.
+    overwrite : bool
+        Whether to download what is in the cache already.
+    timeout_sec : float
+        Seconds without a byte after which an attempt is given up.
+    verbose : bool
+        Whether to print what happens.
+
+    Returns
+    -------
+    pathlib.Path
+        The file in the cache.
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used, or the encoder has no address yet.
+    DownloadError
+        If the file cannot be downloaded, for example offline, or is another than the
+        published one; the cache is as it was.
+    """
+    return fetch(
+        name, cache_dir, overwrite, timeout_sec, print if flag("verbose", verbose) else mute
+    )
+
+
+def foundation_weights_load(
+    source: str | os.PathLike[str],
+    n_channels: int | None = None,
+    feature_dim: int | None = None,
+    proj_dim: int | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    verbose: bool = False,
+) -> MoCoEncoder | SimCLREncoder:
+    """Return an encoder from a file or, by its name, one that edaphos has published.
+
+    Architecture and widths are found from the names and shapes of the tensors. Files of
+    `foundation_weights_save`, of R torch (state dicts and modules of serialization version 3,
+    state dicts of the older RDS form), and safetensors with the names of edaphos can be
+    opened. No pickle is ever loaded.
+
+    Parameters
+    ----------
+    source : str or path
+        A name of `foundation_weights_list`, or the path of a file.
+    n_channels, feature_dim, proj_dim : int, optional
+        What the encoder must have: its channels and widths.
+    cache_dir, overwrite, verbose
+        As in `foundation_weights_download`; without meaning for a path.
+
+    Returns
+    -------
+    MoCoEncoder or SimCLREncoder
+        In eval mode, on the cpu.
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used, or the encoder has other channels or widths.
+    WeightsError
+        If the file is damaged or holds something else.
+    DownloadError
+        If a published encoder cannot be downloaded.
+
+    See Also
+    --------
+    foundation_weights_save : write such a file.
+    """
+    say = print if flag("verbose", verbose) else mute
+    return load(source, n_channels, feature_dim, proj_dim, cache_dir, overwrite, say)
+
+
+def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
+    """Write an encoder as one safetensors file; it is written whole or not at all.
+
+    Parameters
+    ----------
+    encoder : MoCoEncoder, SimCLREncoder, or a fit that holds one
+        The encoder. It is not changed.
+    path : str or path
+        The file; an existing one is replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If `encoder` is a module of your own, or `path` cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, edaphos_bridge
+    >>> encoder = edaphos_bridge.foundation_encoder("moco", in_channels=4, seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = foundation_weights_save(encoder, f"{folder}/encoder.safetensors")
+    ...     twin = foundation_weights_load(path)
+    >>> twin.in_channels, twin.feature_dim, twin.proj_dim
+    (4, 64, 32)
+    """
+    module = as_module(encoder)
+    if describe_encoder(module)["architecture"] == "custom":
+        raise InputError(
+            "encoder",
+            "must be a MoCo or SimCLR encoder of edaphos: a file holds weights, not code",
+            found=type(module).__name__,
+            hint="Save the state dict of a module of your own with safetensors.",
+        )
+    target = _as_path("path", path)
+    try:
+        write_atomically(target, encoder_to_bytes(module))
+    except OSError as error:
+        raise InputError("path", f"cannot be written ({error})", found=str(target)) from error
+    return target
+
+
+# --- the same, with somewhere to say what happens ------------------------------------------
+
+
+def mute(line: str) -> None:
+    """Say nothing."""
+
+
+def fetch(name: Any, cache_dir: Any, overwrite: Any, timeout_sec: Any, say: Say) -> Path:
+    """Do what `foundation_weights_download` does; lines go to `say`."""
+    again = flag("overwrite", overwrite)
+    timeout = number("timeout_sec", timeout_sec, above=0)
+    folder = _cache_folder(cache_dir)
+    entry = registry.published(name)
+    if entry.url is None or entry.sha256 is None:
+        raise InputError(
+            "name",
+            f"is {entry.name!r}, which edaphos has announced without an address",
+            hint="It cannot be downloaded yet.",
+        )
+    target = folder / f"{entry.name}.pt"
+    if not again and _is_whole(target, entry.sha256):
+        say(f"{entry.name} is in the cache: {target}")
+        return target
+    say(f"Downloading {entry.name} from {entry.url}")
+    download(entry.url, target, entry.sha256, timeout, say)
+    say(f"{entry.name} is complete: {target}")
+    return target
+
+
+def load(
+    source: Any,
+    n_channels: Any,
+    feature_dim: Any,
+    proj_dim: Any,
+    cache_dir: Any,
+    overwrite: Any,
+    say: Say,
+) -> MoCoEncoder | SimCLREncoder:
+    """Do what `foundation_weights_load` does; lines go to `say`."""
+    wanted = {"n_channels": n_channels, "feature_dim": feature_dim, "proj_dim": proj_dim}
+    wanted = {name: whole(name, value) for name, value in wanted.items() if value is not None}
+    entry = registry.find(source)
+    if entry is None:
+        path = _as_path("source", source)
+        if not path.is_file():
+            names = ", ".join(repr(known.name) for known in registry.REGISTRY)
+            raise InputError(
+                "source", f"must be the path of a file or one of {names}", found=str(path)
+            )
+        data = read_file(path)
+    else:
+        path = fetch(entry.name, cache_dir, overwrite, 60, say)
+        data = read_file(path)
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            raise DownloadError(f"{str(path)!r} changed after its download. Try again.")
+    try:
+        encoder = read_encoder(data)
+    except WeightsError as error:
+        raise WeightsError(f"{str(path)!r} cannot be opened. {error}") from error
+    _check_widths(encoder, wanted, str(source))
+    say(f"{path}: {encoder.architecture}, {encoder.in_channels} channels")
+    return encoder.eval()
+
+
+def _check_widths(
+    encoder: MoCoEncoder | SimCLREncoder, wanted: dict[str, int], source: str
+) -> None:
+    for name, value in wanted.items():
+        has = getattr(encoder, "in_channels" if name == "n_channels" else name)
+        if value != has:
+            raise InputError(name, f"must be {has}, as the encoder in {source!r} has", found=value)
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    try:
+        return path.is_file() and sha256_of(path) == sha256
+    except OSError:
+        return False
+
+
+def _cache_folder(cache_dir: Any) -> Path:
+    if cache_dir is None:
+        return Path(platformdirs.user_cache_dir("edaphos-bridge", appauthor=False))
+    return _as_path("cache_dir", cache_dir)
+
+
+def _as_path(argument: str, value: Any) -> Path:
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InputError(argument, "must be the path of a file or folder", found=value)
+    return Path(text).expanduser()

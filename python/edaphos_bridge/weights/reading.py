@@ -1,0 +1,68 @@
+"""Which kind of file some bytes are, and the encoder in them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.errors import WeightsError
+from edaphos_bridge.weights import r_torch
+from edaphos_bridge.weights.architecture import encoder_from_state
+from edaphos_bridge.weights.container import KEY, read_safetensors
+from edaphos_bridge.weights.encoder_file import encoder_from_bytes
+from edaphos_bridge.weights.r_rds import GZIP_START, rds_tensors
+
+# More than any encoder of edaphos; a pipe or a device has no size and is refused.
+_MOST_BYTES = 2**30
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a regular file of at most 1 GiB.
+
+    Raises
+    ------
+    WeightsError
+        If it is something else or cannot be read.
+    """
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise WeightsError(f"{str(path)!r} is not a regular file.")
+        if found.st_size > _MOST_BYTES:
+            raise WeightsError(f"{str(path)!r} is larger than any encoder ({found.st_size} bytes).")
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{str(path)!r} cannot be read: {error}") from error
+
+
+def read_encoder(data: bytes) -> MoCoEncoder | SimCLREncoder:
+    """Return the encoder in a file of ours, of R torch, or in plain safetensors.
+
+    Raises
+    ------
+    WeightsError
+        If the bytes are damaged or hold something else.
+    """
+    # A safetensors header begins with "{" at byte 8, where gzip has one of 0, 2 and 4.
+    if data.startswith(GZIP_START) and data[8:9] != b"{":
+        return encoder_from_state(rds_tensors(data))
+    try:
+        tensors, metadata = read_safetensors(data)
+    except WeightsError as error:
+        if data.startswith(_PICKLE_STARTS):
+            raise WeightsError(
+                "It looks like a pickle or a zip of Python's torch.save(), which could run code "
+                "and is never opened. Save the encoder with foundation_weights_save()."
+            ) from error
+        raise
+    if KEY in metadata:
+        encoder = encoder_from_bytes(data)
+        assert isinstance(encoder, MoCoEncoder | SimCLREncoder)
+        return encoder
+    if r_torch.METADATA_KEY in metadata:
+        tensors = r_torch.named_tensors(tensors, metadata)
+    return encoder_from_state(tensors)

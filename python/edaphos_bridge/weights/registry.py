@@ -1,0 +1,76 @@
+"""The encoders that edaphos has published."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from edaphos_bridge.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedWeights:
+    """One line of the registry; what is not known is None.
+
+    Parameters
+    ----------
+    name : str
+        Name to load it by.
+    architecture : str
+        "moco" or "simclr".
+    n_channels, feature_dim, proj_dim, patch_size : int, optional
+        Channels, widths, and the size of the patches it was pretrained on.
+    file, url, sha256, doi, license : str, optional
+        The file, where it is, the digest of its content, its record, and its licence.
+    """
+
+    name: str
+    architecture: str
+    n_channels: int | None = None
+    feature_dim: int | None = None
+    proj_dim: int | None = None
+    patch_size: int | None = None
+    file: str | None = None
+    url: str | None = None
+    sha256: str | None = None
+    doi: str | None = None
+    license: str | None = None
+
+
+REGISTRY = (
+    PublishedWeights(
+        name="edaphos-cerrado-moco-v1",
+        architecture="moco",
+        n_channels=31,
+        feature_dim=64,
+        proj_dim=32,
+        patch_size=16,
+        file="encoder_q.pt",
+        url="https://zenodo.org/records/19701276/files/encoder_q.pt?download=1",
+        sha256="44ace7f78c658b6028f1cf5ccfa624023295e5576f681d0135db64726c6738e8",
+        doi="10.5281/zenodo.19701276",
+        license="CC-BY-4.0",
+    ),
+    PublishedWeights(name="edaphos-cerrado-moco-v2", architecture="moco"),
+)
+
+
+def find(name: object) -> PublishedWeights | None:
+    """Return the entry called `name`, or None."""
+    if not isinstance(name, str):
+        return None
+    return next((entry for entry in REGISTRY if entry.name == name), None)
+
+
+def published(name: object) -> PublishedWeights:
+    """Return the entry called `name`.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    entry = find(name)
+    if entry is None:
+        names = ", ".join(repr(known.name) for known in REGISTRY)
+        raise InputError("name", f"must be one of {names}", found=name)
+    return entry

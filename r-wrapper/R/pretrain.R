@@ -1,0 +1,243 @@
+#' Pretrain an encoder on patches without labels
+#'
+#' `foundation_moco_pretrain()` trains a MoCo v2 encoder: two random views of
+#' each patch go through a query encoder, which trains, and a key encoder, which
+#' follows it by a moving average; the loss (InfoNCE) asks which key shows the
+#' same patch, among it and a queue of earlier keys.
+#' `foundation_simclr_pretrain()` trains the smaller SimCLR encoder; its loss
+#' (NT-Xent) asks of each of the 2B views of a batch which other one shows the
+#' same patch.
+#'
+#' @section Epochs are steps:
+#' As in edaphos, an epoch is one step on one batch, not a pass over the patches:
+#' `epochs = 30` takes 30 steps. With `steps_per_epoch`,
+#' `epochs * steps_per_epoch` steps are taken; `ceiling(N / batch_size)` makes an
+#' epoch about one pass. `loss_history` has the mean of an epoch's steps.
+#'
+#' @section Settings of the MoCo papers:
+#' The defaults are those of edaphos. The MoCo v2 paper uses `temperature = 0.2`
+#' and, where there are that many patches, a queue of 65536. BYOL raises the
+#' momentum to 1 in the course of the run: `momentum_schedule = "cosine"`.
+#'
+#' @section Checkpoints:
+#' With `checkpoint_dir`, a run that was killed at any moment goes on from its
+#' last checkpoint when the same call is made again, and ends as one that was
+#' never interrupted, to the last bit. A checkpoint of other settings or other
+#' patches is refused. With `seed = NULL` the seed of the checkpoint is used.
+#'
+#' @param patches Array `(N, C, H, W)`: double, integer or logical, without
+#'   missing values; best with zero mean and unit variance per channel. At least
+#'   `batch_size` of them.
+#' @param feature_dim,proj_dim Widths of the features and of the projection that
+#'   the loss sees.
+#' @param queue_size Keys in the queue; `max(2, N - batch_size)` if that is less.
+#' @param momentum Weight of the old key encoder in the moving average, in
+#'   `[0, 1]`.
+#' @param temperature Divides the cosines in the loss.
+#' @param batch_size Patches a step, at least 2.
+#' @param epochs Steps, unless `steps_per_epoch` is given.
+#' @param lr Learning rate of Adam, constant.
+#' @param crop_ratio Two numbers in `(0, 1]`: range of the ratio of a crop's sides
+#'   to the patch's.
+#' @param flip_prob Probability of a left-right flip and, separately, of an
+#'   up-down flip.
+#' @param rot90_prob Probability of a turn by 90, 180 or 270 degrees (180 where H
+#'   is not W).
+#' @param channel_drop_prob Probability of each channel to be set to zero.
+#' @param cutout_prob,cutout_size_ratio Probability of a box of zeros, and the
+#'   ratio of its sides to the patch's.
+#' @param brightness_jitter Each channel is multiplied by a number in 1 +- this,
+#'   in `[0, 1)`.
+#' @param noise_sd Standard deviation of the Gaussian noise on every cell.
+#' @param seed Whole number, the only source of randomness; `NULL` draws one from
+#'   R's generator, so that `set.seed()` reproduces too. `fit$config$seed` keeps it.
+#' @param verbose Whether to report the loss of epoch 1, every 10th and the last as
+#'   messages. Otherwise an interactive session shows a progress bar.
+#' @param device `"cpu"`, `"mps"` or `"cuda"`; falls back to the cpu with a
+#'   message where it is not available.
+#' @param checkpoint_dir Folder for checkpoints, or `NULL`.
+#' @param checkpoint_every Steps between two checkpoints, 100 by default; the last
+#'   step always makes one.
+#' @param steps_per_epoch Steps an epoch.
+#' @param momentum_schedule `NULL`, or `"cosine"` to raise the momentum to 1.
+#'
+#' @return A list of class `c("edaphosbridge_pretrain", "edaphos_foundation_moco")`
+#'   or `c("edaphosbridge_pretrain", "edaphos_foundation_simclr")` with
+#'   \item{encoder}{the trained (query) encoder, see [foundation_encoder()]}
+#'   \item{loss_history, final_loss}{numeric, one value an epoch, and the last}
+#'   \item{config}{list of the settings, with the seed and the queue size used}
+#'   \item{method}{`"moco"` or `"simclr"`}
+#'   \item{normalisation}{`NULL`: patches are taken as they are}
+#'   \item{device, in_channels, feature_dim, proj_dim, patch_size}{what was
+#'     trained, and where}
+#'   \item{state}{raw, the whole fit as a safetensors file}
+#'   It goes straight into [foundation_fit_classifier()], and survives `saveRDS()`.
+#'
+#' @references
+#' Chen, X., Fan, H., Girshick, R. and He, K. (2020). Improved baselines with
+#' momentum contrastive learning. arXiv:2003.04297.
+#'
+#' Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework
+#' for contrastive learning of visual representations. ICML 2020.
+#'
+#' @seealso [foundation_fit_classifier()]
+#' @examples
+#' \dontrun{
+#' data <- statlog_landsat()
+#' fit <- foundation_moco_pretrain(data$x / 255, batch_size = 64, epochs = 200, seed = 1)
+#' plot(fit)
+#' foundation_fit_classifier(fit, data$x[data$train, , , ] / 255, data$y[data$train], seed = 1)
+#' }
+#' @export
+foundation_moco_pretrain <- function(patches,
+                                     feature_dim = 64L,
+                                     proj_dim = 32L,
+                                     queue_size = 1024L,
+                                     momentum = 0.999,
+                                     temperature = 0.07,
+                                     batch_size = 16L,
+                                     epochs = 30L,
+                                     lr = 0.03,
+                                     crop_ratio = c(0.6, 1),
+                                     flip_prob = 0.5,
+                                     rot90_prob = 0.75,
+                                     channel_drop_prob = 0.2,
+                                     cutout_prob = 0.3,
+                                     cutout_size_ratio = 0.2,
+                                     brightness_jitter = 0.2,
+                                     noise_sd = 0.1,
+                                     seed = NULL,
+                                     verbose = FALSE,
+                                     device = c("cpu", "mps", "cuda"),
+                                     checkpoint_dir = NULL,
+                                     checkpoint_every = NULL,
+                                     steps_per_epoch = 1L,
+                                     momentum_schedule = NULL) {
+  settings <- list(
+    feature_dim = to_scalar(feature_dim),
+    proj_dim = to_scalar(proj_dim),
+    queue_size = to_scalar(queue_size),
+    momentum = to_scalar(momentum),
+    temperature = to_scalar(temperature),
+    batch_size = to_scalar(batch_size),
+    epochs = to_scalar(epochs),
+    lr = to_scalar(lr),
+    crop_ratio = to_numbers(crop_ratio),
+    flip_prob = to_scalar(flip_prob),
+    rot90_prob = to_scalar(rot90_prob),
+    channel_drop_prob = to_scalar(channel_drop_prob),
+    cutout_prob = to_scalar(cutout_prob),
+    cutout_size_ratio = to_scalar(cutout_size_ratio),
+    brightness_jitter = to_scalar(brightness_jitter),
+    noise_sd = to_scalar(noise_sd),
+    seed = to_scalar(seed),
+    steps_per_epoch = to_scalar(steps_per_epoch),
+    momentum_schedule = to_scalar(momentum_schedule)
+  )
+  pretrained(
+    "moco", patches, settings, device, checkpoint_dir, checkpoint_every, verbose, sys.call()
+  )
+}
+
+#' @rdname foundation_moco_pretrain
+#' @export
+foundation_simclr_pretrain <- function(patches,
+                                       feature_dim = 32L,
+                                       proj_dim = 16L,
+                                       batch_size = 8L,
+                                       epochs = 30L,
+                                       lr = 0.005,
+                                       temperature = 0.2,
+                                       noise_sd = 0.1,
+                                       seed = NULL,
+                                       verbose = FALSE,
+                                       device = c("cpu", "mps", "cuda"),
+                                       checkpoint_dir = NULL,
+                                       checkpoint_every = NULL,
+                                       steps_per_epoch = 1L) {
+  settings <- list(
+    feature_dim = to_scalar(feature_dim),
+    proj_dim = to_scalar(proj_dim),
+    batch_size = to_scalar(batch_size),
+    epochs = to_scalar(epochs),
+    lr = to_scalar(lr),
+    temperature = to_scalar(temperature),
+    noise_sd = to_scalar(noise_sd),
+    seed = to_scalar(seed),
+    steps_per_epoch = to_scalar(steps_per_epoch)
+  )
+  pretrained(
+    "simclr", patches, settings, device, checkpoint_dir, checkpoint_every, verbose, sys.call()
+  )
+}
+
+pretrained <- function(method, patches, settings, device, checkpoint_dir, checkpoint_every,
+                       verbose, call) {
+  if (is.character(checkpoint_dir)) {
+    checkpoint_dir <- path.expand(checkpoint_dir)
+  }
+  place <- list(
+    device = to_choice(device, c("cpu", "mps", "cuda")),
+    checkpoint_dir = to_scalar(checkpoint_dir),
+    checkpoint_every = to_scalar(checkpoint_every)
+  )
+  progress <- fit_progress(verbose, method)
+  on.exit(progress$close())
+  answer <- python_call("pretrain", list(
+    method,
+    to_patches(patches, call, "patches"),
+    settings,
+    place,
+    to_scalar(verbose),
+    draw_seed,
+    progress$on_epoch
+  ))
+  progress$resume()
+  value <- answer_value(answer, call)
+  from_pretrain(value)
+}
+
+#' Plot the loss of a pretraining run
+#'
+#' @param x A fit of [foundation_moco_pretrain()] or
+#'   [foundation_simclr_pretrain()].
+#' @param type,xlab,ylab,main,... As in [graphics::plot.default()].
+#' @return `x`, invisibly.
+#' @export
+plot.edaphosbridge_pretrain <- function(x, type = "l", xlab = "epoch", ylab = loss_name(x),
+                                        main = paste(x$method, "pretraining"), ...) {
+  epochs <- seq_along(x$loss_history)
+  graphics::plot(epochs, x$loss_history, type = type, xlab = xlab, ylab = ylab, main = main, ...)
+  invisible(x)
+}
+
+loss_name <- function(fit) {
+  if (fit$method == "moco") "InfoNCE loss" else "loss"
+}
+
+#' @export
+format.edaphosbridge_pretrain <- function(x, ...) {
+  config <- x$config
+  widths <- sprintf(
+    "  in_channels = %d  feature_dim = %d  proj_dim = %d",
+    x$in_channels, x$feature_dim, x$proj_dim
+  )
+  epochs <- sprintf(
+    "  epochs = %d  final %s = %.4g", length(x$loss_history), loss_name(x), x$final_loss
+  )
+  if (x$method == "moco") {
+    settings <- sprintf(
+      "  queue_size = %d  momentum = %.4f  tau = %.3g  batch = %d",
+      config$queue_size, config$momentum, config$temperature, config$batch_size
+    )
+    return(c("<edaphos_foundation_moco>  (MoCo v2)", widths, settings, epochs))
+  }
+  settings <- sprintf("  batch = %d  temperature = %.3g", config$batch_size, config$temperature)
+  c("<edaphos_foundation_simclr>", widths, settings, epochs)
+}
+
+#' @export
+print.edaphosbridge_pretrain <- function(x, ...) {
+  cat(format(x, ...), sep = "\n")
+  invisible(x)
+}

@@ -1,0 +1,114 @@
+#' Encoders in files, and the ones that edaphos has published
+#'
+#' `foundation_weights_list()` shows the published encoders,
+#' `foundation_weights_download()` fetches one into the cache,
+#' `foundation_weights_load()` opens a published encoder or a file, and
+#' `foundation_weights_save()` writes one.
+#'
+#' @section Files:
+#' `foundation_weights_save()` writes one safetensors file with its metadata,
+#' whole or not at all. `foundation_weights_load()` opens such files, and files
+#' of R's torch without R's torch: state dicts and modules (serialization
+#' version 3), and state dicts in the older RDS form. Architecture and widths
+#' are found from the names and shapes of the tensors. A damaged file is an error
+#' of class `edaphosbridge_weights_error`; no code in a file is ever run.
+#'
+#' @section Encoders of R's torch:
+#' R's torch and Python's cannot be loaded in one process. Save the encoder in
+#' the session that has it, with
+#' `torch::torch_save(moco$encoder_q$state_dict(), "encoder.pt")`, and load it in
+#' a fresh one, with `foundation_weights_load("encoder.pt")`.
+#'
+#' @section Downloads:
+#' A download that breaks off is resumed, up to four attempts. The file gets its
+#' name in the cache only when its sha256 is the published one. What fails is an
+#' error of class `edaphosbridge_download_error`, and the cache is as it was.
+#'
+#' @param name A name in `foundation_weights_list()`.
+#' @param source A name in `foundation_weights_list()`, or the path of a file.
+#' @param n_channels,feature_dim,proj_dim What the encoder must have, its
+#'   channels and widths; `NULL` accepts any.
+#' @param cache_dir Folder of the downloads; `NULL` is the platform's folder for
+#'   caches of a user.
+#' @param overwrite Whether to download what is in the cache already.
+#' @param timeout_sec Seconds without a byte after which an attempt is given up.
+#' @param verbose Whether to report what happened, as messages.
+#' @param encoder A MoCo or SimCLR encoder, or a fit that holds one.
+#' @param path The file to write; an existing one is replaced.
+#'
+#' @return `foundation_weights_list()`: a data frame with `name`, `architecture`,
+#'   `n_channels`, `feature_dim`, `proj_dim`, `patch_size`, `file`, `url`,
+#'   `sha256`, `doi`, `license`; `NA` is not known, and without `url` an encoder is
+#'   announced and cannot be downloaded.
+#'
+#'   `foundation_weights_load()`: an encoder as of [foundation_encoder()].
+#'
+#'   `foundation_weights_download()` and `foundation_weights_save()`: the path of
+#'   the file, invisibly.
+#' @seealso [foundation_fit_classifier()], [foundation_moco_embed()]
+#' @examples
+#' \dontrun{
+#' foundation_weights_list()
+#' encoder <- foundation_weights_load("edaphos-cerrado-moco-v1")
+#' foundation_weights_save(encoder, "encoder.safetensors")
+#' }
+#' @name foundation_weights
+NULL
+
+#' @rdname foundation_weights
+#' @export
+foundation_weights_list <- function() {
+  from_table(answer_value(python_call("weights_list", list()), sys.call()))
+}
+
+#' @rdname foundation_weights
+#' @export
+foundation_weights_download <- function(name, cache_dir = NULL, overwrite = FALSE,
+                                        timeout_sec = 60, verbose = FALSE) {
+  call <- sys.call()
+  if (missing(name)) {
+    stop_input("name", "is missing. foundation_weights_list() shows the names.", call)
+  }
+  answer <- python_call("weights_download", list(
+    to_scalar(name), to_scalar(cache_dir), to_scalar(overwrite), to_scalar(timeout_sec),
+    to_scalar(verbose)
+  ))
+  value <- answer_value(answer, call)
+  report_lines(value$lines)
+  invisible(value$path)
+}
+
+#' @rdname foundation_weights
+#' @export
+foundation_weights_load <- function(source, n_channels = NULL, feature_dim = NULL,
+                                    proj_dim = NULL, cache_dir = NULL, overwrite = FALSE,
+                                    verbose = FALSE) {
+  call <- sys.call()
+  if (missing(source)) {
+    stop_input("source", "is missing: a path, or a name of foundation_weights_list().", call)
+  }
+  answer <- python_call("weights_load", list(
+    to_scalar(source), to_scalar(n_channels), to_scalar(feature_dim), to_scalar(proj_dim),
+    to_scalar(cache_dir), to_scalar(overwrite), to_scalar(verbose)
+  ))
+  value <- answer_value(answer, call)
+  report_lines(value$lines)
+  from_encoder(value$encoder)
+}
+
+#' @rdname foundation_weights
+#' @export
+foundation_weights_save <- function(encoder, path) {
+  call <- sys.call()
+  if (missing(path)) {
+    stop_input("path", "is missing: the file to write.", call)
+  }
+  answer <- python_call("weights_save", list(to_encoder(encoder, call), to_scalar(path)))
+  invisible(answer_value(answer, call))
+}
+
+report_lines <- function(lines) {
+  for (line in unlist(lines)) {
+    message(line)
+  }
+}

@@ -1,0 +1,254 @@
+# A run of a moment on the small patches.
+quick_moco <- function(patches = soil_x, ..., batch_size = 8, epochs = 4, seed = 1) {
+  foundation_moco_pretrain(
+    patches, 6, 4, batch_size = batch_size, epochs = epochs, seed = seed, ...
+  )
+}
+
+quick_simclr <- function(patches = soil_x, ..., epochs = 4, seed = 1) {
+  foundation_simclr_pretrain(patches, 6, 4, epochs = epochs, seed = seed, ...)
+}
+
+runs <- list(moco = quick_moco, simclr = quick_simclr)
+
+# --- the call ------------------------------------------------------------------------------
+
+test_that("the arguments and their defaults are those of the original, then ours", {
+  expect_identical(
+    formals(foundation_moco_pretrain),
+    formals(function(patches, feature_dim = 64L, proj_dim = 32L, queue_size = 1024L,
+                     momentum = 0.999, temperature = 0.07, batch_size = 16L, epochs = 30L,
+                     lr = 0.03, crop_ratio = c(0.6, 1), flip_prob = 0.5, rot90_prob = 0.75,
+                     channel_drop_prob = 0.2, cutout_prob = 0.3, cutout_size_ratio = 0.2,
+                     brightness_jitter = 0.2, noise_sd = 0.1, seed = NULL, verbose = FALSE,
+                     device = c("cpu", "mps", "cuda"), checkpoint_dir = NULL,
+                     checkpoint_every = NULL, steps_per_epoch = 1L,
+                     momentum_schedule = NULL) NULL)
+  )
+  expect_identical(
+    formals(foundation_simclr_pretrain),
+    formals(function(patches, feature_dim = 32L, proj_dim = 16L, batch_size = 8L, epochs = 30L,
+                     lr = 0.005, temperature = 0.2, noise_sd = 0.1, seed = NULL,
+                     verbose = FALSE, device = c("cpu", "mps", "cuda"), checkpoint_dir = NULL,
+                     checkpoint_every = NULL, steps_per_epoch = 1L) NULL)
+  )
+})
+
+# --- the result ----------------------------------------------------------------------------
+
+test_that("a fit is a plain list with both classes", {
+  skip_if_no_python()
+  for (method in names(runs)) {
+    fit <- runs[[method]]()
+    expect_identical(
+      class(fit), c("edaphosbridge_pretrain", paste0("edaphos_foundation_", method))
+    )
+    expect_named(fit, c(
+      "encoder", "loss_history", "final_loss", "config", "method", "normalisation", "device",
+      "in_channels", "feature_dim", "proj_dim", "patch_size", "state"
+    ))
+    expect_s3_class(fit$encoder, "edaphosbridge_encoder")
+    expect_identical(fit$encoder$architecture, method)
+    expect_type(fit$loss_history, "double")
+    expect_length(fit$loss_history, 4)
+    expect_identical(fit$final_loss, fit$loss_history[4])
+    expect_identical(fit$method, method)
+    expect_null(fit$normalisation)
+    expect_identical(fit[c("in_channels", "feature_dim", "proj_dim", "patch_size")], list(
+      in_channels = 4L, feature_dim = 6L, proj_dim = 4L, patch_size = c(5L, 5L)
+    ))
+    expect_type(fit$state, "raw")
+  }
+})
+
+test_that("config has the settings, with the seed and the queue size used", {
+  skip_if_no_python()
+  config <- quick_moco(crop_ratio = c(0.5, 0.9), lr = 0.01)$config
+  expect_identical(
+    config[c("batch_size", "epochs", "steps_per_epoch", "queue_size", "seed")],
+    list(batch_size = 8L, epochs = 4L, steps_per_epoch = 1L, queue_size = 40L, seed = 1L)
+  )
+  expect_identical(config[c("lr", "crop_ratio")], list(lr = 0.01, crop_ratio = c(0.5, 0.9)))
+  expect_null(config$momentum_schedule)
+  expect_identical(quick_moco(momentum_schedule = "cosine")$config$momentum_schedule, "cosine")
+})
+
+test_that("the numbers are Python's, to the last bit", {
+  skip_if_no_python()
+  python <- reticulate::import("edaphos_bridge", convert = TRUE)
+  for (method in names(runs)) {
+    pretrain <- python[[paste0("foundation_", method, "_pretrain")]]
+    there <- pretrain(
+      soil_x, feature_dim = 6L, proj_dim = 4L, batch_size = 8L, epochs = 4L, seed = 1L
+    )
+    here <- runs[[method]]()
+    expect_identical(here$loss_history, as.numeric(there$loss_history))
+    # through a file, because bytes do not become raw
+    file <- withr::local_tempfile()
+    there$save(file)
+    expect_identical(here$state, readBin(file, "raw", file.size(file)))
+  }
+})
+
+test_that("a fit goes straight into the classifier, and so does one from a file", {
+  skip_if_no_python()
+  for (run in runs) {
+    fit <- run()
+    probe <- quick_fit(fit)
+    expect_identical(probe$feature_dim, 6L)
+    expect_identical(probe$encoder, fit$encoder)
+    file <- withr::local_tempfile()
+    saveRDS(fit, file)
+    expect_identical(readRDS(file), fit)
+    expect_identical(quick_fit(readRDS(file)), probe)
+  }
+})
+
+# --- what a run does -----------------------------------------------------------------------
+
+test_that("an epoch is one step, and steps_per_epoch makes it more", {
+  skip_if_no_python()
+  steps <- quick_moco(epochs = 6)$loss_history
+  epochs <- quick_moco(epochs = 2, steps_per_epoch = 3)$loss_history
+  expect_equal(epochs, c(mean(steps[1:3]), mean(steps[4:6])), tolerance = 1e-15)
+})
+
+test_that("the same seed gives the same fit, and R's generator is left alone", {
+  skip_if_no_python()
+  withr::local_seed(1)
+  before <- random_state()
+  for (run in runs) {
+    expect_identical(run(), run())
+    expect_false(identical(run(seed = 2)$state, run()$state))
+  }
+  expect_identical(random_state(), before)
+  expect_identical(list(x = soil_x, y = soil_y), pristine)
+})
+
+test_that("without a seed set.seed() reproduces", {
+  skip_if_no_python()
+  for (run in runs) {
+    withr::local_seed(4)
+    one <- run(seed = NULL)
+    expect_false(identical(run(seed = NULL), one))
+    set.seed(4)
+    expect_identical(run(seed = NULL), one)
+  }
+})
+
+test_that("a run that was left goes on from its checkpoint and ends as if it had not been", {
+  skip_if_no_python()
+  for (run in runs) {
+    folder <- withr::local_tempdir()
+    left <- tryCatch(
+      withCallingHandlers(
+        run(epochs = 20, checkpoint_dir = folder, checkpoint_every = 3, verbose = TRUE),
+        message = function(condition) {
+          if (grepl("ep  10/", conditionMessage(condition))) stop("left")
+          invokeRestart("muffleMessage")
+        }
+      ),
+      error = conditionMessage
+    )
+    expect_identical(left, "left")
+    expect_identical(
+      run(epochs = 20, checkpoint_dir = folder, checkpoint_every = 3), run(epochs = 20)
+    )
+    expect_identical(list.files(folder, all.files = TRUE, no.. = TRUE), "checkpoint.safetensors")
+  }
+})
+
+test_that("a checkpoint of another run is refused", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  quick_moco(checkpoint_dir = folder)
+  expect_refused(
+    quick_moco(checkpoint_dir = folder, lr = 0.5), "checkpoint_dir", "of another run",
+    of = "foundation_moco_pretrain"
+  )
+})
+
+test_that("what cannot be used is refused by name", {
+  skip_if_no_python()
+  moco <- function(code, argument, says) {
+    expect_refused(code, argument, says, of = "foundation_moco_pretrain")
+  }
+  holes <- replace(soil_x, c(3, 7), NA)
+  moco(foundation_moco_pretrain(), "patches", "is missing")
+  moco(foundation_moco_pretrain("a"), "patches", "found character")
+  moco(foundation_moco_pretrain(soil_x[, , , 1]), "patches", "four dimensions")
+  moco(foundation_moco_pretrain(holes), "patches", c("2 of 48 patches", "first: 3, 7"))
+  moco(foundation_moco_pretrain(soil_x > NA), "patches", "48 of 48 patches")
+  moco(foundation_moco_pretrain(soil_x, batch_size = 1), "batch_size", "at least 2; found 1")
+  moco(foundation_moco_pretrain(patches(1:9)), "batch_size", c("number of patches, 9", "Lower it"))
+  moco(foundation_moco_pretrain(soil_x, crop_ratio = 0.5), "crop_ratio", "found c(0.5)")
+  moco(foundation_moco_pretrain(soil_x, flip_prob = NA), "flip_prob", "found NA")
+  moco(foundation_moco_pretrain(soil_x, device = "tpu"), "device", "found 'tpu'")
+  moco(foundation_moco_pretrain(soil_x, verbose = 1), "verbose", "found 1")
+  moco(foundation_moco_pretrain(soil_x, checkpoint_every = 1), "checkpoint_every", "needs")
+  moco(foundation_moco_pretrain(soil_x, momentum_schedule = "x"), "momentum_schedule", "'cosine'")
+  expect_refused(
+    foundation_simclr_pretrain(soil_x, epochs = 2.7), "epochs", "found 2.7",
+    of = "foundation_simclr_pretrain"
+  )
+})
+
+# --- what is shown -------------------------------------------------------------------------
+
+test_that("verbose = TRUE reports the first, every tenth and the last epoch as messages", {
+  skip_if_no_python()
+  for (method in names(runs)) {
+    fit <- runs[[method]](epochs = 12)
+    expect_silent(runs[[method]](epochs = 12))
+    lines <- character()
+    withCallingHandlers(
+      runs[[method]](epochs = 12, verbose = TRUE),
+      message = function(condition) {
+        lines <<- c(lines, conditionMessage(condition))
+        invokeRestart("muffleMessage")
+      }
+    )
+    shown <- c(1, 10, 12)
+    expect_identical(
+      lines,
+      sprintf("[%s] ep %3d/12  loss=%.4f\n", method, shown, fit$loss_history[shown])
+    )
+  }
+})
+
+test_that("print() shows what the original shows and returns the fit invisibly", {
+  fit <- structure(
+    list(
+      method = "moco", in_channels = 4L, feature_dim = 64L, proj_dim = 32L,
+      loss_history = c(3, 2.5), final_loss = 2.5,
+      config = list(queue_size = 40L, momentum = 0.999, temperature = 0.07, batch_size = 8L)
+    ),
+    class = c("edaphosbridge_pretrain", "edaphos_foundation_moco")
+  )
+  expect_identical(utils::capture.output(shown <- withVisible(print(fit))), c(
+    "<edaphos_foundation_moco>  (MoCo v2)",
+    "  in_channels = 4  feature_dim = 64  proj_dim = 32",
+    "  queue_size = 40  momentum = 0.9990  tau = 0.07  batch = 8",
+    "  epochs = 2  final InfoNCE loss = 2.5"
+  ))
+  expect_identical(shown, list(value = fit, visible = FALSE))
+  fit$method <- "simclr"
+  expect_identical(format(fit), c(
+    "<edaphos_foundation_simclr>",
+    "  in_channels = 4  feature_dim = 64  proj_dim = 32",
+    "  batch = 8  temperature = 0.07",
+    "  epochs = 2  final loss = 2.5"
+  ))
+})
+
+test_that("plot() draws the history and returns the fit invisibly", {
+  fit <- structure(
+    list(method = "simclr", loss_history = c(3, 2.5, 2)),
+    class = c("edaphosbridge_pretrain", "edaphos_foundation_simclr")
+  )
+  grDevices::pdf(NULL)
+  withr::defer(grDevices::dev.off())
+  expect_identical(withVisible(plot(fit)), list(value = fit, visible = FALSE))
+  expect_equal(graphics::par("usr")[1:2], c(0.92, 3.08))
+  expect_equal(graphics::par("usr")[3:4], c(1.96, 3.04))
+})

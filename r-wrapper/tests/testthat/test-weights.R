@@ -1,0 +1,102 @@
+test_that("foundation_weights_list() is a data frame with NA where nothing is known", {
+  skip_if_no_python()
+  table <- foundation_weights_list()
+  expect_s3_class(table, "data.frame")
+  expect_identical(table$name, c("edaphos-cerrado-moco-v1", "edaphos-cerrado-moco-v2"))
+  expect_identical(table$n_channels, c(31L, NA))
+  expect_identical(table$doi, c("10.5281/zenodo.19701276", NA))
+  expect_true(is.na(table$url[[2]]))
+})
+
+test_that("an encoder survives foundation_weights_save() and foundation_weights_load()", {
+  skip_if_no_python()
+  path <- withr::local_tempfile(fileext = ".safetensors")
+  saved <- withVisible(foundation_weights_save(soil_encoder(), path))
+  expect_identical(saved, list(value = path, visible = FALSE))
+  expect_identical(foundation_weights_load(path), soil_encoder())
+  expect_identical(foundation_weights_load(path, 4, feature_dim = 32L), soil_encoder())
+  fit_path <- withr::local_tempfile()
+  foundation_weights_save(soil_fit(), fit_path)
+  expect_identical(foundation_weights_load(fit_path), soil_encoder())
+  fit <- quick_fit(foundation_weights_load(path))
+  expect_identical(fit$loss_history, quick_fit()$loss_history)
+})
+
+test_that("what a load finds is reported as a message when asked for", {
+  skip_if_no_python()
+  path <- withr::local_tempfile()
+  foundation_weights_save(soil_encoder(), path)
+  expect_message(foundation_weights_load(path, verbose = TRUE), "simclr, 4 channels")
+  expect_silent(foundation_weights_load(path))
+})
+
+test_that("arguments that cannot be used are refused in the function's own name", {
+  skip_if_no_python()
+  path <- withr::local_tempfile()
+  foundation_weights_save(soil_encoder(), path)
+  load_refused <- function(code, argument, says) {
+    expect_refused(code, argument, says, of = "foundation_weights_load")
+  }
+  load_refused(foundation_weights_load(), "source", "is missing")
+  load_refused(foundation_weights_load("no-such-file.pt"), "source", "no-such-file.pt")
+  load_refused(foundation_weights_load(NA), "source", "found NA")
+  load_refused(foundation_weights_load(path, n_channels = 31), "n_channels", c("must be 4", "found 31"))
+  load_refused(foundation_weights_load(path, proj_dim = "8"), "proj_dim", "found '8'")
+  load_refused(foundation_weights_load(path, verbose = NA), "verbose", "found NA")
+  expect_refused(
+    foundation_weights_download("edaphos-cerrado-moco-v2"), "name", "without an address",
+    of = "foundation_weights_download"
+  )
+  expect_refused(
+    foundation_weights_download("moco"), "name", "edaphos-cerrado-moco-v1",
+    of = "foundation_weights_download"
+  )
+  expect_refused(
+    foundation_weights_save(soil_encoder()), "path", "is missing",
+    of = "foundation_weights_save"
+  )
+  expect_refused(
+    foundation_weights_save(soil_encoder(), file.path(tempdir(), "no", "file")), "path",
+    "cannot be written",
+    of = "foundation_weights_save"
+  )
+  expect_refused(
+    foundation_weights_save("moco", path), "encoder", "found character",
+    of = "foundation_weights_save"
+  )
+})
+
+test_that("a damaged file is a weights error, and R lives on", {
+  skip_if_no_python()
+  path <- withr::local_tempfile()
+  foundation_weights_save(soil_encoder(), path)
+  bytes <- readBin(path, "raw", file.size(path))
+  for (length in c(0, 7, 8, 100, length(bytes) - 1)) {
+    writeBin(bytes[seq_len(length)], path)
+    expect_error(foundation_weights_load(path), class = "edaphosbridge_weights_error")
+  }
+})
+
+test_that("a download that fails is a download error, and the cache is as it was", {
+  skip_if_no_python()
+  cache <- withr::local_tempfile()
+  # no network is touched: the address is a port of this machine where nothing listens
+  registry <- reticulate::import("edaphos_bridge.weights.registry")
+  downloads <- reticulate::import("edaphos_bridge.weights.download")
+  before <- list(registry$REGISTRY, downloads$PAUSES)
+  withr::defer({
+    registry$REGISTRY <- before[[1]]
+    downloads$PAUSES <- before[[2]]
+  })
+  registry$REGISTRY <- reticulate::tuple(registry$PublishedWeights(
+    "here", "simclr",
+    url = "http://127.0.0.1:9/encoder.pt", sha256 = "0"
+  ))
+  downloads$PAUSES <- reticulate::tuple()
+  condition <- expect_error(
+    foundation_weights_download("here", cache_dir = cache),
+    class = "edaphosbridge_download_error"
+  )
+  expect_match(conditionMessage(condition), "offline", fixed = TRUE)
+  expect_identical(list.files(cache, all.files = TRUE, no.. = TRUE), character())
+})

@@ -1,0 +1,32 @@
+"""Patches and settings for runs that take a moment."""
+
+import numpy as np
+import pytest
+
+from edaphos_bridge import foundation_moco_pretrain, foundation_simclr_pretrain
+
+SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 4, "seed": 1}
+
+
+@pytest.fixture
+def patches():
+    """24 patches of 3 channels."""
+    return np.random.default_rng(1).normal(size=(24, 3, 5, 5))
+
+
+@pytest.fixture(params=["moco", "simclr"])
+def pretrain(request, patches):
+    """Either function on `patches` with small settings; arguments take their place."""
+    function = {"moco": foundation_moco_pretrain, "simclr": foundation_simclr_pretrain}
+
+    def call(x=patches, **changes):
+        return function[request.param](x, **{**SMALL, **changes})
+
+    call.method = request.param
+    return call
+
+
+@pytest.fixture
+def moco(patches):
+    """`foundation_moco_pretrain` on `patches` with small settings."""
+    return lambda x=patches, **changes: foundation_moco_pretrain(x, **{**SMALL, **changes})

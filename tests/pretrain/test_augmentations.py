@@ -1,0 +1,233 @@
+"""Each augmentation against its definition, patch by patch."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from edaphos_bridge.errors import EdaphosError
+from edaphos_bridge.pretrain import augmentations
+from edaphos_bridge.pretrain.augmentations import (
+    Augmentations,
+    brightness,
+    channel_drop,
+    crop_resize,
+    cutout,
+    flip,
+    noise,
+    quarter_turn,
+    resized_boxes,
+    turned,
+)
+from edaphos_bridge.seeding import seeded
+
+ALL = Augmentations(
+    crop_ratio=(0.6, 1.0),
+    flip_prob=0.5,
+    rot90_prob=0.75,
+    channel_drop_prob=0.2,
+    cutout_prob=0.3,
+    cutout_size_ratio=0.2,
+    brightness_jitter=0.2,
+    noise_sd=0.1,
+)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    with seeded(1):
+        yield
+
+
+def patches(n=400, channels=3, height=6, width=6):
+    return torch.randn(n, channels, height, width, generator=torch.Generator().manual_seed(2))
+
+
+def near(count, n, probability):
+    """Whether a binomial count lies within five standard deviations of its mean."""
+    return abs(count - n * probability) < 5 * (n * probability * (1 - probability)) ** 0.5
+
+
+# --- crop-resize -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("extent", [(6, 6), (9, 5), (1, 4), (1, 1)])
+def test_a_box_is_resized_as_interpolate_does_with_the_slice(extent):
+    x = patches(20, 2, *extent)
+    boxes = [torch.randint(1, size + 1, (20,)) for size in extent]
+    starts = [
+        torch.tensor([torch.randint(0, size - int(n) + 1, ()) for n in lengths])
+        for size, lengths in zip(extent, boxes, strict=True)
+    ]
+    found = resized_boxes(x, *starts, *boxes)
+    for i in range(20):
+        (top, left), (height, width) = (starts[0][i], starts[1][i]), (boxes[0][i], boxes[1][i])
+        piece = x[i : i + 1, :, top : top + height, left : left + width]
+        expected = functional.interpolate(piece, size=extent, mode="bilinear")
+        torch.testing.assert_close(found[i : i + 1], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_crops_are_boxes_of_the_asked_size_at_all_places():
+    ramp = torch.arange(10.0).expand(1, 1, 10, 10)  # the value is the column
+    x = torch.cat([ramp, ramp.transpose(2, 3)], dim=1).expand(600, 2, 10, 10)
+    found = crop_resize(x, (0.5, 0.5))
+    corners = found.amin(dim=(2, 3)).round().int()
+    assert sorted(corners[:, 0].unique().tolist()) == [0, 1, 2, 3, 4, 5]
+    assert sorted(corners[:, 1].unique().tolist()) == [0, 1, 2, 3, 4, 5]
+    assert not torch.equal(corners[:, 0], corners[:, 1])
+    spans = found.amax(dim=(2, 3)) - found.amin(dim=(2, 3))
+    torch.testing.assert_close(spans, torch.full_like(spans, 4))
+
+
+def test_ratios_of_crops_fill_their_range():
+    x = torch.arange(20.0).expand(500, 1, 20, 20)
+    found = crop_resize(x, (0.6, 1.0))
+    sides = (found.amax(dim=(1, 2, 3)) - found.amin(dim=(1, 2, 3)) + 1).round().int()
+    assert sorted(sides.unique().tolist()) == list(range(12, 21))
+
+
+def test_a_crop_of_the_whole_patch_changes_nothing():
+    x = patches(5)
+    torch.testing.assert_close(crop_resize(x, (1.0, 1.0)), x, rtol=0, atol=1e-5)
+
+
+# --- flips and turns ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [6, 4])
+def test_flips_are_numpys_and_each_way_comes_as_often_as_asked(width):
+    x = patches(width=width)
+    found = flip(x, 0.3).numpy()
+    ways = {(): 0, (3,): 0, (2,): 0, (2, 3): 0}
+    for one, result in zip(x.numpy(), found, strict=True):
+        (way,) = [w for w in ways if np.array_equal(np.flip(one[None], w)[0], result)]
+        ways[way] += 1
+    assert near(ways[(3,)] + ways[(2, 3)], 400, 0.3)
+    assert near(ways[(2,)] + ways[(2, 3)], 400, 0.3)
+    assert near(ways[(2, 3)], 400, 0.09)
+
+
+def test_quarter_turns_are_those_of_numpy():
+    x = patches(4)
+    found = turned(x, torch.arange(4)).numpy()
+    for quarters in range(4):
+        expected = np.rot90(x[quarters].numpy(), quarters, axes=(1, 2))
+        np.testing.assert_array_equal(found[quarters], expected)
+
+
+def test_turns_come_as_often_as_asked_and_each_angle_equally_often():
+    x = patches(900)
+    found = quarter_turn(x, 0.75).numpy()
+    counts = [0, 0, 0, 0]
+    for one, result in zip(x.numpy(), found, strict=True):
+        (k,) = [k for k in range(4) if np.array_equal(np.rot90(one, k, axes=(1, 2)), result)]
+        counts[k] += 1
+    assert all(near(count, 900, 0.25) for count in counts)
+
+
+def test_patches_that_are_not_square_turn_by_half_only():
+    x = patches(height=6, width=4)
+    found = quarter_turn(x, 0.5).numpy()
+    half = np.rot90(x.numpy(), 2, axes=(2, 3))
+    is_half = (found == half).all(axis=(1, 2, 3))
+    assert np.array_equal(found[~is_half], x.numpy()[~is_half])
+    assert near(is_half.sum(), 400, 0.5)
+
+
+# --- channels and cells ------------------------------------------------------------------
+
+
+def test_channels_are_dropped_whole_one_by_one_and_as_often_as_asked():
+    x = patches(1000, 5)
+    found = channel_drop(x, 0.2)
+    dropped = (found == 0).all(dim=(2, 3))
+    assert torch.equal(found, torch.where(dropped[:, :, None, None], 0, x))
+    for channel in range(5):
+        assert near(dropped[:, channel].sum().item(), 1000, 0.2)
+    assert near((dropped.sum(dim=1) == 2).sum().item(), 1000, 10 * 0.2**2 * 0.8**3)
+    assert (channel_drop(x, 1.0) == 0).all()
+
+
+@pytest.mark.parametrize(("extent", "ratio", "box"), [
+    ((10, 10), 0.2, (2, 2)), ((10, 6), 0.5, (5, 3)), ((3, 3), 0.1, (1, 1)), ((4, 4), 1.0, (4, 4)),
+])  # fmt: skip
+def test_cutout_sets_one_box_of_the_asked_size_in_all_channels_to_zero(extent, ratio, box):
+    x = patches(500, 3, *extent)
+    found = cutout(x, 0.3, ratio)
+    zero = found == 0
+    assert torch.equal(found, torch.where(zero, 0, x))
+    assert torch.equal(zero, zero[:, :1].expand_as(zero))
+    cut = zero[:, 0][zero[:, 0].any(dim=(1, 2))]
+    assert near(len(cut), 500, 0.3)
+    rows, columns = cut.any(dim=2), cut.any(dim=1)
+    assert torch.equal(cut, rows[:, :, None] & columns[:, None, :])
+    for lines, side, size in ((rows, box[0], extent[0]), (columns, box[1], extent[1])):
+        assert (lines.sum(dim=1) == side).all()
+        first = lines.int().argmax(dim=1)
+        assert ((first[:, None] <= torch.arange(size)) & lines == lines).all()
+        assert set(first.tolist()) == set(range(size - side + 1))
+
+
+def test_brightness_multiplies_each_channel_by_one_factor_within_the_range():
+    x = patches(1000)
+    factor = brightness(x, 0.2) / x
+    lowest, highest = factor.amin(dim=(2, 3)), factor.amax(dim=(2, 3))
+    torch.testing.assert_close(lowest, highest)
+    assert 0.8 <= lowest.min() < 0.81
+    assert 1.19 < highest.max() <= 1.2 + 1e-6
+    assert abs(lowest.mean() - 1) < 0.02
+    assert lowest.flatten().unique().numel() > 2900
+
+
+def test_noise_is_gaussian_with_the_asked_deviation():
+    added = noise(patches(1000), 0.1) - patches(1000)
+    assert abs(added.mean()) < 0.002
+    assert abs(added.std() - 0.1) < 0.002
+    assert abs((added.abs() < 0.1).float().mean() - 0.6827) < 0.01
+
+
+# --- views -------------------------------------------------------------------------------
+
+
+def test_each_patch_of_a_batch_is_changed_on_its_own():
+    x = patches(1).expand(50, -1, -1, -1)
+    for change in (
+        lambda x: crop_resize(x, (0.3, 1.0)),
+        lambda x: flip(x, 0.5),
+        lambda x: quarter_turn(x, 0.5),
+        lambda x: channel_drop(x, 0.5),
+        lambda x: cutout(x, 0.5, 0.3),
+        lambda x: brightness(x, 0.2),
+        lambda x: noise(x, 0.1),
+        ALL.view,
+    ):
+        assert len({row.numpy().tobytes() for row in change(x)}) > 3
+
+
+def test_the_same_seed_gives_the_same_view_and_another_seed_another():
+    def view(seed):
+        with seeded(seed):
+            return ALL.view(patches())
+
+    assert torch.equal(view(3), view(3))
+    assert not torch.equal(view(3), view(4))
+
+
+def test_a_view_has_the_shape_of_the_patches_and_leaves_them_alone():
+    x = patches(7, 4, 9, 5)
+    before = x.clone()
+    assert ALL.view(x).shape == x.shape
+    assert torch.equal(x, before)
+
+
+def test_without_any_change_asked_for_the_view_is_the_patch():
+    assert torch.equal(Augmentations().view(patches()), patches())
+
+
+def test_without_kornia_the_error_says_how_to_install_it(monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(augmentations.importlib, "import_module", missing)
+    with pytest.raises(EdaphosError, match=r"pip install 'edaphos-bridge\[pretrain\]'"):
+        augmentations.kornia_transforms()

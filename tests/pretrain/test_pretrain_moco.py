@@ -1,0 +1,122 @@
+"""MoCo: the key encoder, the moving average and the queue, step by step."""
+
+import copy
+
+import pytest
+import torch
+
+from edaphos_bridge.encoders import MoCoEncoder
+from edaphos_bridge.pretrain.info_nce import info_nce
+from edaphos_bridge.pretrain.moco import MoCo, momentum_at
+from edaphos_bridge.pretrain.settings import MoCoSettings
+from edaphos_bridge.seeding import seeded
+
+PLAIN = {
+    "feature_dim": 6, "proj_dim": 4, "batch_size": 4, "epochs": 3, "steps_per_epoch": 1,
+    "lr": 0.01, "temperature": 0.2, "queue_size": 10, "momentum": 0.9, "momentum_schedule": None,
+    "crop_ratio": (1.0, 1.0), "flip_prob": 0, "rot90_prob": 0, "channel_drop_prob": 0,
+    "cutout_prob": 0, "cutout_size_ratio": 0.2, "brightness_jitter": 0, "noise_sd": 0, "seed": 1,
+}  # fmt: skip
+
+
+def made(**changes):
+    with seeded(3):
+        encoder = MoCoEncoder(2, 6, 4)
+    moco = MoCo(encoder, MoCoSettings.checked(**{**PLAIN, **changes}))
+    moco.warm_up(patches(12, seed=7))
+    return moco
+
+
+def patches(n=4, seed=5):
+    return torch.randn(n, 2, 5, 5, generator=torch.Generator().manual_seed(seed))
+
+
+def determined(encoder):
+    """Names of parameters that the loss depends on: a bias before BatchNorm is rounding noise."""
+    names = [name for name, _ in encoder.named_parameters()]
+    return [name for name in names if not ("conv" in name or "fc1" in name) or "weight" in name]
+
+
+def test_the_key_encoder_starts_as_an_exact_copy_without_gradients(equal_states):
+    moco = MoCo(MoCoEncoder(2, 6, 4), MoCoSettings.checked(**PLAIN))
+    assert equal_states(moco.key_encoder.state_dict(), moco.encoder.state_dict())
+    assert not any(parameter.requires_grad for parameter in moco.key_encoder.parameters())
+    assert moco.key_encoder is not moco.encoder
+
+
+def test_the_queue_is_warmed_with_keys_of_real_patches():
+    moco = made()
+    key_encoder = copy.deepcopy(MoCo(made().encoder, moco.settings).key_encoder)
+    expected = [key_encoder.project(key_encoder(batch)) for batch in patches(12, seed=7).split(4)]
+    assert torch.equal(moco.queue, torch.cat(expected)[:10])
+
+
+def test_a_step_is_the_loss_an_adam_step_the_average_and_the_queue_in_this_order():
+    moco = made()
+    query, key = copy.deepcopy(moco.encoder), copy.deepcopy(moco.key_encoder)
+    queue, x = moco.queue.clone(), patches()
+    optimizer = torch.optim.Adam(query.parameters(), lr=0.01)
+    for _ in range(3):
+        keys = key.project(key(x)).detach()
+        loss = info_nce(query.project(query(x)), keys, queue, 0.2)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            for name, parameter in key.named_parameters():
+                parameter.copy_(0.9 * parameter + 0.1 * query.get_parameter(name))
+        queue = torch.cat([queue[4:], keys])  # first in, first out
+        assert moco.step(x, 0.0) == pytest.approx(loss.item(), rel=1e-5)
+        torch.testing.assert_close(moco.queue, queue, rtol=1e-4, atol=1e-5)
+        for found, expected in ((moco.encoder, query), (moco.key_encoder, key)):
+            for name in determined(found):
+                torch.testing.assert_close(
+                    found.get_parameter(name), expected.get_parameter(name), rtol=1e-3, atol=1e-4
+                )
+
+
+def test_buffers_are_not_averaged():
+    moco = made(momentum=0.0)
+    moco.step(patches(), 0.0)
+    for name, parameter in moco.key_encoder.named_parameters():
+        assert torch.equal(parameter, moco.encoder.get_parameter(name))
+    keys = dict(moco.key_encoder.named_buffers())
+    assert keys["backbone.bn1.num_batches_tracked"] == 4  # three to warm up, one step
+    assert moco.encoder.get_buffer("backbone.bn1.num_batches_tracked") == 1
+
+
+def test_a_batch_larger_than_the_queue_keeps_its_last_keys():
+    moco = made(queue_size=2)
+    keys = copy.deepcopy(moco.key_encoder)
+    expected = keys.project(keys(patches()))[-2:]
+    moco.step(patches(), 0.0)
+    assert torch.equal(moco.queue, expected)
+
+
+def test_the_two_views_of_a_patch_differ():
+    plain, augmented = made(), made(noise_sd=0.5)
+    seen = []
+    for module in (augmented.encoder, augmented.key_encoder):
+        module.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    augmented.step(patches(), 0.0)
+    assert not torch.equal(*seen)
+    assert not torch.equal(augmented.queue, plain.queue)
+
+
+def test_a_restored_state_goes_on_as_if_nothing_had_happened(equal_states):
+    moco, other = made(), made(seed=2)
+    moco.step(patches(), 0.0)
+    other.restore({name: tensor.clone() for name, tensor in moco.tensors().items()})
+    assert moco.step(patches(seed=8), 0.0) == other.step(patches(seed=8), 0.0)
+    assert equal_states(moco.tensors(), other.tensors())
+
+
+def test_the_momentum_is_constant_or_rises_to_one_as_half_a_cosine():
+    assert [momentum_at(done, 0.99, None) for done in (0, 0.5, 1)] == [0.99] * 3
+    found = [momentum_at(done, 0.9, "cosine") for done in (0, 0.5, 1)]
+    assert found == pytest.approx([0.9, 0.95, 1.0])
+    moco = made(momentum=0.0, momentum_schedule="cosine")
+    before = copy.deepcopy(dict(moco.key_encoder.named_parameters()))
+    moco.step(patches(), 1.0)
+    for name, parameter in moco.key_encoder.named_parameters():
+        assert torch.equal(parameter, before[name])

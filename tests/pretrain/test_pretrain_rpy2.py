@@ -1,0 +1,69 @@
+"""Pretraining from R inside this process: the same functions, the same bits."""
+
+import numpy as np
+import pytest
+import rpy2.robjects as ro
+
+from edaphos_bridge import FoundationPretrain
+from edaphos_bridge.interop.rpy2 import converter, install
+
+
+@pytest.fixture
+def r(patches):
+    install()
+    with converter.context():
+        ro.globalenv["x"] = patches
+    return ro.r
+
+
+ARGUMENTS = "x, feature_dim = 6, proj_dim = 4, batch_size = 8, epochs = 4, seed = 1"
+
+
+def test_r_code_gets_pythons_bits(r, pretrain):
+    r(f"fit <- foundation_{pretrain.method}_pretrain({ARGUMENTS})")
+    fit = pretrain()
+    assert bytes(r("fit$state")) == fit.to_bytes()
+    assert list(r("fit$loss_history")) == fit.loss_history
+    assert list(r("capture.output(print(fit))")) == str(fit).splitlines()
+
+
+def test_a_fit_goes_to_r_and_comes_back_bit_equal(r, pretrain):
+    fit = pretrain()
+    with converter.context():
+        ro.globalenv["fit"] = fit
+        back = ro.globalenv["fit"]
+    assert list(r("class(fit)")) == ["edaphosbridge_pretrain", f"edaphos_foundation_{fit.method}"]
+    assert isinstance(back, FoundationPretrain)
+    assert back.to_bytes() == fit.to_bytes()
+    r(f"there <- foundation_{fit.method}_pretrain({ARGUMENTS})")
+    assert r("identical(fit, there)")[0]
+
+
+def test_plot_finds_its_method(r):
+    r(f"fit <- foundation_simclr_pretrain({ARGUMENTS})")
+    r("pdf(NULL); shown <- withVisible(plot(fit)); invisible(dev.off())")
+    assert r("identical(shown, list(value = fit, visible = FALSE))")[0]
+
+
+def test_a_fit_serves_the_classifier_in_r(r, pretrain):
+    r(f"fit <- foundation_{pretrain.method}_pretrain({ARGUMENTS})")
+    r("probe <- foundation_fit_classifier(fit, x, rep(c('a', 'b'), 12), epochs = 2, seed = 1)")
+    assert r("identical(probe$encoder$state, fit$encoder$state)")[0]
+
+
+def test_set_seed_reproduces_a_run_without_seed(r):
+    r("set.seed(3); a <- foundation_simclr_pretrain(x, epochs = 1)")
+    r("set.seed(3); b <- foundation_simclr_pretrain(x, epochs = 1)")
+    assert r("identical(a, b)")[0]
+
+
+def test_an_error_names_the_argument_and_the_call(r, patches):
+    with converter.context():
+        ro.globalenv["holes"] = np.where(np.arange(24)[:, None, None, None] == 2, np.nan, patches)
+    message, call = r(
+        "e <- tryCatch(foundation_moco_pretrain(holes), edaphosbridge_input_error = identity);"
+        "c(conditionMessage(e), deparse(conditionCall(e)))"
+    )
+    assert message.startswith("`patches` holds NA, NaN or infinite values in 1 of 24 patches")
+    assert "(first: 3; counted from 1)" in message
+    assert call == "foundation_moco_pretrain(holes)"

@@ -1,0 +1,61 @@
+"""SimCLR: its step against the same step written out."""
+
+import copy
+
+import pytest
+import torch
+
+from edaphos_bridge.encoders import SimCLREncoder
+from edaphos_bridge.pretrain.nt_xent import nt_xent
+from edaphos_bridge.pretrain.settings import SimCLRSettings
+from edaphos_bridge.pretrain.simclr import SimCLR
+from edaphos_bridge.seeding import seeded
+
+SETTINGS = {
+    "feature_dim": 6, "proj_dim": 4, "batch_size": 4, "epochs": 3, "steps_per_epoch": 1,
+    "lr": 0.01, "temperature": 0.2, "noise_sd": 0.1, "seed": 1,
+}  # fmt: skip
+
+
+def made():
+    with seeded(3):
+        encoder = SimCLREncoder(2, 6, 4)
+    return SimCLR(encoder, SimCLRSettings.checked(**SETTINGS))
+
+
+def patches(seed=5):
+    return torch.randn(4, 2, 5, 5, generator=torch.Generator().manual_seed(seed))
+
+
+def test_views_are_made_of_flips_dropped_channels_and_noise():
+    views = made().settings.augmentations
+    assert (views.flip_prob, views.channel_drop_prob, views.noise_sd) == (0.5, 0.2, 0.1)
+    assert views.crop_ratio == (1.0, 1.0)
+    assert views.rot90_prob == views.cutout_prob == views.brightness_jitter == 0
+
+
+def test_a_step_is_the_loss_of_two_views_and_an_adam_step():
+    simclr = made()
+    encoder = copy.deepcopy(simclr.encoder)
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=0.01)
+    view = simclr.settings.augmentations.view
+    with seeded(4):
+        one, other = view(patches()), view(patches())
+    loss = nt_xent(encoder.project(encoder(one)), encoder.project(encoder(other)), 0.2)
+    loss.backward()
+    optimizer.step()
+    with seeded(4):
+        assert simclr.step(patches(), 0.0) == pytest.approx(loss.item(), rel=1e-5)
+    torch.testing.assert_close(dict(simclr.encoder.state_dict()), dict(encoder.state_dict()))
+
+
+def test_a_restored_state_goes_on_as_if_nothing_had_happened(equal_states):
+    simclr, other = made(), made()
+    with seeded(4):
+        simclr.step(patches(), 0.0)
+    other.restore({name: tensor.clone() for name, tensor in simclr.tensors().items()})
+    with seeded(5):
+        one = simclr.step(patches(8), 0.0)
+    with seeded(5):
+        assert other.step(patches(8), 0.0) == one
+    assert equal_states(simclr.tensors(), other.tensors())
