@@ -32,6 +32,8 @@ class Patches:
         A number that stands for a missing cell (R's ``NA_integer_`` in an int32 array).
     allow_empty : bool
         Whether N = 0 is usable (prediction) or an error (training).
+    argument : str
+        What the caller's function calls `x`, for its errors.
 
     Raises
     ------
@@ -41,25 +43,31 @@ class Patches:
     """
 
     def __init__(
-        self, x: Any, *, missing_value: int | None = None, allow_empty: bool = False
+        self,
+        x: Any,
+        *,
+        missing_value: int | None = None,
+        allow_empty: bool = False,
+        argument: str = "x",
     ) -> None:
+        self.argument = argument
         self._missing_value = missing_value
         self._mask: Any = None
-        self._array: Any = _as_array(x)
+        self._array: Any = _as_array(x, argument)
         if isinstance(self._array, np.ma.MaskedArray):
             self._mask = np.ma.getmaskarray(self._array)
             self._array = self._array.data
         self.shape: tuple[int, int, int, int] = tuple(self._array.shape)
         if len(self.shape) != 4:
             raise InputError(
-                "x",
+                self.argument,
                 f"must have the four dimensions {_SHAPE_TEXT}",
                 found=list(self.shape),
                 hint="One patch is an array of shape (1, C, H, W).",
             )
         if 0 in self.shape[1:] or (self.shape[0] == 0 and not allow_empty):
             raise InputError(
-                "x",
+                self.argument,
                 f"must not have an extent of zero in {_SHAPE_TEXT}",
                 found=list(self.shape),
             )
@@ -123,7 +131,7 @@ class Patches:
             bad += (first + torch.nonzero(~usable).flatten()).tolist()
         patches = f"{len(bad)} of {len(self)} patches"
         return InputError(
-            "x",
+            self.argument,
             f"holds NA, NaN or infinite values in {patches}",
             rows=bad,
             hint="Fill those cells or leave the patches out.",
@@ -134,16 +142,18 @@ def _rows_without(unwanted: NDArray[np.bool_]) -> torch.Tensor:
     return torch.from_numpy(~unwanted.any(axis=(1, 2, 3)))
 
 
-def _as_array(x: Any) -> Any:
+def _as_array(x: Any, argument: str) -> Any:
     if isinstance(x, torch.Tensor):
         if x.is_complex():
-            raise InputError("x", "must hold real numbers", found=x.dtype)
+            raise InputError(argument, "must hold real numbers", found=x.dtype)
         return x
     try:
         array = np.asanyarray(x)
     except (ValueError, TypeError) as error:  # ragged lists, objects that refuse
-        raise InputError("x", f"must be an array {_SHAPE_TEXT}", found=type(x).__name__) from error
+        raise InputError(
+            argument, f"must be an array {_SHAPE_TEXT}", found=type(x).__name__
+        ) from error
     if array.dtype.kind not in "biuf":
         found = type(x).__name__ if array.ndim == 0 else array.dtype
-        raise InputError("x", "must be an array of real numbers (N, C, H, W)", found=found)
+        raise InputError(argument, "must be an array of real numbers (N, C, H, W)", found=found)
     return array

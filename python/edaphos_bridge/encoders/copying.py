@@ -11,7 +11,7 @@ from torch import nn
 from edaphos_bridge.errors import InputError
 
 
-def as_module(encoder: Any) -> nn.Module:
+def as_module(encoder: Any, argument: str = "encoder") -> nn.Module:
     """Return the ``torch.nn.Module`` in `encoder`: itself, or the ``encoder`` of a fit.
 
     Raises
@@ -25,7 +25,7 @@ def as_module(encoder: Any) -> nn.Module:
     if isinstance(inner, nn.Module):
         return inner
     raise InputError(
-        "encoder",
+        argument,
         "must be a fit of edaphos_bridge or a torch.nn.Module from (B, C, H, W) to features",
         found=encoder if isinstance(encoder, type) else type(encoder).__name__,
         hint="foundation_encoder() makes one.",

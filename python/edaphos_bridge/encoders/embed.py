@@ -91,28 +91,22 @@ def embed(
     """Do what the two functions above do; `missing_value` as in `Patches`."""
     wanted = flag("projection", projection)
     module: Any = own_copy(_encoder(architecture, object)).eval()
-    try:
-        checked = Patches(patches, missing_value=missing_value, allow_empty=True)
-        check_channels(module.in_channels, checked.channels)
-        device = next(module.parameters()).device
-        width = module.proj_dim if wanted else module.feature_dim
-        parts = [np.empty((0, width), dtype=np.float32)]
-        with torch.no_grad():
-            for batch in checked.batches(batch_size_for(checked.shape)):
-                features = module(batch.to(device))
-                output = module.project(features) if wanted else features
-                parts.append(output.float().cpu().numpy())
-    except InputError as error:
-        raise _renamed(error, "x", "patches") from error
+    checked = Patches(patches, missing_value=missing_value, allow_empty=True, argument="patches")
+    check_channels(module.in_channels, checked.channels, "patches")
+    device = next(module.parameters()).device
+    width = module.proj_dim if wanted else module.feature_dim
+    parts = [np.empty((0, width), dtype=np.float32)]
+    with torch.no_grad():
+        for batch in checked.batches(batch_size_for(checked.shape)):
+            features = module(batch.to(device))
+            output = module.project(features) if wanted else features
+            parts.append(output.float().cpu().numpy())
     return np.concatenate(parts)
 
 
 def _encoder(architecture: str, object: Any) -> Any:
     kind = ARCHITECTURES[architecture]
-    try:
-        module = as_module(object)
-    except InputError as error:
-        raise _renamed(error, "encoder", "object") from error
+    module = as_module(object, argument="object")
     if not isinstance(module, kind):
         known = [name for name, other in ARCHITECTURES.items() if isinstance(module, other)]
         raise InputError(
@@ -122,11 +116,3 @@ def _encoder(architecture: str, object: Any) -> Any:
             hint=f"foundation_{known[0]}_embed() takes it." if known else "",
         )
     return module
-
-
-def _renamed(error: InputError, argument: str, name: str) -> InputError:
-    """Return the error with what this function calls the argument."""
-    if error.argument == argument:
-        error.argument = name
-        error.args = (error.render(),)
-    return error

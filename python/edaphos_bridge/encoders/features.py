@@ -82,11 +82,11 @@ def find_feature_dim(module: nn.Module, patch: torch.Tensor) -> int:
         ) from error
 
 
-def check_channels(expected: int | None, found: int) -> None:
-    """Raise `InputError` if `x` has `found` channels where an encoder takes `expected`."""
+def check_channels(expected: int | None, found: int, argument: str = "x") -> None:
+    """Raise `InputError` if `argument` has `found` channels where an encoder takes `expected`."""
     if expected is not None and found != expected:
         raise InputError(
-            "x",
+            argument,
             f"must have {expected} channels for this encoder",
             found=found,
             hint="Channels are the second dimension of (N, C, H, W).",

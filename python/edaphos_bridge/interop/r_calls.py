@@ -27,7 +27,7 @@ from edaphos_bridge.patches import Patches
 from edaphos_bridge.pretrain.fit import FoundationPretrain
 from edaphos_bridge.pretrain.loop import PretrainReport
 from edaphos_bridge.pretrain.progress import progress_line as pretrain_line
-from edaphos_bridge.pretrain.run import Place, named_patches, pretrain_patches
+from edaphos_bridge.pretrain.run import Place, pretrain_patches
 from edaphos_bridge.pretrain.settings import MoCoSettings, SimCLRSettings
 from edaphos_bridge.training.loop import EpochReport, Report
 from edaphos_bridge.training.progress import progress_line
@@ -145,9 +145,13 @@ def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
     }
 
 
-def _patches(x: Any, *, allow_empty: bool = False) -> Patches:
+def _patches(x: Any, *, allow_empty: bool = False, argument: str = "x") -> Patches:
+    return Patches(x, missing_value=_missing_value(x), allow_empty=allow_empty, argument=argument)
+
+
+def _missing_value(x: Any) -> int | None:
     is_r_integer = isinstance(x, np.ndarray) and x.dtype == np.int32
-    return Patches(x, missing_value=NA_INTEGER if is_r_integer else None, allow_empty=allow_empty)
+    return NA_INTEGER if is_r_integer else None
 
 
 def _labels(codes: Any, levels: Any) -> pd.Categorical:
@@ -195,8 +199,7 @@ def pretrain(
     def report(epoch: PretrainReport) -> None:
         _tell(on_epoch, epoch.epoch, epoch.epochs, epoch.loss, None, pretrain_line(epoch) or "")
 
-    with named_patches():
-        patches = _patches(x)
+    patches = _patches(x, argument="patches")
     return pretrain_fields(pretrain_patches(patches, checked, where, report, draw))
 
 
@@ -224,12 +227,9 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
 
 def embed(architecture: str, encoder: Any, x: Any, projection: Any) -> NDArray[np.float64]:
     """``foundation_moco_embed()`` and ``foundation_simclr_embed()``: an N x D matrix."""
-    is_r_integer = isinstance(x, np.ndarray) and x.dtype == np.int32
-    missing = NA_INTEGER if is_r_integer else None
     module = encoder_behind(encoder)
-    return embed_patches(architecture, module, x, projection, missing_value=missing).astype(
-        np.float64
-    )
+    embedded = embed_patches(architecture, module, x, projection, missing_value=_missing_value(x))
+    return embedded.astype(np.float64)
 
 
 def weights_list() -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,8 +48,7 @@ def pretrain_shown(
 ) -> FoundationPretrain:
     """Pretrain with lines or a bar on the console."""
     place = Place.checked(resolve_device(device), checkpoint_dir, checkpoint_every)
-    with named_patches():
-        checked = Patches(patches)
+    checked = Patches(patches, argument="patches")
     with console(settings.method, verbose) as report:
         return pretrain_patches(checked, settings, place, report)
 
@@ -68,8 +66,7 @@ def pretrain_patches(
     the input is known to be good.
     """
     kornia_transforms()
-    with named_patches():
-        x = patches.tensor()
+    x = patches.tensor()
     settings, negatives = _fitted_to(settings, len(x))
     checkpoints = progress = None
     if place.checkpoint_dir is not None:
@@ -116,19 +113,6 @@ def _method(settings: PretrainSettings, channels: int, device: torch.device) -> 
         return MoCo(MoCoEncoder(*widths).to(device), settings)
     assert isinstance(settings, SimCLRSettings)
     return SimCLR(SimCLREncoder(*widths).to(device), settings)
-
-
-@contextmanager
-def named_patches() -> Iterator[None]:
-    """Call the array `patches` in errors, as the argument is called here, and not `x`."""
-    try:
-        yield
-    except InputError as error:
-        if error.argument != "x":
-            raise
-        raise InputError(
-            "patches", error.problem, found=error.found, rows=error.rows, hint=error.hint
-        ) from None
 
 
 def _fitted_to(settings: PretrainSettings, n: int) -> tuple[PretrainSettings, int]:
