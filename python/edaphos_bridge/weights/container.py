@@ -96,8 +96,8 @@ def read_safetensors(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, st
         views = safetensors.torch.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = header.get("__metadata__") or {}
-        # Clones: views into `data` are aligned by chance, and kernels that pick their path by
-        # alignment would give other last bits in another process.
+        # Clones: views into `data` are aligned by chance, and a kernel that picks its path by
+        # alignment could give other last bits in another process.
         tensors = {name: tensor.clone() for name, tensor in views.items()}
     except _UNREADABLE as error:
         raise WeightsError(f"This is not a readable safetensors file: {error}") from error
