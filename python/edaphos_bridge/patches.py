@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge import vector_math  # noqa: F401  (before anything is computed)
 from edaphos_bridge.errors import InputError
 
 # Casting this many patches at a time reads an R array (column-major, patches fastest)

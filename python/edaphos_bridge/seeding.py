@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from edaphos_bridge import vector_math  # noqa: F401  (before anything is computed)
+
 # torch's default generators belong to the process: two seeded sections in two threads
 # would draw from each other's stream, so they take turns.
 _TURN = threading.RLock()
