@@ -1,0 +1,83 @@
+"""How raw raster cells become an encoder's input: kept with the encoder, used wherever it reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """What an encoder that was pretrained on tiles expects of a raster.
+
+    Attributes
+    ----------
+    bands : tuple of str
+        Names of the bands, in the order of the channels.
+    means, sds : tuple of float
+        Mean and standard deviation of each band's valid cells, in the raster's units.
+    normalise : bool
+        Whether cells become ``(cell - mean) / sd``. Otherwise they stay as they are.
+    patch_size : int
+        Height and width of a patch, in cells.
+    """
+
+    bands: tuple[str, ...]
+    means: tuple[float, ...]
+    sds: tuple[float, ...]
+    normalise: bool
+    patch_size: int
+
+    def apply(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return raw cells as the encoder's input; invalid ones become the band's mean.
+
+        Parameters
+        ----------
+        values : numpy.ndarray, shape (..., C, H, W)
+            Raw cells, in the raster's units. Not changed.
+        valid : numpy.ndarray of bool, same shape
+            False where a cell has no data.
+
+        Returns
+        -------
+        numpy.ndarray, same shape, float32
+        """
+        means, sds = (np.array(numbers)[:, None, None] for numbers in (self.means, self.sds))
+        filled = np.where(valid, values, means)
+        return ((filled - means) / sds if self.normalise else filled).astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {
+            "bands": list(self.bands),
+            "means": list(self.means),
+            "sds": list(self.sds),
+            "normalise": self.normalise,
+            "patch_size": self.patch_size,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Normalisation:
+        """Return what `to_dict` gave, or raise ValueError, TypeError or KeyError."""
+        result = cls(
+            bands=tuple(str(band) for band in values["bands"]),
+            means=tuple(float(mean) for mean in values["means"]),
+            sds=tuple(float(sd) for sd in values["sds"]),
+            normalise=values["normalise"],
+            patch_size=int(values["patch_size"]),
+        )
+        numbers = (*result.means, *result.sds)
+        if (
+            not len(result.bands) == len(result.means) == len(result.sds) > 0
+            or not all(map(math.isfinite, numbers))
+            or not all(sd > 0 for sd in result.sds)
+            or not isinstance(result.normalise, bool)
+            or result.patch_size < 1
+        ):
+            raise ValueError(f"no normalisation: {dict(values)!r}")
+        return result
