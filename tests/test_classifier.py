@@ -75,6 +75,7 @@ def test_a_fit_carries_what_the_original_carries(encoder, x, y, freeze_backbone)
     assert (fit.feature_dim, fit.head_type, fit.device) == (8, "mlp", "cpu")
     assert fit.freeze_backbone is freeze_backbone
     assert (fit.in_channels, fit.patch_size) == (4, [5, 5])
+    assert fit.class_counts == [list(y).count(name) for name in CLASSES]
 
 
 def test_the_defaults_are_those_of_the_original(encoder, x, y):
@@ -918,6 +919,10 @@ def with_metadata(data, **changes):
         ({"feature_dim": 10**30}, "damaged"),
         ({"feature_dim": "2"}, "damaged"),
         ({"head_type": "mlp"}, "do not fit the head"),
+        ({"class_counts": [4]}, "damaged"),
+        ({"class_counts": [4, -1]}, "damaged"),
+        ({"class_counts": [4, True]}, "damaged"),
+        ({"class_counts": 8}, "damaged"),
         ({"encoder": {"architecture": "byol"}}, "Unknown encoder architecture 'byol'"),
         ({"encoder": {}}, "damaged"),
         ({"encoder": []}, "damaged"),
@@ -926,6 +931,12 @@ def with_metadata(data, **changes):
 def test_a_description_that_does_not_fit_is_an_error(small_file, changes, message):
     with pytest.raises(WeightsError, match=message):
         FoundationClassifier.from_bytes(with_metadata(small_file, **changes))
+
+
+def test_class_counts_come_back_and_may_be_missing_from_a_file(small_file):
+    assert FoundationClassifier.from_bytes(small_file).class_counts == [4, 4]
+    without = with_metadata(small_file, class_counts="left out")
+    assert FoundationClassifier.from_bytes(without).class_counts is None
 
 
 def test_a_file_of_another_kind_is_an_error(tmp_path, encoder):

@@ -22,6 +22,11 @@ def test_the_order_of_categories_is_kept_and_unused_ones_are_dropped():
     assert len(labels) == 3
 
 
+def test_counts_follow_the_order_of_the_classes():
+    y = pd.Categorical(["wet", "dry", "wet", "wet"], categories=["unused", "wet", "dry"])
+    assert as_labels(y).counts() == [3, 1]
+
+
 STRINGS = ["b", "a", "c", "a"]
 MASKED = np.ma.masked_array([2, 1, 2], mask=[False, False, False])
 

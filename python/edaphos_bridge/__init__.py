@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from edaphos_bridge.encoders.foundation import foundation_encoder
     from edaphos_bridge.pretrain.fit import FoundationPretrain
     from edaphos_bridge.pretrain.foundation_moco import foundation_moco_pretrain
+    from edaphos_bridge.pretrain.foundation_moco_tiles import foundation_moco_pretrain_tiles
     from edaphos_bridge.pretrain.foundation_simclr import foundation_simclr_pretrain
+    from edaphos_bridge.raster.embed_at_coords import foundation_embed_at_coords
+    from edaphos_bridge.raster.patches_at import foundation_patches_at_coords
+    from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
     from edaphos_bridge.weights.foundation_weights import (
         foundation_weights_download,
         foundation_weights_list,
@@ -24,13 +28,18 @@ __version__ = "0.1.0"
 __all__ = [
     "FoundationClassifier",
     "FoundationPretrain",
+    "FoundationTileDataset",
     "__version__",
+    "foundation_embed_at_coords",
     "foundation_encoder",
     "foundation_fit_classifier",
     "foundation_moco_embed",
     "foundation_moco_pretrain",
+    "foundation_moco_pretrain_tiles",
+    "foundation_patches_at_coords",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
+    "foundation_tile_dataset",
     "foundation_weights_download",
     "foundation_weights_list",
     "foundation_weights_load",
@@ -41,12 +50,17 @@ __all__ = [
 _HOMES = {
     "FoundationClassifier": "edaphos_bridge.classifier",
     "FoundationPretrain": "edaphos_bridge.pretrain.fit",
+    "FoundationTileDataset": "edaphos_bridge.raster.tiles",
+    "foundation_embed_at_coords": "edaphos_bridge.raster.embed_at_coords",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
     "foundation_fit_classifier": "edaphos_bridge.classifier",
     "foundation_moco_embed": "edaphos_bridge.encoders.embed",
     "foundation_moco_pretrain": "edaphos_bridge.pretrain.foundation_moco",
+    "foundation_moco_pretrain_tiles": "edaphos_bridge.pretrain.foundation_moco_tiles",
+    "foundation_patches_at_coords": "edaphos_bridge.raster.patches_at",
     "foundation_simclr_embed": "edaphos_bridge.encoders.embed",
     "foundation_simclr_pretrain": "edaphos_bridge.pretrain.foundation_simclr",
+    "foundation_tile_dataset": "edaphos_bridge.raster.tiles",
     "foundation_weights_download": "edaphos_bridge.weights.foundation_weights",
     "foundation_weights_list": "edaphos_bridge.weights.foundation_weights",
     "foundation_weights_load": "edaphos_bridge.weights.foundation_weights",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,11 @@ from edaphos_bridge.encoders.foundation import describe_encoder, fill, rebuild_e
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.heads import make_head
 from edaphos_bridge.labels import ClassLabel, as_labels
+from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.patches import Patches
+from edaphos_bridge.raster.coords import read_coords
+from edaphos_bridge.raster.patches_at import patches_at
+from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.seeding import draw_seed
 from edaphos_bridge.training.loop import Report
 from edaphos_bridge.training.progress import console
@@ -177,6 +181,7 @@ def fit_classifier(
         device=target.type,
         in_channels=patches.channels,
         patch_size=list(patches.shape[2:]),
+        class_counts=labels.counts(),
     )
 
 
@@ -204,6 +209,9 @@ class FoundationClassifier:
         Channels C of the patches it was trained on.
     patch_size : list of int
         Height and width ``[H, W]`` of those patches, in cells.
+    class_counts : list of int or None
+        Labelled patches of each class, validation rows included; None in a file that was
+        written without them.
     """
 
     encoder: nn.Module
@@ -218,26 +226,37 @@ class FoundationClassifier:
     device: str
     in_channels: int
     patch_size: list[int]
+    class_counts: list[int] | None = None
+
+    @property
+    def normalisation(self) -> Normalisation | None:
+        """How raw raster cells become the encoder's input, if it was pretrained on a raster."""
+        return normalisation_of(self.encoder)
 
     def predict(
-        self, x: Any, type: str = "class", device: str | None = None
+        self, x: Any, type: str = "class", device: str | None = None, coords: Any = None
     ) -> pd.Categorical | pd.DataFrame:
         """Predict classes or class probabilities of patches, in batches.
 
         Parameters
         ----------
         x : array-like or torch.Tensor, shape (N, C, H, W)
-            Patches with the channels of the training data; N may be 0.
+            Patches with the channels of the training data; N may be 0. With `coords`, a
+            raster instead, as in `foundation_tile_dataset`.
         type : {"class", "prob"}
             What to return.
         device : {"cpu", "mps", "cuda"}, optional
             Instead of the one used for fitting.
+        coords : array-like, shape (N, 2), or pandas.DataFrame with x and y or lon and lat
+            Points in the coordinates of the raster `x`. The patches around them are read in
+            windows and normalised as in pretraining; the encoder must carry a
+            `normalisation`.
 
         Returns
         -------
         pandas.Categorical of length N, or pandas.DataFrame (N, n_classes)
             With ``categories = classes``, or with ``columns = classes`` and float64 rows that
-            sum to 1.
+            sum to 1. Missing for points outside the raster or without data in any band.
 
         Raises
         ------
@@ -246,35 +265,68 @@ class FoundationClassifier:
             patches that the encoder maps to no finite features.
         """
         choice("type", type, ("class", "prob"))
-        probabilities = self.predict_proba(x, device=device)
+        probabilities = self.predict_proba(x, device=device, coords=coords)
         if type == "prob":
             return pd.DataFrame(probabilities, columns=self.classes)
-        codes = probabilities.argmax(axis=1)
+        codes = np.where(np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1))
         return pd.Categorical.from_codes(codes.tolist(), categories=self.classes)
 
-    def predict_proba(self, x: Any, device: str | None = None) -> NDArray[np.float64]:
-        """Return class probabilities, shape (N, n_classes), float64, columns as in `classes`."""
-        patches = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
-        check_channels(self.in_channels, patches.channels)
+    def predict_proba(
+        self, x: Any, device: str | None = None, coords: Any = None
+    ) -> NDArray[np.float64]:
+        """Return class probabilities, shape (N, n_classes), float64, columns as in `classes`.
+
+        Arguments and missing rows are those of `predict`.
+        """
         target = resolve_device(self.device if device is None else device)
-        encoder, head = (_on_device(module, target) for module in (self.encoder, self.head))
+        if coords is None:
+            patches = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
+            check_channels(self.in_channels, patches.channels)
+            size = batch_size_for(patches.shape)
+            rows = np.arange(len(patches))
+            batches = zip(
+                (rows[start : start + size] for start in range(0, len(rows), size)),
+                patches.batches(size),
+                strict=True,
+            )
+            return self._probabilities(len(patches), batches, target)
+        if self.normalisation is None:
+            raise InputError(
+                "coords",
+                "needs an encoder that carries the normalisation of a tile dataset, which "
+                "this one does not",
+                hint="Predict patches (N, C, H, W), or pretrain on foundation_tile_dataset().",
+            )
+        points = read_coords(coords)
+        with open_raster(x, "x") as raster:
+            found = patches_at(raster, points, self.normalisation, "x")
+            tensors = ((rows, torch.from_numpy(patches)) for rows, patches in found)
+            return self._probabilities(len(points), tensors, target)
+
+    def _probabilities(
+        self,
+        n: int,
+        batches: Iterable[tuple[NDArray[np.int64], torch.Tensor]],
+        device: torch.device,
+    ) -> NDArray[np.float64]:
+        """Return one row for each of `n` patches: NaN where no batch has it."""
+        encoder, head = (_on_device(module, device) for module in (self.encoder, self.head))
         encoder.eval()
         head.eval()
-        probabilities = np.empty((len(patches), len(self.classes)))
-        done = 0
+        probabilities = np.full((n, len(self.classes)), np.nan)
+        bad: list[int] = []
         with torch.no_grad():
-            for batch in patches.batches(batch_size_for(patches.shape)):
-                logits = head(encode_features(encoder, batch.to(target)))
+            for rows, batch in batches:
+                logits = head(encode_features(encoder, batch.to(device)))
                 # Softmax in double: rows sum to 1 within R's own tolerance.
-                rows = logits.cpu().double().softmax(dim=1).numpy()
-                probabilities[done : done + len(rows)] = rows
-                done += len(rows)
-        bad = np.flatnonzero(~np.isfinite(probabilities).all(axis=1)).tolist()
+                found = logits.cpu().double().softmax(dim=1).numpy()
+                probabilities[rows] = found
+                bad += rows[~np.isfinite(found).all(axis=1)].tolist()
         if bad:  # else they would all be of the first class
             raise InputError(
                 "x",
-                f"gives NaN or infinite features in {len(bad)} of {len(patches)} patches",
-                rows=bad,
+                f"gives NaN or infinite features in {len(bad)} of {n} patches",
+                rows=sorted(bad),
             )
         return probabilities
 
@@ -333,7 +385,7 @@ class FoundationClassifier:
         given = None if encoder is None else as_module(encoder)
         tensors, metadata = unpack("classifier", data)
         try:
-            plain = {name: metadata[name] for name in _plain_fields()}
+            plain = {name: metadata[name] for name in _plain_fields() if name != "class_counts"}
             plain["val_accuracy_history"] = [
                 math.nan if value is None else value for value in plain["val_accuracy_history"]
             ]
@@ -348,6 +400,7 @@ class FoundationClassifier:
                     config["dropout"],
                 )
             fill(head, without_prefix("head", tensors), "head", assign=True)
+            plain["class_counts"] = _checked_counts(metadata.get("class_counts"), plain["classes"])
             state = without_prefix("encoder", tensors)
             module = rebuild_encoder(metadata["encoder"], state, given)
         except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
@@ -382,6 +435,14 @@ class FoundationClassifier:
 
 def _plain_fields() -> list[str]:
     return [field.name for field in fields(FoundationClassifier) if field.type != "nn.Module"]
+
+
+def _checked_counts(counts: Any, classes: list[ClassLabel]) -> list[int] | None:
+    if counts is None:
+        return None
+    if len(counts) != len(classes) or not all(type(n) is int and 0 <= n < 2**31 for n in counts):
+        raise ValueError("class_counts has no whole number for each class")
+    return list(counts)
 
 
 def _on_device(module: nn.Module, device: torch.device) -> nn.Module:

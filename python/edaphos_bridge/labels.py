@@ -34,6 +34,10 @@ class Labels:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def counts(self) -> list[int]:
+        """Return how many labels each of `classes` has."""
+        return torch.bincount(self.codes, minlength=len(self.classes)).tolist()
+
 
 def as_labels(y: Any) -> Labels:
     """Return `y` as codes and classes, unused categories dropped as R's ``factor(y)`` does.

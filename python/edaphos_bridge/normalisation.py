@@ -81,3 +81,9 @@ class Normalisation:
         ):
             raise ValueError(f"no normalisation: {dict(values)!r}")
         return result
+
+
+def normalisation_of(module: object) -> Normalisation | None:
+    """Return the normalisation that an encoder carries, or None."""
+    found = getattr(module, "normalisation", None)
+    return found if isinstance(found, Normalisation) else None

@@ -48,6 +48,9 @@
 #'   \item{config}{list of the settings, with the seed used}
 #'   \item{feature_dim, head_type, freeze_backbone, device, in_channels, patch_size}{what was
 #'     trained, and where}
+#'   \item{class_counts}{integer, the labelled patches of each class, validation rows included}
+#'   \item{normalisation}{how raw raster cells become the encoder's input, see
+#'     [foundation_moco_pretrain_tiles()], or `NULL`}
 #'   \item{state}{raw, the whole classifier as a safetensors file}
 #'   It holds no pointer into Python: `saveRDS()` and `readRDS()` keep it whole.
 #'   (A fit around a Python module of your own asks `predict()` for that module
@@ -60,7 +63,9 @@
 #' Kornblith, S., Shlens, J. and Le, Q. V. (2019). Do better ImageNet models
 #' transfer better? CVPR 2019.
 #'
-#' @seealso [predict.edaphosbridge_classifier()], [foundation_encoder()]
+#' @seealso [predict.edaphosbridge_classifier()], [foundation_encoder()],
+#'   [summary()][summary.edaphosbridge], [plot()][plot.edaphosbridge_classifier],
+#'   [update()][update.edaphosbridge], [tidy()][tidiers.edaphosbridge]
 #' @examples
 #' \dontrun{
 #' data <- statlog_landsat()
@@ -123,22 +128,36 @@ foundation_fit_classifier <- function(encoder, x, y,
 #'
 #' @param object A fit of [foundation_fit_classifier()].
 #' @param x Array `(N, C, H, W)` with the channels of the training data; N may
-#'   be 1 or 0.
+#'   be 1 or 0. With `coords`, a raster instead: a `SpatRaster` of terra or paths,
+#'   as in [foundation_tile_dataset()].
 #' @param type `"class"` or `"prob"`.
 #' @param device Where to compute, instead of the device used for fitting.
 #' @param ... Not used.
+#' @param coords Points in the coordinates of the raster `x`, as in
+#'   [foundation_embed_at_coords()]: the patches around them are read in windows
+#'   and normalised as in pretraining. The encoder must carry a normalisation.
 #' @param encoder For a fit around a Python module of your own that was read from
 #'   a file: that module, built anew.
+#' @param newdata Another name of `x`, as R's other models have it; to give both is
+#'   an error. Messages about it speak of `x`.
 #'
 #' @return For `"class"` a factor of length N with `levels = object$classes`; for
 #'   `"prob"` a numeric matrix (N, number of classes) with
-#'   `colnames = object$classes`, whose rows sum to 1.
+#'   `colnames = object$classes`, whose rows sum to 1. Both are `NA` for points of
+#'   `coords` outside the raster or without data in any band.
 #' @importFrom stats predict
 #' @export
 predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"),
-                                             device = NULL, ..., encoder = NULL) {
+                                             device = NULL, ..., coords = NULL,
+                                             encoder = NULL, newdata) {
   call <- sys.call()
   call[[1]] <- quote(predict)
+  if (!missing(newdata)) {
+    if (!missing(x)) {
+      stop_input("newdata", "is another name of `x`: give one of the two.", call)
+    }
+    x <- newdata
+  }
   if (is.null(encoder) && is_python_object(object$encoder) &&
     !is_dead_python_object(object$encoder)) {
     encoder <- object$encoder
@@ -146,30 +165,21 @@ predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"
   answer <- python_call("predict", list(
     object$state,
     if (!is.null(encoder)) to_encoder(encoder, call),
-    to_patches(x, call),
+    if (is.null(coords)) to_patches(x, call) else to_raster(x, call, argument = "x"),
     to_choice(type, c("class", "prob")),
-    if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda"))
+    if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda")),
+    if (!is.null(coords)) to_coords(coords, x, call)
   ))
   prediction <- answer_value(answer, call)
   if (is.null(prediction$prob)) {
     return(from_factor(prediction$codes, object$classes))
   }
-  matrix(
-    as.numeric(prediction$prob),
-    ncol = length(object$classes),
-    dimnames = list(NULL, object$classes)
-  )
+  prob <- from_matrix(prediction$prob)
+  matrix(prob, ncol = length(object$classes), dimnames = list(NULL, object$classes))
 }
 
 #' @export
 format.edaphosbridge_classifier <- function(x, ...) {
-  regime <- if (!x$freeze_backbone) {
-    "full fine-tuning"
-  } else if (x$head_type == "mlp") {
-    "frozen backbone"
-  } else {
-    "linear probing"
-  }
   accuracy <- x$val_accuracy_history[!is.na(x$val_accuracy_history)]
   best <- if (length(accuracy)) sprintf("%.3f", max(accuracy)) else "NA"
   c(
@@ -177,7 +187,7 @@ format.edaphosbridge_classifier <- function(x, ...) {
     paste0("  classes:       ", paste(x$classes, collapse = ", ")),
     paste0("  feature_dim:   ", x$feature_dim),
     paste0("  head:          ", x$head_type),
-    paste0("  regime:        ", regime),
+    paste0("  regime:        ", regime_of(x)),
     paste0("  device:        ", x$device),
     sprintf("  final loss:    %.4f", x$loss_history[[length(x$loss_history)]]),
     paste0("  best val_acc:  ", best)

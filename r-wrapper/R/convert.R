@@ -1,4 +1,5 @@
-# Values on their way between R and Python; no other file of the package converts any.
+# Values on their way between R and Python; no other file of the package converts any but
+# convert-raster.R, which has rasters and points.
 
 # --- to Python -----------------------------------------------------------------------------
 
@@ -77,6 +78,24 @@ to_encoder <- function(encoder, call, argument = "encoder") {
   encoder
 }
 
+# A tile dataset crosses as the bytes of its state.
+to_tiles <- function(dataset, call, argument = "dataset") {
+  if (is.null(dataset)) {
+    return(NULL)
+  }
+  if (!inherits(dataset, "edaphosbridge_tiles")) {
+    stop_input(
+      argument,
+      sprintf(
+        "must be a tile dataset; found %s. foundation_tile_dataset() makes one.",
+        class(dataset)[[1]]
+      ),
+      call
+    )
+  }
+  dataset$state
+}
+
 # NA has no counterpart among Python's scalars (NA_integer_ would be -2147483648, logical NA
 # TRUE); NaN is refused there by every check. What is no vector crosses as the name of its class,
 # which every check refuses too.
@@ -127,12 +146,21 @@ draw_seed <- function() {
 
 # --- from Python ---------------------------------------------------------------------------
 
+# Code NA is no class.
 from_factor <- function(codes, levels) {
   factor(unlist(levels)[as.integer(codes)], levels = unlist(levels))
 }
 
 from_matrix <- function(values) {
   storage.mode(values) <- "double"
+  values[is.nan(values)] <- NA_real_
+  values
+}
+
+# A four-dimensional array; NaN is NA.
+from_patches <- function(values) {
+  storage.mode(values) <- "double"
+  values[is.nan(values)] <- NA_real_
   values
 }
 
@@ -151,15 +179,55 @@ from_history <- function(values) {
   values
 }
 
+# NULL where a file of an earlier version has none.
+from_counts <- function(counts, classes) {
+  if (is.null(counts)) {
+    return(NULL)
+  }
+  structure(as.integer(unlist(counts)), names = as.character(unlist(classes)))
+}
+
 from_encoder <- function(fields) {
   fields[c("in_channels", "feature_dim", "proj_dim")] <-
     lapply(fields[c("in_channels", "feature_dim", "proj_dim")], as.integer)
+  fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   structure(fields, class = "edaphosbridge_encoder")
 }
 
+from_normalisation <- function(fields) {
+  if (is.null(fields)) {
+    return(NULL)
+  }
+  list(
+    bands = as.character(unlist(fields$bands)),
+    means = as.numeric(unlist(fields$means)),
+    sds = as.numeric(unlist(fields$sds)),
+    normalise = fields$normalise,
+    patch_size = as.integer(fields$patch_size)
+  )
+}
+
+from_tiles <- function(fields) {
+  whole <- c("patch_size", "n_patches", "n_channels", "height", "width")
+  fields[whole] <- lapply(fields[whole], as.integer)
+  numbers <- c("means", "sds")
+  fields[numbers] <- lapply(fields[numbers], function(values) as.numeric(unlist(values)))
+  fields$bands <- as.character(unlist(fields$bands))
+  storage.mode(fields$cells) <- "integer"
+  colnames(fields$cells) <- c("row", "column")
+  fields["seed"] <- list(from_seed(fields$seed))
+  structure(fields, class = c("edaphosbridge_tiles", "edaphos_tile_dataset"))
+}
+
+# Python's whole numbers go further than R's integers.
+from_seed <- function(seed) {
+  if (abs(seed) <= .Machine$integer.max) as.integer(seed) else seed
+}
+
 from_config <- function(config) {
-  whole <- c("epochs", "batch_size", if (abs(config$seed) <= .Machine$integer.max) "seed")
+  whole <- c("epochs", "batch_size")
   config[whole] <- lapply(config[whole], as.integer)
+  config$seed <- from_seed(config$seed)
   config$hidden <- as.integer(unlist(config$hidden))
   config
 }
@@ -180,6 +248,8 @@ from_classifier <- function(fields) {
     device = fields$device,
     in_channels = as.integer(fields$in_channels),
     patch_size = as.integer(unlist(fields$patch_size)),
+    class_counts = from_counts(fields$class_counts, fields$classes),
+    normalisation = from_normalisation(fields$normalisation),
     state = fields$state
   )
   structure(fit, class = c("edaphosbridge_classifier", "edaphos_foundation_classifier"))
@@ -187,17 +257,18 @@ from_classifier <- function(fields) {
 
 from_pretrain <- function(fields) {
   whole <- c(
-    "feature_dim", "proj_dim", "batch_size", "epochs", "steps_per_epoch", "queue_size",
-    if (abs(fields$config$seed) <= .Machine$integer.max) "seed"
+    "feature_dim", "proj_dim", "batch_size", "epochs", "steps_per_epoch", "queue_size"
   )
   whole <- intersect(whole, names(fields$config))
   fields$config[whole] <- lapply(fields$config[whole], as.integer)
+  fields$config$seed <- from_seed(fields$config$seed)
   if (!is.null(fields$config$crop_ratio)) {
     fields$config$crop_ratio <- as.numeric(unlist(fields$config$crop_ratio))
   }
   fields$encoder <- from_encoder(fields$encoder)
   fields$loss_history <- from_history(fields$loss_history)
   fields$patch_size <- as.integer(unlist(fields$patch_size))
+  fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   widths <- c("in_channels", "feature_dim", "proj_dim")
   fields[widths] <- lapply(fields[widths], as.integer)
   structure(

@@ -1,16 +1,19 @@
-#' Pretrain an encoder on patches without labels
+#' Pretrain an encoder without labels
 #'
 #' `foundation_moco_pretrain()` trains a MoCo v2 encoder: two random views of
 #' each patch go through a query encoder, which trains, and a key encoder, which
 #' follows it by a moving average; the loss (InfoNCE) asks which key shows the
 #' same patch, among it and a queue of earlier keys.
+#' `foundation_moco_pretrain_tiles()` does the same on the tiles of a raster, read
+#' as they are needed; its encoder carries their normalisation, which
+#' [foundation_embed_at_coords()] and `predict(coords = )` use on raw rasters.
 #' `foundation_simclr_pretrain()` trains the smaller SimCLR encoder; its loss
 #' (NT-Xent) asks of each of the 2B views of a batch which other one shows the
 #' same patch.
 #'
 #' @section Epochs are steps:
 #' As in edaphos, an epoch is one step on one batch, not a pass over the patches:
-#' `epochs = 30` takes 30 steps. With `steps_per_epoch`,
+#' `epochs = 30` takes 30 steps (`foundation_moco_pretrain_tiles()`: 100). With `steps_per_epoch`,
 #' `epochs * steps_per_epoch` steps are taken; `ceiling(N / batch_size)` makes an
 #' epoch about one pass. `loss_history` has the mean of an epoch's steps.
 #'
@@ -23,11 +26,12 @@
 #' With `checkpoint_dir`, a run that was killed at any moment goes on from its
 #' last checkpoint when the same call is made again, and ends as one that was
 #' never interrupted, to the last bit. A checkpoint of other settings or other
-#' patches is refused. With `seed = NULL` the seed of the checkpoint is used.
+#' patches or tiles is refused. With `seed = NULL` the seed of the checkpoint is used.
 #'
 #' @param patches Array `(N, C, H, W)`: double, integer or logical, without
 #'   missing values; best with zero mean and unit variance per channel. At least
 #'   `batch_size` of them.
+#' @param dataset A [foundation_tile_dataset()] of at least `batch_size` patches.
 #' @param feature_dim,proj_dim Widths of the features and of the projection that
 #'   the loss sees.
 #' @param queue_size Keys in the queue; `max(2, N - batch_size)` if that is less.
@@ -67,7 +71,9 @@
 #'   \item{loss_history, final_loss}{numeric, one value an epoch, and the last}
 #'   \item{config}{list of the settings, with the seed and the queue size used}
 #'   \item{method}{`"moco"` or `"simclr"`}
-#'   \item{normalisation}{`NULL`: patches are taken as they are}
+#'   \item{normalisation}{list of the tile dataset's `bands`, `means`, `sds`,
+#'     `normalise` and `patch_size`; `NULL` after patches, which are taken as they
+#'     are}
 #'   \item{device, in_channels, feature_dim, proj_dim, patch_size}{what was
 #'     trained, and where}
 #'   \item{state}{raw, the whole fit as a safetensors file}
@@ -113,30 +119,45 @@ foundation_moco_pretrain <- function(patches,
                                      checkpoint_every = NULL,
                                      steps_per_epoch = 1L,
                                      momentum_schedule = NULL) {
-  settings <- list(
-    feature_dim = to_scalar(feature_dim),
-    proj_dim = to_scalar(proj_dim),
-    queue_size = to_scalar(queue_size),
-    momentum = to_scalar(momentum),
-    temperature = to_scalar(temperature),
-    batch_size = to_scalar(batch_size),
-    epochs = to_scalar(epochs),
-    lr = to_scalar(lr),
-    crop_ratio = to_numbers(crop_ratio),
-    flip_prob = to_scalar(flip_prob),
-    rot90_prob = to_scalar(rot90_prob),
-    channel_drop_prob = to_scalar(channel_drop_prob),
-    cutout_prob = to_scalar(cutout_prob),
-    cutout_size_ratio = to_scalar(cutout_size_ratio),
-    brightness_jitter = to_scalar(brightness_jitter),
-    noise_sd = to_scalar(noise_sd),
-    seed = to_scalar(seed),
-    steps_per_epoch = to_scalar(steps_per_epoch),
-    momentum_schedule = to_scalar(momentum_schedule)
-  )
-  pretrained(
-    "moco", patches, settings, device, checkpoint_dir, checkpoint_every, verbose, sys.call()
-  )
+  call <- sys.call()
+  pretrained("pretrain", "moco", to_patches(patches, call, "patches"), environment(), call)
+}
+
+#' @rdname foundation_moco_pretrain
+#' @export
+foundation_moco_pretrain_tiles <- function(dataset,
+                                           feature_dim = 64L,
+                                           proj_dim = 32L,
+                                           queue_size = 1024L,
+                                           momentum = 0.999,
+                                           temperature = 0.07,
+                                           batch_size = 16L,
+                                           epochs = 100L,
+                                           lr = 0.03,
+                                           crop_ratio = c(0.6, 1),
+                                           flip_prob = 0.5,
+                                           rot90_prob = 0.75,
+                                           channel_drop_prob = 0.2,
+                                           cutout_prob = 0.3,
+                                           cutout_size_ratio = 0.2,
+                                           brightness_jitter = 0.2,
+                                           noise_sd = 0.1,
+                                           seed = NULL,
+                                           verbose = FALSE,
+                                           device = c("cpu", "mps", "cuda"),
+                                           checkpoint_dir = NULL,
+                                           checkpoint_every = NULL,
+                                           steps_per_epoch = 1L,
+                                           momentum_schedule = NULL) {
+  call <- sys.call()
+  if (missing(dataset)) {
+    stop_input("dataset", "is missing. foundation_tile_dataset() makes one.", call)
+  }
+  source <- to_tiles(dataset, call)
+  if (is.null(source)) {
+    stop_input("dataset", "must be a tile dataset; found NULL.", call)
+  }
+  pretrained("pretrain_tiles", "moco", source, environment(), call)
 }
 
 #' @rdname foundation_moco_pretrain
@@ -155,40 +176,48 @@ foundation_simclr_pretrain <- function(patches,
                                        checkpoint_dir = NULL,
                                        checkpoint_every = NULL,
                                        steps_per_epoch = 1L) {
-  settings <- list(
-    feature_dim = to_scalar(feature_dim),
-    proj_dim = to_scalar(proj_dim),
-    batch_size = to_scalar(batch_size),
-    epochs = to_scalar(epochs),
-    lr = to_scalar(lr),
-    temperature = to_scalar(temperature),
-    noise_sd = to_scalar(noise_sd),
-    seed = to_scalar(seed),
-    steps_per_epoch = to_scalar(steps_per_epoch)
-  )
-  pretrained(
-    "simclr", patches, settings, device, checkpoint_dir, checkpoint_every, verbose, sys.call()
-  )
+  call <- sys.call()
+  pretrained("pretrain", "simclr", to_patches(patches, call, "patches"), environment(), call)
 }
 
-pretrained <- function(method, patches, settings, device, checkpoint_dir, checkpoint_every,
-                       verbose, call) {
+# The settings of a method; the names are those of the functions' arguments.
+pretrain_settings <- list(
+  moco = c(
+    "feature_dim", "proj_dim", "queue_size", "momentum", "temperature", "batch_size", "epochs",
+    "lr", "crop_ratio", "flip_prob", "rot90_prob", "channel_drop_prob", "cutout_prob",
+    "cutout_size_ratio", "brightness_jitter", "noise_sd", "seed", "steps_per_epoch",
+    "momentum_schedule"
+  ),
+  simclr = c(
+    "feature_dim", "proj_dim", "batch_size", "epochs", "lr", "temperature", "noise_sd", "seed",
+    "steps_per_epoch"
+  )
+)
+
+# `source` is what r_calls' `name` takes the patches from, `arguments` the frame of the function
+# that the user called.
+pretrained <- function(name, method, source, arguments, call) {
+  settings <- lapply(mget(pretrain_settings[[method]], envir = arguments), to_scalar)
+  if (method == "moco") {
+    settings["crop_ratio"] <- list(to_numbers(arguments$crop_ratio))
+  }
+  checkpoint_dir <- arguments$checkpoint_dir
   if (is.character(checkpoint_dir)) {
     checkpoint_dir <- path.expand(checkpoint_dir)
   }
   place <- list(
-    device = to_choice(device, c("cpu", "mps", "cuda")),
+    device = to_choice(arguments$device, c("cpu", "mps", "cuda")),
     checkpoint_dir = to_scalar(checkpoint_dir),
-    checkpoint_every = to_scalar(checkpoint_every)
+    checkpoint_every = to_scalar(arguments$checkpoint_every)
   )
-  progress <- fit_progress(verbose, method)
+  progress <- fit_progress(arguments$verbose, method)
   on.exit(progress$close())
-  answer <- python_call("pretrain", list(
+  answer <- python_call(name, list(
     method,
-    to_patches(patches, call, "patches"),
+    source,
     settings,
     place,
-    to_scalar(verbose),
+    to_scalar(arguments$verbose),
     draw_seed,
     progress$on_epoch
   ))

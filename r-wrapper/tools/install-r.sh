@@ -7,7 +7,7 @@
 set -eu
 
 python=$1
-packages="reticulate cli testthat callr withr"
+packages="reticulate cli terra codetools testthat callr withr"
 
 # reticulate loads Python's shared library; rpy2 is compiled against R and Python.
 python_part() {

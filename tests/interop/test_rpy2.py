@@ -347,12 +347,16 @@ def test_install_assigns_into_a_given_environment():
     environment = ro.Environment()
     install(environment)
     assert sorted(environment.keys()) == [
+        "foundation_embed_at_coords",
         "foundation_encoder",
         "foundation_fit_classifier",
         "foundation_moco_embed",
         "foundation_moco_pretrain",
+        "foundation_moco_pretrain_tiles",
+        "foundation_patches_at_coords",
         "foundation_simclr_embed",
         "foundation_simclr_pretrain",
+        "foundation_tile_dataset",
         "foundation_weights_download",
         "foundation_weights_list",
         "foundation_weights_load",
@@ -360,6 +364,24 @@ def test_install_assigns_into_a_given_environment():
         "statlog_landsat",
         "statlog_scene",
     ]
+
+
+def test_the_methods_are_those_of_the_r_package():
+    namespace = Path(__file__).parents[2] / "r-wrapper" / "NAMESPACE"
+    declared = re.findall(r'^S3method\("?(?:\w+::)?([^",]+)"?,(.+)\)$', namespace.read_text(), re.M)
+    # the doctor is about reticulate
+    there = {pair for pair in declared if pair[1] != "edaphosbridge_doctor"}
+    assert {(generic, s3_class) for _, generic, s3_class in _methods()} == there
+
+
+def test_the_methods_of_fits_work_in_the_embedded_r(r):
+    r("f <- foundation_fit_classifier(e, x, y, epochs = 2, seed = 3)")
+    assert list(r("summary(f)$class_counts")) == list(r("as.integer(table(y)[f$classes])"))
+    assert r("identical(update(f, x, y), f)")[0]
+    assert r("grDevices::pdf(NULL); identical(plot(f), f)")[0]
+    assert list(r("generics::tidy(f)$epoch")) == [1, 2]
+    assert list(r("generics::augment(f, x)$.pred_class == predict(f, newdata = x)")) == [True] * 40
+    assert r("inherits(ggplot2::autoplot(f), 'ggplot')")[0]
 
 
 def test_data_sets_have_rs_types(r):

@@ -17,13 +17,27 @@ from edaphos_bridge.pretrain.checkpoint import FILE
 KILLER = """
 import os, random, signal, sys, time
 import numpy as np
-from edaphos_bridge import foundation_moco_pretrain, foundation_simclr_pretrain
+from edaphos_bridge import (
+    foundation_moco_pretrain, foundation_moco_pretrain_tiles, foundation_simclr_pretrain,
+    foundation_tile_dataset,
+)
 from edaphos_bridge.pretrain import run
 
 method, folder, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
 moments = random.Random(method)
-function = {"moco": foundation_moco_pretrain, "simclr": foundation_simclr_pretrain}[method]
+
+def moco_on_tiles(stack, **settings):
+    dataset = foundation_tile_dataset(stack, patch_size=5, n_patches=40, seed=1)
+    return foundation_moco_pretrain_tiles(dataset, **settings)
+
+function = {
+    "moco": foundation_moco_pretrain,
+    "simclr": foundation_simclr_pretrain,
+    "tiles": moco_on_tiles,
+}[method]
 patches = np.random.default_rng(1).normal(size=(40, 3, 5, 5))
+if method == "tiles":
+    patches = np.random.default_rng(1).normal(size=(3, 20, 30))
 
 def train(**where):
     fit = function(
@@ -49,7 +63,7 @@ def in_a_fork(job):
     os.close(writing)
     return pid, os.fdopen(reading)
 
-run.pretrain_patches.__globals__["pretrain"] = (lambda pretrain: lambda *args, **kwargs: pretrain(
+run.pretrain_encoder.__globals__["pretrain"] = (lambda pretrain: lambda *args, **kwargs: pretrain(
     *args[:4], lambda report: print(report.epoch, flush=True), **kwargs
 ))(run.pretrain)
 
@@ -75,7 +89,7 @@ print(started_at)
 """
 
 
-@pytest.mark.parametrize("method", ["moco", "simclr"])
+@pytest.mark.parametrize("method", ["moco", "simclr", "tiles"])
 def test_killed_at_random_moments_and_started_again_it_ends_bit_equal(method, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", KILLER, method, str(tmp_path), "4"],

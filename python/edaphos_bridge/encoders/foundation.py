@@ -13,6 +13,7 @@ from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import WeightsError
+from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.seeding import draw_seed, seeded
 
 ARCHITECTURES: dict[str, type[MoCoEncoder] | type[SimCLREncoder]] = {
@@ -85,6 +86,8 @@ def make_encoder(
 
 def describe_encoder(module: nn.Module) -> dict[str, Any]:
     """Return what `rebuild_encoder` needs besides the weights, as JSON values."""
+    carried = normalisation_of(module)
+    normalisation = None if carried is None else carried.to_dict()
     for architecture, encoder_class in ARCHITECTURES.items():
         if type(module) is encoder_class:
             return {
@@ -92,17 +95,19 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
                 "in_channels": module.in_channels,
                 "feature_dim": module.feature_dim,
                 "proj_dim": module.proj_dim,
+                "normalisation": normalisation,
             }
     return {
         "architecture": "custom",
         "class": f"{type(module).__module__}.{type(module).__qualname__}",
+        "normalisation": normalisation,
     }
 
 
 def rebuild_encoder(
     description: Mapping[str, Any], state: Mapping[str, torch.Tensor], given: nn.Module | None
 ) -> nn.Module:
-    """Return an encoder with the weights in `state`.
+    """Return an encoder with the weights in `state` and the normalisation it carried.
 
     Parameters
     ----------
@@ -138,6 +143,12 @@ def rebuild_encoder(
     else:
         raise WeightsError(f"Unknown encoder architecture {architecture!r} in the file.")
     fill(module, state, "encoder", assign=into_meta)
+    normalisation = description.get("normalisation")
+    if normalisation is not None:
+        carried = Normalisation.from_dict(normalisation)
+        if into_meta and len(carried.bands) != description["in_channels"]:
+            raise WeightsError("The normalisation in this file is of another number of bands.")
+        module.normalisation = carried  # type: ignore[assignment]
     return module
 
 

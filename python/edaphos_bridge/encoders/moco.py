@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from edaphos_bridge.encoders.projection import l2_normalise
+from edaphos_bridge.normalisation import Normalisation
 
 
 class MoCoBackbone(nn.Module):
@@ -61,6 +62,12 @@ class MoCoEncoder(nn.Module):
     feature_dim, proj_dim : int
         Widths of the features and of the projection.
 
+    Attributes
+    ----------
+    normalisation : Normalisation or None
+        How raw raster cells become the input; None where it was pretrained on patches as they
+        are, or not at all.
+
     References
     ----------
     Chen, X., Fan, H., Girshick, R. and He, K. (2020). Improved baselines with momentum
@@ -68,6 +75,7 @@ class MoCoEncoder(nn.Module):
     """
 
     architecture = "moco"
+    normalisation: Normalisation | None = None
 
     def __init__(self, in_channels: int, feature_dim: int = 64, proj_dim: int = 32) -> None:
         super().__init__()

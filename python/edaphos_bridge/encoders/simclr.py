@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from edaphos_bridge.encoders.projection import l2_normalise
+from edaphos_bridge.normalisation import Normalisation
 
 
 class SimCLREncoder(nn.Module):
@@ -21,6 +22,12 @@ class SimCLREncoder(nn.Module):
     feature_dim, proj_dim : int
         Widths of the features and of the projection.
 
+    Attributes
+    ----------
+    normalisation : Normalisation or None
+        How raw raster cells become the input; None where it was pretrained on patches as they
+        are, or not at all.
+
     References
     ----------
     Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework for
@@ -28,6 +35,7 @@ class SimCLREncoder(nn.Module):
     """
 
     architecture = "simclr"
+    normalisation: Normalisation | None = None
 
     def __init__(self, in_channels: int, feature_dim: int = 32, proj_dim: int = 16) -> None:
         super().__init__()

@@ -23,12 +23,18 @@ from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders import foundation
 from edaphos_bridge.encoders.embed import embed as embed_patches
 from edaphos_bridge.interop.answers import Interrupted
+from edaphos_bridge.normalisation import Normalisation
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.pretrain.fit import FoundationPretrain
 from edaphos_bridge.pretrain.loop import PretrainReport
 from edaphos_bridge.pretrain.progress import progress_line as pretrain_line
-from edaphos_bridge.pretrain.run import Place, pretrain_patches
-from edaphos_bridge.pretrain.settings import MoCoSettings, SimCLRSettings
+from edaphos_bridge.pretrain.run import Place, pretrain_encoder
+from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
+from edaphos_bridge.pretrain.source import PatchSource, Source, TileSource
+from edaphos_bridge.raster.embed_at_coords import foundation_embed_at_coords
+from edaphos_bridge.raster.patches_at import foundation_patches_at_coords
+from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
+from edaphos_bridge.raster.tiles import FoundationTileDataset, make_tile_dataset
 from edaphos_bridge.training.loop import EpochReport, Report
 from edaphos_bridge.training.progress import progress_line
 from edaphos_bridge.training.settings import FitSettings
@@ -102,13 +108,15 @@ def fit(
     return classifier_fields(fitted)
 
 
-def predict(state: Any, encoder: Any, x: Any, type: Any, device: Any) -> dict[str, Any]:
+def predict(
+    state: Any, encoder: Any, x: Any, type: Any, device: Any, coords: Any = None
+) -> dict[str, Any]:
     """``predict()``: codes counted from 1 for "class", an N x n_classes matrix for "prob"."""
     fitted = revive(bytes(state), encoder_behind(encoder))
-    patches = _patches(x, allow_empty=True)
-    prediction = fitted.predict(patches, type=type, device=device)
+    source = _patches(x, allow_empty=True) if coords is None else x
+    prediction = fitted.predict(source, type=type, device=device, coords=coords)
     if isinstance(prediction, pd.Categorical):
-        return {"codes": prediction.codes.astype(np.int32) + 1}
+        return {"codes": _with_na(prediction.codes, shift=1)}
     return {"prob": prediction.to_numpy()}
 
 
@@ -141,8 +149,14 @@ def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
         "device": fitted.device,
         "in_channels": fitted.in_channels,
         "patch_size": fitted.patch_size,
+        "class_counts": fitted.class_counts,
+        "normalisation": _normalisation_fields(fitted.normalisation),
         "state": bytearray(fitted.to_bytes()),
     }
+
+
+def _normalisation_fields(normalisation: Normalisation | None) -> dict[str, Any] | None:
+    return None if normalisation is None else normalisation.to_dict()
 
 
 def _patches(x: Any, *, allow_empty: bool = False, argument: str = "x") -> Patches:
@@ -195,12 +209,37 @@ def pretrain(
     checked = kinds[method].checked(**settings)
     flag("verbose", verbose)
     where = Place.checked(**{**place, "device": resolve_device(place["device"])})
+    source = PatchSource(_patches(x, argument="patches"))
+    return _pretrained(source, checked, where, draw, on_epoch)
 
+
+def pretrain_tiles(
+    method: Any,
+    dataset: Any,
+    settings: dict[str, Any],
+    place: dict[str, Any],
+    verbose: Any,
+    draw: Callable[[], int],
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
+    """``foundation_moco_pretrain_tiles()``: plain values; `dataset` is the bytes of its state."""
+    checked = MoCoSettings.checked(**settings)
+    flag("verbose", verbose)
+    where = Place.checked(**{**place, "device": resolve_device(place["device"])})
+    return _pretrained(TileSource(tiles_behind(dataset)), checked, where, draw, on_epoch)
+
+
+def _pretrained(
+    source: Source,
+    settings: PretrainSettings,
+    place: Place,
+    draw: Callable[[], int],
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
     def report(epoch: PretrainReport) -> None:
         _tell(on_epoch, epoch.epoch, epoch.epochs, epoch.loss, None, pretrain_line(epoch) or "")
 
-    patches = _patches(x, argument="patches")
-    return pretrain_fields(pretrain_patches(patches, checked, where, report, draw))
+    return pretrain_fields(pretrain_encoder(source, settings, place, report, draw))
 
 
 def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
@@ -212,7 +251,7 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
         # as a double: reticulate would turn a whole number beyond R's integers into 0
         "config": {**fitted.config, "seed": float(fitted.config["seed"])},
         "method": fitted.method,
-        "normalisation": fitted.normalisation,
+        "normalisation": _normalisation_fields(fitted.normalisation),
         "device": fitted.device,
         "in_channels": fitted.in_channels,
         "feature_dim": fitted.feature_dim,
@@ -220,6 +259,64 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
         "patch_size": fitted.patch_size,
         "state": bytearray(fitted.to_bytes()),
     }
+
+
+# --- rasters -----------------------------------------------------------------------------
+
+
+def tile_dataset(
+    stack: Any,
+    patch_size: Any,
+    n_patches: Any,
+    normalise: Any,
+    seed: Any,
+    draw: Callable[[], int],
+) -> dict[str, Any]:
+    """``foundation_tile_dataset()``: plain values; cells count from 1."""
+    dataset = make_tile_dataset(stack, patch_size, n_patches, normalise, seed, draw)
+    with dataset.raster:
+        return {
+            "patch_size": dataset.patch_size,
+            "n_patches": dataset.n_patches,
+            "n_channels": dataset.n_channels,
+            "height": dataset.height,
+            "width": dataset.width,
+            "bands": dataset.bands,
+            "means": list(dataset.means),
+            "sds": list(dataset.sds),
+            "normalise": dataset.normalisation.normalise,
+            "cells": (dataset.cells + 1).astype(np.int32),
+            "seed": float(dataset.seed),
+            "state": bytearray(tiles_to_bytes(dataset)),
+        }
+
+
+def tiles_behind(state: Any) -> FoundationTileDataset:
+    """Return the dataset that R's bytes describe; its files are opened again."""
+    return tiles_from_bytes(bytes(state))
+
+
+def tile_sample(state: Any, b: Any, seed: Any, draw: Callable[[], int]) -> NDArray[np.float64]:
+    """``dataset$sample(b)``: patches (b, C, H, W)."""
+    dataset = tiles_behind(state)
+    with dataset.raster:
+        return dataset.sample(b, seed, draw).astype(np.float64)
+
+
+def embed_at_coords(
+    encoder: Any, coords: Any, stack: Any, projection: Any, dataset: Any
+) -> NDArray[np.float64]:
+    """``foundation_embed_at_coords()``: an N x D matrix, NaN rows outside."""
+    tiles = None if dataset is None else tiles_behind(dataset)
+    module = encoder_behind(encoder)
+    embedded = foundation_embed_at_coords(module, coords, stack, projection, tiles)
+    return embedded.astype(np.float64)
+
+
+def patches_at_coords(encoder: Any, dataset: Any, coords: Any, stack: Any) -> NDArray[np.float64]:
+    """``foundation_patches_at_coords()``: patches (N, C, H, W), NaN outside."""
+    fit = encoder_behind(encoder) if dataset is None else tiles_behind(dataset)
+    return foundation_patches_at_coords(fit, coords, stack).astype(np.float64)
 
 
 # --- embeddings and weights ---------------------------------------------------------------

@@ -86,12 +86,17 @@ def _kept_signal_action() -> Iterator[None]:
 
 
 embed = _called(r_calls.embed)
+embed_at_coords = _called(r_calls.embed_at_coords)
 fit = _called(r_calls.fit)
 landsat = _called(r_calls.landsat)
 make_encoder = _called(r_calls.make_encoder)
+patches_at_coords = _called(r_calls.patches_at_coords)
 predict = _called(r_calls.predict)
 pretrain = _called(r_calls.pretrain)
+pretrain_tiles = _called(r_calls.pretrain_tiles)
 scene = _called(r_calls.scene)
+tile_dataset = _called(r_calls.tile_dataset)
+tile_sample = _called(r_calls.tile_sample)
 weights_download = _called(r_calls.weights_download)
 weights_list = _called(r_calls.weights_list)
 weights_load = _called(r_calls.weights_load)

@@ -47,14 +47,26 @@ from edaphos_bridge.interop.rpy2_values import array_to_r, dimensions, from_r, t
 from edaphos_bridge.pretrain.fit import FoundationPretrain
 
 # Files of the R package that only make sense with reticulate.
-_RETICULATE_ONLY = {"python.R", "edaphosbridge-package.R"}
+_RETICULATE_ONLY = {
+    "doctor.R",
+    "edaphosbridge-package.R",
+    "install.R",
+    "onload.R",
+    "probe.R",
+    "process.R",
+    "python.R",
+}
 _EXPORTED = (
+    "foundation_embed_at_coords",
     "foundation_encoder",
     "foundation_fit_classifier",
     "foundation_moco_embed",
     "foundation_moco_pretrain",
+    "foundation_moco_pretrain_tiles",
+    "foundation_patches_at_coords",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
+    "foundation_tile_dataset",
     "foundation_weights_download",
     "foundation_weights_list",
     "foundation_weights_load",
@@ -62,14 +74,19 @@ _EXPORTED = (
     "statlog_landsat",
     "statlog_scene",
 )
-_CLASSES = ("edaphosbridge_classifier", "edaphosbridge_encoder", "edaphosbridge_pretrain")
+_CLASSES = (
+    "edaphosbridge_classifier",
+    "edaphosbridge_encoder",
+    "edaphosbridge_pretrain",
+    "edaphosbridge_tiles",
+)
 
 
 def install(environment: Any = None) -> None:
     """Put the R functions of edaphosbridge into the embedded R.
 
     They are the R package's own functions; only their calls into Python stay in this process.
-    The S3 methods of `predict()`, `plot()`, `format()` and `print()` are registered.
+    Their S3 methods are registered.
 
     Parameters
     ----------
@@ -96,18 +113,8 @@ def _r_environment() -> Any:
         parse = rinterface.baseenv["parse"]
         for source in [_TRANSPORT, *_r_sources()]:
             ro_eval(parse(text=StrSexpVector([source])), inside)
-        register = rinterface.baseenv["registerS3method"]
-        stats = rinterface.baseenv["asNamespace"](StrSexpVector(["stats"]))
-        for generic, s3_class in [("predict", _CLASSES[0]), ("plot", _CLASSES[2])] + [
-            (generic, s3_class) for generic in ("format", "print") for s3_class in _CLASSES
-        ]:
-            method = inside[f"{generic}.{s3_class}"]
-            register(
-                StrSexpVector([generic]),
-                StrSexpVector([s3_class]),
-                method,
-                envir=stats if generic == "predict" else rinterface.baseenv,
-            )
+        for package, generic, s3_class in _methods():
+            inside["register_method"](*(StrSexpVector([x]) for x in (package, generic, s3_class)))
         # R would call a freed function if Python did not keep it.
         _environment.extend([inside, python_call])
     return _environment[0]
@@ -117,7 +124,39 @@ def _r_environment() -> Any:
 _TRANSPORT = """
 is_python_object <- function(x) inherits(x, "edaphosbridge_python_object")
 is_dead_python_object <- function(x) FALSE
+register_method <- function(package, generic, class) {
+  register <- function(...) {
+    method <- get(paste0(generic, ".", class))
+    registerS3method(generic, class, method, envir = asNamespace(package))
+  }
+  if (package %in% loadedNamespaces()) {
+    register()
+  } else {
+    setHook(packageEvent(package, "onLoad"), register)
+  }
+}
 """
+
+
+def _methods() -> list[tuple[str, str, str]]:
+    """Return package, generic and class of the S3 methods, as the R package's NAMESPACE does."""
+    fits = ("edaphosbridge_classifier", "edaphosbridge_pretrain")
+    shown = (*_CLASSES, *(f"summary.{fit}" for fit in fits))
+    of_fits = (
+        ("base", "summary"),
+        ("base", "plot"),
+        ("stats", "update"),
+        ("generics", "tidy"),
+        ("generics", "glance"),
+        ("generics", "augment"),
+        ("ggplot2", "autoplot"),
+    )
+    return [
+        ("stats", "predict", "edaphosbridge_classifier"),
+        ("base", "$", "edaphosbridge_tiles"),
+        *(("base", generic, s3_class) for generic in ("format", "print") for s3_class in shown),
+        *((package, generic, fit) for package, generic in of_fits for fit in fits),
+    ]
 
 
 def _r_sources() -> list[str]:

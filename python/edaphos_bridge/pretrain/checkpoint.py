@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -133,10 +132,3 @@ def checked_interval(folder: Any, every: Any) -> int | None:
             "checkpoint_every", "needs a `checkpoint_dir` for the checkpoints", found=every
         )
     return None if every is None else whole("checkpoint_every", every)
-
-
-def fingerprint(x: torch.Tensor) -> str:
-    """Return a digest of the patches' shape and values."""
-    digest = hashlib.sha256(repr(tuple(x.shape)).encode())
-    digest.update(x.contiguous().numpy().data)
-    return digest.hexdigest()[:16]

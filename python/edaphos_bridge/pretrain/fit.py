@@ -13,6 +13,7 @@ from edaphos_bridge.encoders.foundation import describe_encoder, rebuild_encoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import WeightsError
+from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.weights.container import pack, unpack, write_atomically
 
 
@@ -32,9 +33,6 @@ class FoundationPretrain:
     config : dict
         The settings, with the seed and the queue size used.
     method : {"moco", "simclr"}
-    normalisation : dict or None
-        How raw values become the encoder's input; None for patches, which are taken as
-        they are.
     device : {"cpu", "mps", "cuda"}
         Where it was trained.
     in_channels : int
@@ -47,7 +45,6 @@ class FoundationPretrain:
     loss_history: list[float]
     config: dict[str, Any]
     method: str
-    normalisation: dict[str, Any] | None
     device: str
     in_channels: int
     patch_size: list[int]
@@ -61,6 +58,11 @@ class FoundationPretrain:
     def proj_dim(self) -> int:
         """Width of the projection."""
         return int(self.config["proj_dim"])
+
+    @property
+    def normalisation(self) -> Normalisation | None:
+        """How raw raster cells become the encoder's input; None after patches, taken as is."""
+        return normalisation_of(self.encoder)
 
     @property
     def final_loss(self) -> float:

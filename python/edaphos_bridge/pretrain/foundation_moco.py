@@ -6,9 +6,11 @@ import os
 from typing import Any
 
 from edaphos_bridge.arguments import flag
+from edaphos_bridge.patches import Patches
 from edaphos_bridge.pretrain.fit import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrain_shown
 from edaphos_bridge.pretrain.settings import MoCoSettings
+from edaphos_bridge.pretrain.source import PatchSource
 
 
 def foundation_moco_pretrain(
@@ -152,6 +154,7 @@ def foundation_moco_pretrain(
         steps_per_epoch=steps_per_epoch,
         momentum_schedule=momentum_schedule,
     )
+    source = PatchSource(Patches(patches, argument="patches"))
     return pretrain_shown(
-        patches, settings, flag("verbose", verbose), device, checkpoint_dir, checkpoint_every
+        source, settings, flag("verbose", verbose), device, checkpoint_dir, checkpoint_every
     )

@@ -12,6 +12,7 @@ import torch
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.pretrain.checkpoint import Checkpoints, Progress
 from edaphos_bridge.pretrain.settings import PretrainSettings
+from edaphos_bridge.pretrain.source import Source
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Method(Protocol):
 
 def pretrain(
     method: Method,
-    x: torch.Tensor,
+    source: Source,
     settings: PretrainSettings,
     device: torch.device,
     report: Report,
@@ -58,7 +59,7 @@ def pretrain(
 
     Parameters
     ----------
-    x : torch.Tensor, shape (N, C, H, W), float32, on the cpu
+    source : Source
         The patches; a step takes ``settings.batch_size`` of them at random.
     negatives : int
         Patches that `method` asks for to warm up; whole batches are given.
@@ -75,24 +76,26 @@ def pretrain(
     TrainingError
         If a loss or a weight is not finite.
     """
+    n = source.shape[0]
     losses: list[float] = []
     if progress is None:
         batches = math.ceil(negatives / settings.batch_size)
         if batches:
-            rows = torch.randperm(len(x))[: batches * settings.batch_size]
-            method.warm_up(x[rows].to(device))
+            rows = torch.randperm(n)[: batches * settings.batch_size]
+            method.warm_up(source.read(rows).to(device))
     else:
         losses = list(progress.losses)
         method.restore(progress.tensors)
         torch.set_rng_state(progress.rng)
     steps = settings.epochs * settings.steps_per_epoch
     for step in range(len(losses) + 1, steps + 1):
-        rows = torch.randperm(len(x))[: settings.batch_size]
-        losses.append(method.step(x[rows].to(device), (step - 1) / steps))
+        rows = torch.randperm(n)[: settings.batch_size]
+        batch = source.read(rows).to(device)
+        losses.append(method.step(batch, (step - 1) / steps))
         if not math.isfinite(losses[-1]):
-            raise _diverged(f"The loss is {losses[-1]} in step {step}")
+            raise _diverged(f"The loss is {losses[-1]} in step {step}", source)
         if step == steps and not _all_finite(method.tensors()):
-            raise _diverged("Weights are not finite after the last step")
+            raise _diverged("Weights are not finite after the last step", source)
         if checkpoints is not None and (checkpoints.due(step) or step == steps):
             checkpoints.save(Progress(step, losses, method.tensors(), torch.get_rng_state()))
         if step % settings.steps_per_epoch == 0:
@@ -110,8 +113,8 @@ def _all_finite(tensors: Mapping[str, torch.Tensor]) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
 
 
-def _diverged(what: str) -> TrainingError:
+def _diverged(what: str, source: Source) -> TrainingError:
     return TrainingError(
         f"{what}: pretraining has diverged. "
-        "Lower `lr`, or bring `patches` to zero mean and unit variance per channel."
+        f"Lower `lr`, or bring `{source.name}` to zero mean and unit variance per channel."
     )

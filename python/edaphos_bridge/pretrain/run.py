@@ -12,15 +12,15 @@ from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.patches import Patches
 from edaphos_bridge.pretrain.augmentations import kornia_transforms
-from edaphos_bridge.pretrain.checkpoint import Checkpoints, checked_interval, fingerprint
+from edaphos_bridge.pretrain.checkpoint import Checkpoints, checked_interval
 from edaphos_bridge.pretrain.fit import FoundationPretrain
 from edaphos_bridge.pretrain.loop import Report, pretrain
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.progress import console
 from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
+from edaphos_bridge.pretrain.source import Source
 from edaphos_bridge.seeding import draw_seed, seeded
 
 
@@ -39,7 +39,7 @@ class Place:
 
 
 def pretrain_shown(
-    patches: Any,
+    source: Source,
     settings: PretrainSettings,
     verbose: bool,
     device: Any,
@@ -48,13 +48,12 @@ def pretrain_shown(
 ) -> FoundationPretrain:
     """Pretrain with lines or a bar on the console."""
     place = Place.checked(resolve_device(device), checkpoint_dir, checkpoint_every)
-    checked = Patches(patches, argument="patches")
     with console(settings.method, verbose) as report:
-        return pretrain_patches(checked, settings, place, report)
+        return pretrain_encoder(source, settings, place, report)
 
 
-def pretrain_patches(
-    patches: Patches,
+def pretrain_encoder(
+    source: Source,
     settings: PretrainSettings,
     place: Place,
     report: Report,
@@ -66,14 +65,14 @@ def pretrain_patches(
     the input is known to be good.
     """
     kornia_transforms()
-    x = patches.tensor()
-    settings, negatives = _fitted_to(settings, len(x))
+    n, channels, height, width = source.shape
+    settings, negatives = _fitted_to(settings, n)
     checkpoints = progress = None
     if place.checkpoint_dir is not None:
         identity = {
             "method": settings.method,
             **settings.config(),
-            "patches": fingerprint(x),
+            source.name: source.fingerprint(),
         }
         checkpoints = Checkpoints(place.checkpoint_dir, place.checkpoint_every, identity)
         progress = checkpoints.load()
@@ -84,10 +83,10 @@ def pretrain_patches(
         checkpoints.identity["seed"] = seed
     # enable_grad: Ctrl-C inside a no_grad() of before may have left gradients off for good.
     with seeded(seed, place.device), torch.enable_grad():
-        method = _method(settings, patches.channels, place.device)
+        method = _method(settings, channels, place.device)
         losses = pretrain(
             method,
-            x,
+            source,
             settings,
             place.device,
             report,
@@ -95,15 +94,15 @@ def pretrain_patches(
             checkpoints=checkpoints,
             progress=progress,
         )
+    method.encoder.normalisation = source.normalisation
     return FoundationPretrain(
         encoder=method.encoder.eval(),
         loss_history=losses,
         config=settings.config(),
         method=settings.method,
-        normalisation=None,
         device=place.device.type,
-        in_channels=patches.channels,
-        patch_size=list(patches.shape[2:]),
+        in_channels=channels,
+        patch_size=[height, width],
     )
 
 

@@ -29,6 +29,12 @@ skip_if_no_python <- function() {
   invisible(TRUE)
 }
 
+# A suggested package: without it the tests that need it are skipped, unless that is forbidden.
+skip_if_lacking <- function(package) {
+  strict <- identical(Sys.getenv("EDAPHOSBRIDGE_TEST_STRICT"), "true")
+  if (!strict) testthat::skip_if_not_installed(package)
+}
+
 # A module of the user's own, made in Python's __main__. `kind` is what its forward returns;
 # `...` are the other arguments of make_module() below.
 own_module <- function(kind = "tensor", ...) {
@@ -111,6 +117,36 @@ soil_fit <- function() {
 }
 
 prob <- function(fit, x = soil_x, ...) predict(fit, x, type = "prob", ...)
+
+# A raster of three bands with holes, 30 rows and 40 columns of 10 m, in a GeoTIFF.
+soil_stack <- function() {
+  if (is.null(made$stack)) {
+    values <- withr::with_seed(3, matrix(stats::rnorm(1200 * 3), 1200))
+    values <- t(t(values) * c(1, 50, 0.1) + c(0, 1000, -5))
+    values[c(170:173, 210:213), ] <- NA
+    values[800, 2] <- NA
+    stack <- terra::rast(
+      nrows = 30, ncols = 40, nlyrs = 3, xmin = 500, xmax = 900, ymin = 600, ymax = 900,
+      crs = "EPSG:32723", names = c("clay", "ndvi", "slope"), vals = values
+    )
+    made$stack <- tempfile("stack-", fileext = ".tif")
+    terra::writeRaster(stack, made$stack, datatype = "FLT8S")
+  }
+  terra::rast(made$stack)
+}
+
+soil_tiles <- function(stack = soil_stack(), ..., patch_size = 5, n_patches = 40, seed = 2) {
+  foundation_tile_dataset(stack, patch_size, n_patches, ..., seed = seed)
+}
+
+small_moco <- list(feature_dim = 6, proj_dim = 4, batch_size = 8, epochs = 3, seed = 1)
+
+tile_fit <- function() {
+  if (is.null(made$tile_fit)) {
+    made$tile_fit <- do.call(foundation_moco_pretrain_tiles, c(list(soil_tiles()), small_moco))
+  }
+  made$tile_fit
+}
 
 # --- expectations --------------------------------------------------------------------------
 

@@ -8,11 +8,11 @@ test_that("the arguments and their defaults are those of the specification", {
                      lr = 1e-3, weight_decay = 0, backbone_lr_mult = 0.1, val_split = 0.2,
                      device = c("cpu", "mps", "cuda"), seed = NULL, verbose = FALSE) NULL)
   )
-  # `encoder` is one more, for a classifier around a module of the user's own
+  # three more: `coords` for a raster, `encoder` for a module of the user's own, `newdata` for `x`
   expect_identical(
     formals(predict.edaphosbridge_classifier),
     formals(function(object, x, type = c("class", "prob"), device = NULL, ...,
-                     encoder = NULL) NULL)
+                     coords = NULL, encoder = NULL, newdata) NULL)
   )
 })
 
@@ -27,7 +27,9 @@ test_that("a fit has both classes and the elements of the original", {
     "encoder", "head", "classes", "loss_history", "val_accuracy_history", "config",
     "feature_dim", "head_type", "freeze_backbone", "device"
   )
-  expect_named(fit, c(original, "in_channels", "patch_size", "state"))
+  expect_named(fit, c(
+    original, "in_channels", "patch_size", "class_counts", "normalisation", "state"
+  ))
   expect_s3_class(fit$encoder, "edaphosbridge_encoder")
   expect_identical(fit$classes, soil_classes)
   expect_identical(fit$feature_dim, 32L)
@@ -36,6 +38,7 @@ test_that("a fit has both classes and the elements of the original", {
   expect_identical(fit$device, "cpu")
   expect_identical(fit$in_channels, 4L)
   expect_identical(fit$patch_size, c(5L, 5L))
+  expect_identical(fit$class_counts, c(Oxisol = 16L, Ultisol = 16L, Inceptisol = 16L))
 })
 
 test_that("the histories are numeric, one value an epoch", {
@@ -109,6 +112,19 @@ test_that("the predicted class is the column of the largest probability", {
   skip_if_no_python()
   largest <- max.col(prob(soil_fit()), ties.method = "first")
   expect_identical(predict(soil_fit(), soil_x), factor(soil_classes[largest], soil_classes))
+})
+
+test_that("newdata is another name of x, and both are refused", {
+  skip_if_no_python()
+  fit <- soil_fit()
+  expect_identical(predict(fit, newdata = soil_x), predict(fit, soil_x))
+  expect_identical(predict(fit, newdata = soil_x, type = "prob"), prob(fit))
+  expect_refused(
+    predict(fit, soil_x, newdata = soil_x), "newdata", "give one of the two",
+    of = "predict"
+  )
+  expect_refused(predict(fit), "x", "is missing", of = "predict")
+  expect_refused(predict(fit, newdata = "a"), "x", "found character", of = "predict")
 })
 
 test_that("one patch and zero patches are predicted", {

@@ -2,7 +2,11 @@ test_that("an encoder is a plain list with its architecture, its widths and its 
   skip_if_no_python()
   encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
   expect_identical(class(encoder), "edaphosbridge_encoder")
-  expect_named(encoder, c("architecture", "in_channels", "feature_dim", "proj_dim", "state"))
+  expect_named(
+    encoder,
+    c("architecture", "in_channels", "feature_dim", "proj_dim", "normalisation", "state")
+  )
+  expect_null(encoder$normalisation)
   expect_identical(encoder$architecture, "moco")
   expect_identical(encoder$in_channels, 4L)
   expect_identical(encoder$feature_dim, 64L)

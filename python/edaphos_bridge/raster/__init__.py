@@ -1,0 +1,1 @@
+"""Rasters in files and arrays: read window by window, never whole."""

@@ -1,0 +1,56 @@
+"""A raster in memory: an array ``(C, H, W)``, looked at where it lies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.raster.raster import Raster, Window, only_finite
+from edaphos_bridge.raster.transform import IDENTITY
+
+
+class ArrayRaster(Raster):
+    """Bands ``band_1``, ``band_2``...; x is the column and y the row.
+
+    Parameters
+    ----------
+    array : array or torch.Tensor, shape (C, H, W), any real dtype
+        Cells that are NaN, infinite or masked have no data. Neither copied nor changed.
+    argument : str
+        What the caller's function calls it, for errors.
+    """
+
+    def __init__(self, array: Any, argument: str) -> None:
+        if isinstance(array, torch.Tensor):
+            array = array.detach().cpu()
+            array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
+        array = np.asanyarray(array)
+        if array.dtype.kind not in "biuf":
+            raise InputError(argument, "must hold real numbers", found=array.dtype)
+        if array.ndim != 3 or 0 in array.shape:
+            raise InputError(
+                argument,
+                "must have the three dimensions (C, H, W): bands, height, width",
+                found=list(array.shape),
+                hint="One band is an array of shape (1, H, W).",
+            )
+        self._array: NDArray[Any] = np.ma.getdata(array)
+        self._mask = None if np.ma.getmask(array) is np.ma.nomask else np.ma.getmask(array)
+        channels, height, width = array.shape
+        names = [f"band_{number}" for number in range(1, channels + 1)]
+        super().__init__(names, height, width, IDENTITY, block_shape=(1, width))
+
+    def describe(self) -> None:
+        """Return None: an array has no name by which it could be found again."""
+
+    def _read(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        row, col, height, width = window
+        place = np.s_[:, row : row + height, col : col + width]
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = self._array[place].astype(np.float64, order="C")
+        valid = np.ones(values.shape, dtype=bool) if self._mask is None else ~self._mask[place]
+        return only_finite(values, valid)

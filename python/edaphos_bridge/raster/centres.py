@@ -1,0 +1,81 @@
+"""Cells that can be the centre of a patch, and a random choice of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edaphos_bridge.raster.raster import Raster, Window
+
+
+def window_start(centre: NDArray[np.int64], patch_size: int) -> NDArray[np.int64]:
+    """Return the first row (or column) of the patch around a centre, as in edaphos."""
+    return centre - patch_size // 2
+
+
+def eligible(
+    valid: NDArray[np.bool_], block: Window, raster: Raster, patch_size: int
+) -> NDArray[np.bool_]:
+    """Return which cells ``(h, w)`` of a block can be centres.
+
+    Every band has data there, and the whole patch lies inside the raster.
+    """
+    rows = _fits(block.row, block.height, raster.height, patch_size)
+    columns = _fits(block.col, block.width, raster.width, patch_size)
+    centres: NDArray[np.bool_] = valid.all(axis=0) & rows[:, None] & columns
+    return centres
+
+
+class CentreCounts:
+    """How many centres there are in each row of each block.
+
+    Read row by row they say where the n-th centre of the raster is, in an order that does not
+    depend on the blocks.
+    """
+
+    def __init__(self, raster: Raster, patch_size: int) -> None:
+        self._raster = raster
+        self._patch_size = patch_size
+        self._columns = sorted({block.col for block in raster.blocks()})
+        self._counts = np.zeros((raster.height, len(self._columns)), dtype=np.int64)
+
+    @property
+    def total(self) -> int:
+        """Number of centres so far."""
+        return int(self._counts.sum())
+
+    def add(self, block: Window, valid: NDArray[np.bool_]) -> None:
+        """Count those of a block."""
+        rows = slice(block.row, block.row + block.height)
+        centres = eligible(valid, block, self._raster, self._patch_size)
+        self._counts[rows, self._columns.index(block.col)] = centres.sum(axis=1)
+
+    def draw(self, n_patches: int, seed: int) -> NDArray[np.int64]:
+        """Return the rows and columns ``(n_patches, 2)`` of random centres, all equally likely.
+
+        They are distinct where there are enough. Ranks among all centres are drawn first; then
+        only the blocks that hold one are read, so no list of all centres is ever made.
+        """
+        generator = np.random.Generator(np.random.PCG64(seed % 2**64))
+        ranks = generator.choice(self.total, n_patches, replace=n_patches > self.total)
+        ends = self._counts.cumsum()
+        places = np.searchsorted(ends, ranks, side="right")
+        ranks -= ends[places] - self._counts.ravel()[places]  # now among those of row and block
+        rows, columns = np.divmod(places, len(self._columns))
+        cells = np.stack([rows, columns], axis=1)
+        for block in self._raster.blocks():
+            below = rows - block.row
+            here = (below >= 0) & (below < block.height)
+            here &= columns == self._columns.index(block.col)
+            if here.any():
+                valid = self._raster.read(*block)[1]
+                centres = eligible(valid, block, self._raster, self._patch_size)
+                found = np.flatnonzero(centres) % block.width
+                before = centres.sum(axis=1).cumsum() - centres.sum(axis=1)
+                cells[here, 1] = block.col + found[before[below[here]] + ranks[here]]
+        return cells
+
+
+def _fits(first: int, extent: int, whole: int, patch_size: int) -> NDArray[np.bool_]:
+    starts = window_start(np.arange(first, first + extent), patch_size)
+    return (starts >= 0) & (starts + patch_size <= whole)

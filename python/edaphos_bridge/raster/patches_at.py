@@ -1,0 +1,169 @@
+"""Patches around points, normalised as an encoder expects them, batch by batch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.encoders.features import batch_size_for
+from edaphos_bridge.errors import EdaphosWarning, InputError
+from edaphos_bridge.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.raster.centres import window_start
+from edaphos_bridge.raster.coords import cells_at, read_coords
+from edaphos_bridge.raster.raster import Raster
+from edaphos_bridge.raster.sources import open_raster
+from edaphos_bridge.raster.tiles import FoundationTileDataset
+
+
+def foundation_patches_at_coords(fit: Any, coords: Any, stack: Any) -> NDArray[np.float32]:
+    """Return the patches of a raster around points, as an encoder expects them.
+
+    Parameters
+    ----------
+    fit : encoder or fit that was pretrained on tiles, or FoundationTileDataset
+        It knows the bands, their means and standard deviations, and the patch size.
+    coords : array-like, shape (N, 2), or pandas.DataFrame with x and y or lon and lat
+        Points in the raster's coordinates: column and row in an array.
+    stack : path, sequence of paths or array
+        The raster, as in `foundation_tile_dataset`, of the same bands. It need not be the one
+        that the encoder was pretrained on.
+
+    Returns
+    -------
+    numpy.ndarray, shape (N, C, patch_size, patch_size), float32
+        One patch a point, in order. Those of points outside, see `patches_at`, are NaN; in
+        the others, cells without data hold their band's mean as the encoder knows it.
+
+    Raises
+    ------
+    InputError
+        If `fit` knows no normalisation, or the raster has another number of bands.
+
+    Warns
+    -----
+    EdaphosWarning
+        If the raster's bands have other names; they are taken in their order.
+    """
+    normalisation = find_normalisation(fit)
+    points = read_coords(coords)
+    size = normalisation.patch_size
+    with open_raster(stack) as raster:
+        result = np.full(
+            (len(points), len(normalisation.bands), size, size), np.nan, dtype=np.float32
+        )
+        for rows, patches in patches_at(raster, points, normalisation):
+            result[rows] = patches
+    return result
+
+
+def find_normalisation(
+    fit: Any, dataset: FoundationTileDataset | None = None, argument: str = "fit"
+) -> Normalisation:
+    """Return how raw cells become patches: from `fit`, or from `dataset` where that has none.
+
+    Raises
+    ------
+    InputError
+        If neither knows, or both do and differ.
+    """
+    if dataset is not None and not isinstance(dataset, FoundationTileDataset):
+        raise InputError(
+            "dataset",
+            "must be a data set from foundation_tile_dataset()",
+            found=type(dataset).__name__,
+        )
+    given = None if dataset is None else dataset.normalisation
+    if isinstance(fit, FoundationTileDataset):
+        own: Normalisation | None = fit.normalisation
+    else:
+        own = normalisation_of(as_module(fit, argument))
+    if own is not None and given is not None and own != given:
+        raise InputError(
+            "dataset",
+            f"must not differ from the normalisation that `{argument}` was pretrained with",
+            found=given.to_dict(),
+            hint="Leave it out.",
+        )
+    known = own or given
+    if known is None:
+        raise InputError(
+            argument,
+            "does not know the means and standard deviations of the raster it was pretrained on",
+            found=type(fit).__name__,
+            hint="Give a `dataset` from foundation_tile_dataset().",
+        )
+    return known
+
+
+def patches_at(
+    raster: Raster,
+    points: NDArray[np.float64],
+    normalisation: Normalisation,
+    argument: str = "stack",
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield rows of `points` and their patches ``(B, C, H, W)``, B as an encoder can take.
+
+    Points outside the raster, missing ones and those in a cell without data in any band are
+    left out. The others come in the order of the file, so that its blocks are decoded once.
+
+    Parameters
+    ----------
+    raster : Raster
+        Where the patches are read. A patch may reach beyond it: no data there.
+    points : numpy.ndarray, shape (N, 2)
+        What `read_coords` gives.
+    normalisation : Normalisation
+        How raw cells become patches.
+    argument : str
+        What the caller's function calls the raster, for errors.
+    """
+    order = band_order(raster, normalisation, argument)
+    size = normalisation.patch_size
+    cells, inside = cells_at(raster, points)
+    rows = np.flatnonzero(inside)
+    rows = rows[np.lexsort((cells[rows, 1], cells[rows, 0]))]
+    starts = window_start(cells, size)
+    step = batch_size_for((len(rows), len(order), size, size))
+    for first in range(0, len(rows), step):
+        batch = rows[first : first + step]
+        pairs = [raster.read(int(row), int(col), size, size) for row, col in starts[batch]]
+        values, valid = (np.stack(parts)[:, order] for parts in zip(*pairs, strict=True))
+        known = valid[:, :, size // 2, size // 2].any(axis=1)
+        if known.any():
+            yield batch[known], normalisation.apply(values[known], valid[known])
+
+
+def band_order(raster: Raster, normalisation: Normalisation, argument: str = "stack") -> list[int]:
+    """Return where the raster has each band that an encoder expects: by name, else in order.
+
+    Raises
+    ------
+    InputError
+        If the raster has another number of bands.
+    """
+    expected, found = list(normalisation.bands), raster.bands
+    if len(found) != len(expected):
+        raise InputError(
+            argument,
+            f"must have {len(expected)} bands for this encoder: {_first(expected)}",
+            found=f"{len(found)}: {_first(found)}",
+        )
+    if sorted(found) == sorted(expected) and len(set(found)) == len(found):
+        return [found.index(name) for name in expected]
+    if found != expected:
+        warnings.warn(
+            f"The bands of `{argument}` ({_first(found)}) have other names than those that the "
+            f"encoder was pretrained on ({_first(expected)}); they are taken in their order.",
+            EdaphosWarning,
+            stacklevel=2,
+        )
+    return list(range(len(found)))
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -1,0 +1,322 @@
+"""A data set of random patches of a raster, read when they are needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edaphos_bridge.arguments import flag, seed_number, whole
+from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.normalisation import Normalisation
+from edaphos_bridge.raster.centres import window_start
+from edaphos_bridge.raster.raster import Raster
+from edaphos_bridge.raster.sources import open_raster
+from edaphos_bridge.raster.statistics import band_statistics
+from edaphos_bridge.seeding import draw_seed
+
+# Patches are read in float64 and normalised this many at a time.
+_BLOCK = 64
+
+
+def foundation_tile_dataset(
+    stack: Any,
+    patch_size: int = 16,
+    n_patches: int = 1000,
+    normalise: bool = True,
+    seed: int | None = None,
+) -> FoundationTileDataset:
+    """Return random patches of a raster, with what normalises them.
+
+    The raster is read twice block by block, for means and standard deviations and for the
+    places of the patches, and never held whole. Patches are read when they are used.
+
+    Parameters
+    ----------
+    stack : path, sequence of paths or array
+        A file that rasterio opens, several files on the same grid, or an array, masked array
+        or tensor ``(C, H, W)`` where NaN, infinite and masked cells have no data.
+    patch_size : int
+        Height and width of a patch, at least 2. A patch starts ``patch_size // 2`` cells
+        before its centre.
+    n_patches : int
+        How many patches. Their centres are distinct where the raster has so many, and drawn
+        with replacement otherwise.
+    normalise : bool
+        Whether patches hold ``(cell - mean) / sd`` by band, or the raster's own values.
+    seed : int, optional
+        Of the centres. By default a fresh one is drawn, and kept as ``seed``.
+
+    Returns
+    -------
+    FoundationTileDataset
+        It keeps the files of `stack` open.
+
+    Raises
+    ------
+    InputError
+        If `stack` is no raster, a band has no data, or no patch has data at its centre.
+    EdaphosError
+        If `stack` is a file and rasterio is not installed.
+
+    Notes
+    -----
+    Every band has data at a centre, and a patch lies wholly inside the raster. Other cells
+    without data become their band's mean, which is 0 after normalisation.
+
+    Examples
+    --------
+    >>> raster = np.random.default_rng(1).normal(size=(2, 40, 50))
+    >>> tiles = foundation_tile_dataset(raster, patch_size=8, n_patches=100, seed=1)
+    >>> tiles
+    <edaphos_tile_dataset>
+      stack       : 40 x 50 x 2 (rows x cols x channels)
+      patch_size  : 8 x 8
+      n_patches   : 100
+      channels    : band_1, band_2
+    >>> tiles.sample(5, seed=1).shape
+    (5, 2, 8, 8)
+    """
+    return make_tile_dataset(stack, patch_size, n_patches, normalise, seed, draw_seed)
+
+
+def make_tile_dataset(
+    stack: Any,
+    patch_size: Any,
+    n_patches: Any,
+    normalise: Any,
+    seed: Any,
+    draw: Callable[[], int],
+) -> FoundationTileDataset:
+    """Do what `foundation_tile_dataset` does; `draw` gives the seed when there is none.
+
+    It is called when the input is known to be good.
+    """
+    size = whole("patch_size", patch_size, minimum=2, kind="whole number of at least 2")
+    number = whole("n_patches", n_patches)
+    wanted = flag("normalise", normalise)
+    given = None if seed is None else seed_number(seed)
+    raster = open_raster(stack)
+    if size > min(raster.height, raster.width):
+        raise InputError(
+            "patch_size",
+            f"must not be larger than the raster of {raster.height} x {raster.width} cells",
+            found=size,
+        )
+    found = band_statistics(raster, size)
+    if found.centres.total == 0:
+        raise InputError(
+            "stack",
+            f"must have a cell with data in every band, at least {size // 2} cells from the edge",
+            found=f"{found.complete} cells with data in every band, all nearer to the edge"
+            if found.complete
+            else "no cell with data in every band",
+        )
+    normalisation = Normalisation(tuple(raster.bands), found.means, found.sds, wanted, size)
+    used = draw() if given is None else given
+    cells = found.centres.draw(number, used)
+    return FoundationTileDataset(raster, normalisation, cells, used)
+
+
+class FoundationTileDataset:
+    """Random patches of a raster, as returned by `foundation_tile_dataset`.
+
+    Attributes
+    ----------
+    raster : Raster
+        Where the patches are read; its files stay open.
+    normalisation : Normalisation
+        How raw cells become patches.
+    cells : numpy.ndarray, shape (n_patches, 2), int64
+        Row and column of each centre, counted from 0.
+    seed : int
+        The seed that was used.
+    """
+
+    def __init__(
+        self, raster: Raster, normalisation: Normalisation, cells: NDArray[np.int64], seed: int
+    ) -> None:
+        self.raster = raster
+        self.normalisation = normalisation
+        self.cells = cells
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __repr__(self) -> str:
+        return "\n".join(self.describe())
+
+    @property
+    def n_patches(self) -> int:
+        """Number of patches."""
+        return len(self.cells)
+
+    @property
+    def patch_size(self) -> int:
+        """Height and width of a patch, in cells."""
+        return self.normalisation.patch_size
+
+    @property
+    def n_channels(self) -> int:
+        """Number of bands C."""
+        return len(self.normalisation.bands)
+
+    @property
+    def bands(self) -> list[str]:
+        """Names of the bands."""
+        return list(self.normalisation.bands)
+
+    @property
+    def means(self) -> tuple[float, ...]:
+        """Mean of each band's valid cells."""
+        return self.normalisation.means
+
+    @property
+    def sds(self) -> tuple[float, ...]:
+        """Standard deviation of each band's valid cells; 1 where it would be 0."""
+        return self.normalisation.sds
+
+    @property
+    def height(self) -> int:
+        """Rows of the raster."""
+        return self.raster.height
+
+    @property
+    def width(self) -> int:
+        """Columns of the raster."""
+        return self.raster.width
+
+    def read(self, rows: ArrayLike) -> NDArray[np.float32]:
+        """Return some patches in the order asked for.
+
+        Parameters
+        ----------
+        rows : array-like of int
+            Which patches, counted from 0.
+
+        Returns
+        -------
+        numpy.ndarray, shape (len(rows), C, patch_size, patch_size), float32
+        """
+        given = np.asarray(rows)
+        usable = given.ndim == 1 and (given.size == 0 or given.dtype.kind in "iu")
+        if not usable or ((given < 0) | (given >= len(self))).any():
+            raise InputError(
+                "rows", f"must be whole numbers from 0 to {len(self) - 1}", found=given.tolist()
+            )
+        wanted = given.astype(np.int64)
+        size = self.patch_size
+        result = np.empty((len(wanted), self.n_channels, size, size), dtype=np.float32)
+        starts = window_start(self.cells[wanted], size)
+        # In the order of the file, so that its blocks are decoded once.
+        order = np.lexsort((starts[:, 1], starts[:, 0]))
+        for first in range(0, len(order), _BLOCK):
+            some = order[first : first + _BLOCK]
+            pairs = [self.raster.read(int(row), int(col), size, size) for row, col in starts[some]]
+            values, valid = (np.stack(parts) for parts in zip(*pairs, strict=True))
+            result[some] = self.normalisation.apply(values, valid)
+        return result
+
+    def sample(
+        self, b: int, seed: int | None = None, draw: Callable[[], int] = draw_seed
+    ) -> NDArray[np.float32]:
+        """Return `b` distinct patches at random, ``(b, C, patch_size, patch_size)`` float32.
+
+        `draw` gives the seed when there is none.
+        """
+        number = whole("b", b)
+        if number > len(self):
+            raise InputError("b", f"must not be larger than n_patches, {len(self)}", found=number)
+        used = draw() if seed is None else seed_number(seed)
+        generator = np.random.Generator(np.random.PCG64(used % 2**64))
+        return self.read(generator.choice(len(self), number, replace=False))
+
+    def fingerprint(self) -> str:
+        """Return a digest of the places and statistics: equal for equal data sets.
+
+        It is the same wherever the files lie.
+        """
+        known = [self.normalisation.to_dict(), self.height, self.width]
+        digest = hashlib.sha256(json.dumps(known).encode())
+        digest.update(self.cells.astype("<i8").tobytes())
+        return digest.hexdigest()[:16]
+
+    def describe(self) -> list[str]:
+        """Return the lines that printing shows."""
+        size = self.patch_size
+        return [
+            "<edaphos_tile_dataset>",
+            f"  stack       : {self.height} x {self.width} x {self.n_channels} "
+            "(rows x cols x channels)",
+            f"  patch_size  : {size} x {size}",
+            f"  n_patches   : {self.n_patches}",
+            f"  channels    : {', '.join(self.bands)}",
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values from which `from_dict` opens the same data set again.
+
+        All are JSON values but ``cells``, the array of that name.
+
+        Raises
+        ------
+        InputError
+            If the raster is an array, which no file holds.
+        """
+        stack = self.raster.describe()
+        if stack is None:
+            raise InputError(
+                "stack",
+                "must be in files for a data set to be kept as plain values",
+                found="an array",
+                hint="Write it to a GeoTIFF first.",
+            )
+        return {
+            "stack": stack,
+            "height": self.height,
+            "width": self.width,
+            "normalisation": self.normalisation.to_dict(),
+            "cells": self.cells.copy(),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> FoundationTileDataset:
+        """Return what `to_dict` gave, without reading the raster.
+
+        Raises
+        ------
+        InputError
+            If the files are gone or are another raster.
+        WeightsError
+            If these are no values of a data set.
+        """
+        try:
+            stack, seed = values["stack"], int(values["seed"])
+            shape = [int(values["height"]), int(values["width"])]
+            normalisation = Normalisation.from_dict(values["normalisation"])
+            cells = np.array(values["cells"], dtype=np.int64)
+            if cells.ndim != 2 or cells.shape[1] != 2 or len(cells) == 0:
+                raise ValueError("no rows and columns of cells")
+            starts = window_start(cells, normalisation.patch_size)
+            ends = np.array(shape) - normalisation.patch_size
+            if (starts < 0).any() or (starts > ends).any():
+                raise ValueError("patches beyond the raster")
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise WeightsError(f"These are no values of a tile data set ({error!r}).") from error
+        raster = open_raster(stack)
+        found = [raster.height, raster.width, len(raster.bands)]
+        expected = [*shape, len(normalisation.bands)]
+        if found != expected:
+            raise InputError(
+                "stack",
+                "must still have {} x {} cells in {} bands".format(*expected),
+                found=found,
+                hint="Make the data set again with foundation_tile_dataset().",
+            )
+        return cls(raster, normalisation, cells, seed)

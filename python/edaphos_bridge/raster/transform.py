@@ -1,0 +1,43 @@
+"""Affine transforms as six floats ``(a, b, c, d, e, f)``, in the order of rasterio.
+
+A place ``(column, row)`` in cells lies at ``x = a * column + b * row + c`` and
+``y = d * column + e * row + f``. Cell (r, c) covers columns c to c + 1 and rows r to r + 1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+Transform: TypeAlias = tuple[float, float, float, float, float, float]
+
+IDENTITY: Transform = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+# Files of one grid may differ by rounding; a hundredth of a cell moves no patch.
+_TOLERANCE = 0.01
+
+
+def is_usable(transform: Transform) -> bool:
+    """Return whether every place has one position in cells."""
+    a, b, _, d, e, _ = transform
+    return all(map(math.isfinite, transform)) and a * e != b * d
+
+
+def to_cells(transform: Transform, x: Any, y: Any) -> tuple[Any, Any]:
+    """Return the positions (row, column) of places, in cells with fractions."""
+    a, b, c, d, e, f = transform
+    x, y = x - c, y - f
+    if b == d == 0:  # one division: a place on a cell's edge must not slip over it
+        return y / e, x / a
+    determinant = a * e - b * d
+    return (a * y - d * x) / determinant, (e * x - b * y) / determinant
+
+
+def same_grid(one: Transform, other: Transform, height: int, width: int) -> bool:
+    """Return whether the corners of a raster lie at the same places, up to rounding."""
+    a, b, c, d, e, f = other
+    for row, column in ((0, 0), (0, width), (height, 0), (height, width)):
+        found = to_cells(one, a * column + b * row + c, d * column + e * row + f)
+        if math.dist(found, (row, column)) > _TOLERANCE:
+            return False
+    return True

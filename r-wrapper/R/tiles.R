@@ -1,0 +1,90 @@
+#' Patches of a raster, read as they are needed
+#'
+#' Draws the centres of `n_patches` patches of a raster and the statistics that
+#' normalise its bands. The raster is read in windows and never loaded whole.
+#'
+#' @section Cells without data:
+#' A centre has data in every band, and its whole patch lies inside the raster.
+#' Other cells without data become the mean of their band: 0 where bands are
+#' normalised. Means and standard deviations are those of the cells with data,
+#' summed block by block.
+#'
+#' @section Rasters of terra:
+#' A SpatRaster that shows GeoTIFF files as they are is read from those files.
+#' Any other (computed, cropped, in memory, another format) is first written to a
+#' temporary GeoTIFF, block by block, which lives as long as the R session.
+#'
+#' @param stack A `SpatRaster` of terra, or the paths of one or several aligned
+#'   rasters. One channel a band.
+#' @param patch_size Height and width of a patch, in cells. The centre is row and
+#'   column `patch_size %/% 2 + 1` of the patch.
+#' @param n_patches Number of patches, drawn without replacement (with, where
+#'   there are fewer cells that can be a centre).
+#' @param normalise Whether cells become `(cell - mean) / sd` of their band.
+#' @param seed Whole number; `NULL` draws one from R's generator, so that
+#'   `set.seed()` reproduces too.
+#'
+#' @return A list of class `c("edaphosbridge_tiles", "edaphos_tile_dataset")` with
+#'   \item{patch_size, n_patches, n_channels, height, width}{integer}
+#'   \item{bands}{character, the names of the bands}
+#'   \item{means, sds}{numeric, one value a band}
+#'   \item{normalise}{logical}
+#'   \item{cells}{integer matrix `(n_patches, 2)`: row and column of the centres}
+#'   \item{seed}{the seed used}
+#'   \item{state}{raw, the whole dataset without the raster's cells}
+#'   `dataset$sample(b, seed = NULL)` gives `b` of its patches at random, an array
+#'   `(b, C, H, W)`. The list survives `saveRDS()` as long as the raster's files
+#'   are where they were.
+#' @seealso [foundation_moco_pretrain_tiles()], [foundation_embed_at_coords()]
+#' @examples
+#' \dontrun{
+#' stack <- terra::rast("covariates.tif")
+#' dataset <- foundation_tile_dataset(stack, patch_size = 16, n_patches = 2000, seed = 1)
+#' dim(dataset$sample(8))
+#' }
+#' @export
+foundation_tile_dataset <- function(stack, patch_size = 16L, n_patches = 1000L, normalise = TRUE,
+                                    seed = NULL) {
+  call <- sys.call()
+  answer <- python_call("tile_dataset", list(
+    to_raster(stack, call, keep = TRUE),
+    to_scalar(patch_size),
+    to_scalar(n_patches),
+    to_scalar(normalise),
+    to_scalar(seed),
+    draw_seed
+  ))
+  from_tiles(answer_value(answer, call))
+}
+
+#' @export
+`$.edaphosbridge_tiles` <- function(x, name) {
+  if (identical(name, "sample")) {
+    return(function(b, seed = NULL) sample_tiles(x, b, seed, sys.call()))
+  }
+  .subset2(x, name)
+}
+
+sample_tiles <- function(dataset, b, seed, call) {
+  answer <- python_call("tile_sample", list(
+    dataset$state, to_scalar(b), to_scalar(seed), draw_seed
+  ))
+  from_patches(answer_value(answer, call))
+}
+
+#' @export
+format.edaphosbridge_tiles <- function(x, ...) {
+  c(
+    "<edaphos_tile_dataset>",
+    sprintf("  stack       : %d x %d x %d (rows x cols x channels)", x$height, x$width, x$n_channels),
+    sprintf("  patch_size  : %d x %d", x$patch_size, x$patch_size),
+    sprintf("  n_patches   : %d", x$n_patches),
+    paste0("  channels    : ", paste(x$bands, collapse = ", "))
+  )
+}
+
+#' @export
+print.edaphosbridge_tiles <- function(x, ...) {
+  cat(format(x, ...), sep = "\n")
+  invisible(x)
+}

@@ -1,0 +1,28 @@
+panels <- function(plot) ggplot2::layer_data(plot)[c("PANEL", "x", "y")]
+
+test_that("autoplot() shows the loss and the accuracy of each epoch", {
+  skip_if_lacking("ggplot2")
+  fit <- structure(
+    list(loss_history = c(3, 2.5, 2), val_accuracy_history = c(0.5, 1, 0.75)),
+    class = c("edaphosbridge_classifier", "edaphos_foundation_classifier")
+  )
+  plot <- ggplot2::autoplot(fit)
+  expect_s3_class(plot, "ggplot")
+  shown <- panels(plot)
+  expect_identical(as.integer(shown$PANEL), rep(1:2, each = 3))
+  expect_equal(shown$x, rep(1:3, 2), ignore_attr = TRUE)
+  expect_equal(shown$y, c(3, 2.5, 2, 0.5, 1, 0.75))
+  fit$val_accuracy_history <- rep(NA_real_, 3)
+  expect_equal(panels(ggplot2::autoplot(fit))$y, c(3, 2.5, 2))
+})
+
+test_that("autoplot() shows the loss of a pretraining fit", {
+  skip_if_lacking("ggplot2")
+  fit <- structure(
+    list(method = "moco", loss_history = c(3, 2.5)),
+    class = c("edaphosbridge_pretrain", "edaphos_foundation_moco")
+  )
+  plot <- ggplot2::autoplot(fit)
+  expect_equal(panels(plot)$y, c(3, 2.5))
+  expect_identical(plot$labels$y, "InfoNCE loss")
+})

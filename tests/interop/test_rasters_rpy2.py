@@ -1,0 +1,79 @@
+"""Rasters in R inside this process: terra names the files, the numbers are Python's."""
+
+import numpy as np
+import pytest
+import rasterio
+import rpy2.robjects as ro
+
+from edaphos_bridge import (
+    foundation_embed_at_coords,
+    foundation_fit_classifier,
+    foundation_moco_pretrain_tiles,
+    foundation_patches_at_coords,
+    foundation_tile_dataset,
+)
+from edaphos_bridge.interop.rpy2 import install
+
+SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 2, "seed": 1}
+SMALL_IN_R = "feature_dim = 6, proj_dim = 4, batch_size = 8, epochs = 2, seed = 1"
+POINTS = np.array([[505.0, 895.0], [705.0, 755.0], [495.0, 755.0]])
+
+
+@pytest.fixture
+def path(tmp_path):
+    stack = np.random.default_rng(1).normal(size=(3, 30, 40))
+    stack[:, 7, 7] = np.nan
+    profile = {
+        "driver": "GTiff", "count": 3, "height": 30, "width": 40, "dtype": "float64",
+        "transform": rasterio.Affine(10, 0, 500, 0, -10, 900), "crs": "EPSG:32723",
+    }  # fmt: skip
+    with rasterio.open(tmp_path / "stack.tif", "w", **profile) as file:
+        file.write(stack)
+        file.descriptions = ("clay", "ndvi", "slope")
+    return tmp_path / "stack.tif"
+
+
+@pytest.fixture
+def r(path):
+    install()
+    ro.globalenv["path"] = str(path)
+    ro.r("stack <- terra::rast(path)")
+    ro.r("dataset <- foundation_tile_dataset(stack, patch_size = 5, n_patches = 30, seed = 2)")
+    ro.r("points <- rbind(c(505, 895), c(705, 755), c(495, 755))")
+    return ro.r
+
+
+@pytest.fixture
+def dataset(path):
+    return foundation_tile_dataset(path, patch_size=5, n_patches=30, seed=2)
+
+
+def test_a_dataset_is_pythons(r, dataset):
+    assert np.array_equal(np.array(r("dataset$cells")) - 1, dataset.cells)
+    assert tuple(r("dataset$means")) == dataset.means
+    assert list(r("capture.output(print(dataset))")) == dataset.describe()
+    sampled = np.array(r("dataset$sample(4, seed = 3)"))
+    assert np.array_equal(sampled, dataset.sample(4, seed=3).astype(np.float64))
+
+
+def test_pretraining_embeddings_and_predictions_are_pythons_bits(r, dataset, path):
+    fit = foundation_moco_pretrain_tiles(dataset, **SMALL)
+    r(f"fit <- foundation_moco_pretrain_tiles(dataset, {SMALL_IN_R})")
+    assert bytes(r("fit$state")) == fit.to_bytes()
+
+    features = np.array(r("foundation_embed_at_coords(fit, points, stack)"))
+    expected = foundation_embed_at_coords(fit, POINTS, path).astype(np.float64)
+    assert np.array_equal(features, expected, equal_nan=True)
+    assert np.isnan(expected).any(axis=1).tolist() == [False, False, True]
+
+    x = foundation_patches_at_coords(fit, POINTS[:2], path)
+    classifier = foundation_fit_classifier(fit, x, ["a", "b"], epochs=2, val_split=0, seed=1)
+    r("x <- foundation_patches_at_coords(fit, points[1:2, ], stack)")
+    r("classifier <- foundation_fit_classifier(fit, x, c('a', 'b'), epochs = 2, val_split = 0,"
+      " seed = 1)")  # fmt: skip
+    assert bytes(r("classifier$state")) == classifier.to_bytes()
+    prob = np.array(r("predict(classifier, stack, type = 'prob', coords = points)"))
+    assert np.array_equal(prob, classifier.predict_proba(path, coords=POINTS), equal_nan=True)
+    assert r("is.na(predict(classifier, stack, coords = points))")[2]
+    codes = np.array(r("as.integer(predict(classifier, stack, coords = points))"))[:2]
+    assert (codes - 1).tolist() == classifier.predict(path, coords=POINTS).codes[:2].tolist()
