@@ -1,8 +1,10 @@
 """R embedded in this process: the converter, and the R functions that `install()` puts there."""
 
 import gc
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from rpy2.robjects.conversion import localconverter
 from edaphos_bridge import FoundationClassifier, foundation_encoder, foundation_fit_classifier
 from edaphos_bridge.encoders import MoCoEncoder
 from edaphos_bridge.interop import rpy2_values
-from edaphos_bridge.interop.rpy2 import converter, install
+from edaphos_bridge.interop.rpy2 import _methods, converter, install
 
 LEVELS = ["Ultisol", "Oxisol", "Inceptisol"]
 
