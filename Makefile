@@ -16,13 +16,17 @@ R_ENV := R_LIBS=$(RLIB) EDAPHOSBRIDGE_PYTHON=$(CURDIR)/$(PY)
 # One thread: results and times do not depend on the number of cores.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help setup setup-python setup-r demo test test-python test-r lint document clean
+.PHONY: help setup setup-python setup-r demo comparison test test-python test-r lint check-r \
+        document vignettes clean
 
 help:
 	@echo "make demo    real soil patches, from Python and from R: table, figure, comparison"
 	@echo "make test    lint, types, pytest (Python, rpy2) and testthat"
 	@echo "make setup   .venv with the Python package; R, its packages and edaphosbridge in build/rlib"
+	@echo "make comparison  does pretraining help? docs/results anew (under 15 minutes on two cores)"
+	@echo "make check-r   R CMD check --as-cran, with Python and without (needs pandoc and rmarkdown)"
 	@echo "make document  R documentation from roxygen comments (needs roxygen2)"
+	@echo "make vignettes  the stored output of the vignettes anew"
 	@echo "make clean   remove .venv and build"
 
 setup: setup-python setup-r $(RPY2_READY)
@@ -52,6 +56,9 @@ demo: setup-python
 	@$(MAKE) --no-print-directory setup-r || { echo "The Python part of the demo is done; see build/demo."; exit 1; }
 	$(THREADS) $(R_ENV) Rscript docs/demo/demo.R build/demo
 
+comparison: setup-python
+	$(THREADS) $(PY) docs/comparison/comparison.py --out docs/results
+
 test: lint test-python test-r
 
 lint: setup-python
@@ -65,8 +72,14 @@ test-python: setup
 test-r: setup
 	$(THREADS) $(R_ENV) EDAPHOSBRIDGE_TEST_STRICT=true Rscript r-wrapper/tools/test.R
 
+check-r: setup
+	$(THREADS) sh r-wrapper/tools/check.sh $(CURDIR)/$(PY)
+
 document:
 	cd r-wrapper && Rscript -e 'roxygen2::roxygenise(load_code = "source")'
+
+vignettes: setup
+	cd r-wrapper && $(THREADS) $(R_ENV) Rscript tools/precompute-vignettes.R
 
 clean:
 	rm -rf $(VENV) build

@@ -30,12 +30,39 @@ standardiser <- function(x) {
   }
 }
 
-# Train on an untrained MoCo encoder, with the same settings as demo.py.
-fit_on <- function(x, y, freeze_backbone) {
+# All patches of 3x3 known pixels, row by row of the scene, as demo.py cuts them.
+scene_patches <- function(image, size = 3) {
+  corner <- expand.grid(
+    column = seq_len(dim(image)[[3]] - size + 1), row = seq_len(dim(image)[[2]] - size + 1)
+  )
+  patches <- array(0L, c(nrow(corner), dim(image)[[1]], size, size))
+  for (band in seq_len(dim(image)[[1]])) {
+    for (i in seq_len(size)) {
+      for (j in seq_len(size)) {
+        patches[, band, i, j] <- image[cbind(band, corner$row + i - 1, corner$column + j - 1)]
+      }
+    }
+  }
+  patches[rowSums(is.na(patches)) == 0, , , ]
+}
+
+# Pretrain MoCo on patches without labels, with the same settings as demo.py.
+pretrain <- function(patches) {
+  foundation_moco_pretrain(
+    patches,
+    temperature = 0.2, batch_size = 64, epochs = 10, steps_per_epoch = 50, lr = 1e-3,
+    momentum = 0.99, queue_size = 512, channel_drop_prob = 0, brightness_jitter = 0.1,
+    noise_sd = 0.05, seed = seed, verbose = TRUE
+  )
+}
+
+# Train on an encoder, with the same settings as demo.py.
+fit_on <- function(encoder, x, y, freeze_backbone) {
   foundation_fit_classifier(
-    foundation_encoder("moco", in_channels = 4, seed = seed), x, y,
-    freeze_backbone = freeze_backbone, epochs = 30, batch_size = 64, lr = 1e-3,
-    backbone_lr_mult = 0.1, val_split = 0.2, seed = seed, verbose = TRUE
+    encoder, x, y,
+    freeze_backbone = freeze_backbone, epochs = 30, batch_size = 64,
+    lr = if (freeze_backbone) 1e-2 else 1e-3, backbone_lr_mult = 0.1, val_split = 0.2,
+    seed = seed, verbose = TRUE
   )
 }
 
@@ -70,22 +97,28 @@ truth <- data$y[!train]
 cat(R.version.string, ": ", sum(train), " training and ", sum(!train), " test patches\n", sep = "")
 
 say("Linear probe, from R")
-probe <- fit_on(x_train, y_train, freeze_backbone = TRUE)
+untrained <- foundation_encoder("moco", in_channels = 4, seed = seed)
+probe <- fit_on(untrained, x_train, y_train, freeze_backbone = TRUE)
+say("MoCo pretraining without labels, and a linear probe on its features, from R (about 15 s)")
+moco <- pretrain(standardise(scene_patches(statlog_scene()$image)))
+moco_probe <- fit_on(moco, x_train, y_train, freeze_backbone = TRUE)
 say("Full fine-tuning, from R (about 20 s)")
-finetune <- fit_on(x_train, y_train, freeze_backbone = FALSE)
+finetune <- fit_on(untrained, x_train, y_train, freeze_backbone = FALSE)
 print(finetune)
 
 say("Test patches, full fine-tuning: table(predicted, truth)")
 predicted <- predict(finetune, x_test, type = "class")
 print(table(predicted, truth))
 cat(sprintf(
-  "\ntest accuracy: fine-tuning %.3f, linear probe %.3f\n",
-  mean(predicted == truth), mean(predict(probe, x_test, type = "class") == truth)
+  "\ntest accuracy: fine-tuning %.3f, linear probe %.3f, linear probe after MoCo %.3f\n",
+  mean(predicted == truth), mean(predict(probe, x_test, type = "class") == truth),
+  mean(predict(moco_probe, x_test, type = "class") == truth)
 ))
 
 say("R against Python")
 equal <- c(
   equals_python(predict(probe, x_test, type = "prob"), "probe"),
+  equals_python(predict(moco_probe, x_test, type = "prob"), "moco"),
   equals_python(predict(finetune, x_test, type = "prob"), "finetune")
 )
 cat(sprintf("The R part took %.0f s.\n", proc.time()[["elapsed"]] - started))

@@ -34,7 +34,7 @@ COLOURS = {
     "very damp grey soil": "#45536a",
 }
 ON_DARK = {"red soil", "very damp grey soil"}  # marks on these are white
-LINES = [("#8a6d3b", "--"), ("#12355b", "-")]
+LINES = [("#b08d57", "--"), ("#a63a1e", "-."), ("#12355b", "-")]
 INK = "#222222"
 
 
@@ -56,7 +56,7 @@ def draw_figure(
     path : Path
         File to write.
     fits : mapping of str to FoundationClassifier
-        Two fits, whose histories are drawn under these names.
+        Three fits, whose histories are drawn under these names.
     truth, predicted : pandas.Categorical
         Classes of the test patches.
     scene : StatlogScene
@@ -120,11 +120,11 @@ def draw_figure(
 def _curves(loss: Axes, accuracy: Axes, fits: Mapping[str, FoundationClassifier]) -> None:
     for (name, fit), (colour, dash) in zip(fits.items(), LINES, strict=True):
         epochs = np.arange(1, len(fit.loss_history) + 1)
-        loss.plot(epochs, fit.loss_history, color=colour, ls=dash, label=name)
-        accuracy.plot(epochs, fit.val_accuracy_history, color=colour, ls=dash)
+        loss.plot(epochs, fit.loss_history, color=colour, ls=dash)
+        accuracy.plot(epochs, fit.val_accuracy_history, color=colour, ls=dash, label=name)
     loss.set(title="a  Loss and validation accuracy", ylabel="training loss", ylim=(0, None))
     loss.tick_params(labelbottom=False)
-    loss.legend(frameon=False, fontsize=8.5, loc="center right", bbox_to_anchor=(1.03, 0.56))
+    accuracy.legend(frameon=False, fontsize=8.5, loc="lower right", bbox_to_anchor=(1.03, 0.0))
     accuracy.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0, 1))
     accuracy.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (loss, accuracy):
