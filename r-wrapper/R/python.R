@@ -5,6 +5,7 @@ bridge <- new.env(parent = emptyenv())
 
 # Calls a function of edaphos_bridge.interop.reticulate and returns its answer.
 python_call <- function(name, args) {
+  stop_if_forked()
   do.call(python_module()[[name]], args)
 }
 
@@ -18,15 +19,24 @@ is_dead_python_object <- function(x) {
   is_python_object(x) && reticulate::py_is_null_xptr(x)
 }
 
+is_python_running <- function() {
+  reticulate::py_available()
+}
+
+is_r_torch_loaded <- function() {
+  "torch" %in% loadedNamespaces()
+}
+
 python_module <- function() {
   if (is.null(bridge$module)) {
     bridge$module <- start_python()
+    note_process("started_in")
   }
   bridge$module
 }
 
 start_python <- function() {
-  if ("torch" %in% loadedNamespaces()) {
+  if (is_r_torch_loaded()) {
     stop_condition(
       paste(
         "the R package torch is loaded, and Python's torch cannot be loaded beside it in one",
@@ -36,8 +46,8 @@ start_python <- function() {
       c("edaphosbridge_r_torch_loaded", "edaphosbridge_error")
     )
   }
-  restore <- use_wanted_python()
-  on.exit(restore())
+  restore <- c(use_wanted_python(), use_temporary_cache())
+  on.exit(for (put_back in restore) put_back())
   module <- tryCatch(
     reticulate::import("edaphos_bridge.interop.reticulate"),
     error = function(cause) stop_python_not_ready(conditionMessage(cause))
@@ -50,28 +60,98 @@ start_python <- function() {
 
 # EDAPHOSBRIDGE_PYTHON comes first: a Python, or the folder of a virtual environment. It is handed
 # to reticulate as RETICULATE_PYTHON, the only way that asks no other rule (use_python() still
-# looks for a Poetry project in the working directory). Returns a function that undoes that.
+# looks for a Poetry project in the working directory). Without it, the environment of
+# install_edaphosbridge() comes after every rule that the user has set, and before a search.
+# Returns a function that undoes that.
 use_wanted_python <- function() {
-  wanted <- Sys.getenv("EDAPHOSBRIDGE_PYTHON")
-  if (!nzchar(wanted) || reticulate::py_available()) {
+  if (is_python_running()) {
     return(function() NULL)
   }
-  python <- wanted
-  if (dir.exists(wanted)) {
-    inside <- file.path(wanted, c("bin/python", "Scripts/python.exe"))
-    python <- c(inside[file.exists(inside)], wanted)[[1]]
+  if (nzchar(Sys.getenv("EDAPHOSBRIDGE_PYTHON"))) {
+    return(set_variable("RETICULATE_PYTHON", wanted_python()))
   }
-  if (!file.exists(python) || dir.exists(python)) {
+  python <- python_of(own_environment())
+  if (is.na(python) || nzchar(Sys.getenv("RETICULATE_PYTHON_FALLBACK"))) {
+    return(function() NULL)
+  }
+  set_variable("RETICULATE_PYTHON_FALLBACK", python)
+}
+
+# torch makes a folder for compiled code beside R's temporary one, where nobody removes it.
+use_temporary_cache <- function() {
+  if (nzchar(Sys.getenv("TORCHINDUCTOR_CACHE_DIR"))) {
+    return(function() NULL)
+  }
+  set_variable("TORCHINDUCTOR_CACHE_DIR", file.path(tempdir(), "torchinductor"))
+}
+
+# Sets an environment variable and returns a function that puts it back.
+set_variable <- function(name, value) {
+  before <- Sys.getenv(name, unset = NA)
+  set <- function(value) do.call(Sys.setenv, structure(list(value), names = name))
+  set(value)
+  function() if (is.na(before)) Sys.unsetenv(name) else set(before)
+}
+
+# The Python that EDAPHOSBRIDGE_PYTHON names.
+wanted_python <- function() {
+  wanted <- Sys.getenv("EDAPHOSBRIDGE_PYTHON")
+  python <- if (dir.exists(wanted)) python_of(wanted) else wanted
+  if (is.na(python) || !file.exists(python)) {
     stop_condition(
       sprintf("EDAPHOSBRIDGE_PYTHON is '%s', and there is no Python.", wanted),
       c("edaphosbridge_python_not_found", "edaphosbridge_error")
     )
   }
-  before <- Sys.getenv("RETICULATE_PYTHON", unset = NA)
-  Sys.setenv(RETICULATE_PYTHON = python)
-  function() {
-    if (is.na(before)) Sys.unsetenv("RETICULATE_PYTHON") else Sys.setenv(RETICULATE_PYTHON = before)
+  python
+}
+
+# The Python of a virtual environment, or NA.
+python_of <- function(folder) {
+  inside <- file.path(folder, c("bin/python", "Scripts/python.exe"))
+  c(inside[file.exists(inside)], NA_character_)[[1]]
+}
+
+# Where install_edaphosbridge() makes its environment.
+own_environment <- function() {
+  file.path(tools::R_user_dir("edaphosbridge", "data"), "python")
+}
+
+# The Python that a call would use, without starting it: a list of `path` (NA where there is none),
+# `chosen_by`, `running`, and `problem` where a rule of the user's cannot be followed.
+find_python <- function() {
+  if (is_python_running()) {
+    path <- reticulate::py_config()$python
+    return(list(path = path, chosen_by = "this session", running = TRUE))
   }
+  found <- list(path = NA_character_, chosen_by = "EDAPHOSBRIDGE_PYTHON", running = FALSE)
+  if (nzchar(Sys.getenv("EDAPHOSBRIDGE_PYTHON"))) {
+    return(tryCatch(
+      replace(found, "path", wanted_python()),
+      edaphosbridge_error = function(condition) c(found, problem = conditionMessage(condition))
+    ))
+  }
+  found$path <- discovered_python()
+  is_own <- identical(found$path, python_of(own_environment()))
+  found$chosen_by <- if (nzchar(Sys.getenv("RETICULATE_PYTHON"))) {
+    "RETICULATE_PYTHON"
+  } else if (is_own) {
+    "install_edaphosbridge()"
+  } else {
+    "found by reticulate"
+  }
+  found
+}
+
+# reticulate from 1.41 on would download an environment where it finds no Python.
+discovered_python <- function() {
+  restore <- c(use_wanted_python(), set_variable("RETICULATE_USE_MANAGED_VENV", "no"))
+  on.exit(for (put_back in restore) put_back())
+  path <- tryCatch(
+    suppressWarnings(reticulate::py_discover_config()$python),
+    error = function(condition) NULL
+  )
+  if (is.null(path)) NA_character_ else path
 }
 
 stop_python_not_ready <- function(cause) {
@@ -85,21 +165,16 @@ stop_python_not_ready <- function(cause) {
     )
   } else if (is.null(python)) {
     text <- paste0(
-      "reticulate found no Python (", cause, "). Install Python 3.10 or newer, then set ",
-      "EDAPHOSBRIDGE_PYTHON to it."
+      "reticulate found no Python (", cause, ").\nSet one up with install_edaphosbridge(), or set ",
+      "EDAPHOSBRIDGE_PYTHON to a Python 3.10 or newer that has edaphos-bridge."
     )
   } else {
     text <- paste0(
       "the Python package edaphos_bridge cannot be loaded from ", python, ":\n", cause,
       "\nInstall it with\n  ", install_command(python),
-      "\nor set EDAPHOSBRIDGE_PYTHON to the Python that has it, and restart R."
+      "\nor set EDAPHOSBRIDGE_PYTHON to the Python that has it, and restart R.",
+      "\nedaphosbridge_doctor() looks closer."
     )
   }
   stop_condition(text, c("edaphosbridge_python_not_found", "edaphosbridge_error"))
-}
-
-install_command <- function(python) {
-  # reticulate before 1.38 cannot load NumPy 2, before 1.45 not pandas 3
-  pins <- if (utils::packageVersion("reticulate") < "1.38") "\"numpy<2\" \"pandas<3\""
-  paste(shQuote(python), "-m pip install edaphos-bridge", pins)
 }

@@ -48,6 +48,8 @@ from edaphos_bridge.pretrain.fit import FoundationPretrain
 
 # Files of the R package that only make sense with reticulate.
 _RETICULATE_ONLY = {
+    "available.R",
+    "doctor-troubles.R",
     "doctor.R",
     "edaphosbridge-package.R",
     "install.R",
@@ -55,6 +57,7 @@ _RETICULATE_ONLY = {
     "probe.R",
     "process.R",
     "python.R",
+    "requirements.R",
 }
 _EXPORTED = (
     "foundation_embed_at_coords",

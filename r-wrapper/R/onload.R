@@ -1,0 +1,14 @@
+# Nothing here starts Python.
+.onLoad <- function(libname, pkgname) {
+  note_process("loaded_in")
+  declare_needs()
+}
+
+# reticulate from 1.41 on makes an environment with what is declared, where it finds no Python that
+# the user has chosen.
+declare_needs <- function() {
+  if ("py_require" %in% getNamespaceExports("reticulate")) {
+    py_require <- getExportedValue("reticulate", "py_require")
+    py_require(python_requirements(), python_version = ">=3.10")
+  }
+}

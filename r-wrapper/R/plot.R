@@ -1,0 +1,41 @@
+#' Plot the course of a classifier's training
+#'
+#' The loss and the validation accuracy of each epoch, side by side. A dotted line
+#' marks the first epoch of the best accuracy.
+#'
+#' @param x A fit of [foundation_fit_classifier()].
+#' @param which `"loss"`, `"val_accuracy"` or both. Without validation rows
+#'   (`val_split = 0`) only the loss is drawn.
+#' @param type,xlab,... As in [graphics::plot.default()].
+#' @return `x`, invisibly.
+#' @seealso `autoplot()` in [autoplot.edaphosbridge_classifier()] for ggplot2
+#' @examples
+#' \dontrun{
+#' plot(fit)
+#' plot(fit, which = "loss", log = "y")
+#' }
+#' @export
+plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), type = "l",
+                                          xlab = "epoch", ...) {
+  labels <- c(loss = "cross-entropy", val_accuracy = "validation accuracy")
+  if (!is.character(which) || length(which) == 0L || !all(which %in% names(labels))) {
+    stop_input("which", "must be \"loss\", \"val_accuracy\" or both.", sys.call())
+  }
+  history <- history_of(x)
+  drawn <- Filter(function(name) !all(is.na(history[[name]])), unique(which))
+  if (length(drawn) == 0L) {
+    stop_input("which", "asks for the accuracy, but `val_split` was 0.", sys.call())
+  }
+  if (length(drawn) > 1L) {
+    before <- graphics::par(mfrow = c(1L, 2L))
+    on.exit(graphics::par(before))
+  }
+  for (name in drawn) {
+    graphics::plot(
+      history$epoch, history[[name]],
+      type = type, xlab = xlab, ylab = labels[[name]], ...
+    )
+    graphics::abline(v = best_epoch_of(x), lty = "dotted")
+  }
+  invisible(x)
+}

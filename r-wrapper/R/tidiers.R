@@ -1,0 +1,130 @@
+#' Fits as data frames: tidy(), glance(), augment()
+#'
+#' Methods for the generics of the package generics (also attached by broom and
+#' tidymodels). They are there when that package is.
+#'
+#' @param x A fit of [foundation_fit_classifier()], or of
+#'   [foundation_moco_pretrain()] and its sisters.
+#' @param newdata Patches `(N, C, H, W)`; with `coords` a raster, as in
+#'   [predict.edaphosbridge_classifier()] and [foundation_embed_at_coords()].
+#' @param data A data frame with a row for each patch, which the new columns are
+#'   bound to; by default `coords` where that is a data frame.
+#' @param coords Points in the coordinates of the raster `newdata`, or `NULL`.
+#' @param ... For `augment()` of a classifier, arguments of `predict()`; otherwise
+#'   not used.
+#'
+#' @return Data frames.
+#'
+#'   `tidy()`: a row for each epoch, with `epoch`, `loss` and, of a classifier,
+#'   `val_accuracy` (`NA` without validation rows).
+#'
+#'   `glance()`: one row. Of a classifier `nobs`, `n_classes`, `architecture`,
+#'   `feature_dim`, `head`, `regime`, `epochs`, `final_loss`, `best_val_accuracy`,
+#'   `best_epoch`, `device`; of a pretraining fit `method`, `in_channels`,
+#'   `feature_dim`, `proj_dim`, `batch_size`, `epochs`, `final_loss`, `device`.
+#'
+#'   `augment()`: `data` with new columns. Of a classifier `.pred_class` (factor)
+#'   and the probability of each class, `.pred_<class>`; of a pretraining fit the
+#'   features, `.feature_1` and on.
+#'
+#'   A `data` that is no data frame of N rows is an error of class
+#'   `edaphosbridge_input_error`.
+#' @examples
+#' \dontrun{
+#' library(generics)
+#' glance(fit)
+#' augment(fit, stack, coords = profiles[, c("lon", "lat")], data = profiles)
+#' }
+#' @name tidiers.edaphosbridge
+NULL
+
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::tidy
+tidy.edaphosbridge_classifier <- function(x, ...) {
+  history_of(x)
+}
+
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::tidy
+tidy.edaphosbridge_pretrain <- function(x, ...) {
+  history_of(x)
+}
+
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::glance
+glance.edaphosbridge_classifier <- function(x, ...) {
+  summary <- summary.edaphosbridge_classifier(x)
+  data.frame(
+    nobs = summary$n,
+    n_classes = length(x$classes),
+    architecture = summary$architecture,
+    feature_dim = x$feature_dim,
+    head = x$head_type,
+    regime = summary$regime,
+    epochs = nrow(summary$history),
+    final_loss = summary$final_loss,
+    best_val_accuracy = summary$best_val_accuracy,
+    best_epoch = summary$best_epoch,
+    device = x$device
+  )
+}
+
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::glance
+glance.edaphosbridge_pretrain <- function(x, ...) {
+  data.frame(
+    method = x$method,
+    in_channels = x$in_channels,
+    feature_dim = x$feature_dim,
+    proj_dim = x$proj_dim,
+    batch_size = x$config$batch_size,
+    epochs = length(x$loss_history),
+    final_loss = x$final_loss,
+    device = x$device
+  )
+}
+
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::augment
+augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = NULL, ...) {
+  call <- sys.call()
+  prob <- stats::predict(x, newdata, type = "prob", coords = coords, ...)
+  class <- rep(NA_integer_, nrow(prob))
+  known <- !is.na(prob[, 1L])
+  class[known] <- max.col(prob[known, , drop = FALSE], ties.method = "first")
+  colnames(prob) <- paste0(".pred_", x$classes)
+  columns <- data.frame(
+    .pred_class = factor(x$classes[class], levels = x$classes), prob,
+    check.names = FALSE
+  )
+  bound_to(data, coords, columns, call)
+}
+
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::augment
+augment.edaphosbridge_pretrain <- function(x, newdata, data = NULL, coords = NULL, ...) {
+  call <- sys.call()
+  features <- if (is.null(coords)) {
+    embed(x$method, x, newdata, FALSE, call)
+  } else {
+    foundation_embed_at_coords(x, coords, newdata)
+  }
+  colnames(features) <- paste0(".feature_", seq_len(ncol(features)))
+  bound_to(data, coords, as.data.frame(features), call)
+}
+
+bound_to <- function(data, coords, columns, call) {
+  if (is.null(data) && is.data.frame(coords)) {
+    data <- coords
+  }
+  if (is.null(data)) {
+    return(columns)
+  }
+  if (!is.data.frame(data) || nrow(data) != nrow(columns)) {
+    found <- if (is.data.frame(data)) sprintf("%d rows", nrow(data)) else class(data)[[1]]
+    stop_input(
+      "data", sprintf("must be a data frame of %d rows; found %s.", nrow(columns), found), call
+    )
+  }
+  cbind(data, columns)
+}

@@ -1,0 +1,56 @@
+#' Fit again with other settings
+#'
+#' Makes the call of a fit again, with all its settings, its seed included, but
+#' for those given here. A fit holds no data: they are given again.
+#'
+#' @param object A fit of [foundation_fit_classifier()], or of
+#'   [foundation_moco_pretrain()] and its sisters.
+#' @param x,y As in [foundation_fit_classifier()].
+#' @param encoder The encoder to start from; by default the fit's own. After full
+#'   fine-tuning that is the tuned one, so that training goes on from there; give
+#'   the encoder of the first call to repeat it.
+#' @param patches As in [foundation_moco_pretrain()]. Training starts afresh.
+#' @param dataset Instead of `patches`: a [foundation_tile_dataset()].
+#' @param ... Settings to change, arguments of the function that made the fit.
+#'
+#' @return A fit as that function returns. With a frozen encoder, the same data
+#'   and no setting changed, it is identical to `object`.
+#' @importFrom stats update
+#' @examples
+#' \dontrun{
+#' longer <- update(fit, x, y, epochs = 100)
+#' other_seed <- update(fit, x, y, seed = 2)
+#' }
+#' @name update.edaphosbridge
+NULL
+
+#' @rdname update.edaphosbridge
+#' @export
+update.edaphosbridge_classifier <- function(object, x, y, ..., encoder = object$encoder) {
+  settings <- c(
+    list(freeze_backbone = object$freeze_backbone), object$config, list(device = object$device)
+  )
+  data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))
+  eval(fit_again("foundation_fit_classifier", data, settings, list(...)))
+}
+
+#' @rdname update.edaphosbridge
+#' @export
+update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) {
+  settings <- object$config[intersect(pretrain_settings[[object$method]], names(object$config))]
+  settings$device <- object$device
+  if (is.null(dataset)) {
+    made_by <- sprintf("foundation_%s_pretrain", object$method)
+    data <- list(patches = quote(patches))
+  } else {
+    made_by <- "foundation_moco_pretrain_tiles"
+    data <- list(dataset = quote(dataset))
+  }
+  eval(fit_again(made_by, data, settings, list(...)))
+}
+
+# The call, with `data` as names of variables: errors show it, and not the data.
+fit_again <- function(made_by, data, settings, changes) {
+  settings[names(changes)] <- changes
+  as.call(c(as.name(made_by), data, settings))
+}
