@@ -8,11 +8,12 @@
 #' @param ... Not used.
 #' @return A `ggplot`: the loss of each epoch and, of a classifier with validation
 #'   rows, the validation accuracy in a second panel.
-#' @examples
-#' \dontrun{
-#' library(ggplot2)
-#' autoplot(fit) + theme_minimal()
-#' }
+#' @examplesIf edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)
+#' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
+#' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
+#' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+#' fit <- foundation_fit_classifier(encoder, x, y, epochs = 3, seed = 1)
+#' ggplot2::autoplot(fit)
 #' @name autoplot.edaphosbridge
 NULL
 

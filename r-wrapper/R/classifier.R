@@ -66,16 +66,15 @@
 #' @seealso [predict.edaphosbridge_classifier()], [foundation_encoder()],
 #'   [summary()][summary.edaphosbridge], [plot()][plot.edaphosbridge_classifier],
 #'   [update()][update.edaphosbridge], [tidy()][tidiers.edaphosbridge]
-#' @examples
-#' \dontrun{
+#' @examplesIf edaphosbridge_available()
 #' data <- statlog_landsat()
+#' x <- (data$x - mean(data$x)) / sd(data$x)
+#' train <- which(data$train)[1:200]
 #' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
-#' fit <- foundation_fit_classifier(
-#'   encoder, data$x[data$train, , , ] / 255, data$y[data$train],
-#'   epochs = 40, seed = 1
-#' )
-#' predict(fit, data$x[!data$train, , , ] / 255)
-#' }
+#' fit <- foundation_fit_classifier(encoder, x[train, , , ], data$y[train], epochs = 5, seed = 1)
+#' fit
+#' predict(fit, x[4436:4440, , , ])
+#' predict(fit, x[4436:4440, , , ], type = "prob")
 #' @export
 foundation_fit_classifier <- function(encoder, x, y,
                                       freeze_backbone = TRUE,

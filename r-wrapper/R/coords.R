@@ -29,14 +29,15 @@
 #'   data in any band. Other cells without data, and those beyond the edge, have
 #'   the mean of their band.
 #' @seealso `predict(fit, stack, coords = )` in [predict.edaphosbridge_classifier()]
-#' @examples
-#' \dontrun{
-#' fit <- foundation_moco_pretrain_tiles(dataset, batch_size = 64, epochs = 500, seed = 1)
-#' features <- foundation_embed_at_coords(fit, profiles[, c("lon", "lat")], stack)
-#' x <- foundation_patches_at_coords(fit, profiles[, c("lon", "lat")], stack)
-#' classifier <- foundation_fit_classifier(fit, x, profiles$order, seed = 1)
-#' predict(classifier, stack, coords = terra::xyFromCell(stack, 1:100))
-#' }
+#' @examplesIf edaphosbridge_available() && requireNamespace("terra", quietly = TRUE)
+#' stack <- terra::rast(system.file("ex/logo.tif", package = "terra"))
+#' dataset <- foundation_tile_dataset(stack, patch_size = 8, n_patches = 50, seed = 1)
+#' fit <- foundation_moco_pretrain_tiles(dataset, epochs = 2, seed = 1)
+#' points <- data.frame(x = c(20, 60, -5), y = c(30, 40, 10))
+#' dim(foundation_embed_at_coords(fit, points, stack))
+#' x <- foundation_patches_at_coords(fit, points[1:2, ], stack)
+#' classifier <- foundation_fit_classifier(fit, x, c("a", "b"), val_split = 0, epochs = 2, seed = 1)
+#' predict(classifier, stack, coords = points)
 #' @export
 foundation_embed_at_coords <- function(fit, coords, stack, projection = FALSE, dataset = NULL) {
   call <- sys.call()

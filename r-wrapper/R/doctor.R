@@ -20,9 +20,7 @@
 #'   \item{troubles}{data frame with `problem` and `mend`, one row each}
 #' @seealso [install_edaphosbridge()]
 #' @examples
-#' \dontrun{
 #' edaphosbridge_doctor()
-#' }
 #' @export
 edaphosbridge_doctor <- function() {
   report <- examined()

@@ -13,12 +13,10 @@
 #'
 #'   An encoder of the other kind, another number of channels and missing values
 #'   are errors of class `edaphosbridge_input_error`.
-#' @examples
-#' \dontrun{
+#' @examplesIf edaphosbridge_available()
 #' data <- statlog_landsat()
 #' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
-#' foundation_moco_embed(encoder, data$x[1:10, , , ] / 255)
-#' }
+#' dim(foundation_moco_embed(encoder, data$x[1:10, , , ] / 255))
 #' @export
 foundation_moco_embed <- function(object, patches, projection = FALSE) {
   embed("moco", object, patches, projection, sys.call())

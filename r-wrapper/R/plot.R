@@ -9,11 +9,13 @@
 #' @param type,xlab,... As in [graphics::plot.default()].
 #' @return `x`, invisibly.
 #' @seealso `autoplot()` in [autoplot.edaphosbridge_classifier()] for ggplot2
-#' @examples
-#' \dontrun{
+#' @examplesIf edaphosbridge_available()
+#' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
+#' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
+#' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+#' fit <- foundation_fit_classifier(encoder, x, y, epochs = 3, seed = 1)
 #' plot(fit)
 #' plot(fit, which = "loss", log = "y")
-#' }
 #' @export
 plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), type = "l",
                                           xlab = "epoch", ...) {

@@ -87,13 +87,12 @@
 #' for contrastive learning of visual representations. ICML 2020.
 #'
 #' @seealso [foundation_fit_classifier()]
-#' @examples
-#' \dontrun{
+#' @examplesIf edaphosbridge_available()
 #' data <- statlog_landsat()
-#' fit <- foundation_moco_pretrain(data$x / 255, batch_size = 64, epochs = 200, seed = 1)
+#' x <- (data$x - mean(data$x)) / sd(data$x)
+#' fit <- foundation_moco_pretrain(x[1:500, , , ], batch_size = 32, epochs = 5, seed = 1)
+#' fit
 #' plot(fit)
-#' foundation_fit_classifier(fit, data$x[data$train, , , ] / 255, data$y[data$train], seed = 1)
-#' }
 #' @export
 foundation_moco_pretrain <- function(patches,
                                      feature_dim = 64L,

@@ -18,11 +18,9 @@
 #'   \item{classes}{character}
 #' @source Srinivasan, A. (1993). Statlog (Landsat Satellite). UCI Machine
 #'   Learning Repository, \doi{10.24432/C55887}. Licence: CC BY 4.0.
-#' @examples
-#' \dontrun{
+#' @examplesIf edaphosbridge_available()
 #' data <- statlog_landsat()
 #' table(data$y, data$train)
-#' }
 #' @export
 statlog_landsat <- function() {
   data <- answer_value(python_call("landsat", list()), sys.call())

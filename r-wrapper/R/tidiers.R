@@ -29,12 +29,14 @@
 #'
 #'   A `data` that is no data frame of N rows is an error of class
 #'   `edaphosbridge_input_error`.
-#' @examples
-#' \dontrun{
-#' library(generics)
-#' glance(fit)
-#' augment(fit, stack, coords = profiles[, c("lon", "lat")], data = profiles)
-#' }
+#' @examplesIf edaphosbridge_available() && requireNamespace("generics", quietly = TRUE)
+#' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
+#' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
+#' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+#' fit <- foundation_fit_classifier(encoder, x, y, epochs = 3, seed = 1)
+#' generics::tidy(fit)
+#' generics::glance(fit)
+#' generics::augment(fit, x[1:3, , , ])
 #' @name tidiers.edaphosbridge
 NULL
 

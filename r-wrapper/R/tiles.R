@@ -36,12 +36,11 @@
 #'   `(b, C, H, W)`. The list survives `saveRDS()` as long as the raster's files
 #'   are where they were.
 #' @seealso [foundation_moco_pretrain_tiles()], [foundation_embed_at_coords()]
-#' @examples
-#' \dontrun{
-#' stack <- terra::rast("covariates.tif")
-#' dataset <- foundation_tile_dataset(stack, patch_size = 16, n_patches = 2000, seed = 1)
+#' @examplesIf edaphosbridge_available() && requireNamespace("terra", quietly = TRUE)
+#' stack <- terra::rast(system.file("ex/logo.tif", package = "terra"))
+#' dataset <- foundation_tile_dataset(stack, patch_size = 8, n_patches = 50, seed = 1)
+#' dataset
 #' dim(dataset$sample(8))
-#' }
 #' @export
 foundation_tile_dataset <- function(stack, patch_size = 16L, n_patches = 1000L, normalise = TRUE,
                                     seed = NULL) {

@@ -16,11 +16,13 @@
 #' @return A fit as that function returns. With a frozen encoder, the same data
 #'   and no setting changed, it is identical to `object`.
 #' @importFrom stats update
-#' @examples
-#' \dontrun{
-#' longer <- update(fit, x, y, epochs = 100)
-#' other_seed <- update(fit, x, y, seed = 2)
-#' }
+#' @examplesIf edaphosbridge_available()
+#' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
+#' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
+#' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+#' fit <- foundation_fit_classifier(encoder, x, y, epochs = 3, seed = 1)
+#' longer <- update(fit, x, y, epochs = 5)
+#' length(longer$loss_history)
 #' @name update.edaphosbridge
 NULL
 

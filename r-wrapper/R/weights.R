@@ -46,12 +46,11 @@
 #'   `foundation_weights_download()` and `foundation_weights_save()`: the path of
 #'   the file, invisibly.
 #' @seealso [foundation_fit_classifier()], [foundation_moco_embed()]
-#' @examples
-#' \dontrun{
-#' foundation_weights_list()
-#' encoder <- foundation_weights_load("edaphos-cerrado-moco-v1")
-#' foundation_weights_save(encoder, "encoder.safetensors")
-#' }
+#' @examplesIf edaphosbridge_available()
+#' foundation_weights_list()[, c("name", "n_channels", "license")]
+#' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+#' path <- foundation_weights_save(encoder, tempfile(fileext = ".safetensors"))
+#' foundation_weights_load(path)
 #' @name foundation_weights
 NULL
 
