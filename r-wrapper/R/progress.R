@@ -5,8 +5,8 @@
 #   close     removes the bar
 #   resume    to be called when Python has returned
 #
-# A handler that leaves the fit, as in tryCatch(..., message = ), cannot jump over Python's frames:
-# the jump ends there, and the answer says that the call was interrupted. `resume` then signals the
+# A handler that leaves the fit, as in tryCatch(..., message = ), must not jump over Python's frames:
+# the jump ends here, and the answer says that the call was interrupted. `resume` then signals the
 # same message again where the jump can land.
 fit_progress <- function(verbose, what = "classifier") {
   bar <- NULL
@@ -37,7 +37,9 @@ fit_progress <- function(verbose, what = "classifier") {
     TRUE
   }
   list(
-    on_epoch = function(...) tryCatch(show(...), interrupt = function(condition) FALSE),
+    on_epoch = function(...) {
+      end_jumps(tryCatch(show(...), interrupt = function(condition) FALSE))
+    },
     close = function() {
       if (!is.null(bar)) cli::cli_progress_done(id = bar, .envir = envir)
     },
@@ -45,4 +47,13 @@ fit_progress <- function(verbose, what = "classifier") {
       if (!is.null(left_by)) message(left_by)
     }
   )
+}
+
+# The value of `code`, or FALSE where a jump would have left it for a place further out: a return()
+# in an exit handler ends the jump. reticulate 1.41 lets jumps pass over Python, which then goes on
+# with frames that are no more: with Python 3.13 the process crashes some calls later.
+end_jumps <- function(code) {
+  value <- FALSE
+  on.exit(return(value))
+  value <- code
 }

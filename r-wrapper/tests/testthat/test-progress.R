@@ -71,6 +71,26 @@ test_that("a handler of messages may leave the fit, and the session goes on", {
   expect_identical(again, quick_fit())
 })
 
+test_that("Python ends the fit before a handler of messages leaves it", {
+  skip_if_no_python()
+  # a list that only Python's own end of the call puts back
+  filters <- function() reticulate::py_eval("str(id(__import__('warnings').filters))")
+  before <- filters()
+  for (leave in list(
+    function(fit) tryCatch(fit, message = identity),
+    function(fit) withRestarts(
+      withCallingHandlers(fit, message = function(condition) invokeRestart("out")),
+      out = function() NULL
+    ),
+    function(fit) try(
+      withCallingHandlers(fit, message = function(condition) stop("enough")), silent = TRUE
+    )
+  )) {
+    leave(quick_fit(verbose = TRUE, epochs = 1e6))
+    expect_identical(filters(), before)
+  }
+})
+
 test_that("an error in a handler of messages leaves the fit too", {
   skip_if_no_python()
   ended <- tryCatch(

@@ -78,9 +78,7 @@ test_that("EDAPHOSBRIDGE_PYTHON may be an environment's folder, and comes before
   folder <- bare_environment()
   withr::defer(unlink(folder, recursive = TRUE))
   # the packages of the Python in use, in the new environment
-  # (two places where torch is the system's and the package is not)
-  files <- c(reticulate::import("torch")$`__file__`, reticulate::import("tqdm")$`__file__`)
-  in_use <- unique(c(dirname(dirname(files)), unlist(reticulate::import("site")$getsitepackages())))
+  in_use <- grep("(site|dist)-packages$", reticulate::import("sys")$path, value = TRUE)
   site_packages <- list.files(file.path(folder, "lib"), "^python", full.names = TRUE)
   lines <- sprintf("import site; site.addsitedir(r'%s')", in_use)
   writeLines(lines, file.path(site_packages, "site-packages", "in-use.pth"))
