@@ -80,7 +80,10 @@ def test_python_gives_what_the_file_says(fitted, case, regime):
     assert fit.classes == case["levels"]
     np.testing.assert_allclose(fit.loss_history, expected["loss_history"], rtol=1e-4)
     prob = fit.predict_proba(golden.patches(case["shape"])[: golden.EXPECTED_ROWS])
-    np.testing.assert_allclose(prob, expected["prob"], rtol=1e-3)
+    # Fine-tuning has no more digits: where a gradient is zero but for rounding (a bias before
+    # BatchNorm), Adam makes full steps of the rounding, and every version of torch rounds anew.
+    tolerance = {"rtol": 1e-3} if regime == "probe" else {"rtol": 0, "atol": 0.01}
+    np.testing.assert_allclose(prob, expected["prob"], **tolerance)
 
 
 @pytest.mark.parametrize("entrance", ["reticulate", "rpy2"])

@@ -17,6 +17,7 @@ from edaphos_bridge.pretrain.checkpoint import FILE
 KILLER = """
 import os, random, signal, sys, time
 import numpy as np
+import torch
 from edaphos_bridge import (
     foundation_moco_pretrain, foundation_moco_pretrain_tiles, foundation_simclr_pretrain,
     foundation_tile_dataset,
@@ -45,8 +46,11 @@ def train(**where):
     )
     fit.save(os.path.join(folder, "ended" if where else "whole"))
 
-# What torch and kornia load at first use is loaded once, before the forks.
+# What torch and kornia load at first use is loaded once, before the forks; without a backward
+# pass, whose threads (torch has some where it knows of an accelerator) a fork would not have.
+backward, torch.Tensor.backward = torch.Tensor.backward, lambda loss: None
 function(patches, batch_size=8, epochs=1)
+torch.Tensor.backward = backward
 
 def in_a_fork(job):
     '''Start `job`; its output comes back through a pipe.'''
