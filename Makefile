@@ -16,12 +16,13 @@ R_ENV := R_LIBS=$(RLIB) EDAPHOSBRIDGE_PYTHON=$(CURDIR)/$(PY)
 # One thread: results and times do not depend on the number of cores.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help setup setup-python setup-r demo comparison test test-python test-r lint check-r \
-        document vignettes clean
+.PHONY: help setup setup-python setup-r demo comparison test test-python test-r test-modern lint \
+        check-r document vignettes clean
 
 help:
 	@echo "make demo    real soil patches, from Python and from R: table, figure, comparison"
 	@echo "make test    lint, types, pytest (Python, rpy2) and testthat"
+	@echo "make test-modern  pytest and testthat on Debian 13, in a root folder in ~/.cache (needs root)"
 	@echo "make setup   .venv with the Python package; R, its packages and edaphosbridge in build/rlib"
 	@echo "make comparison  does pretraining help? docs/results anew (under 15 minutes on two cores)"
 	@echo "make check-r   R CMD check --as-cran, with Python and without (needs pandoc and rmarkdown)"
@@ -74,6 +75,9 @@ test-r: setup
 
 check-r: setup
 	$(THREADS) sh r-wrapper/tools/check.sh $(CURDIR)/$(PY)
+
+test-modern:
+	bash tools/test-modern.sh
 
 document:
 	cd r-wrapper && Rscript -e 'roxygen2::roxygenise(load_code = "source")'
