@@ -25,7 +25,7 @@ help:
 	@echo "make test-modern  pytest and testthat on Debian 13, in a root folder in ~/.cache (needs root)"
 	@echo "make setup   .venv with the Python package; R, its packages and edaphosbridge in build/rlib"
 	@echo "make comparison  does pretraining help? docs/results anew (under 15 minutes on two cores)"
-	@echo "make check-r   R CMD check --as-cran, with Python and without (needs pandoc and rmarkdown)"
+	@echo "make check-r   R CMD check --as-cran, with Python and without (needs qpdf, pandoc, rmarkdown)"
 	@echo "make document  R documentation from roxygen comments (needs roxygen2)"
 	@echo "make vignettes  the stored output of the vignettes anew"
 	@echo "make clean   remove .venv and build"

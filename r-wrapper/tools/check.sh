@@ -16,6 +16,10 @@ export _R_CHECK_EXAMPLE_TIMING_THRESHOLD_=60
 # HTML validation needs the command tidy.
 command -v tidy >/dev/null 2>&1 || export _R_CHECK_RD_VALIDATE_RD2HTML_=false
 
+for tool in qpdf pandoc; do
+    command -v $tool >/dev/null 2>&1 || { echo "make check-r needs $tool" >&2; exit 1; }
+done
+
 cd "$work"
 EDAPHOSBRIDGE_PYTHON=$python R CMD build "$here" >build.log 2>&1 || { cat build.log; exit 1; }
 
