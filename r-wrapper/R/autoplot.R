@@ -8,7 +8,7 @@
 #' @param ... Not used.
 #' @return A `ggplot`: the loss of each epoch and, of a classifier with validation
 #'   rows, the validation accuracy in a second panel.
-#' @examplesIf edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)
+#' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
 #' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)

@@ -66,7 +66,7 @@
 #' @seealso [predict.edaphosbridge_classifier()], [foundation_encoder()],
 #'   [summary()][summary.edaphosbridge], [plot()][plot.edaphosbridge_classifier],
 #'   [update()][update.edaphosbridge], [tidy()][tidiers.edaphosbridge]
-#' @examplesIf edaphosbridge_available()
+#' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' x <- (data$x - mean(data$x)) / sd(data$x)
 #' train <- which(data$train)[1:200]

@@ -29,7 +29,7 @@
 #'   data in any band. Other cells without data, and those beyond the edge, have
 #'   the mean of their band.
 #' @seealso `predict(fit, stack, coords = )` in [predict.edaphosbridge_classifier()]
-#' @examplesIf edaphosbridge_available() && requireNamespace("terra", quietly = TRUE)
+#' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("terra", quietly = TRUE)
 #' stack <- terra::rast(system.file("ex/logo.tif", package = "terra"))
 #' dataset <- foundation_tile_dataset(stack, patch_size = 8, n_patches = 50, seed = 1)
 #' fit <- foundation_moco_pretrain_tiles(dataset, epochs = 2, seed = 1)

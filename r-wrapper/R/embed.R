@@ -13,7 +13,7 @@
 #'
 #'   An encoder of the other kind, another number of channels and missing values
 #'   are errors of class `edaphosbridge_input_error`.
-#' @examplesIf edaphosbridge_available()
+#' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
 #' dim(foundation_moco_embed(encoder, data$x[1:10, , , ] / 255))

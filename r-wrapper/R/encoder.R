@@ -20,7 +20,7 @@
 #'
 #' Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework
 #' for contrastive learning of visual representations. ICML 2020.
-#' @examplesIf edaphosbridge_available()
+#' @examplesIf edaphosbridge::edaphosbridge_available()
 #' foundation_encoder("moco", in_channels = 4, seed = 1)
 #' @export
 foundation_encoder <- function(architecture = c("moco", "simclr"), in_channels,

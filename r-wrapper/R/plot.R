@@ -9,7 +9,7 @@
 #' @param type,xlab,... As in [graphics::plot.default()].
 #' @return `x`, invisibly.
 #' @seealso `autoplot()` in [autoplot.edaphosbridge_classifier()] for ggplot2
-#' @examplesIf edaphosbridge_available()
+#' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
 #' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)

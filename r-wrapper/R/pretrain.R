@@ -87,7 +87,7 @@
 #' for contrastive learning of visual representations. ICML 2020.
 #'
 #' @seealso [foundation_fit_classifier()]
-#' @examplesIf edaphosbridge_available()
+#' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' x <- (data$x - mean(data$x)) / sd(data$x)
 #' fit <- foundation_moco_pretrain(x[1:500, , , ], batch_size = 32, epochs = 5, seed = 1)

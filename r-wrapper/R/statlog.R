@@ -18,7 +18,7 @@
 #'   \item{classes}{character}
 #' @source Srinivasan, A. (1993). Statlog (Landsat Satellite). UCI Machine
 #'   Learning Repository, \doi{10.24432/C55887}. Licence: CC BY 4.0.
-#' @examplesIf edaphosbridge_available()
+#' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' table(data$y, data$train)
 #' @export

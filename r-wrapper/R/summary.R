@@ -22,7 +22,7 @@
 #'   Of a pretraining fit, of class `summary.edaphosbridge_pretrain`, with `method`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
 #'   `history` (without `val_accuracy`) and `final_loss`.
-#' @examplesIf edaphosbridge_available()
+#' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
 #' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)

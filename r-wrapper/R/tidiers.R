@@ -29,7 +29,7 @@
 #'
 #'   A `data` that is no data frame of N rows is an error of class
 #'   `edaphosbridge_input_error`.
-#' @examplesIf edaphosbridge_available() && requireNamespace("generics", quietly = TRUE)
+#' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("generics", quietly = TRUE)
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
 #' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)

@@ -36,7 +36,7 @@
 #'   `(b, C, H, W)`. The list survives `saveRDS()` as long as the raster's files
 #'   are where they were.
 #' @seealso [foundation_moco_pretrain_tiles()], [foundation_embed_at_coords()]
-#' @examplesIf edaphosbridge_available() && requireNamespace("terra", quietly = TRUE)
+#' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("terra", quietly = TRUE)
 #' stack <- terra::rast(system.file("ex/logo.tif", package = "terra"))
 #' dataset <- foundation_tile_dataset(stack, patch_size = 8, n_patches = 50, seed = 1)
 #' dataset

@@ -16,7 +16,7 @@
 #' @return A fit as that function returns. With a frozen encoder, the same data
 #'   and no setting changed, it is identical to `object`.
 #' @importFrom stats update
-#' @examplesIf edaphosbridge_available()
+#' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
 #' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)

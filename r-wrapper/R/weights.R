@@ -46,7 +46,7 @@
 #'   `foundation_weights_download()` and `foundation_weights_save()`: the path of
 #'   the file, invisibly.
 #' @seealso [foundation_fit_classifier()], [foundation_moco_embed()]
-#' @examplesIf edaphosbridge_available()
+#' @examplesIf edaphosbridge::edaphosbridge_available()
 #' foundation_weights_list()[, c("name", "n_channels", "license")]
 #' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
 #' path <- foundation_weights_save(encoder, tempfile(fileext = ".safetensors"))
