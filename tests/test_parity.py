@@ -10,9 +10,12 @@ import torch
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.encoders.features import encode_features
+from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.heads import LinearHead
 from edaphos_bridge.labels import as_labels
 from edaphos_bridge.patches import Patches
+from edaphos_bridge.training.backprop import Backprop
+from edaphos_bridge.training.linear import LinearHeads
 from edaphos_bridge.training.plan import Plan
 from edaphos_bridge.training.regimes import train_classifier
 from edaphos_bridge.training.settings import FitSettings
@@ -85,10 +88,20 @@ def test_features_and_projections_of_both_encoders_are_within_1e_6(
     assert largest_difference(projections, stored["projections"]) <= 1e-6
 
 
+class UsualLayout(MoCoEncoder):
+    """Our encoder as a module of the user's own, which trains in torch's usual memory layout.
+
+    R torch computed so. Channels last, the layout for our own encoders, sums in another order; the
+    first steps of Adam turn every gradient into a step of nearly `lr`, so weights whose gradient
+    is rounding go elsewhere, and logits with them. The losses do not: see
+    `test_losses_of_full_fine_tuning_are_those_of_the_original_in_our_own_layout_too`.
+    """
+
+
 class Replay:
     """A recorded fit, run again with its initial head, its split and its permutations."""
 
-    def __init__(self, name, recorded, encoder, data_folder):
+    def __init__(self, name, recorded, encoder, data_folder, monkeypatch):
         config = json.loads((data_folder / "rtorch" / f"{name}.json").read_text())
         self.stored = recorded(name)
         self.batches_per_epoch = 2
@@ -99,13 +112,14 @@ class Replay:
         head.load_state_dict(_state(self.stored, "head_initial.", head))
         self.logits = defaultdict(list)
         head.register_forward_hook(self._record)
+        self._record_closed_form(monkeypatch)
         settings = FitSettings.checked(**config, freeze_backbone=name == "fit_linear_frozen")
         permutations = torch.from_numpy(self.stored["perms_1based"]).long() - 1
         labels = as_labels(patches["y_labelled"])
         assert labels.classes == self.classes
         self.trained = train_classifier(
             encoder,
-            Patches(self.x).tensor(),
+            Patches(self.x),
             labels,
             settings,
             torch.device("cpu"),
@@ -135,6 +149,24 @@ class Replay:
     def _record(self, head, inputs, output):
         self.logits["train" if head.training else "val"].append(output.detach().numpy().copy())
 
+    def _record_closed_form(self, monkeypatch):
+        """A linear head on cached features trains in closed form, without calling the module."""
+        logits, correct, inside = LinearHeads.logits, LinearHeads.correct, []
+
+        def recorded_logits(heads, features):
+            result = logits(heads, features)
+            self.logits["val" if inside else "train"].append(result[0, :, 0].numpy().copy())
+            return result
+
+        def recorded_correct(heads, rows):
+            inside.append(True)
+            result = correct(heads, rows)
+            inside.pop()
+            return result
+
+        monkeypatch.setattr(LinearHeads, "logits", recorded_logits)
+        monkeypatch.setattr(LinearHeads, "correct", recorded_correct)
+
     def train_logits(self, epoch):
         """Ours and theirs for every training batch of an epoch counted from 1."""
         first = (epoch - 1) * self.batches_per_epoch
@@ -146,13 +178,20 @@ class Replay:
 @pytest.fixture(scope="module")
 def replay(recorded, recorded_encoder, data_folder):
     """Run a recorded fit again."""
-    return lambda name: Replay(name, recorded, recorded_encoder("moco", 16, 8)[0], data_folder)
+
+    def run(name, kind=MoCoEncoder):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            encoder = recorded_encoder("moco", 16, 8)[0]
+            encoder.__class__ = kind
+            return Replay(name, recorded, encoder, data_folder, monkeypatch)
+
+    return run
 
 
 @pytest.fixture(scope="module")
 def full_replay(replay):
     """The recorded full fine-tuning, run once for the tests that look at it."""
-    return replay("fit_full")
+    return replay("fit_full", UsualLayout)
 
 
 def test_a_recorded_linear_probe_is_the_same_number_for_number(replay):
@@ -203,17 +242,23 @@ def test_every_epoch_of_a_recorded_full_fine_tuning_trains_as_in_the_original(fu
             assert largest_difference(value.detach(), theirs) <= 1e-5, name
 
 
+def test_losses_of_full_fine_tuning_are_those_of_the_original_in_our_own_layout_too(replay):
+    run = replay("fit_full")
+    assert largest_difference(run.trained.loss_history, run.stored["loss_history"]) <= 1e-5
+
+
 def test_validation_in_training_mode_is_all_that_separates_full_fine_tuning_from_the_original(
     replay, monkeypatch
 ):
-    def as_the_original_does(model, inputs, targets, rows, batch_size):
-        model.train()
-        model.head.eval()  # so that the replay files these logits under "val"
+    def as_the_original_does(self, rows):
+        self.model.train()
+        self.model.head.eval()  # so that the replay files these logits under "val"
         with torch.no_grad():
-            return (model(inputs[rows]).argmax(dim=1) == targets[rows]).double().mean().item()
+            found = self.model(self.inputs(rows)).argmax(dim=1)
+        return (found == self.targets[rows]).double().mean().item()
 
-    monkeypatch.setattr("edaphos_bridge.training.loop._accuracy", as_the_original_does)
-    run = replay("fit_full")
+    monkeypatch.setattr(Backprop, "accuracy", as_the_original_does)
+    run = replay("fit_full", UsualLayout)
     stored = run.stored
     assert run.trained.val_accuracy_history == stored["val_accuracy_history"].tolist()
     for epoch in range(1, 4):

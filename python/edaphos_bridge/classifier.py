@@ -19,6 +19,7 @@ from edaphos_bridge.arguments import choice, flag
 from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.features import batch_size_for, check_channels, encode_features
+from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.foundation import describe_encoder, fill, rebuild_encoder
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.heads import make_head
@@ -166,8 +167,7 @@ def fit_classifier(
         raise InputError(
             "y", f"must have one label for each of the {len(patches)} patches", found=len(labels)
         )
-    x = patches.tensor()
-    trained = train_classifier(own_copy(module), x, labels, settings, target, report, draw)
+    trained = train_classifier(own_copy(module), patches, labels, settings, target, report, draw)
     return FoundationClassifier(
         encoder=trained.encoder,
         head=trained.head,
@@ -282,7 +282,7 @@ class FoundationClassifier:
         if coords is None:
             patches = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
             check_channels(self.in_channels, patches.channels)
-            size = batch_size_for(patches.shape)
+            size = batch_size_for(patches.shape, target.type)
             rows = np.arange(len(patches))
             batches = zip(
                 (rows[start : start + size] for start in range(0, len(rows), size)),
@@ -310,9 +310,8 @@ class FoundationClassifier:
         device: torch.device,
     ) -> NDArray[np.float64]:
         """Return one row for each of `n` patches: NaN where no batch has it."""
-        encoder, head = (_on_device(module, device) for module in (self.encoder, self.head))
-        encoder.eval()
-        head.eval()
+        encoder, head = (_on_device(part, device).eval() for part in (self.encoder, self.head))
+        encoder = folded(encoder)
         probabilities = np.full((n, len(self.classes)), np.nan)
         bad: list[int] = []
         with torch.no_grad():

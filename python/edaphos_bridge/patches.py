@@ -100,6 +100,8 @@ class Patches:
             out[first - start : last - start].copy_(block)
         return out
 
+    in_memory = True
+
     def tensor(self) -> torch.Tensor:
         """Return all patches as one owned, C-contiguous float32 tensor."""
         return self.read(0, len(self))

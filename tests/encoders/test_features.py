@@ -181,16 +181,18 @@ def test_channels_are_compared_only_where_they_are_known():
 
 
 @pytest.mark.parametrize(
-    ("shape", "size"),
+    ("shape", "on_cpu", "elsewhere"),
     [
-        ((9999, 4, 5, 5), 256),
-        ((10, 4, 1, 1), 256),
-        ((10, 31, 64, 64), 64),
-        ((10, 3, 9999, 9999), 1),
+        ((9999, 4, 5, 5), 256, 256),
+        ((10, 4, 1, 1), 256, 256),
+        ((10, 31, 16, 16), 64, 256),
+        ((10, 31, 64, 64), 4, 64),
+        ((10, 3, 9999, 9999), 1, 1),
     ],
 )
-def test_a_batch_is_at_most_256_patches_and_bounded_in_memory(shape, size):
-    assert batch_size_for(shape) == size
+def test_a_batch_is_at_most_256_patches_and_bounded_in_memory(shape, on_cpu, elsewhere):
+    assert batch_size_for(shape, "cpu") == on_cpu
+    assert batch_size_for(shape, "cuda") == elsewhere
 
 
 def test_batches_are_encoded_in_order_in_eval_mode_without_gradients(encoder, state_of):

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from edaphos_bridge.errors import TrainingError
+from edaphos_bridge.training.backprop import Backprop
+from edaphos_bridge.training.linear import LinearProbe
 from edaphos_bridge.training.loop import train
 from edaphos_bridge.training.plan import Plan
 
@@ -33,8 +35,10 @@ def linear():
 
 
 def run(model, data, plan, optimizer, report=lambda report: None, **changes):
-    settings = {"epochs": 3, "batch_size": 2, "eval_batch_size": 2, **changes}
-    return train(model, *data, plan, optimizer, report=report, **settings)
+    settings = {"epochs": 3, "batch_size": 2, **changes}
+    x, codes = data
+    learner = Backprop(model, lambda rows: x[rows], codes, optimizer, eval_batch_size=2)
+    return train(learner, plan, report=report, **settings)
 
 
 class Naive:
@@ -64,8 +68,21 @@ class Naive:
         return -np.log(probabilities[np.arange(len(y)), y]).mean()
 
 
+def by_backprop(model, data, plan, lr, weight_decay):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay)
+    return run(model, data, plan, optimizer)
+
+
+def in_closed_form(model, data, plan, lr, weight_decay):
+    probe = LinearProbe(model, *data, lr, weight_decay)
+    return train(probe, plan, epochs=3, batch_size=2, report=lambda report: None)
+
+
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_losses_accuracies_and_weights_are_those_of_the_loop_written_out(data, plan, weight_decay):
+@pytest.mark.parametrize("training", [by_backprop, in_closed_form])
+def test_losses_accuracies_and_weights_are_those_of_the_loop_written_out(
+    data, plan, training, weight_decay
+):
     model = linear()
     naive = Naive(model, 0.05, weight_decay)
     x, y = data[0].double().numpy(), data[1].numpy()
@@ -77,8 +94,7 @@ def test_losses_accuracies_and_weights_are_those_of_the_loop_written_out(data, p
         expected_losses.append(sum(losses) / 3)  # each batch counts the same, the last one too
         right = naive.logits(x[plan.val_rows]).argmax(1) == y[plan.val_rows]
         expected_accuracies.append(right.sum() / 3)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.05, weight_decay=weight_decay)
-    losses, accuracies = run(model, data, plan, optimizer)
+    losses, accuracies = training(model, data, plan, 0.05, weight_decay)
     np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
     assert accuracies == expected_accuracies
     np.testing.assert_allclose(model.weight.detach(), naive.p[0], rtol=1e-4, atol=1e-6)
@@ -165,14 +181,11 @@ def test_a_last_step_that_diverges_is_a_training_error_too():
     head = nn.Linear(3, 2)
     plan = Plan(torch.arange(4), torch.arange(0), lambda epoch: torch.arange(4))
     with pytest.raises(TrainingError, match="last step diverged"):
-        train(
+        run(
             head,
-            torch.ones(4, 3),
-            torch.tensor([0, 1, 0, 1]),
+            (torch.ones(4, 3), torch.tensor([0, 1, 0, 1])),
             plan,
             Exploding(head.parameters(), lr=1.0),
             epochs=1,
             batch_size=4,
-            eval_batch_size=4,
-            report=lambda report: None,
         )

@@ -14,6 +14,7 @@ from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
 from edaphos_bridge.heads import make_head
 from edaphos_bridge.labels import as_labels
+from edaphos_bridge.patches import Patches
 from edaphos_bridge.training.plan import Plan
 from edaphos_bridge.training.regimes import train_classifier
 from edaphos_bridge.training.settings import FitSettings
@@ -61,7 +62,7 @@ def fit(patches, labels):
         }
         return train_classifier(
             encoder,
-            patches,
+            Patches(patches),
             labels,
             FitSettings.checked(**settings),
             torch.device("cpu"),
@@ -255,7 +256,7 @@ def test_a_seed_is_drawn_only_when_there_is_none_and_kept(patches, labels, encod
     assert settings.seed == 5
     trained = train_classifier(
         encoder,
-        patches,
+        Patches(patches),
         labels,
         FitSettings.checked(**{**settings.config(), "freeze_backbone": True, "seed": None}),
         torch.device("cpu"),
@@ -305,7 +306,7 @@ def test_parameters_that_the_user_froze_stay_as_they_are(fit, encoder, state_of)
 
 def test_without_validation_all_rows_train_and_accuracy_is_nan(fit, encoder):
     seen = []
-    head = make_head("linear", 8, 3, (), 0.0)
+    head = make_head("mlp", 8, 3, (4,), 0.0)
     head.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
     trained = fit(encoder, val_split=0, initial_head=head, epochs=1)
     assert seen == [32, 9]

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.encoders.features import batch_size_for, check_channels
+from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.patches import Patches
@@ -95,10 +96,11 @@ def embed(
     check_channels(module.in_channels, checked.channels, "patches")
     device = next(module.parameters()).device
     width = module.proj_dim if wanted else module.feature_dim
+    encoder = folded(module)
     parts = [np.empty((0, width), dtype=np.float32)]
     with torch.no_grad():
         for batch in checked.batches(batch_size_for(checked.shape)):
-            features = module(batch.to(device))
+            features = encoder(batch.to(device))
             output = module.project(features) if wanted else features
             parts.append(output.float().cpu().numpy())
     return np.concatenate(parts)

@@ -9,10 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.errors import InputError
 
-# Activations of one batch stay near 32 MiB per layer of 32 channels.
-_ELEMENTS_PER_BATCH = 2**23
+# A layer of 32 channels has so many activations in one batch. On a cpu they are 2 MiB, which a
+# cache holds: patches 31x16x16 take a third less time than in batches of 256.
+_ELEMENTS_PER_BATCH = {"cpu": 2**19}
+_ELEMENTS_ELSEWHERE = 2**23
 _MOST_PATCHES_PER_BATCH = 256
 
 
@@ -111,18 +114,19 @@ def _expected_channels(module: nn.Module, patch: torch.Tensor) -> int | None:
     return None
 
 
-def batch_size_for(shape: Sequence[int]) -> int:
+def batch_size_for(shape: Sequence[int], device: str = "cpu") -> int:
     """Return how many patches ``(N, C, H, W)`` to encode at once: bounded memory, at most 256."""
     _, channels, height, width = shape
     elements = max(channels, 32) * height * width
-    return max(1, min(_MOST_PATCHES_PER_BATCH, _ELEMENTS_PER_BATCH // elements))
+    limit = _ELEMENTS_PER_BATCH.get(device, _ELEMENTS_ELSEWHERE)
+    return max(1, min(_MOST_PATCHES_PER_BATCH, limit // elements))
 
 
 def encode_batches(
     module: nn.Module, batches: Iterable[torch.Tensor], device: torch.device, feature_dim: int
 ) -> torch.Tensor:
     """Return the features ``(N, D)`` of all batches on `device`, in eval mode."""
-    module.eval()
+    encoder = folded(module.eval())
     with torch.no_grad():
-        parts = [encode_features(module, batch.to(device)) for batch in batches]
+        parts = [encode_features(encoder, batch.to(device)) for batch in batches]
     return torch.cat(parts) if parts else torch.empty((0, feature_dim), device=device)

@@ -28,11 +28,11 @@ class MoCoBackbone(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map ``(B, C, H, W)`` to features ``(B, feature_dim)``."""
-        h = functional.relu(self.bn1(self.conv1(x)))
-        h = h + functional.relu(self.bn2(self.conv2(h)))
-        h = functional.relu(self.bn3(self.conv3(h)))  # (B, 64, ceil(H/2), ceil(W/2))
-        h = h + functional.relu(self.bn4(self.conv4(h)))
-        h = functional.relu(self.bn5(self.conv5(h)))
+        h = functional.relu_(self.bn1(self.conv1(x)))
+        h = h + functional.relu_(self.bn2(self.conv2(h)))
+        h = functional.relu_(self.bn3(self.conv3(h)))  # (B, 64, ceil(H/2), ceil(W/2))
+        h = h + functional.relu_(self.bn4(self.conv4(h)))
+        h = functional.relu_(self.bn5(self.conv5(h)))
         return h.mean(dim=(2, 3))
 
 

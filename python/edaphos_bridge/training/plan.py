@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -29,11 +29,19 @@ class Plan:
     val_rows: torch.Tensor
     permutation: Callable[[int], torch.Tensor]
 
+    def epoch_rows(self, epoch: int) -> torch.Tensor:
+        """Return the training rows in the order of an epoch (counted from 0)."""
+        return self.train_rows[self.permutation(epoch).to(self.train_rows.device)]
 
-def draw_plan(n: int, val_split: float) -> Plan:
-    """Draw a plan for `n` rows from torch's default generator, as the R original does.
+    def to(self, device: torch.device) -> Plan:
+        """Return the plan with its rows on `device`; orders are drawn on the cpu all the same."""
+        return replace(
+            self, train_rows=self.train_rows.to(device), val_rows=self.val_rows.to(device)
+        )
 
-    ``max(1, floor(val_split * n))`` rows validate, none if ``val_split == 0``.
+
+def validation_size(n: int, val_split: float) -> int:
+    """Return how many of `n` rows validate: ``max(1, floor(val_split * n))``, 0 for 0.
 
     Raises
     ------
@@ -48,6 +56,18 @@ def draw_plan(n: int, val_split: float) -> Plan:
             found=val_split,
             hint="Give more patches or a smaller val_split.",
         )
+    return n_val
+
+
+def draw_plan(n: int, val_split: float) -> Plan:
+    """Draw a plan for `n` rows from torch's default generator, as the R original does.
+
+    Raises
+    ------
+    InputError
+        If no row is left to train on.
+    """
+    n_val = validation_size(n, val_split)
     val_rows = torch.randperm(n)[:n_val] if n_val else torch.empty(0, dtype=torch.int64)
     held_out = torch.zeros(n, dtype=torch.bool)
     held_out[val_rows] = True

@@ -10,20 +10,26 @@ import torch
 from torch import nn
 
 from edaphos_bridge.encoders.copying import freeze
-from edaphos_bridge.encoders.features import (
-    batch_size_for,
-    encode_batches,
-    encode_features,
-    find_feature_dim,
-)
-from edaphos_bridge.errors import EdaphosWarning, InputError
-from edaphos_bridge.heads import make_head
+from edaphos_bridge.encoders.features import batch_size_for, encode_features, find_feature_dim
+from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.errors import EdaphosWarning
+from edaphos_bridge.heads import LinearHead, make_head
 from edaphos_bridge.labels import Labels
+from edaphos_bridge.patches import Patches
 from edaphos_bridge.seeding import draw_seed, seeded
-from edaphos_bridge.training.batchnorm import single_values_use_running_statistics
-from edaphos_bridge.training.loop import Report, train
-from edaphos_bridge.training.plan import Plan, draw_plan, warn_about_untrained_classes
+from edaphos_bridge.training.backprop import Backprop, adam
+from edaphos_bridge.training.cached_features import cached_features
+from edaphos_bridge.training.linear import LinearProbe
+from edaphos_bridge.training.loop import Learner, Report, train
+from edaphos_bridge.training.plan import (
+    Plan,
+    draw_plan,
+    validation_size,
+    warn_about_untrained_classes,
+)
 from edaphos_bridge.training.settings import FitSettings
+
+_EVAL_ROWS = 4096  # rows of cached features at once in validation
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class EncoderWithHead(nn.Module):
 
 def train_classifier(
     encoder: nn.Module,
-    x: torch.Tensor,
+    patches: Patches,
     labels: Labels,
     settings: FitSettings,
     device: torch.device,
@@ -70,7 +76,7 @@ def train_classifier(
     ----------
     encoder : torch.nn.Module
         Trained or frozen in place: a copy of the caller's.
-    x : torch.Tensor, shape (N, C, H, W), float32
+    patches : Patches, shape (N, C, H, W)
         The patches.
     labels : Labels
         Their classes.
@@ -80,54 +86,86 @@ def train_classifier(
         The seam for replaying a recorded run: rows and order, and an initial head, instead
         of those drawn from the seed.
     """
+    validation_size(len(patches), settings.val_split)
     encoder.to(device)
+    targets = labels.codes.to(device)
+    regime = _frozen if settings.freeze_backbone else _full
     with seeded(0, device):  # a lazy module draws its weights here
-        feature_dim = find_feature_dim(encoder, x[:1].to(device))
+        feature_dim = find_feature_dim(encoder, patches.read(0, 1).to(device))
+        learner_for = regime(encoder, patches, targets, settings, feature_dim)
     seed = draw() if settings.seed is None else settings.seed
     settings = replace(settings, seed=seed)
     # enable_grad: Ctrl-C inside a no_grad() of before may have left gradients off for good.
     with seeded(seed, device), torch.enable_grad():
-        plan = plan or draw_plan(len(x), settings.val_split)
+        plan = plan or draw_plan(len(patches), settings.val_split)
         warn_about_untrained_classes(labels.codes, labels.classes, plan)
-        if head is None:
-            n_classes = len(labels.classes)
-            head = make_head(
-                settings.head, feature_dim, n_classes, settings.hidden, settings.dropout
-            )
-        head.to(device)
-        groups = [{"params": list(head.parameters()), "lr": settings.lr}]
-        if settings.freeze_backbone:
-            model = head
-            inputs = _cached_features(freeze(encoder), x, device, feature_dim)
-        else:
-            model = EncoderWithHead(encoder, head)
-            inputs = x.to(device)
-            lr = settings.lr * settings.backbone_lr_mult
-            groups.append({"params": _trainable(encoder), "lr": lr})
-        with single_values_use_running_statistics(model):
-            losses, accuracies = train(
-                model,
-                inputs,
-                labels.codes.to(device),
-                plan,
-                torch.optim.Adam(groups, weight_decay=settings.weight_decay),
-                epochs=settings.epochs,
-                batch_size=settings.batch_size,
-                eval_batch_size=batch_size_for(x.shape),
-                report=report,
-            )
+        head = head or make_head(
+            settings.head, feature_dim, len(labels.classes), settings.hidden, settings.dropout
+        )
+        losses, accuracies = train(
+            learner_for(head.to(device)),
+            plan.to(device),
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            report=report,
+        )
+    if type(encoder) in ARCHITECTURES.values():
+        encoder.to(memory_format=torch.contiguous_format)
     return Trained(encoder.eval(), head.eval(), feature_dim, settings, losses, accuracies)
 
 
-def _cached_features(
-    encoder: nn.Module, x: torch.Tensor, device: torch.device, feature_dim: int
-) -> torch.Tensor:
-    features = encode_batches(encoder, x.split(batch_size_for(x.shape)), device, feature_dim)
-    bad = torch.nonzero(~torch.isfinite(features).all(dim=1)).flatten().tolist()
-    if bad:
-        patches = f"{len(bad)} of {len(x)} patches"
-        raise InputError("encoder", f"returns NaN or infinite features for {patches}", rows=bad)
-    return features
+def _frozen(
+    encoder: nn.Module,
+    patches: Patches,
+    targets: torch.Tensor,
+    settings: FitSettings,
+    feature_dim: int,
+) -> Callable[[nn.Module], Learner]:
+    """Encode the patches once, and return what trains a head on their features."""
+    features = cached_features(freeze(encoder), patches, targets.device, feature_dim)
+
+    def learner(head: nn.Module) -> Learner:
+        if isinstance(head, LinearHead):
+            return LinearProbe(head, features, targets, settings.lr, settings.weight_decay)
+        optimizer = adam([{"params": list(head.parameters()), "lr": settings.lr}], settings)
+        return Backprop(head, lambda rows: features[rows], targets, optimizer, _EVAL_ROWS)
+
+    return learner
+
+
+def _full(
+    encoder: nn.Module,
+    patches: Patches,
+    targets: torch.Tensor,
+    settings: FitSettings,
+    feature_dim: int,
+) -> Callable[[nn.Module], Learner]:
+    """Check the patches, and return what trains a head together with the encoder."""
+    trainable = _trainable(encoder)
+    # Faster for the encoders of ours; a module of the user's own may need the usual layout.
+    channels_last = type(encoder) in ARCHITECTURES.values()
+    if channels_last:
+        encoder.to(memory_format=torch.channels_last)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    if patches.in_memory:
+        x = patches.tensor().to(targets.device, memory_format=layout)
+    else:
+        patches.check()
+
+    def inputs(rows: torch.Tensor) -> torch.Tensor:
+        batch = x[rows] if patches.in_memory else patches.rows(rows.cpu()).to(targets.device)
+        return batch.contiguous(memory_format=layout)
+
+    def learner(head: nn.Module) -> Learner:
+        groups = [
+            {"params": list(head.parameters()), "lr": settings.lr},
+            {"params": trainable, "lr": settings.lr * settings.backbone_lr_mult},
+        ]
+        model = EncoderWithHead(encoder, head)
+        size = batch_size_for(patches.shape, targets.device.type)
+        return Backprop(model, inputs, targets, adam(groups, settings), size)
+
+    return learner
 
 
 def _trainable(encoder: nn.Module) -> list[nn.Parameter]:
@@ -138,6 +176,6 @@ def _trainable(encoder: nn.Module) -> list[nn.Parameter]:
             "no parameter of the encoder requires a gradient, so only the head is trained; "
             "set requires_grad on those to fine-tune.",
             EdaphosWarning,
-            stacklevel=5,  # the caller of the public function
+            stacklevel=6,  # the caller of the public function
         )
     return trainable

@@ -1,0 +1,84 @@
+"""Training any model by backpropagation: an MLP head, or an encoder with its head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from edaphos_bridge.training.batchnorm import single_values_use_running_statistics
+from edaphos_bridge.training.settings import FitSettings
+
+
+class Backprop:
+    """A model from inputs to logits, trained with cross-entropy.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        From inputs ``(B, ...)`` to logits ``(B, n_classes)``; trained in place.
+    inputs : callable
+        ``inputs(rows)`` gives those rows of the data, ``(len(rows), ...)``, on the model's
+        device.
+    targets : torch.Tensor, shape (N,), int64
+        Class codes, on the model's device.
+    optimizer : torch.optim.Optimizer
+        Over the parameters to train.
+    eval_batch_size : int
+        Rows at once in validation.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Callable[[torch.Tensor], torch.Tensor],
+        targets: torch.Tensor,
+        optimizer: torch.optim.Optimizer,
+        eval_batch_size: int,
+    ) -> None:
+        self.model = model
+        self.inputs = inputs
+        self.targets = targets
+        self.optimizer = optimizer
+        self.eval_batch_size = eval_batch_size
+
+    def epoch(self, rows: torch.Tensor, batch_size: int) -> torch.Tensor:
+        """Take one step on each batch and return their losses."""
+        self.model.train()
+        with single_values_use_running_statistics(self.model):
+            losses = [self._step(batch) for batch in rows.split(batch_size)]
+        return torch.stack(losses)
+
+    def _step(self, rows: torch.Tensor) -> torch.Tensor:
+        loss = functional.cross_entropy(self.model(self.inputs(rows)), self.targets[rows])
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def accuracy(self, rows: torch.Tensor) -> float:
+        """Return the accuracy on `rows`, in eval mode."""
+        self.model.eval()
+        with torch.no_grad():
+            correct = [
+                (self.model(self.inputs(batch)).argmax(dim=1) == self.targets[batch]).sum()
+                for batch in rows.split(self.eval_batch_size)
+            ]
+        return torch.stack(correct).sum().item() / len(rows)
+
+    def is_finite(self) -> bool:
+        """Return whether all parameters are finite."""
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self.model.parameters())
+
+
+def adam(groups: list[dict[str, Any]], settings: FitSettings) -> torch.optim.Adam:
+    """Return Adam with coupled weight decay, as one kernel a step where torch has it."""
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    fused = all(
+        parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
+        for parameter in parameters
+    )
+    return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=fused)

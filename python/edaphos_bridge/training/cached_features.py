@@ -1,0 +1,29 @@
+"""Features of all patches from a frozen encoder, which runs once over the data."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from edaphos_bridge.encoders.features import batch_size_for, encode_batches
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.patches import Patches
+
+
+def cached_features(
+    encoder: nn.Module, patches: Patches, device: torch.device, feature_dim: int
+) -> torch.Tensor:
+    """Return the features ``(N, feature_dim)`` on `device`; patches are read batch by batch.
+
+    Raises
+    ------
+    InputError
+        If a patch holds missing values, or has features that are not finite.
+    """
+    batches = patches.batches(batch_size_for(patches.shape, device.type))
+    features = encode_batches(encoder, batches, device, feature_dim)
+    bad = torch.nonzero(~torch.isfinite(features).all(dim=1)).flatten().tolist()
+    if bad:
+        found = f"{len(bad)} of {len(patches)} patches"
+        raise InputError("encoder", f"returns NaN or infinite features for {found}", rows=bad)
+    return features
