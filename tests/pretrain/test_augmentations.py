@@ -1,22 +1,27 @@
 """Each augmentation against its definition, patch by patch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from kornia.geometry.transform import remap
 from torch.nn import functional
 
 from edaphos_bridge.errors import EdaphosError
 from edaphos_bridge.pretrain import augmentations
 from edaphos_bridge.pretrain.augmentations import (
     Augmentations,
+    box_places,
     brightness,
     channel_drop,
-    crop_resize,
+    crop_places,
     cutout,
     flip,
     noise,
     quarter_turn,
-    resized_boxes,
+    read_at,
+    read_between,
     turned,
 )
 from edaphos_bridge.seeding import seeded
@@ -48,6 +53,10 @@ def near(count, n, probability):
     return abs(count - n * probability) < 5 * (n * probability * (1 - probability)) ** 0.5
 
 
+def crop_resize(x, crop_ratio):
+    return read_between(x, crop_places(x.shape, crop_ratio))
+
+
 # --- crop-resize -------------------------------------------------------------------------
 
 
@@ -59,7 +68,7 @@ def test_a_box_is_resized_as_interpolate_does_with_the_slice(extent):
         torch.tensor([torch.randint(0, size - int(n) + 1, ()) for n in lengths])
         for size, lengths in zip(extent, boxes, strict=True)
     ]
-    found = resized_boxes(x, *starts, *boxes)
+    found = read_between(x, box_places(x.shape, *starts, *boxes))
     for i in range(20):
         (top, left), (height, width) = (starts[0][i], starts[1][i]), (boxes[0][i], boxes[1][i])
         piece = x[i : i + 1, :, top : top + height, left : left + width]
@@ -89,6 +98,23 @@ def test_ratios_of_crops_fill_their_range():
 def test_a_crop_of_the_whole_patch_changes_nothing():
     x = patches(5)
     torch.testing.assert_close(crop_resize(x, (1.0, 1.0)), x, rtol=0, atol=1e-5)
+
+
+def test_places_are_read_as_kornia_does():
+    x = patches(20, 2, 6, 4)
+    places = crop_places(x.shape, (0.3, 1.0))
+    expected = remap(x, places[:, 0], places[:, 1], mode="bilinear", align_corners=True)
+    torch.testing.assert_close(read_between(x, places), expected, rtol=0, atol=1e-5)
+
+
+def test_cells_are_counted_row_by_row():
+    x = patches(2, 3, 4, 5)
+    cells = torch.stack([torch.randperm(20) for _ in range(2)]).reshape(2, 1, 4, 5)
+    found = read_at(x, cells)
+    for patch, row, column in np.ndindex(2, 4, 5):
+        cell = int(cells[patch, 0, row, column])
+        expected = x[patch, :, cell // 5, cell % 5]
+        assert torch.equal(found[patch, :, row, column], expected)
 
 
 # --- flips and turns ---------------------------------------------------------------------
@@ -186,6 +212,14 @@ def test_noise_is_gaussian_with_the_asked_deviation():
     assert abs((added.abs() < 0.1).float().mean() - 0.6827) < 0.01
 
 
+def test_noise_is_a_draw_of_randn_for_every_cell():
+    x = patches()
+    with seeded(3):
+        found = noise(x, 0.1)
+    with seeded(3):
+        torch.testing.assert_close(found, x + 0.1 * torch.randn(x.shape), rtol=0, atol=1e-6)
+
+
 # --- views -------------------------------------------------------------------------------
 
 
@@ -202,6 +236,36 @@ def test_each_patch_of_a_batch_is_changed_on_its_own():
         ALL.view,
     ):
         assert len({row.numpy().tobytes() for row in change(x)}) > 3
+
+
+@pytest.mark.parametrize("changes", [
+    {}, {"crop_ratio": (1.0, 1.0)}, {"noise_sd": 0.0}, {"channel_drop_prob": 0.0},
+    {"brightness_jitter": 0.0}, {"cutout_prob": 0.0}, {"flip_prob": 0.0}, {"rot90_prob": 0.0},
+    {"crop_ratio": (1.0, 1.0), "flip_prob": 0.0},
+])  # fmt: skip
+@pytest.mark.parametrize("extent", [(6, 6), (9, 5), (1, 4)])
+def test_a_view_is_its_changes_one_after_the_other(changes, extent):
+    views = replace(ALL, **changes)
+    x = patches(50, 3, *extent)
+    with seeded(3):
+        found, draws = views.view(x), torch.get_rng_state()
+    with seeded(3):
+        if views.crop_ratio != (1.0, 1.0):
+            x = crop_resize(x, views.crop_ratio)
+        if views.flip_prob:
+            x = flip(x, views.flip_prob)
+        if views.rot90_prob:
+            x = quarter_turn(x, views.rot90_prob)
+        if views.channel_drop_prob:
+            x = channel_drop(x, views.channel_drop_prob)
+        if views.cutout_prob:
+            x = cutout(x, views.cutout_prob, views.cutout_size_ratio)
+        if views.brightness_jitter:
+            x = brightness(x, views.brightness_jitter)
+        if views.noise_sd:
+            x = noise(x, views.noise_sd)
+        assert torch.equal(torch.get_rng_state(), draws)
+    torch.testing.assert_close(found, x, rtol=0, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_view_and_another_seed_another():

@@ -85,6 +85,16 @@ def test_buffers_are_not_averaged():
     assert moco.encoder.get_buffer("backbone.bn1.num_batches_tracked") == 1
 
 
+def test_the_key_encoder_is_the_weighted_mean_of_itself_and_the_query_encoder():
+    moco = made(momentum=0.9)
+    for seed in range(3):
+        before = copy.deepcopy(dict(moco.key_encoder.named_parameters()))
+        moco.step(patches(seed=seed), 0.0)
+        for name, found in moco.key_encoder.named_parameters():
+            expected = 0.9 * before[name] + 0.1 * moco.encoder.get_parameter(name)
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
 def test_a_batch_larger_than_the_queue_keeps_its_last_keys():
     moco = made(queue_size=2)
     keys = copy.deepcopy(moco.key_encoder)

@@ -48,19 +48,31 @@ class Augmentations:
 
     def view(self, x: torch.Tensor) -> torch.Tensor:
         """Return a random view ``(B, C, H, W)`` of `x`, which is left as it is."""
+        n, channels, height, width = x.shape
+        # What a change does to whole places or whole channels is worked out on the few numbers
+        # that say so; the cells themselves are passed over once for all changes of a kind.
         if self.crop_ratio != (1.0, 1.0):
-            x = crop_resize(x, self.crop_ratio)
+            x = read_between(x, self._turned(crop_places(x.shape, self.crop_ratio)))
+        elif self.flip_prob > 0 or self.rot90_prob > 0:
+            cells = torch.arange(height * width).reshape(1, 1, height, width)
+            x = read_at(x, self._turned(cells.expand(n, -1, -1, -1)))
+        factors, kept = torch.ones(n, channels, 1, 1), torch.ones(n, 1, height, width)
+        if self.channel_drop_prob > 0:
+            factors = channel_drop(factors, self.channel_drop_prob)
+        if self.cutout_prob > 0:
+            kept = cutout(kept, self.cutout_prob, self.cutout_size_ratio)
+        if self.brightness_jitter > 0:
+            factors = brightness(factors, self.brightness_jitter)
+        if self.channel_drop_prob > 0 or self.brightness_jitter > 0:
+            x = x * factors.to(x.device)
+        if self.cutout_prob > 0:
+            x = x * kept.to(x.device)
+        return noise(x, self.noise_sd) if self.noise_sd > 0 else x
+
+    def _turned(self, x: torch.Tensor) -> torch.Tensor:
         if self.flip_prob > 0:
             x = flip(x, self.flip_prob)
-        if self.rot90_prob > 0:
-            x = quarter_turn(x, self.rot90_prob)
-        if self.channel_drop_prob > 0:
-            x = channel_drop(x, self.channel_drop_prob)
-        if self.cutout_prob > 0:
-            x = cutout(x, self.cutout_prob, self.cutout_size_ratio)
-        if self.brightness_jitter > 0:
-            x = brightness(x, self.brightness_jitter)
-        return noise(x, self.noise_sd) if self.noise_sd > 0 else x
+        return quarter_turn(x, self.rot90_prob) if self.rot90_prob > 0 else x
 
 
 def kornia_transforms() -> Any:
@@ -74,35 +86,50 @@ def kornia_transforms() -> Any:
         ) from error
 
 
-def crop_resize(x: torch.Tensor, crop_ratio: tuple[float, float]) -> torch.Tensor:
-    """Cut a box at a random place out of each patch and resize it to the patch."""
+def crop_places(shape: torch.Size, crop_ratio: tuple[float, float]) -> torch.Tensor:
+    """Return the places ``(B, 2, H, W)`` that resize a box at a random place to the patch."""
     low, high = crop_ratio
-    ratio = low + (high - low) * torch.rand(len(x))
-    (tops, heights), (lefts, widths) = (_interval(ratio, extent) for extent in x.shape[2:])
-    return resized_boxes(x, tops, lefts, heights, widths)
+    ratio = low + (high - low) * torch.rand(shape[0])
+    (tops, heights), (lefts, widths) = (_interval(ratio, extent) for extent in shape[2:])
+    return box_places(shape, tops, lefts, heights, widths)
 
 
-def resized_boxes(
-    x: torch.Tensor,
+def box_places(
+    shape: torch.Size,
     tops: torch.Tensor,
     lefts: torch.Tensor,
     heights: torch.Tensor,
     widths: torch.Tensor,
 ) -> torch.Tensor:
-    """Return one box of each patch, given in cells, in the size of the patch (bilinear).
+    """Return the places ``(B, 2, H, W)`` that resize one box of each patch to the patch.
 
-    The same as ``interpolate(box, size=(H, W), mode="bilinear")`` patch by patch.
+    Boxes are given in cells. Reading there is the same as
+    ``interpolate(box, size=(H, W), mode="bilinear")`` patch by patch.
     """
-    rows = _positions(tops, heights, x.shape[2])[:, :, None].expand(-1, -1, x.shape[3])
-    columns = _positions(lefts, widths, x.shape[3])[:, None, :].expand(-1, x.shape[2], -1)
+    columns = _positions(lefts, widths, shape[3])[:, None, :].expand(-1, shape[2], -1)
+    rows = _positions(tops, heights, shape[2])[:, :, None].expand(-1, -1, shape[3])
+    return torch.stack([columns, rows], dim=1)
+
+
+def read_between(x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return patches with the values of `x` at `places`, bilinear between cells.
+
+    Parameters
+    ----------
+    x : torch.Tensor, shape (B, C, H, W)
+    places : torch.Tensor, shape (B, 2, H, W)
+        Column and row of each place inside the patch, in cells from the first cell's centre.
+    """
+    columns, rows = places.to(x.device).unbind(1)
     return kornia_transforms().remap(
-        x,
-        columns.to(x.device),
-        rows.to(x.device),
-        mode="bilinear",
-        padding_mode="border",
-        align_corners=True,
+        x, columns, rows, mode="bilinear", padding_mode="border", align_corners=True
     )
+
+
+def read_at(x: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+    """Return patches with the values of `x` at `cells` ``(B, 1, H, W)``, counted row by row."""
+    cells = cells.to(x.device).flatten(2).expand(-1, x.shape[1], -1)
+    return x.flatten(2).gather(2, cells).reshape(x.shape)
 
 
 def flip(x: torch.Tensor, flip_prob: float) -> torch.Tensor:
@@ -156,7 +183,7 @@ def brightness(x: torch.Tensor, brightness_jitter: float) -> torch.Tensor:
 
 def noise(x: torch.Tensor, noise_sd: float) -> torch.Tensor:
     """Add Gaussian noise to every cell."""
-    return x + noise_sd * torch.randn(x.shape).to(x.device)
+    return torch.normal(0.0, noise_sd, x.shape).to(x.device).add_(x)
 
 
 def _chance(x: torch.Tensor, probability: float) -> torch.Tensor:

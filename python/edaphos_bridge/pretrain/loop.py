@@ -34,8 +34,8 @@ class Method(Protocol):
     def warm_up(self, x: torch.Tensor) -> None:
         """Prepare with whole batches of patches."""
 
-    def step(self, x: torch.Tensor, done: float) -> float:
-        """Take one step on a batch and return its loss."""
+    def step(self, x: torch.Tensor, done: float) -> torch.Tensor:
+        """Take one step on a batch and return its loss, a scalar on the device."""
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return the state."""
@@ -88,21 +88,35 @@ def pretrain(
         method.restore(progress.tensors)
         torch.set_rng_state(progress.rng)
     steps = settings.epochs * settings.steps_per_epoch
+    unread: list[torch.Tensor] = []  # to read a loss is to wait for the device
     for step in range(len(losses) + 1, steps + 1):
         rows = torch.randperm(n)[: settings.batch_size]
         batch = source.read(rows).to(device)
-        losses.append(method.step(batch, (step - 1) / steps))
-        if not math.isfinite(losses[-1]):
-            raise _diverged(f"The loss is {losses[-1]} in step {step}", source)
+        unread.append(method.step(batch, (step - 1) / steps))
+        ends_epoch = step % settings.steps_per_epoch == 0
+        saves = checkpoints is not None and (checkpoints.due(step) or step == steps)
+        if not (ends_epoch or saves):
+            continue
+        losses += _read(unread, len(losses), source)
+        unread.clear()
         if step == steps and not _all_finite(method.tensors()):
             raise _diverged("Weights are not finite after the last step", source)
-        if checkpoints is not None and (checkpoints.due(step) or step == steps):
+        if checkpoints is not None and saves:
             checkpoints.save(Progress(step, losses, method.tensors(), torch.get_rng_state()))
-        if step % settings.steps_per_epoch == 0:
+        if ends_epoch:
             epoch = step // settings.steps_per_epoch
             (loss,) = _epoch_means(losses[-settings.steps_per_epoch :], settings.steps_per_epoch)
             report(PretrainReport(settings.method, epoch, settings.epochs, loss))
     return _epoch_means(losses, settings.steps_per_epoch)
+
+
+def _read(unread: list[torch.Tensor], before: int, source: Source) -> list[float]:
+    """Return the losses of the steps after step `before`, or raise where one is not finite."""
+    losses: list[float] = torch.stack(unread).tolist()
+    for step, loss in enumerate(losses, before + 1):
+        if not math.isfinite(loss):
+            raise _diverged(f"The loss is {loss} in step {step}", source)
+    return losses
 
 
 def _epoch_means(losses: list[float], size: int) -> list[float]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 
 from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.pretrain.adam import adam_tensors, fill_adam
+from edaphos_bridge.pretrain.adam import adam, adam_tensors, fill_adam
 from edaphos_bridge.pretrain.info_nce import info_nce
 from edaphos_bridge.pretrain.settings import MoCoSettings
 from edaphos_bridge.weights.container import prefixed, without_prefix
@@ -29,7 +29,7 @@ class MoCo:
         self.encoder = encoder.train()
         self.key_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.settings = settings
-        self.optimizer = torch.optim.Adam(encoder.parameters(), lr=settings.lr)
+        self.optimizer = adam(encoder, settings.lr)
         self.queue = torch.empty((0, settings.proj_dim))
         self._view = settings.augmentations.view
 
@@ -41,8 +41,8 @@ class MoCo:
         keys = [self._keys(self._view(batch)) for batch in x.split(self.settings.batch_size)]
         self.queue = torch.cat(keys)[: self.settings.queue_size]
 
-    def step(self, x: torch.Tensor, done: float) -> float:
-        """Take one step on the patches ``(B, C, H, W)`` and return the loss before it.
+    def step(self, x: torch.Tensor, done: float) -> torch.Tensor:
+        """Take one step on the patches ``(B, C, H, W)`` and return the loss before it, a scalar.
 
         `done` is the share of the run that lies behind, for a momentum schedule.
         """
@@ -55,7 +55,7 @@ class MoCo:
         self.optimizer.step()
         self._follow(momentum_at(done, self.settings.momentum, self.settings.momentum_schedule))
         self.queue = torch.cat([self.queue, keys])[-len(self.queue) :]
-        return loss.item()
+        return loss.detach()
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return all that a later `step` depends on, except the random generator."""
@@ -82,7 +82,7 @@ class MoCo:
         """Move the key encoder's parameters towards the query encoder's; buffers stay its own."""
         pairs = zip(self.key_encoder.parameters(), self.encoder.parameters(), strict=True)
         for key, query in pairs:
-            key.mul_(momentum).add_(query, alpha=1 - momentum)
+            key.lerp_(query, 1 - momentum)
 
 
 def momentum_at(done: float, momentum: float, schedule: str | None) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from edaphos_bridge.encoders.simclr import SimCLREncoder
-from edaphos_bridge.pretrain.adam import adam_tensors, fill_adam
+from edaphos_bridge.pretrain.adam import adam, adam_tensors, fill_adam
 from edaphos_bridge.pretrain.nt_xent import nt_xent
 from edaphos_bridge.pretrain.settings import SimCLRSettings
 from edaphos_bridge.weights.container import prefixed, without_prefix
@@ -26,21 +26,21 @@ class SimCLR:
     def __init__(self, encoder: SimCLREncoder, settings: SimCLRSettings) -> None:
         self.encoder = encoder.train()
         self.settings = settings
-        self.optimizer = torch.optim.Adam(encoder.parameters(), lr=settings.lr)
+        self.optimizer = adam(encoder, settings.lr)
         self._view = settings.augmentations.view
 
     def warm_up(self, x: torch.Tensor) -> None:
         """Do nothing: there is no queue."""
 
-    def step(self, x: torch.Tensor, done: float) -> float:
-        """Take one step on the patches ``(B, C, H, W)`` and return the loss before it."""
+    def step(self, x: torch.Tensor, done: float) -> torch.Tensor:
+        """Take one step on the patches ``(B, C, H, W)`` and return the loss before it, a scalar."""
         one, other = self._view(x), self._view(x)
         z = self.encoder.project(self.encoder(torch.cat([one, other])))
         loss = nt_xent(z[: len(x)], z[len(x) :], self.settings.temperature)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return loss.item()
+        return loss.detach()
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return all that a later `step` depends on, except the random generator."""

@@ -1,0 +1,117 @@
+"""The loop of pretraining: when it reads losses, reports them, checks them and saves."""
+
+import math
+
+import pytest
+import torch
+
+from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
+from edaphos_bridge.errors import TrainingError
+from edaphos_bridge.pretrain.checkpoint import FILE, Checkpoints
+from edaphos_bridge.pretrain.loop import pretrain
+from edaphos_bridge.pretrain.moco import MoCo
+from edaphos_bridge.pretrain.settings import MoCoSettings, SimCLRSettings
+from edaphos_bridge.pretrain.simclr import SimCLR
+from edaphos_bridge.seeding import seeded
+
+CPU = torch.device("cpu")
+COMMON = {
+    "feature_dim": 6, "proj_dim": 4, "batch_size": 4, "epochs": 2, "steps_per_epoch": 3,
+    "lr": 0.01, "temperature": 0.2, "noise_sd": 0.1, "seed": 1,
+}  # fmt: skip
+SIMCLR = SimCLRSettings.checked(**COMMON)
+MOCO = MoCoSettings.checked(
+    **COMMON, queue_size=8, momentum=0.9, momentum_schedule=None, crop_ratio=(0.6, 1.0),
+    flip_prob=0.5, rot90_prob=0.75, channel_drop_prob=0.2, cutout_prob=0.3,
+    cutout_size_ratio=0.2, brightness_jitter=0.2,
+)  # fmt: skip
+
+
+class Patches:
+    """A source of 12 patches."""
+
+    name = "patches"
+    shape = (12, 2, 5, 5)
+
+    def __init__(self):
+        self.x = torch.randn(self.shape, generator=torch.Generator().manual_seed(1))
+
+    def read(self, rows):
+        return self.x[rows]
+
+
+class Scripted:
+    """A method whose losses are given."""
+
+    def __init__(self, *losses):
+        self.losses = list(losses)
+        self.taken = 0
+
+    def step(self, x, done):
+        self.taken += 1
+        return torch.tensor(self.losses[self.taken - 1])
+
+    def tensors(self):
+        return {"taken": torch.tensor(self.taken)}
+
+
+def run(method, settings=SIMCLR, device=CPU, report=lambda report: None, checkpoints=None):
+    with seeded(1):
+        return pretrain(
+            method, Patches(), settings, device, report,
+            negatives=getattr(settings, "queue_size", 0), checkpoints=checkpoints, progress=None,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        lambda device: MoCo(MoCoEncoder(2, 6, 4).to(device), MOCO),
+        lambda device: SimCLR(SimCLREncoder(2, 6, 4).to(device), SIMCLR),
+    ],
+)
+def test_no_value_is_read_inside_an_epoch(method):
+    # Tensors of the meta device have no values: whoever reads one gets an error.
+    device = torch.device("meta")
+    method, losses = method(device), []
+    step = method.step
+    method.step = lambda *args: losses.append(step(*args)) or losses[-1]
+    with pytest.raises(RuntimeError, match="meta"):
+        run(method, method.settings, device)
+    assert [(loss.device, loss.shape, loss.requires_grad) for loss in losses] == [
+        (device, (), False)
+    ] * 3
+
+
+def test_the_loss_of_an_epoch_is_the_mean_of_its_steps():
+    reports = []
+    losses = run(Scripted(1.0, 2.0, 6.0, 5.0, 4.0, 3.0), report=reports.append)
+    assert losses == [3.0, 4.0]
+    assert [(r.epoch, r.epochs, r.loss) for r in reports] == [(1, 2, 3.0), (2, 2, 4.0)]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_ends_the_run_by_the_end_of_its_epoch_and_names_its_step(value):
+    method, reports = Scripted(1.0, 1.0, 1.0, 1.0, value, 1.0), []
+    with pytest.raises(TrainingError, match=f"The loss is {value} in step 5: .* has diverged"):
+        run(method, report=reports.append)
+    assert [report.epoch for report in reports] == [1]
+
+
+def test_no_checkpoint_holds_a_loss_that_is_not_finite(tmp_path):
+    checkpoints = Checkpoints(tmp_path, 2, {"seed": 1})
+    method = Scripted(1.0, 2.0, 3.0, math.nan, 5.0, 6.0)
+    with pytest.raises(TrainingError, match="in step 4"):
+        run(method, checkpoints=checkpoints)
+    assert method.taken == 4  # the checkpoint that was due then
+    progress = checkpoints.load()
+    assert (progress.step, progress.losses) == (2, [1.0, 2.0])
+    assert (tmp_path / FILE).exists()
+
+
+def test_a_checkpoint_inside_an_epoch_has_all_losses_so_far(tmp_path):
+    checkpoints = Checkpoints(tmp_path, 5, {"seed": 1})
+    saved = []
+    checkpoints.save = lambda progress: saved.append((progress.step, list(progress.losses)))
+    run(Scripted(1.0, 2.0, 3.0, 4.0, 5.0, 6.0), checkpoints=checkpoints)
+    assert saved == [(5, [1.0, 2.0, 3.0, 4.0, 5.0]), (6, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])]
