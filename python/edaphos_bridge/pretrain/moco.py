@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 import torch
 
+from edaphos_bridge.adam import adam
 from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.pretrain.adam import adam, adam_tensors, fill_adam
+from edaphos_bridge.pretrain.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.pretrain.info_nce import info_nce
 from edaphos_bridge.pretrain.settings import MoCoSettings
 from edaphos_bridge.weights.container import prefixed, without_prefix
@@ -29,7 +30,7 @@ class MoCo:
         self.encoder = encoder.train()
         self.key_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.settings = settings
-        self.optimizer = adam(encoder, settings.lr)
+        self.optimizer = adam([{"params": list(encoder.parameters()), "lr": settings.lr}])
         self.queue = torch.empty((0, settings.proj_dim))
         self._view = settings.augmentations.view
 

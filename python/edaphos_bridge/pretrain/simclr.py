@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import torch
 
+from edaphos_bridge.adam import adam
 from edaphos_bridge.encoders.simclr import SimCLREncoder
-from edaphos_bridge.pretrain.adam import adam, adam_tensors, fill_adam
+from edaphos_bridge.pretrain.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.pretrain.nt_xent import nt_xent
 from edaphos_bridge.pretrain.settings import SimCLRSettings
 from edaphos_bridge.weights.container import prefixed, without_prefix
@@ -26,7 +27,7 @@ class SimCLR:
     def __init__(self, encoder: SimCLREncoder, settings: SimCLRSettings) -> None:
         self.encoder = encoder.train()
         self.settings = settings
-        self.optimizer = adam(encoder, settings.lr)
+        self.optimizer = adam([{"params": list(encoder.parameters()), "lr": settings.lr}])
         self._view = settings.augmentations.view
 
     def warm_up(self, x: torch.Tensor) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from edaphos_bridge.training.batchnorm import single_values_use_running_statistics
-from edaphos_bridge.training.settings import FitSettings
 
 
 class Backprop:
@@ -72,13 +70,3 @@ class Backprop:
     def is_finite(self) -> bool:
         """Return whether all parameters are finite."""
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.model.parameters())
-
-
-def adam(groups: list[dict[str, Any]], settings: FitSettings) -> torch.optim.Adam:
-    """Return Adam with coupled weight decay, as one kernel a step where torch has it."""
-    parameters = [parameter for group in groups for parameter in group["params"]]
-    fused = all(
-        parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
-        for parameter in parameters
-    )
-    return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=fused)

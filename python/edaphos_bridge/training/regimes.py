@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from edaphos_bridge.adam import adam
 from edaphos_bridge.encoders.copying import freeze
 from edaphos_bridge.encoders.features import batch_size_for, encode_features, find_feature_dim
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
@@ -17,7 +18,7 @@ from edaphos_bridge.heads import LinearHead, make_head
 from edaphos_bridge.labels import Labels
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.seeding import draw_seed, seeded
-from edaphos_bridge.training.backprop import Backprop, adam
+from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.cached_features import cached_features
 from edaphos_bridge.training.linear import LinearProbe
 from edaphos_bridge.training.loop import Learner, Report, train
@@ -127,7 +128,9 @@ def _frozen(
     def learner(head: nn.Module) -> Learner:
         if isinstance(head, LinearHead):
             return LinearProbe(head, features, targets, settings.lr, settings.weight_decay)
-        optimizer = adam([{"params": list(head.parameters()), "lr": settings.lr}], settings)
+        optimizer = adam(
+            [{"params": list(head.parameters()), "lr": settings.lr}], settings.weight_decay
+        )
         return Backprop(head, lambda rows: features[rows], targets, optimizer, _EVAL_ROWS)
 
     return learner
@@ -163,7 +166,7 @@ def _full(
         ]
         model = EncoderWithHead(encoder, head)
         size = batch_size_for(patches.shape, targets.device.type)
-        return Backprop(model, inputs, targets, adam(groups, settings), size)
+        return Backprop(model, inputs, targets, adam(groups, settings.weight_decay), size)
 
     return learner
 

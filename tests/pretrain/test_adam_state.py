@@ -5,8 +5,9 @@ import copy
 import pytest
 import torch
 
+from edaphos_bridge.adam import adam
 from edaphos_bridge.encoders import MoCoEncoder
-from edaphos_bridge.pretrain.adam import adam, adam_tensors, fill_adam
+from edaphos_bridge.pretrain.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.seeding import seeded
 
 
@@ -24,7 +25,7 @@ def give_gradients(module, seed):
 
 def test_each_step_is_that_of_torch(encoder):
     other = copy.deepcopy(encoder)
-    ours = adam(encoder, 0.03)
+    ours = adam([{"params": list(encoder.parameters()), "lr": 0.03}])
     theirs = torch.optim.Adam(other.parameters(), lr=0.03, fused=False, foreach=False)
     for step in range(5):
         for module, optimizer in ((encoder, ours), (other, theirs)):
@@ -35,11 +36,11 @@ def test_each_step_is_that_of_torch(encoder):
 
 
 def test_the_state_goes_into_another_optimiser_which_goes_on_with_equal_bits(encoder):
-    ours = adam(encoder, 0.03)
+    ours = adam([{"params": list(encoder.parameters()), "lr": 0.03}])
     give_gradients(encoder, 1)
     ours.step()
     other = copy.deepcopy(encoder)
-    restored = adam(other, 0.03)
+    restored = adam([{"params": list(other.parameters()), "lr": 0.03}])
     fill_adam(restored, {name: tensor.clone() for name, tensor in adam_tensors(ours).items()})
     for module, optimizer in ((encoder, ours), (other, restored)):
         give_gradients(module, 2)

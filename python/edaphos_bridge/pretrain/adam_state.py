@@ -1,4 +1,4 @@
-"""Adam, and its state as named tensors."""
+"""The state of an Adam optimiser as named tensors."""
 
 from __future__ import annotations
 
@@ -6,17 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
-
-
-def adam(module: nn.Module, lr: float) -> torch.optim.Adam:
-    """Return Adam over the parameters of `module`.
-
-    One kernel for all parameters where every torch since 2.4 has it: on the cpu and on cuda.
-    """
-    parameters = list(module.parameters())
-    fused = True if parameters[0].device.type in ("cpu", "cuda") else None
-    return torch.optim.Adam(parameters, lr=lr, fused=fused)
 
 
 def adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
