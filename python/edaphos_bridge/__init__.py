@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.pretrain.foundation_moco import foundation_moco_pretrain
     from edaphos_bridge.pretrain.foundation_moco_tiles import foundation_moco_pretrain_tiles
     from edaphos_bridge.pretrain.foundation_simclr import foundation_simclr_pretrain
+    from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
     from edaphos_bridge.raster.embed_at_coords import foundation_embed_at_coords
     from edaphos_bridge.raster.patches_at import foundation_patches_at_coords
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "FoundationClassifier",
     "FoundationPretrain",
+    "FoundationProbeSweep",
     "FoundationTileDataset",
     "__version__",
     "foundation_embed_at_coords",
@@ -37,6 +39,7 @@ __all__ = [
     "foundation_moco_pretrain",
     "foundation_moco_pretrain_tiles",
     "foundation_patches_at_coords",
+    "foundation_probe_sweep",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
     "foundation_tile_dataset",
@@ -50,6 +53,7 @@ __all__ = [
 _HOMES = {
     "FoundationClassifier": "edaphos_bridge.classifier",
     "FoundationPretrain": "edaphos_bridge.pretrain.fit",
+    "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_embed_at_coords": "edaphos_bridge.raster.embed_at_coords",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
@@ -58,6 +62,7 @@ _HOMES = {
     "foundation_moco_pretrain": "edaphos_bridge.pretrain.foundation_moco",
     "foundation_moco_pretrain_tiles": "edaphos_bridge.pretrain.foundation_moco_tiles",
     "foundation_patches_at_coords": "edaphos_bridge.raster.patches_at",
+    "foundation_probe_sweep": "edaphos_bridge.probe_sweep",
     "foundation_simclr_embed": "edaphos_bridge.encoders.embed",
     "foundation_simclr_pretrain": "edaphos_bridge.pretrain.foundation_simclr",
     "foundation_tile_dataset": "edaphos_bridge.raster.tiles",

@@ -23,7 +23,7 @@ from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.foundation import describe_encoder, fill, rebuild_encoder
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.heads import make_head
-from edaphos_bridge.labels import ClassLabel, as_labels
+from edaphos_bridge.labels import ClassLabel, Labels, as_labels
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.raster.coords import read_coords
@@ -32,7 +32,7 @@ from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.seeding import draw_seed
 from edaphos_bridge.training.loop import Report
 from edaphos_bridge.training.progress import console
-from edaphos_bridge.training.regimes import train_classifier
+from edaphos_bridge.training.regimes import Trained, train_classifier
 from edaphos_bridge.training.settings import FitSettings
 from edaphos_bridge.weights.container import (
     pack,
@@ -162,12 +162,25 @@ def fit_classifier(
     """Check the data, train, and wrap the result: what all entrances have in common."""
     target = resolve_device(device)
     module = as_module(encoder)
+    labels = labels_of(patches, y)
+    trained = train_classifier(own_copy(module), patches, labels, settings, target, report, draw)
+    return classifier_of(trained, patches, labels, target)
+
+
+def labels_of(patches: Patches, y: Any) -> Labels:
+    """Return the labels of `patches`, or raise `InputError`."""
     labels = as_labels(y)
     if len(labels) != len(patches):
         raise InputError(
             "y", f"must have one label for each of the {len(patches)} patches", found=len(labels)
         )
-    trained = train_classifier(own_copy(module), patches, labels, settings, target, report, draw)
+    return labels
+
+
+def classifier_of(
+    trained: Trained, patches: Patches, labels: Labels, device: torch.device
+) -> FoundationClassifier:
+    """Wrap what was trained on `patches` and `labels`."""
     return FoundationClassifier(
         encoder=trained.encoder,
         head=trained.head,
@@ -178,7 +191,7 @@ def fit_classifier(
         feature_dim=trained.feature_dim,
         head_type=trained.settings.head,
         freeze_backbone=trained.settings.freeze_backbone,
-        device=target.type,
+        device=device.type,
         in_channels=patches.channels,
         patch_size=list(patches.shape[2:]),
         class_counts=labels.counts(),

@@ -225,7 +225,7 @@ from_seed <- function(seed) {
 }
 
 from_config <- function(config) {
-  whole <- c("epochs", "batch_size")
+  whole <- intersect(c("epochs", "batch_size"), names(config)) # L-BFGS has no batches
   config[whole] <- lapply(config[whole], as.integer)
   config$seed <- from_seed(config$seed)
   config$hidden <- as.integer(unlist(config$hidden))
@@ -275,4 +275,22 @@ from_pretrain <- function(fields) {
     fields,
     class = c("edaphosbridge_pretrain", paste0("edaphos_foundation_", fields$method))
   )
+}
+
+from_probe_sweep <- function(fields) {
+  fields$classifier <- from_classifier(fields$classifier)
+  fields[c("settings", "results")] <- lapply(fields[c("settings", "results")], from_columns)
+  structure(
+    fields[c("classifier", "best", "settings", "results")],
+    class = c("edaphosbridge_probe_sweep", "edaphos_probe_sweep")
+  )
+}
+
+# A data frame of characters and numbers; NaN is NA.
+from_columns <- function(columns) {
+  columns <- lapply(columns, function(values) {
+    values <- unlist(values)
+    if (is.character(values)) values else replace(values, is.nan(values), NA_real_)
+  })
+  as.data.frame(columns, stringsAsFactors = FALSE)
 }

@@ -29,6 +29,16 @@ NULL
 #' @rdname update.edaphosbridge
 #' @export
 update.edaphosbridge_classifier <- function(object, x, y, ..., encoder = object$encoder) {
+  if (identical(object$config$solver, "lbfgs")) {
+    stop_input(
+      "object",
+      paste(
+        "comes from foundation_probe_sweep() and L-BFGS, which foundation_fit_classifier() does",
+        "not offer. Call foundation_probe_sweep() again with the `C` wanted."
+      ),
+      sys.call()
+    )
+  }
   settings <- c(
     list(freeze_backbone = object$freeze_backbone), object$config, list(device = object$device)
   )

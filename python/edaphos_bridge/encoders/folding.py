@@ -51,6 +51,7 @@ class FoldedBackbone(nn.Module):
 
 
 def _folded_weights(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    assert bn.running_mean is not None and bn.running_var is not None  # noqa: PT018
     weight, bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
     )

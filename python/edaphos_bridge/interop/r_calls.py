@@ -31,11 +31,13 @@ from edaphos_bridge.pretrain.progress import progress_line as pretrain_line
 from edaphos_bridge.pretrain.run import Place, pretrain_encoder
 from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
 from edaphos_bridge.pretrain.source import PatchSource, Source, TileSource
+from edaphos_bridge.probe_sweep import sweep_probes
 from edaphos_bridge.raster.embed_at_coords import foundation_embed_at_coords
 from edaphos_bridge.raster.patches_at import foundation_patches_at_coords
 from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
 from edaphos_bridge.raster.tiles import FoundationTileDataset, make_tile_dataset
 from edaphos_bridge.training.loop import EpochReport, Report
+from edaphos_bridge.training.probe_grid import ProbeGrid
 from edaphos_bridge.training.progress import progress_line
 from edaphos_bridge.training.settings import FitSettings
 from edaphos_bridge.weights import foundation_weights as weights_verbs
@@ -106,6 +108,35 @@ def fit(
         draw,
     )
     return classifier_fields(fitted)
+
+
+def probe_sweep(
+    encoder: Any,
+    x: Any,
+    codes: Any,
+    levels: Any,
+    grid: dict[str, Any],
+    device: Any,
+    verbose: Any,
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
+    """``foundation_probe_sweep()``: the best classifier and the tables as plain values."""
+    checked = ProbeGrid.checked(**grid)
+    flag("verbose", verbose)
+    sweep = sweep_probes(
+        encoder_behind(encoder),
+        _patches(x),
+        _labels(codes, levels),
+        checked,
+        device,
+        _report(on_epoch),
+    )
+    return {
+        "classifier": classifier_fields(sweep.classifier),
+        "best": sweep.best,
+        "settings": sweep.settings.to_dict("list"),
+        "results": sweep.results.astype({"seed": float}).to_dict("list"),
+    }
 
 
 def predict(

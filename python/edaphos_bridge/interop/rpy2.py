@@ -67,6 +67,7 @@ _EXPORTED = (
     "foundation_moco_pretrain",
     "foundation_moco_pretrain_tiles",
     "foundation_patches_at_coords",
+    "foundation_probe_sweep",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
     "foundation_tile_dataset",
@@ -81,6 +82,7 @@ _CLASSES = (
     "edaphosbridge_classifier",
     "edaphosbridge_encoder",
     "edaphosbridge_pretrain",
+    "edaphosbridge_probe_sweep",
     "edaphosbridge_tiles",
 )
 
@@ -156,6 +158,7 @@ def _methods() -> list[tuple[str, str, str]]:
     )
     return [
         ("stats", "predict", "edaphosbridge_classifier"),
+        ("stats", "predict", "edaphosbridge_probe_sweep"),
         ("base", "$", "edaphosbridge_tiles"),
         *(("base", generic, s3_class) for generic in ("format", "print") for s3_class in shown),
         *((package, generic, fit) for package, generic in of_fits for fit in fits),

@@ -92,7 +92,7 @@ def _minimise(
         return loss + penalty / 2 * (weights[:, :-1] ** 2).sum()
 
     with torch.no_grad():
-        optimizer.step(closure)  # type: ignore[arg-type]
+        optimizer.step(closure)
     weights.grad = None
     return losses
 

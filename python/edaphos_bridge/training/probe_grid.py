@@ -1,0 +1,224 @@
+"""A grid of linear probes on the same cached features, trained as one stack."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from edaphos_bridge.arguments import number, seed_number, whole
+from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
+from edaphos_bridge.heads import LinearHead
+from edaphos_bridge.labels import Labels
+from edaphos_bridge.seeding import seeded
+from edaphos_bridge.training.lbfgs import logistic_path
+from edaphos_bridge.training.linear import LinearHeads
+from edaphos_bridge.training.loop import EpochReport, Report
+from edaphos_bridge.training.plan import Plan, draw_plan, warn_about_untrained_classes
+from edaphos_bridge.training.settings import FitSettings
+
+
+@dataclass(frozen=True)
+class ProbeGrid:
+    """The arguments of a sweep other than the data and the encoder, checked."""
+
+    adam: list[tuple[float, float]]
+    path: list[float]
+    seeds: list[int]
+    epochs: int
+    batch_size: int
+    val_split: float
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        lr: Any,
+        weight_decay: Any,
+        C: Any,  # noqa: N803
+        seeds: Any,
+        epochs: Any,
+        batch_size: Any,
+        val_split: Any,
+    ) -> ProbeGrid:
+        """Return the grid, or raise `InputError` for the first that cannot be used."""
+        rates = [number("lr", value, above=0) for value in _values("lr", lr)]
+        decays = _values("weight_decay", weight_decay)
+        decays = [number("weight_decay", value, minimum=0) for value in decays]
+        path = [number("C", value, above=0) for value in _values("C", C)]
+        wanted = [seed_number(value) for value in _values("seeds", seeds)]
+        if not rates and not path:
+            raise InputError("lr", "must not be empty where `C` is empty too", found=[])
+        if rates and not decays:
+            raise InputError("weight_decay", "must name at least one value", found=[])
+        if not wanted or len(set(wanted)) < len(wanted):
+            raise InputError("seeds", "must be different whole numbers, at least one", found=wanted)
+        return cls(
+            adam=list(itertools.product(rates, decays)),
+            path=path,
+            seeds=wanted,
+            epochs=whole("epochs", epochs),
+            batch_size=whole("batch_size", batch_size),
+            val_split=number("val_split", val_split, above=0, below=1),
+        )
+
+    def fit_settings(self, lr: float, weight_decay: float) -> FitSettings:
+        """Return the settings of the single fit on all rows."""
+        return FitSettings.checked(
+            freeze_backbone=True,
+            head="linear",
+            hidden=(64, 32),
+            dropout=0.0,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            backbone_lr_mult=0.1,
+            val_split=0.0,
+            seed=self.seeds[0],
+        )
+
+
+def _values(argument: str, value: Any) -> list[Any]:
+    if isinstance(value, str | bytes):
+        raise InputError(argument, "must be a number or a sequence of numbers", found=value)
+    return list(value) if isinstance(value, Iterable) else [value]
+
+
+def fit_grid(
+    features: torch.Tensor, labels: Labels, grid: ProbeGrid, report: Report
+) -> list[dict[str, Any]]:
+    """Return a row for each setting and seed: the setting, ``seed``, losses and accuracy.
+
+    `report` gets, for each epoch of Adam, the lowest loss and the highest accuracy of all.
+
+    Parameters
+    ----------
+    features : torch.Tensor, shape (N, D)
+        Cached features of all patches.
+    """
+    starts = [_Start.drawn(seed, features, labels, grid.val_split) for seed in grid.seeds]
+    targets = labels.codes.to(features.device)
+    return [
+        *(_by_adam(features, targets, starts, grid, report) if grid.adam else []),
+        *(_by_lbfgs(features, targets, starts, grid) if grid.path else []),
+    ]
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a seed draws: split, initial head, and the orders of rows, as in a single fit."""
+
+    seed: int
+    plan: Plan
+    head: LinearHead
+
+    @classmethod
+    def drawn(cls, seed: int, features: torch.Tensor, labels: Labels, val_split: float) -> _Start:
+        n, feature_dim = features.shape
+        with seeded(seed):
+            plan = draw_plan(n, val_split)
+            warn_about_untrained_classes(labels.codes, labels.classes, plan)
+            head = LinearHead(feature_dim, len(labels.classes))
+            # Orders are drawn epoch by epoch, in turn with other seeds: each has a generator.
+            generator = torch.Generator()
+            generator.set_state(torch.get_rng_state())
+        n_train = len(plan.train_rows)
+        plan = Plan(
+            plan.train_rows,
+            plan.val_rows,
+            lambda epoch: torch.randperm(n_train, generator=generator),
+        )
+        return cls(seed, plan.to(features.device), head.to(features.device))
+
+
+def _by_adam(
+    features: torch.Tensor,
+    targets: torch.Tensor,
+    starts: list[_Start],
+    grid: ProbeGrid,
+    report: Report,
+) -> list[dict[str, Any]]:
+    """Train all of the grid as one stack of heads; return a row for each."""
+    n_settings = len(grid.adam)
+    weight = torch.stack([start.head.weight.detach() for start in starts])[:, None]
+    bias = torch.stack([start.head.bias.detach() for start in starts])[:, None]
+    rates, decays = (torch.tensor(values) for values in zip(*grid.adam, strict=True))
+    heads = LinearHeads(
+        features,
+        targets,
+        weight.expand(-1, n_settings, -1, -1),
+        bias.expand(-1, n_settings, -1),
+        rates,
+        decays,
+    )
+    val_rows = torch.stack([start.plan.val_rows for start in starts])
+    for epoch in range(grid.epochs):
+        rows = torch.stack([start.plan.epoch_rows(epoch) for start in starts])
+        losses = heads.epoch(rows, grid.batch_size).double().mean(dim=0)
+        accuracy = heads.correct(val_rows) / val_rows.shape[1]
+        finite = losses.isfinite()
+        if not finite.any():
+            raise TrainingError(
+                f"Every probe has diverged in epoch {epoch + 1}. "
+                "Lower `lr`, or bring `x` to zero mean and unit variance per channel."
+            )
+        loss, best = losses[finite].min().item(), accuracy[finite].max().item()
+        report(EpochReport(epoch + 1, grid.epochs, loss, best))
+    usable = (heads.is_finite() & losses.isfinite()).cpu().numpy()
+    table = {
+        "train_loss": losses,
+        "val_loss": heads.loss(val_rows),
+        "val_accuracy": heads.correct(val_rows).double() / val_rows.shape[1],
+    }
+    columns = {name: np.where(usable, v.cpu().numpy(), np.nan) for name, v in table.items()}
+    return [
+        {
+            **{"solver": "adam", "lr": lr, "weight_decay": decay, "C": np.nan},
+            "seed": start.seed,
+            **{name: float(values[i, j]) for name, values in columns.items()},
+        }
+        for j, (lr, decay) in enumerate(grid.adam)
+        for i, start in enumerate(starts)
+    ]
+
+
+def _by_lbfgs(
+    features: torch.Tensor, targets: torch.Tensor, starts: list[_Start], grid: ProbeGrid
+) -> list[dict[str, Any]]:
+    """Solve along the path of C for each split; return a row for each."""
+    features, targets = features.cpu(), targets.cpu()  # in double, which not every device has
+    rows = []
+    unfinished = set()
+    for start in starts:
+        train_rows, val_rows = start.plan.train_rows.cpu(), start.plan.val_rows.cpu()
+        n_classes = len(start.head.weight)
+        path = logistic_path(features[train_rows], targets[train_rows], n_classes, grid.path)
+        for c, solution in zip(grid.path, path, strict=True):
+            logits = functional.linear(features[val_rows], solution.weight, solution.bias)
+            right = logits.argmax(dim=1) == targets[val_rows]
+            rows.append(
+                {
+                    **{"solver": "lbfgs", "lr": np.nan, "weight_decay": np.nan, "C": c},
+                    "seed": start.seed,
+                    "train_loss": solution.loss_history[-1],
+                    "val_loss": functional.cross_entropy(logits.double(), targets[val_rows]).item(),
+                    "val_accuracy": right.double().mean().item(),
+                }
+            )
+            if not solution.converged:
+                unfinished.add(c)
+    if unfinished:
+        warnings.warn(
+            f"L-BFGS stopped before it converged at C = {', '.join(map(str, sorted(unfinished)))}. "
+            "Leave out the largest, or bring the features to unit variance.",
+            EdaphosWarning,
+            stacklevel=5,  # the caller of the public function
+        )
+    return sorted(rows, key=lambda row: grid.path.index(row["C"]))
