@@ -13,6 +13,7 @@ from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.encoders.features import batch_size_for, check_channels
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.normalisation import normalisation_of
 from edaphos_bridge.patches import Patches
 
 
@@ -25,8 +26,9 @@ def foundation_moco_embed(
     ----------
     object : MoCoEncoder, or a fit that holds one
         The encoder. It runs in eval mode and is not changed.
-    patches : array-like, shape (N, C, H, W)
-        The patches, without missing values; N may be 0.
+    patches : array-like, tile data set or path, shape (N, C, H, W)
+        The patches, without missing values; N may be 0. Those that are not in memory are read
+        in batches, see `foundation_fit_classifier`.
     projection : bool
         Whether to give the projections ``(N, proj_dim)``, unit vectors, instead of the
         features ``(N, feature_dim)``.
@@ -60,8 +62,9 @@ def foundation_simclr_embed(
     ----------
     object : SimCLREncoder, or a fit that holds one
         The encoder. It runs in eval mode and is not changed.
-    patches : array-like, shape (N, C, H, W)
-        The patches, without missing values; N may be 0.
+    patches : array-like, tile data set or path, shape (N, C, H, W)
+        The patches, without missing values; N may be 0. Those that are not in memory are read
+        in batches, see `foundation_fit_classifier`.
     projection : bool
         Whether to give the projections ``(N, proj_dim)``, unit vectors, instead of the
         features ``(N, feature_dim)``.
@@ -93,6 +96,7 @@ def embed(
     module: Any = own_copy(_encoder(architecture, object)).eval()
     checked = Patches(patches, missing_value=missing_value, allow_empty=True, argument="patches")
     check_channels(module.in_channels, checked.channels, "patches")
+    checked.check_normalisation(normalisation_of(module))
     device = next(module.parameters()).device
     width = module.proj_dim if wanted else module.feature_dim
     parts = [np.empty((0, width), dtype=np.float32)]
