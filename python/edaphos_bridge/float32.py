@@ -68,8 +68,10 @@ def _turn(x: NDArray[Any], out: NDArray[np.float32], exact: bool) -> bool:
     n, channels, height, width = x.shape
     together = min(channels, max(1, _TURNED_CELLS // (height * width)))
     step = max(_FEWEST_PATCHES, _TURNED_BLOCK_CELLS // (together * height * width))
-    # An odd number of cache lines: at a power of two, few places of the cache would do all work.
-    step = min(n, (step // 16 | 1) * 16)
+    # Even shares, of an odd number of cache lines: at a power of two, few places of the cache
+    # would do all the work.
+    shares = max(1, round(n / step))
+    step = min(n, (-(-n // (shares * 16)) | 1) * 16)
 
     memory = np.empty(together * height * width * step, dtype=np.float32)
     finite = True
