@@ -201,8 +201,11 @@ class Patches:
 
     def _read(self, start: int, stop: int, out: torch.Tensor) -> None:
         """Write rows ``start:stop`` to `out`."""
-        for first in range(start, stop, self._block):
-            last = min(first + self._block, stop)
+        step = self._block
+        if self.in_memory and self._missing_value is None:
+            step = max(stop - start, 1)  # `convert` takes blocks of its own
+        for first in range(start, stop, step):
+            last = min(first + step, stop)
             x, mask = self._slice(first, last)
             usable = convert(x, out[first - start : last - start].numpy())
             if mask is not None or self._missing_value is not None:
