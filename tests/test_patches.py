@@ -1,6 +1,6 @@
 """Patches: any real array in, owned float32 out, and the caller's memory only read."""
 
-from itertools import pairwise
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edaphos_bridge import patches as patches_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.patches import Patches
 
@@ -208,20 +207,39 @@ def test_a_bad_row_in_a_later_batch_is_reported_over_all_of_x():
     assert len(Patches(x).read(10, 100)) == 90
 
 
-def test_conversion_goes_in_one_pass_and_a_block_at_a_time(monkeypatch):
-    casts = []
-    cast = Patches._cast
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_conversion_takes_the_memory_of_one_float32_array_and_a_small_block(order):
+    x = np.zeros((3000, 8, 16, 16), dtype=np.float64, order=order)
+    patches = Patches(x)
+    tracemalloc.start()
+    tensor = patches.tensor()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < tensor.nbytes + 3 * 2**20
 
-    def recording(self, first, last):
-        casts.append((first, last))
-        return cast(self, first, last)
 
-    monkeypatch.setattr(Patches, "_cast", recording)
-    Patches(np.zeros((150, 2, 2, 2))).tensor()
-    assert casts[0][0] == 0
-    assert casts[-1][1] == 150
-    assert all(one[1] == other[0] for one, other in pairwise(casts))
-    assert max(last - first for first, last in casts) <= patches_module._BLOCK
+@given(real_arrays(), st.data())
+def test_rows_come_in_the_order_asked_for_and_may_repeat(arrays, data):
+    x = arrays[1]
+    rows = data.draw(st.lists(st.integers(0, len(x) - 1), max_size=9))
+    chosen = Patches(x).rows(torch.tensor(rows, dtype=torch.int64))
+    assert chosen.dtype == torch.float32
+    assert chosen.is_contiguous()
+    assert torch.equal(chosen, Patches(x).tensor()[rows])
+
+
+def test_every_large_finite_value_is_usable():
+    x = np.full((3, 2, 40, 40), 3e38)  # their sum is not finite
+    assert Patches(x).tensor().min() > 2.9e38
+    Patches(-x).check()
+
+
+@given(spoilt())
+def test_check_finds_what_reading_finds(case):
+    x, rows = case
+    with pytest.raises(InputError) as caught:
+        Patches(x).check()
+    assert list(caught.value.rows) == rows
 
 
 def test_shape_and_channels_are_known_without_reading():

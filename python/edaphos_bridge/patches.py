@@ -6,6 +6,7 @@ without noticing, so every tensor that leaves this file is a copy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,10 +16,15 @@ from numpy.typing import NDArray
 
 from edaphos_bridge import vector_math  # noqa: F401  (before anything is computed)
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.float32 import convert, empty
+from edaphos_bridge.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.patch_arrays import open_array
 
-# Casting this many patches at a time reads an R array (column-major, patches fastest)
-# in runs of whole cache lines and keeps the intermediate copy small.
-_BLOCK = 64
+# Cells that are read and checked at a time: 64 MiB in float64.
+_BLOCK_CELLS = 2**23
+# Patches that are read at a time from memory, however large: in R's order, fewer of them lie in
+# too short runs.
+_FEWEST_IN_MEMORY = 64
 _SHAPE_TEXT = "(N, C, H, W): patches, channels, height, width"
 
 
@@ -27,8 +33,11 @@ class Patches:
 
     Parameters
     ----------
-    x : array-like or torch.Tensor, shape (N, C, H, W), any real dtype and memory order
-        The patches. NumPy masked entries count as missing.
+    x : array-like, torch.Tensor, FoundationTileDataset or path, shape (N, C, H, W)
+        The patches, of any real dtype and memory order. NumPy masked entries count as missing.
+        Arrays that are not in memory (``numpy.memmap``, zarr, h5py, dask, xarray, tile data
+        sets, and the path of a .npy file or a .zarr folder) are read in parts, never whole.
+        The dimensions of xarray are taken by position.
     missing_value : int, optional
         A number that stands for a missing cell (R's ``NA_integer_`` in an int32 array).
     allow_empty : bool
@@ -36,11 +45,20 @@ class Patches:
     argument : str
         What the caller's function calls `x`, for its errors.
 
+    Attributes
+    ----------
+    shape : tuple of four int
+        (N, C, H, W).
+    in_memory : bool
+        Whether any patch is at hand; otherwise each read goes to a file or computes.
+    normalisation : Normalisation or None
+        How a tile data set makes its patches of raw cells; None of anything else.
+
     Raises
     ------
     InputError
         If `x` is not a real 4-D array or has a zero extent. Missing and non-finite
-        values are reported by `read` and `tensor`.
+        values are reported by `check` and by what reads.
     """
 
     def __init__(
@@ -52,21 +70,27 @@ class Patches:
         argument: str = "x",
     ) -> None:
         self.argument = argument
+        self.normalisation: Normalisation | None = normalisation_of(x)
         self._missing_value = missing_value
-        self._mask: Any = None
-        self._array: Any = _as_array(x, argument)
-        if isinstance(self._array, np.ma.MaskedArray):
-            self._mask = np.ma.getmaskarray(self._array)
-            self._array = self._array.data
-        self.shape: tuple[int, int, int, int] = tuple(self._array.shape)
-        if len(self.shape) != 4:
+        self._array, self.in_memory = open_array(x, argument)
+        shape = tuple(self._array.shape)
+        if len(shape) != 4:
             raise InputError(
                 self.argument,
                 f"must have the four dimensions {_SHAPE_TEXT}",
-                found=list(self.shape),
+                found=list(shape),
                 hint="One patch is an array of shape (1, C, H, W).",
             )
-        if 0 in self.shape[1:] or (self.shape[0] == 0 and not allow_empty):
+        if any(extent != extent for extent in shape):  # dask does not know it: NaN
+            raise InputError(
+                self.argument,
+                f"must have known extents {_SHAPE_TEXT}",
+                found=list(shape),
+                hint="compute_chunk_sizes() of dask finds them.",
+            )
+        n, channels, height, width = (int(extent) for extent in shape)
+        self.shape = (n, channels, height, width)
+        if 0 in self.shape[1:] or (n == 0 and not allow_empty):
             raise InputError(
                 self.argument,
                 f"must not have an extent of zero in {_SHAPE_TEXT}",
@@ -91,16 +115,37 @@ class Patches:
             patches over the whole of `x`.
         """
         stop = min(stop, len(self))
-        out = torch.empty((max(stop - start, 0), *self.shape[1:]), dtype=torch.float32)
-        for first in range(start, stop, _BLOCK):
-            last = min(first + _BLOCK, stop)
-            block, usable = self._cast(first, last)
-            if not usable.all():
-                raise self._unusable_error()
-            out[first - start : last - start].copy_(block)
+        out = empty((max(stop - start, 0), *self.shape[1:]))
+        self._read(start, stop, out)
         return out
 
-    in_memory = True
+    def rows(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return some patches in the order asked for, as `read` does.
+
+        Parameters
+        ----------
+        rows : torch.Tensor of int64, shape (B,)
+            Which patches, counted from 0; any may come more than once. What is not in memory
+            is read in ascending order, each patch once.
+
+        Returns
+        -------
+        torch.Tensor, shape (B, C, H, W), float32, owned and C-contiguous
+
+        Raises
+        ------
+        InputError
+            As `read`.
+        """
+        wanted, place = np.unique(rows.numpy(), return_inverse=True)
+        out = empty((len(wanted), *self.shape[1:]))
+        ends = np.flatnonzero(np.diff(wanted, append=-1) != 1) + 1
+        first = 0
+        for end in ends.tolist():  # a run of neighbours is a slice, which every array knows
+            self._read(int(wanted[first]), int(wanted[end - 1]) + 1, out[first:end])
+            first = end
+        in_order = np.array_equal(place, np.arange(len(wanted)))
+        return out if in_order else out[torch.from_numpy(place)]
 
     def tensor(self) -> torch.Tensor:
         """Return all patches as one owned, C-contiguous float32 tensor."""
@@ -111,27 +156,89 @@ class Patches:
         for start in range(0, len(self), size):
             yield self.read(start, start + size)
 
-    def _cast(self, first: int, last: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return rows as float32 in the caller's memory order, and which rows are usable."""
+    def check(self) -> None:
+        """Read everything once, in blocks of which nothing is kept.
+
+        Raises
+        ------
+        InputError
+            If any patch holds a missing or infinite value; the message counts them.
+        """
+        size = min(self._block, len(self))
+        out = empty((size, *self.shape[1:]))
+        for start in range(0, len(self), max(size, 1)):
+            stop = min(start + size, len(self))
+            self._read(start, stop, out[: stop - start])
+
+    def check_normalisation(self, expected: Normalisation | None) -> None:
+        """Raise `InputError` if a tile data set gives other numbers than an encoder expects.
+
+        Parameters
+        ----------
+        expected : Normalisation or None
+            What the encoder carries (`normalisation_of`). None expects nothing, and arrays are
+            taken as they are.
+        """
+        found = self.normalisation
+        if found is None or expected is None:
+            return
+        if (found.means, found.sds, found.normalise) != (
+            expected.means,
+            expected.sds,
+            expected.normalise,
+        ):
+            raise InputError(
+                self.argument,
+                "must not be a tile data set with another normalisation than that of the encoder",
+                found=found.to_dict(),
+                hint="foundation_patches_at_coords() reads patches as the encoder expects them.",
+            )
+
+    @property
+    def _block(self) -> int:
+        fewest = _FEWEST_IN_MEMORY if self.in_memory else 1
+        return max(fewest, _BLOCK_CELLS // math.prod(self.shape[1:]))
+
+    def _read(self, start: int, stop: int, out: torch.Tensor) -> None:
+        """Write rows ``start:stop`` to `out`."""
+        step = self._block
+        if self.in_memory and self._missing_value is None:
+            step = max(stop - start, 1)  # `convert` takes blocks of its own
+        for first in range(start, stop, step):
+            last = min(first + step, stop)
+            x, mask = self._slice(first, last)
+            usable = convert(x, out[first - start : last - start].numpy())
+            if mask is not None or self._missing_value is not None:
+                usable = usable and not self._missing(x, mask).any()
+            if not usable:
+                raise self._unusable_error()
+
+    def _slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return rows as they are, and where they are masked."""
         rows = self._array[first:last]
         if isinstance(rows, torch.Tensor):
-            block = rows.detach().to(device="cpu", dtype=torch.float32)
-        else:
-            with np.errstate(over="ignore", invalid="ignore"):
-                block = torch.from_numpy(rows.astype(np.float32, order="K", copy=True))
-        finite = torch.isfinite(block)
-        usable = finite.flatten(1).all(dim=1) if not finite.all() else torch.ones(len(block)) > 0
-        if self._missing_value is not None and isinstance(rows, np.ndarray):
-            usable = usable & _rows_without(rows == self._missing_value)
-        if self._mask is not None:
-            usable = usable & _rows_without(self._mask[first:last])
-        return block, usable
+            rows = rows.detach().cpu().resolve_neg()
+            if rows.is_floating_point() and rows.dtype != torch.float64:
+                rows = rows.float()  # NumPy has no bfloat16
+            return rows.numpy(), None
+        rows = np.asanyarray(rows)
+        if isinstance(rows, np.ma.MaskedArray):
+            mask = np.ma.getmask(rows)
+            return rows.data, None if mask is np.ma.nomask else mask
+        return rows, None
+
+    def _missing(self, x: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        """Return which cells are marked as missing, whatever their value."""
+        missing = np.zeros((), dtype=bool) if mask is None else mask
+        return missing if self._missing_value is None else missing | (x == self._missing_value)
 
     def _unusable_error(self) -> InputError:
         bad: list[int] = []
-        for first in range(0, len(self), _BLOCK):
-            _, usable = self._cast(first, min(first + _BLOCK, len(self)))
-            bad += (first + torch.nonzero(~usable).flatten()).tolist()
+        for first in range(0, len(self), self._block):
+            x, mask = self._slice(first, min(first + self._block, len(self)))
+            with np.errstate(over="ignore", invalid="ignore"):
+                unusable = ~np.isfinite(x.astype(np.float32)) | self._missing(x, mask)
+            bad += (first + np.flatnonzero(unusable.any(axis=(1, 2, 3)))).tolist()
         patches = f"{len(bad)} of {len(self)} patches"
         return InputError(
             self.argument,
@@ -139,24 +246,3 @@ class Patches:
             rows=bad,
             hint="Fill those cells or leave the patches out.",
         )
-
-
-def _rows_without(unwanted: NDArray[np.bool_]) -> torch.Tensor:
-    return torch.from_numpy(~unwanted.any(axis=(1, 2, 3)))
-
-
-def _as_array(x: Any, argument: str) -> Any:
-    if isinstance(x, torch.Tensor):
-        if x.is_complex():
-            raise InputError(argument, "must hold real numbers", found=x.dtype)
-        return x
-    try:
-        array = np.asanyarray(x)
-    except (ValueError, TypeError) as error:  # ragged lists, objects that refuse
-        raise InputError(
-            argument, f"must be an array {_SHAPE_TEXT}", found=type(x).__name__
-        ) from error
-    if array.dtype.kind not in "biuf":
-        found = type(x).__name__ if array.ndim == 0 else array.dtype
-        raise InputError(argument, "must be an array of real numbers (N, C, H, W)", found=found)
-    return array

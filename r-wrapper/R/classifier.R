@@ -19,6 +19,8 @@
 #'   `embedding`).
 #' @param x Array `(N, C, H, W)` of patches: double, integer or logical, without
 #'   missing values. It is read where it lies and converted to float32 in Python.
+#'   Or patches that are not in memory and are read in parts: the path of a `.npy`
+#'   file or of an array in a `.zarr` folder, or a [foundation_tile_dataset()].
 #' @param y Factor, or a vector that `factor()` accepts, of length N. The order
 #'   of the levels is the order of the columns; unused levels are dropped.
 #' @param freeze_backbone `TRUE` for linear probing, `FALSE` for full fine-tuning.
@@ -127,7 +129,8 @@ foundation_fit_classifier <- function(encoder, x, y,
 #'
 #' @param object A fit of [foundation_fit_classifier()].
 #' @param x Array `(N, C, H, W)` with the channels of the training data; N may
-#'   be 1 or 0. With `coords`, a raster instead: a `SpatRaster` of terra or paths,
+#'   be 1 or 0. Or a file or tile dataset that holds them, as in
+#'   [foundation_fit_classifier()]. With `coords`, a raster instead: a `SpatRaster` of terra or paths,
 #'   as in [foundation_tile_dataset()].
 #' @param type `"class"` or `"prob"`.
 #' @param device Where to compute, instead of the device used for fitting.

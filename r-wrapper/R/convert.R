@@ -4,7 +4,8 @@
 # --- to Python -----------------------------------------------------------------------------
 
 # Patches cross as they are: a double or integer array shares its memory. Logical NA would turn
-# into TRUE, so logicals cross as integers.
+# into TRUE, so logicals cross as integers. A tile dataset crosses as the bytes of its state, a file
+# as its path.
 to_patches <- function(x, call, argument = "x") {
   if (missing(x)) {
     stop_input(argument, "is missing.", call)
@@ -12,13 +13,25 @@ to_patches <- function(x, call, argument = "x") {
   if (is_python_object(x)) {
     return(x)
   }
+  if (inherits(x, "edaphosbridge_tiles")) {
+    return(to_tiles(x, call, argument))
+  }
+  if (is.character(x) && length(x) == 1L && grepl("\\.npy$|\\.zarr(/|\\\\|$)", x)) {
+    return(path.expand(unname(x)))
+  }
   if (inherits(x, "integer64")) {
     stop_input(argument, "must be a double, integer or logical array; found integer64.", call)
   }
   if (!(is.numeric(x) || is.logical(x)) || is.factor(x)) {
     stop_input(
       argument,
-      sprintf("must be a 4-D array (N, C, H, W) of numbers; found %s.", class(x)[[1]]),
+      sprintf(
+        paste0(
+          "must be a 4-D array (N, C, H, W) of numbers, a tile dataset, or the path of a .npy file ",
+          "or a .zarr folder; found %s."
+        ),
+        class(x)[[1]]
+      ),
       call
     )
   }

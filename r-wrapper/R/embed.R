@@ -6,6 +6,7 @@
 #' @param object A MoCo or SimCLR encoder ([foundation_encoder()],
 #'   [foundation_weights_load()]), or a fit that holds one.
 #' @param patches Array `(N, C, H, W)` of patches without missing values; N may be 0.
+#'   Or a file or tile dataset that holds them, as in [foundation_fit_classifier()].
 #' @param projection `TRUE` for the projections, unit vectors of length
 #'   `proj_dim`, instead of the features before them.
 #'

@@ -30,7 +30,8 @@
 #'
 #' @param patches Array `(N, C, H, W)`: double, integer or logical, without
 #'   missing values; best with zero mean and unit variance per channel. At least
-#'   `batch_size` of them.
+#'   `batch_size` of them. Or a file or tile dataset that holds them, as in
+#'   [foundation_fit_classifier()].
 #' @param dataset A [foundation_tile_dataset()] of at least `batch_size` patches.
 #' @param feature_dim,proj_dim Widths of the features and of the projection that
 #'   the loss sees.

@@ -14,6 +14,7 @@ from edaphos_bridge.encoders.features import batch_size_for, check_channels
 from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.normalisation import normalisation_of
 from edaphos_bridge.patches import Patches
 
 
@@ -26,8 +27,9 @@ def foundation_moco_embed(
     ----------
     object : MoCoEncoder, or a fit that holds one
         The encoder. It runs in eval mode and is not changed.
-    patches : array-like, shape (N, C, H, W)
-        The patches, without missing values; N may be 0.
+    patches : array-like, tile data set or path, shape (N, C, H, W)
+        The patches, without missing values; N may be 0. Those that are not in memory are read
+        in batches, see `foundation_fit_classifier`.
     projection : bool
         Whether to give the projections ``(N, proj_dim)``, unit vectors, instead of the
         features ``(N, feature_dim)``.
@@ -61,8 +63,9 @@ def foundation_simclr_embed(
     ----------
     object : SimCLREncoder, or a fit that holds one
         The encoder. It runs in eval mode and is not changed.
-    patches : array-like, shape (N, C, H, W)
-        The patches, without missing values; N may be 0.
+    patches : array-like, tile data set or path, shape (N, C, H, W)
+        The patches, without missing values; N may be 0. Those that are not in memory are read
+        in batches, see `foundation_fit_classifier`.
     projection : bool
         Whether to give the projections ``(N, proj_dim)``, unit vectors, instead of the
         features ``(N, feature_dim)``.
@@ -94,6 +97,7 @@ def embed(
     module: Any = own_copy(_encoder(architecture, object)).eval()
     checked = Patches(patches, missing_value=missing_value, allow_empty=True, argument="patches")
     check_channels(module.in_channels, checked.channels, "patches")
+    checked.check_normalisation(normalisation_of(module))
     device = next(module.parameters()).device
     width = module.proj_dim if wanted else module.feature_dim
     encoder = folded(module)

@@ -191,7 +191,17 @@ def _normalisation_fields(normalisation: Normalisation | None) -> dict[str, Any]
 
 
 def _patches(x: Any, *, allow_empty: bool = False, argument: str = "x") -> Patches:
-    return Patches(x, missing_value=_missing_value(x), allow_empty=allow_empty, argument=argument)
+    return Patches(
+        _patches_behind(x),
+        missing_value=_missing_value(x),
+        allow_empty=allow_empty,
+        argument=argument,
+    )
+
+
+def _patches_behind(x: Any) -> Any:
+    """Return what R holds: the tile data set of a state, or an array or path itself."""
+    return tiles_behind(x) if isinstance(x, bytes | bytearray) else x
 
 
 def _missing_value(x: Any) -> int | None:
@@ -356,7 +366,8 @@ def patches_at_coords(encoder: Any, dataset: Any, coords: Any, stack: Any) -> ND
 def embed(architecture: str, encoder: Any, x: Any, projection: Any) -> NDArray[np.float64]:
     """``foundation_moco_embed()`` and ``foundation_simclr_embed()``: an N x D matrix."""
     module = encoder_behind(encoder)
-    embedded = embed_patches(architecture, module, x, projection, missing_value=_missing_value(x))
+    patches, missing_value = _patches_behind(x), _missing_value(x)
+    embedded = embed_patches(architecture, module, patches, projection, missing_value=missing_value)
     return embedded.astype(np.float64)
 
 

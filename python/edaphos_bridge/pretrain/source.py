@@ -1,4 +1,4 @@
-"""Where a run takes its patches from: an array in memory, or the tiles of a raster."""
+"""Where a run takes its patches from: an array, in memory or in a file, or a raster's tiles."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from edaphos_bridge.patches import Patches
 
 if TYPE_CHECKING:
     from edaphos_bridge.raster.tiles import FoundationTileDataset
+
+
+# Patches of a file that are digested at a time.
+_BLOCK = 64
 
 
 class Source(Protocol):
@@ -37,7 +41,7 @@ class Source(Protocol):
 
 
 class PatchSource:
-    """Patches of an array: all of them in memory, as one float32 tensor.
+    """Patches of an array: one float32 tensor in memory, or read when a step asks for them.
 
     Raises
     ------
@@ -46,20 +50,25 @@ class PatchSource:
     """
 
     name = "patches"
-    normalisation = None
 
     def __init__(self, patches: Patches) -> None:
-        self._x = patches.tensor()
+        self._patches = patches
+        self._x = patches.tensor() if patches.in_memory else None
+        if self._x is None:
+            patches.check()
+        self.normalisation = patches.normalisation
         self.shape = patches.shape
 
     def read(self, rows: torch.Tensor) -> torch.Tensor:
         """Return these rows."""
-        return self._x[rows]
+        return self._patches.rows(rows) if self._x is None else self._x[rows]
 
     def fingerprint(self) -> str:
-        """Return a digest of shape and values."""
+        """Return a digest of shape and values, the same wherever they are kept."""
         digest = hashlib.sha256(repr(self.shape).encode())
-        digest.update(self._x.numpy().data)
+        blocks = self._patches.batches(_BLOCK) if self._x is None else [self._x]
+        for block in blocks:
+            digest.update(block.numpy().data)
         return digest.hexdigest()[:16]
 
 

@@ -148,8 +148,30 @@ class FoundationTileDataset:
     def __len__(self) -> int:
         return len(self.cells)
 
+    def __getitem__(self, rows: int | slice) -> NDArray[np.float32]:
+        """Return patches as an array ``(N, C, patch_size, patch_size)`` would."""
+        chosen = np.arange(len(self))[rows]
+        patches = self.read(np.atleast_1d(chosen))
+        return patches if chosen.ndim else patches[0]
+
     def __repr__(self) -> str:
         return "\n".join(self.describe())
+
+    # With these three, whatever takes patches takes a data set.
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of all patches, ``(n_patches, C, patch_size, patch_size)``."""
+        return self.n_patches, self.n_channels, self.patch_size, self.patch_size
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions, 4."""
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """Type of the cells of patches, float32."""
+        return np.dtype(np.float32)
 
     @property
     def n_patches(self) -> int:

@@ -1,0 +1,99 @@
+"""Arrays of any real dtype and memory order into C-contiguous float32, checked on the way."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+# Cells that are converted at a time, so that they are still in the cache when they are looked
+# at (512 KiB).
+_BLOCK_CELLS = 2**17
+# Cells of a patch that are turned at a time where the patches lie fastest in memory (R): enough
+# of them that writing comes in long runs, and few enough that so many patches fit a block that
+# reading does, too.
+_TURNED_CELLS = 512
+_TURNED_BLOCK_CELLS = 2**19
+# Half a kilobyte of doubles, where patches are so large that a block would hold few of them.
+_FEWEST_PATCHES = 64
+
+
+def empty(shape: tuple[int, ...]) -> torch.Tensor:
+    """Return a float32 tensor with memory of its own, not yet written.
+
+    NumPy asks the system for huge pages, torch does not: most of the time of a large array goes
+    into its pages. The memory is aligned as torch's, since kernels may choose by alignment.
+    """
+    size = math.prod(shape)
+    buffer = np.empty(size + 16, dtype=np.float32)
+    start = -(buffer.ctypes.data // buffer.itemsize) % 16
+    return torch.from_numpy(buffer[start : start + size]).view(shape)
+
+
+def convert(x: NDArray[Any], out: NDArray[np.float32]) -> bool:
+    """Write `x` to `out` and return whether all of `out` is finite.
+
+    Parameters
+    ----------
+    x : numpy.ndarray, shape (N, C, H, W), any real dtype and memory order
+        Only read.
+    out : numpy.ndarray, same shape, float32, C-contiguous
+        A double that is too large becomes infinite.
+    """
+    exact = x.dtype.kind in "biu"  # whole numbers are finite
+    if _patches_lie_fastest(x):
+        return _turn(x, out, exact)
+    finite = True
+    step = max(1, _BLOCK_CELLS // math.prod(x.shape[1:]))
+    for first in range(0, len(x), step):
+        block = out[first : first + step]
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.copyto(block, x[first : first + step], casting="unsafe")
+        finite = (exact or all_finite(block)) and finite
+    return finite
+
+
+def _patches_lie_fastest(x: NDArray[Any]) -> bool:
+    return len(x) > 1 and abs(x.strides[0]) < abs(x.strides[3]) and x.strides[0] != 0
+
+
+def _turn(x: NDArray[Any], out: NDArray[np.float32], exact: bool) -> bool:
+    """Do what `convert` does where the patches lie fastest in memory.
+
+    Some channels of many patches are cast in the order of `x`, and turned in the cache.
+    """
+    n, channels, height, width = x.shape
+    together = min(channels, max(1, _TURNED_CELLS // (height * width)))
+    step = max(_FEWEST_PATCHES, _TURNED_BLOCK_CELLS // (together * height * width))
+    # Even shares, of an odd number of cache lines: at a power of two, few places of the cache
+    # would do all the work.
+    shares = max(1, round(n / step))
+    step = min(n, (-(-n // (shares * 16)) | 1) * 16)
+
+    memory = np.empty(together * height * width * step, dtype=np.float32)
+    finite = True
+    for first in range(0, n, step):
+        for channel in range(0, channels, together):
+            part = np.s_[first : first + step, channel : channel + together]
+            cells = x[part]
+            block = memory[: cells.size].reshape(*cells.shape[1:], len(cells))
+            turned = block.transpose(3, 0, 1, 2)
+            with np.errstate(over="ignore", invalid="ignore"):
+                np.copyto(turned, cells, casting="unsafe")
+            finite = (exact or all_finite(block)) and finite
+            np.copyto(out[part], turned)
+    return finite
+
+
+def all_finite(block: NDArray[np.float32]) -> bool:
+    """Return whether a C-contiguous array has neither NaN nor infinity.
+
+    They survive any sum, so that a finite sum answers in one pass that writes nothing. A sum
+    may also overflow; then each cell is asked.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.einsum("i->", block.reshape(-1)))  # four times as fast as sum()
+    return math.isfinite(total) or bool(np.isfinite(block).all())
