@@ -74,8 +74,11 @@ def foundation_fit_classifier(
     encoder : torch.nn.Module or a fit with an ``encoder``
         Maps float32 ``(B, C, H, W)`` to features: a tensor ``(B, D)``, or a mapping or object
         with ``feature`` (then ``embedding``). See `foundation_encoder`.
-    x : array-like or torch.Tensor, shape (N, C, H, W)
-        Patches of any real dtype and memory order, without missing values.
+    x : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
+        Patches of any real dtype and memory order, without missing values. What is not in
+        memory is read in batches, never whole: ``numpy.memmap``, arrays of zarr, xarray
+        (dimensions by position), dask and h5py, a `foundation_tile_dataset`, the path of a
+        .npy file or a .zarr array.
     y : pandas.Categorical, Series, or array-like of str, int or bool, shape (N,)
         Labels. The order of a Categorical's categories is kept; unused ones are dropped.
     freeze_backbone : bool
@@ -163,8 +166,24 @@ def fit_classifier(
     target = resolve_device(device)
     module = as_module(encoder)
     labels = labels_of(patches, y)
-    trained = train_classifier(own_copy(module), patches, labels, settings, target, report, draw)
+    copied = own_copy_for(module, patches)
+    trained = train_classifier(copied, patches, labels, settings, target, report, draw)
     return classifier_of(trained, patches, labels, target)
+
+
+def own_copy_for(module: nn.Module, patches: Patches) -> nn.Module:
+    """Return a copy of an encoder that knows how its patches were made of raw cells.
+
+    Raises
+    ------
+    InputError
+        If they come from a tile data set with another normalisation than the encoder's.
+    """
+    copied = own_copy(module)
+    patches.check_normalisation(normalisation_of(copied))
+    if patches.normalisation is not None:
+        copied.normalisation = patches.normalisation  # type: ignore[assignment]
+    return copied
 
 
 def labels_of(patches: Patches, y: Any) -> Labels:
@@ -253,9 +272,9 @@ class FoundationClassifier:
 
         Parameters
         ----------
-        x : array-like or torch.Tensor, shape (N, C, H, W)
-            Patches with the channels of the training data; N may be 0. With `coords`, a
-            raster instead, as in `foundation_tile_dataset`.
+        x : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
+            Patches with the channels of the training data, as in `foundation_fit_classifier`;
+            N may be 0. With `coords`, a raster instead, as in `foundation_tile_dataset`.
         type : {"class", "prob"}
             What to return.
         device : {"cpu", "mps", "cuda"}, optional
@@ -295,6 +314,7 @@ class FoundationClassifier:
         if coords is None:
             patches = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
             check_channels(self.in_channels, patches.channels)
+            patches.check_normalisation(self.normalisation)
             size = batch_size_for(patches.shape, target.type)
             rows = np.arange(len(patches))
             batches = zip(

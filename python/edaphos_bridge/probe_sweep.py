@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge.arguments import flag
-from edaphos_bridge.classifier import FoundationClassifier, classifier_of, labels_of
+from edaphos_bridge.classifier import FoundationClassifier, classifier_of, labels_of, own_copy_for
 from edaphos_bridge.devices import resolve_device
-from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
+from edaphos_bridge.encoders.copying import as_module, freeze
 from edaphos_bridge.encoders.features import find_feature_dim
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.heads import LinearHead
@@ -173,8 +173,8 @@ def sweep_probes(
 ) -> FoundationProbeSweep:
     """Do what `foundation_probe_sweep` does: what all entrances have in common."""
     target = resolve_device(device)
-    module = own_copy(as_module(encoder)).to(target)
     labels = labels_of(patches, y)
+    module = own_copy_for(as_module(encoder), patches).to(target)
     validation_size(len(patches), grid.val_split)
     with seeded(0, target):  # as in a single fit
         feature_dim = find_feature_dim(module, patches.read(0, 1).to(target))
