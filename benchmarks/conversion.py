@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,9 @@ def measured(x: NDArray[np.float64], runs: Any) -> str:
     arrays = peak / (tensor.numel() * tensor.element_size())
     assert np.array_equal(tensor.numpy(), x.astype(np.float32))
     del tensor
-    flat = torch.from_numpy(x.ravel(order="K"))  # a view; torch copies with all its threads
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # R's memory may be marked read-only; it is only read
+        flat = torch.from_numpy(x.ravel(order="K"))  # a view; torch copies with all its threads
     times = alternated(lambda: flat.to(torch.float32), lambda: Patches(x).tensor(), runs=int(runs))
     return json.dumps({"limit": times.reference, "ours": times.ours, "arrays": arrays})
 
@@ -47,7 +50,8 @@ def r_like(n: int) -> NDArray[np.float64]:
     return flat.reshape((n, 31, 16, 16), order="F")
 
 
-def _through_rpy2(n: int, runs: int) -> str:
+def through_rpy2(n: int, runs: int) -> str:
+    """Return `measured` for an array of R inside this process."""
     import rpy2.robjects as ro
 
     from edaphos_bridge.interop.rpy2 import converter
@@ -58,5 +62,4 @@ def _through_rpy2(n: int, runs: int) -> str:
 
 
 if __name__ == "__main__":
-    entrance, size, pairs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    print(measured(r_like(size), pairs) if entrance == "numpy" else _through_rpy2(size, pairs))
+    print(through_rpy2(int(sys.argv[1]), int(sys.argv[2])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,29 @@ def peak_above_now(step: Callable[[], Any]) -> tuple[float, Any]:
     started this one had held.)
     """
     Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmRSS")
+    before = status("VmRSS")
     result = step()
-    return _status("VmHWM") - before, result
+    return status("VmHWM") - before, result
+
+
+class AnonymousPeak:
+    """The most memory taken inside a ``with`` block, pages of files not counted (sampled)."""
+
+    def __enter__(self) -> AnonymousPeak:
+        self.peak = 0.0
+        self._start = status("RssAnon")
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.01):
+            self.peak = max(self.peak, status("RssAnon") - self._start)
 
 
 def in_new_process(module: str, *arguments: object) -> Any:
@@ -38,7 +59,8 @@ def in_new_process(module: str, *arguments: object) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _status(name: str) -> float:
+def status(name: str) -> float:
+    """Return a line of /proc/self/status in bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return float(line.split()[1]) * 1024

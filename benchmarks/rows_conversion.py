@@ -6,20 +6,21 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmarks.conversion import measured, r_like
 from benchmarks.memory import in_new_process
 from benchmarks.row import NotMeasured, Row, speed_up, value
-from benchmarks.rscript import NoRError, rscript
+from benchmarks.rscript import NoRError, measured_in_r
 from benchmarks.sizes import Sizes
 from benchmarks.timing import Timed
 
 
 def conversion_rows(sizes: Sizes) -> Iterator[Row | NotMeasured]:
     """Speed as a share of the limit's, and peak memory in float32 arrays."""
-    module, n, runs = "benchmarks.conversion", sizes.converted, sizes.short_runs
+    n, runs = sizes.converted, sizes.short_runs
     entrances: dict[str, Callable[[], Any]] = {
-        "NumPy, R's order": lambda: in_new_process(module, "numpy", n, runs),
-        "R, reticulate": lambda: json.loads(rscript("benchmarks/from_r.R", "conversion", n, runs)),
-        "R, rpy2": lambda: in_new_process(module, "rpy2", n, runs),
+        "NumPy, R's order": lambda: json.loads(measured(r_like(n), runs)),
+        "R, reticulate": lambda: measured_in_r(sizes)["conversion"],
+        "R, rpy2": lambda: in_new_process("benchmarks.conversion", n, runs),
     }
     for entrance, measure in entrances.items():
         key = f"conversion-{entrance.split()[-1].lower()}" if "R," in entrance else "conversion"

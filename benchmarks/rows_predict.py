@@ -48,7 +48,7 @@ def predict_rows(sizes: Sizes, device: str) -> Iterator[Row]:
 
 def memory_rows(sizes: Sizes) -> Iterator[Row]:
     """Peak memory of prediction above input and output."""
-    peaks = [in_new_process(__name__, sizes.predicted) / MB for _ in range(3)]
+    peaks = [in_new_process(__name__, sizes.predicted) / MB for _ in range(min(sizes.runs, 3))]
     yield value(
         "predict-memory",
         f"predict, N = {sizes.predicted}, MoCo: peak memory",
@@ -64,8 +64,12 @@ def _fitted(encoder: object, device: str) -> FoundationClassifier:
     return foundation_fit_classifier(encoder, x, y, epochs=1, seed=1, device=device)
 
 
+def peak_of_prediction(n: int) -> float:
+    """Return the bytes that predicting `n` patches takes at most beside input and output."""
+    fit, x = _fitted(data.moco(), "cpu"), data.patches(n)
+    peak, probabilities = peak_above_now(lambda: fit.predict_proba(x))
+    return peak - probabilities.nbytes
+
+
 if __name__ == "__main__":
-    fit = _fitted(data.moco(), "cpu")
-    many = data.patches(int(sys.argv[1]))
-    peak, probabilities = peak_above_now(lambda: fit.predict_proba(many))
-    print(json.dumps(peak - probabilities.nbytes))
+    print(json.dumps(peak_of_prediction(int(sys.argv[1]))))

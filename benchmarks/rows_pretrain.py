@@ -50,8 +50,8 @@ def _method(x: torch.Tensor, **changes: object) -> MoCo:
     names = {field.name for field in dataclasses.fields(MoCoSettings)}
     parameters = inspect.signature(foundation_moco_pretrain).parameters
     values = {name: parameters[name].default for name in names}
-    values.update(batch_size=len(x), **changes)
+    values.update(batch_size=len(x), queue_size=16 * len(x), **changes)
     encoder = MoCoEncoder(x.shape[1], values["feature_dim"], values["proj_dim"]).to(x.device)
     method = MoCo(encoder, MoCoSettings.checked(**values))
-    method.warm_up(x.repeat(values["queue_size"] // len(x), 1, 1, 1))
+    method.warm_up(x.repeat(16, 1, 1, 1))
     return method

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
 
 from benchmarks.memory import ROOT
 from benchmarks.row import NotMeasured, Row, surplus
-from benchmarks.rscript import NoRError, rscript
+from benchmarks.rscript import NoRError, measured_in_r, rscript
 from benchmarks.sizes import Sizes
 from benchmarks.timing import alternated
 
@@ -50,9 +49,8 @@ def import_rows(sizes: Sizes) -> Iterator[Row | NotMeasured]:
 def r_call_rows(sizes: Sizes) -> Iterator[Row | NotMeasured]:
     """What R adds to Python's own call."""
     job = f"`foundation_fit_classifier()` in R, probe, {sizes.probe_epochs} epochs, N = {sizes.n}"
-    arguments = ("call", sizes.n, sizes.short_runs, sizes.probe_epochs)
     try:
-        found = json.loads(rscript("benchmarks/from_r.R", *arguments))
+        found = measured_in_r(sizes)["call"]
     except NoRError as error:
         yield NotMeasured("r-call", job, str(error))
     else:

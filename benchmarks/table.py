@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from benchmarks.notes import NOTES
 from benchmarks.row import SURPLUS, VALUE, NotMeasured, Row
@@ -65,7 +66,7 @@ def _cells(row: Row | NotMeasured) -> list[str]:
 
 
 def _seconds(values: list[float]) -> str:
-    return f"{sorted(values)[len(values) // 2]:.3g} s" if values else ""
+    return f"{median(values):.3g} s" if values else ""
 
 
 def _figure(row: Row) -> str:
