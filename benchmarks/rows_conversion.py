@@ -38,5 +38,5 @@ def conversion_rows(sizes: Sizes) -> Iterator[Row | NotMeasured]:
             f"{job}: peak memory",
             "in float32 arrays of `x`",
             [found["arrays"]],
-            1.05,
+            1.1,
         )

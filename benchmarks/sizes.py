@@ -17,7 +17,7 @@ class Sizes:
     head_epochs: int = 3
     fine_tune_epochs: int = 5
     moco_batch: int = 64
-    moco_steps: int = 20
+    moco_steps: int = 10
     runs: int = 5
     short_runs: int = 15  # where a run takes less than a second
 

@@ -16,6 +16,7 @@ from benchmarks import (
     growth_chart,
     growth_sizes,
     growth_table,
+    profile_job,
     rows_conversion,
     rows_predict,
     table,
@@ -198,3 +199,14 @@ def test_the_growth_files_hold_every_cell(tmp_path):
 def test_features_reach_the_head_as_they_are():
     x = data.features(5)
     assert np.array_equal(data.flatten()(torch.from_numpy(x)).numpy(), x[:, :, 0, 0])
+
+
+def test_every_job_can_be_profiled():
+    for name, prepare in profile_job.jobs(TINY, "cpu").items():
+        if name != "moco":  # its queue is made for more patches than there are here
+            prepare()()
+
+
+def test_a_profile_names_what_took_the_time(capsys):
+    profile_job.main(["conversion", "--quick", "--python", "--rows", "5"])
+    assert "patches.py" in capsys.readouterr().out
