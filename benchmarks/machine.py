@@ -21,7 +21,7 @@ def provenance(command: str, device: str, seconds: float) -> list[str]:
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     lines = [
         f"* Command: `{command}`",
-        f"* Machine: {_cpu()}, {len(os.sched_getaffinity(0))} cores, {_memory()} of memory; "
+        f"* Machine: {_cpu()}, {os.cpu_count()} cores, {_memory()} of memory; "
         f"{torch.get_num_threads()} torch threads; load at the end {load}",
     ]
     if device == "cuda":
@@ -42,7 +42,8 @@ def require_device(device: str) -> None:
 
 
 def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    cpuinfo = Path("/proc/cpuinfo")
+    for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else []:
         if line.startswith("model name"):
             return " ".join(line.split(":", 1)[1].split())
     return platform.machine()

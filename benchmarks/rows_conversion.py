@@ -27,7 +27,7 @@ def conversion_rows(sizes: Sizes) -> Iterator[Row | NotMeasured]:
         job = f"double array {n}×31×16×16 to float32 tensor ({entrance})"  # noqa: RUF001
         try:
             found = measure()
-        except (NoRError, RuntimeError) as error:
+        except (NoRError, RuntimeError, OSError) as error:
             yield NotMeasured(key, job, str(error))
             continue
         times = Timed(found["limit"], found["ours"], None, None)

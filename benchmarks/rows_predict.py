@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks import data, plain_loop
 from benchmarks.memory import MB, in_new_process, peak_above_now
-from benchmarks.row import Row, speed_up, value
+from benchmarks.row import NotMeasured, Row, speed_up, value
 from benchmarks.sizes import Sizes
 from benchmarks.timing import alternated
 from edaphos_bridge import FoundationClassifier, foundation_fit_classifier
@@ -46,17 +46,17 @@ def predict_rows(sizes: Sizes, device: str) -> Iterator[Row]:
         )
 
 
-def memory_rows(sizes: Sizes) -> Iterator[Row]:
+def memory_rows(sizes: Sizes) -> Iterator[Row | NotMeasured]:
     """Peak memory of prediction above input and output."""
-    peaks = [in_new_process(__name__, sizes.predicted) / MB for _ in range(min(sizes.runs, 3))]
-    yield value(
-        "predict-memory",
-        f"predict, N = {sizes.predicted}, MoCo: peak memory",
-        "above input and output, in a new process",
-        peaks,
-        200,
-        "MB",
-    )
+    job = f"predict, N = {sizes.predicted}, MoCo: peak memory"
+    runs = range(min(sizes.runs, 3))
+    try:
+        peaks = [in_new_process("benchmarks.rows_predict", sizes.predicted) / MB for _ in runs]
+    except RuntimeError as error:  # no /proc
+        yield NotMeasured("predict-memory", job, str(error).splitlines()[-1])
+    else:
+        reference = "above input and output, in a new process"
+        yield value("predict-memory", job, reference, peaks, 200, "MB")
 
 
 def _fitted(encoder: object, device: str) -> FoundationClassifier:

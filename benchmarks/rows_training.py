@@ -101,7 +101,7 @@ def _difference_of_heads(
     key: str, job: str, plain: plain_loop.PlainFit, fit: FoundationClassifier, at_most: float | None
 ) -> Row:
     pairs = zip(plain.head.parameters(), fit.head.parameters(), strict=True)
-    largest = max(float((one - other).detach().abs().max()) for one, other in pairs)
+    largest = max(float((one - other.to(one.device)).detach().abs().max()) for one, other in pairs)
     return value(
         key, f"{job}: weights of the head", "plain loop, largest difference", [largest], at_most
     )
