@@ -59,7 +59,7 @@ def _panel(axes: Axes, cells: Sequence[Cell], what: str, unit: float) -> None:
         sizes, values = [cell.size for cell in row], [getattr(cell, what) / unit for cell in row]
         axes.plot(sizes, values, lw=1.6, ms=6, **STYLES[job])
         axes.text(
-            0.03, 0.97 - 0.075 * number, f"exponent {exponent(sizes, values):.2f}",
+            0.03, 0.97 - 0.075 * number, f"{job}: exponent {exponent(sizes, values):.2f}",
             transform=axes.transAxes, va="top", color=STYLES[job]["color"],
         )  # fmt: skip
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,11 @@ def shape_at(axis: str, size: int) -> tuple[int, int, int]:
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """Return the slope of a straight line through the logarithms, by least squares."""
+    """Return the slope of a straight line through the logarithms, by least squares.
+
+    NaN where a value is not positive: memory too small to be seen.
+    """
+    if min(values) <= 0:
+        return math.nan
     slope, _ = np.polyfit(np.log(sizes), np.log(values), 1)
     return float(slope)
