@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -95,6 +96,28 @@ def fine_tuning_rows(sizes: Sizes, device: str) -> Iterator[Row]:
         [float(np.abs(expected - found).max())],
         1e-4,
     )
+    if device == "cpu":
+        with _other_number_of_threads():
+            again = plain_loop.fine_tuning(encoder, x, y, epochs=epochs)
+        other = plain_loop.predict(again.encoder, again.head, x)
+        yield value(
+            "fine-tuning-rounding",
+            f"{job}: probabilities of the plain loop itself",
+            "with another number of threads, largest difference",
+            [float(np.abs(expected - other).max())],
+            None,
+        )
+
+
+@contextmanager
+def _other_number_of_threads() -> Iterator[None]:
+    """Let torch sum in another order: what rounding alone does to a result."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2 if threads == 1 else 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _difference_of_heads(

@@ -74,7 +74,12 @@ def test_heads_learn_the_weights_of_autograd_and_adam():
 
 def test_fine_tuning_has_the_losses_and_probabilities_of_the_plain_loop():
     found = figures(fine_tuning_rows(TINY, "cpu"))
-    assert found.keys() == {"fine-tuning", "fine-tuning-losses", "fine-tuning-result"}
+    assert found.keys() == {
+        "fine-tuning",
+        "fine-tuning-losses",
+        "fine-tuning-result",
+        "fine-tuning-rounding",
+    }
     assert found["fine-tuning-losses"] <= 1e-4
     assert found["fine-tuning-result"] <= 1e-4
 
