@@ -16,7 +16,7 @@ R_ENV := R_LIBS=$(RLIB) EDAPHOSBRIDGE_PYTHON=$(CURDIR)/$(PY)
 # One thread: results and times do not depend on the number of cores.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help setup setup-python setup-r demo comparison test test-python test-r test-modern lint \
+.PHONY: help setup setup-python setup-r demo comparison bench growth test test-python test-r test-modern lint \
         check-r document vignettes clean
 
 help:
@@ -25,6 +25,8 @@ help:
 	@echo "make test-modern  pytest and testthat on Debian 13, in a root folder in ~/.cache (needs root)"
 	@echo "make setup   .venv with the Python package; R, its packages and edaphosbridge in build/rlib"
 	@echo "make comparison  does pretraining help? docs/results anew (under 15 minutes on two cores)"
+	@echo "make bench   what is promised about speed and memory, measured: docs/benchmarks.md anew"
+	@echo "make growth  time and memory against N, C and H: docs/growth.md anew (up to half an hour)"
 	@echo "make check-r   R CMD check --as-cran, with Python and without (needs qpdf, pandoc, rmarkdown)"
 	@echo "make document  R documentation from roxygen comments (needs roxygen2)"
 	@echo "make vignettes  the stored output of the vignettes anew"
@@ -59,6 +61,13 @@ demo: setup-python
 
 comparison: setup-python
 	$(THREADS) $(PY) docs/comparison/comparison.py --out docs/results
+
+# Without THREADS: torch chooses, as it does for a user.
+bench: setup
+	$(R_ENV) $(PY) -m benchmarks.bench $(ARGS)
+
+growth: setup
+	$(R_ENV) $(PY) -m benchmarks.growth $(ARGS)
 
 test: lint test-python test-r
 

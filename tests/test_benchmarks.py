@@ -1,0 +1,216 @@
+"""The measurements of benchmarks/ at a tiny size: they run, and their references agree with us."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from benchmarks import (
+    bench,
+    conversion,
+    data,
+    growth_cell,
+    growth_chart,
+    growth_sizes,
+    growth_table,
+    profile_job,
+    rows_conversion,
+    rows_predict,
+    table,
+)
+from benchmarks.row import NotMeasured, cost, speed_up, surplus, value
+from benchmarks.rows_pretrain import NO_CHANGE, moco_rows
+from benchmarks.rows_startup import import_rows, r_call_rows
+from benchmarks.rows_training import fine_tuning_rows, head_rows, probe_rows
+from benchmarks.sizes import TINY
+from benchmarks.timing import Timed, alternated
+
+from edaphos_bridge.pretrain.augmentations import Augmentations
+
+
+def figures(rows):
+    return {row.key: row.figure for row in rows}
+
+
+def test_runs_alternate_and_the_last_results_are_kept():
+    calls = []
+
+    def call(name):
+        calls.append(name)
+        return f"{name} {len(calls)}"
+
+    times = alternated(lambda: call("plain"), lambda: call("ours"), runs=3, warm_ups=1)
+    assert calls == ["plain", "ours"] * 4
+    assert len(times.reference) == len(times.ours) == 3
+    assert (times.reference_result, times.result) == ("plain 7", "ours 8")
+
+
+def test_a_figure_is_the_median_over_pairs():
+    times = Timed([4.0, 6.0, 30.0], [2.0, 2.0, 3.0], None, None)
+    assert speed_up("k", "job", "plain", times, 3).figures == [2, 3, 10]
+    assert speed_up("k", "job", "plain", times, 3).reached is True
+    assert speed_up("k", "job", "plain", times, 3.1).reached is False
+    assert cost("k", "job", "plain", times, 0.3).figure == pytest.approx(1 / 3)
+    assert cost("k", "job", "plain", times, 0.3).reached is False
+    assert surplus("k", "job", "plain", times.ours, times.reference, 0).figures == [-2, -4, -27]
+    assert value("k", "job", "plain", [1e-6, 3e-6], None).reached is None
+
+
+def test_the_probe_learns_the_weights_of_the_loop_that_encodes_every_epoch():
+    found = figures(probe_rows(TINY, "cpu"))
+    assert found.keys() == {"probe", "probe-result", "probe-limit"}
+    assert found["probe-result"] <= 1e-5
+
+
+def test_heads_learn_the_weights_of_autograd_and_adam():
+    found = figures(head_rows(TINY, "cpu"))
+    assert found.keys() == {"head", "head-result", "mlp", "mlp-result"}
+    assert found["head-result"] <= 1e-5
+    assert found["mlp-result"] <= 1e-5
+
+
+def test_fine_tuning_has_the_losses_and_probabilities_of_the_plain_loop():
+    found = figures(fine_tuning_rows(TINY, "cpu"))
+    assert found.keys() == {
+        "fine-tuning",
+        "fine-tuning-losses",
+        "fine-tuning-result",
+        "fine-tuning-rounding",
+    }
+    assert found["fine-tuning-losses"] <= 1e-4
+    assert found["fine-tuning-result"] <= 1e-4
+
+
+def test_predictions_of_every_encoder_are_those_of_the_eager_forward():
+    found = figures(rows_predict.predict_rows(TINY, "cpu"))
+    results = [figure for key, figure in found.items() if key.endswith("-result")]
+    assert len(results) == len(data.ENCODERS) == 4
+    assert max(results) <= 1e-5
+
+
+def test_the_given_views_of_a_moco_step_are_the_patches_as_they_are():
+    x = torch.randn(4, 3, 5, 5)
+    assert torch.equal(Augmentations(**NO_CHANGE).view(x), x)
+    (row,) = moco_rows(TINY, "cpu")
+    assert row.figure > 0
+
+
+@pytest.fixture
+def this_process(monkeypatch):
+    """Run in this process what a measurement would run in a new one."""
+
+    def run(module, *arguments):
+        if module == "benchmarks.conversion":
+            return json.loads(conversion.through_rpy2(*arguments))
+        return rows_predict.peak_of_prediction(*arguments)
+
+    monkeypatch.setattr(rows_conversion, "in_new_process", run)
+    monkeypatch.setattr(rows_predict, "in_new_process", run)
+
+
+def test_conversion_is_measured_in_python_in_r_and_in_r_inside_python(this_process):
+    rows = list(rows_conversion.conversion_rows(TINY))
+    assert not any(isinstance(row, NotMeasured) for row in rows)
+    places = {"conversion", "conversion-reticulate", "conversion-rpy2"}
+    assert {row.key for row in rows} == places | {f"{place}-memory" for place in places}
+
+
+def test_what_r_adds_is_less_than_its_whole_call():
+    (row,) = r_call_rows(TINY)
+    assert 0 < row.figure < row.ours[0]
+
+
+def test_imports_are_measured_in_new_processes():
+    assert [row.key for row in import_rows(TINY)] == ["import", "library"]
+
+
+def test_the_memory_of_a_prediction_is_measured(this_process):
+    (row,) = rows_predict.memory_rows(TINY)
+    assert row.unit == "MB"
+
+
+def test_the_files_hold_every_row(tmp_path):
+    times = Timed([4.0, 6.0], [2.0, 2.0], None, None)
+    rows = [
+        speed_up("probe", "a probe", "plain loop", times, 2),
+        cost("limit", "a limit", "one pass", times, 0.1),
+        value("size", "weights", "difference", [2e-7], None),
+        NotMeasured("r", "a call in R", "Rscript was not found"),
+    ]
+    text = "\n".join(table.markdown(rows))
+    probe = (
+        "| a probe | plain loop | 2 s | 5 s | reference ÷ ours = 2.50 (2.00 to 3.00) | ≥ 2 | yes |"
+    )
+    assert probe in text
+    assert "1 of 3 targets reached." in text
+    assert "* **a limit** (against one pass): below its target" in text
+    assert "not measured: Rscript was not found" in text
+    table.write_csv(tmp_path / "rows.csv", rows)
+    with (tmp_path / "rows.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["row"] for line in lines] == ["probe", "probe", "limit", "limit", "size"]
+    assert lines[1] == {
+        "row": "probe", "run": "2", "ours": "2", "reference": "6", "figure": "3",
+        "measure": "reference ÷ ours", "unit": "s",
+    }  # fmt: skip
+
+
+def test_a_device_that_is_not_there_ends_the_run_before_it_starts(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match="finds no CUDA device here"):
+        bench.main(["--device", "cuda"])
+    assert capsys.readouterr().out == ""
+
+
+def test_on_a_gpu_only_what_runs_there_is_measured():
+    assert list(bench.topics(TINY, "cuda")) == ["probe", "heads", "fine-tuning", "predict", "moco"]
+
+
+def test_the_exponent_of_a_power_law_is_found():
+    sizes = [4, 31, 128]
+    assert growth_sizes.exponent(sizes, [3 * size**1.7 for size in sizes]) == pytest.approx(1.7)
+    assert growth_sizes.exponent(sizes, [5, 5, 5]) == pytest.approx(0)
+
+
+def test_a_cell_of_the_growth_table_gives_time_and_memory():
+    for job in growth_cell.JOBS:
+        found = growth_cell.cell(job, 40, 4, 9, runs=1)
+        assert found["seconds"] > 0
+        assert found["peak"] >= 0
+
+
+def test_the_growth_files_hold_every_cell(tmp_path):
+    cells = [
+        growth_sizes.Cell(job, axis, size, seconds=size / 100, peak=2e6 * size)
+        for job in growth_cell.JOBS
+        for axis, sizes in growth_sizes.AXES.items()
+        for size in sizes
+    ]
+    files = [("probe", 5000, {"seconds": None, "failed": "no memory", "peak": 1e6})]
+    text = "\n".join(growth_table.table(cells))
+    row = "| linear probe, 40 epochs: time | 5 s | 50 s | 500 s | 1.00 | 1.00 |"
+    assert row in text
+    assert "failed: no memory" in "\n".join(growth_table.memmap_table(files, 1e6))
+    growth_table.write_csv(tmp_path / "growth.csv", cells, files)
+    with (tmp_path / "growth.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == len(cells) + 1
+    growth_chart.draw_chart(tmp_path / "growth.png", cells)
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_features_reach_the_head_as_they_are():
+    x = data.features(5)
+    assert np.array_equal(data.flatten()(torch.from_numpy(x)).numpy(), x[:, :, 0, 0])
+
+
+def test_every_job_can_be_profiled():
+    for prepare in profile_job.jobs(TINY, "cpu").values():
+        prepare()()
+
+
+def test_a_profile_names_what_took_the_time(capsys):
+    profile_job.main(["conversion", "--quick", "--python", "--rows", "100"])
+    assert "patches.py" in capsys.readouterr().out
