@@ -438,7 +438,7 @@ BAD_INPUT = [
     ("x", np.zeros((41, 0, 5, 5)), "extent of zero", "found [41, 0, 5, 5]"),
     ("x", np.zeros((41, 4, 5, 0)), "extent of zero", "found [41, 4, 5, 0]"),
     ("x", np.zeros((41, 4, 5, 5), dtype=complex), "array of real numbers", "complex128"),
-    ("x", "patches", "array of real numbers", "found 'str'"),
+    ("x", "patches", "array of real numbers", "found 'patches'"),
     ("x", None, "array of real numbers", "found 'NoneType'"),
     ("y", ["a", "b"] * 20, "one label for each of the 41 patches", "found 40"),
     ("y", ["a"] * 41, "at least two classes", "found ['a']"),
