@@ -761,6 +761,30 @@ def test_an_interrupted_fit_leaves_everything_as_it_was(encoder, x, y, monkeypat
     assert torch.equal(torch.get_rng_state(), generator)
 
 
+@pytest.mark.parametrize("architecture", ["moco", "simclr"])
+@REGIMES
+def test_the_callers_float32_patches_are_never_written_to(architecture, x, y, freeze_backbone):
+    """Encoders of ours read them where they lie."""
+    given = x.astype(np.float32)
+    before = given.copy()
+    fit = quick(
+        foundation_encoder(architecture, 4, seed=1), given, y, freeze_backbone=freeze_backbone
+    )
+    fit.predict(given)
+    assert np.array_equal(given, before)
+    doubles = fit.predict_proba(before.astype(np.float64))
+    assert np.array_equal(fit.predict_proba(given), doubles)
+
+
+def test_a_module_that_writes_to_its_input_gets_a_copy(x, y):
+    given = x.astype(np.float32)
+    before = given.copy()
+    module = nn.Sequential(nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    fit = quick(module, given, y)
+    fit.predict(given)
+    assert np.array_equal(given, before)
+
+
 # Files
 
 

@@ -297,3 +297,50 @@ def test_something_that_holds_no_real_numbers_is_an_error_that_names_x(x):
 def test_a_view_with_zero_strides_is_read_like_any_other(dtype):
     x = np.broadcast_to(np.array(1, dtype=dtype), (70, 2, 3, 3))
     assert torch.equal(Patches(x).tensor(), torch.ones(70, 2, 3, 3))
+
+
+# Borrowing
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_a_reader_that_does_not_write_borrows_what_needs_no_conversion(kind):
+    x = np.random.default_rng(1).normal(size=(5, 2, 3, 3)).astype(np.float32)
+    given = kind(x)
+    borrowed = list(Patches(given).batches(2, borrow=True))
+    assert [len(batch) for batch in borrowed] == [2, 2, 1]
+    assert all(np.shares_memory(batch.numpy(), x) for batch in borrowed)
+    np.testing.assert_array_equal(torch.cat(borrowed).numpy(), x)
+    copied = list(Patches(given).batches(2))
+    assert not any(np.shares_memory(batch.numpy(), x) for batch in copied)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda x: x.astype(np.float64),
+        lambda x: x.astype(">f4"),
+        np.asfortranarray,
+        lambda x: np.broadcast_to(x, x.shape),
+        lambda x: np.ma.masked_array(x, mask=False),
+    ],
+    ids=["double", "big endian", "column-major", "read-only", "masked"],
+)
+def test_anything_else_is_copied_all_the_same(other):
+    x = np.random.default_rng(1).normal(size=(5, 2, 3, 3)).astype(np.float32)
+    given = other(x)
+    batches = list(Patches(given).batches(2, borrow=True))
+    assert not any(np.shares_memory(batch.numpy(), given) for batch in batches)
+    np.testing.assert_array_equal(torch.cat(batches).numpy(), x)
+
+
+def test_what_is_borrowed_is_checked_too():
+    x = np.zeros((5, 2, 3, 3), dtype=np.float32)
+    x[3, 0, 0, 0] = np.nan
+    x[4, 1, 2, 2] = np.inf
+    with pytest.raises(InputError, match=r"infinite values in 2 of 5 patches \(first: 3, 4;"):
+        list(Patches(x).batches(2, borrow=True))
+
+
+def test_sums_that_overflow_are_no_missing_values():
+    x = np.full((3, 2, 3, 3), 3e38, dtype=np.float32)
+    assert torch.equal(torch.cat(list(Patches(x).batches(2, borrow=True))), torch.from_numpy(x))

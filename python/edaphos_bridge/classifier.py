@@ -20,7 +20,12 @@ from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.features import batch_size_for, check_channels, encode_features
 from edaphos_bridge.encoders.folding import folded
-from edaphos_bridge.encoders.foundation import describe_encoder, fill, rebuild_encoder
+from edaphos_bridge.encoders.foundation import (
+    describe_encoder,
+    fill,
+    only_reads,
+    rebuild_encoder,
+)
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.heads import make_head
 from edaphos_bridge.labels import ClassLabel, Labels, as_labels
@@ -319,7 +324,7 @@ class FoundationClassifier:
             rows = np.arange(len(patches))
             batches = zip(
                 (rows[start : start + size] for start in range(0, len(rows), size)),
-                patches.batches(size),
+                patches.batches(size, borrow=only_reads(self.encoder)),
                 strict=True,
             )
             return self._probabilities(len(patches), batches, target)

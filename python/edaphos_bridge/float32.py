@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 # Cells that are converted at a time, so that they are still in the cache when they are looked
-# at (512 KiB).
-_BLOCK_CELLS = 2**17
+# at (4 MiB).
+_BLOCK_CELLS = 2**20
 # Cells of a patch that are turned at a time where the patches lie fastest in memory (R): enough
 # of them that writing comes in long runs, and few enough that so many patches fit a block that
 # reading does, too.
@@ -48,12 +48,37 @@ def convert(x: NDArray[Any], out: NDArray[np.float32]) -> bool:
         return _turn(x, out, exact)
     finite = True
     step = max(1, _BLOCK_CELLS // math.prod(x.shape[1:]))
+    copy = _copy_by_torch if _is_plain(x) else _copy_by_numpy
     for first in range(0, len(x), step):
         block = out[first : first + step]
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.copyto(block, x[first : first + step], casting="unsafe")
+        copy(block, x[first : first + step])
         finite = (exact or all_finite(block)) and finite
     return finite
+
+
+def can_be_borrowed(x: object) -> bool:
+    """Return whether `x` is a plain array that is float32 in C order already."""
+    return type(x) is np.ndarray and x.dtype == np.float32 and x.flags.aligned and _is_plain(x)
+
+
+def _is_plain(x: NDArray[Any]) -> bool:
+    """Return whether torch can read `x` without a word, and in the order of its memory."""
+    return (
+        x.dtype in (np.float32, np.float64)
+        and x.dtype.isnative
+        and x.flags.c_contiguous
+        and x.flags.writeable
+    )
+
+
+def _copy_by_torch(out: NDArray[np.float32], x: NDArray[Any]) -> None:
+    """Copy with all of torch's threads."""
+    torch.from_numpy(out).copy_(torch.from_numpy(x))
+
+
+def _copy_by_numpy(out: NDArray[np.float32], x: NDArray[Any]) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.copyto(out, x, casting="unsafe")
 
 
 def _patches_lie_fastest(x: NDArray[Any]) -> bool:
@@ -94,6 +119,5 @@ def all_finite(block: NDArray[np.float32]) -> bool:
     They survive any sum, so that a finite sum answers in one pass that writes nothing. A sum
     may also overflow; then each cell is asked.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = float(np.einsum("i->", block.reshape(-1)))  # four times as fast as sum()
+    total = torch.from_numpy(block).sum().item()
     return math.isfinite(total) or bool(np.isfinite(block).all())

@@ -1,7 +1,8 @@
 """Raster patches: any array ``(N, C, H, W)`` in, owned float32 tensors out.
 
 The caller's memory is only read. It may be shared with R, which torch would overwrite
-without noticing, so every tensor that leaves this file is a copy.
+without noticing, so every tensor that leaves this file is a copy, but for batches that are
+borrowed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from edaphos_bridge import vector_math  # noqa: F401  (before anything is computed)
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.float32 import convert, empty
+from edaphos_bridge.float32 import all_finite, can_be_borrowed, convert, empty
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.patch_arrays import open_array
 
@@ -151,10 +152,14 @@ class Patches:
         """Return all patches as one owned, C-contiguous float32 tensor."""
         return self.read(0, len(self))
 
-    def batches(self, size: int) -> Iterator[torch.Tensor]:
-        """Yield the patches in order, at most `size` at a time."""
+    def batches(self, size: int, *, borrow: bool = False) -> Iterator[torch.Tensor]:
+        """Yield the patches in order, at most `size` at a time.
+
+        With `borrow` a batch may be a view of the caller's memory, where that needs no
+        conversion: for a reader that is known not to write.
+        """
         for start in range(0, len(self), size):
-            yield self.read(start, start + size)
+            yield self._borrowed(start, start + size) if borrow else self.read(start, start + size)
 
     def check(self) -> None:
         """Read everything once, in blocks of which nothing is kept.
@@ -212,6 +217,16 @@ class Patches:
                 usable = usable and not self._missing(x, mask).any()
             if not usable:
                 raise self._unusable_error()
+
+    def _borrowed(self, start: int, stop: int) -> torch.Tensor:
+        x = self._array[start:stop]
+        if isinstance(x, torch.Tensor):
+            x = x.detach().numpy() if x.device.type == "cpu" and not x.is_neg() else None
+        if self._missing_value is not None or not can_be_borrowed(x):
+            return self.read(start, stop)
+        if not all_finite(x):
+            raise self._unusable_error()
+        return torch.from_numpy(x)
 
     def _slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Return rows as they are, and where they are masked."""

@@ -17,12 +17,13 @@ def folded(module: nn.Module) -> nn.Module:
     within 1e-6. Any other module is returned as it is, and so is one with hooks, which would not
     be called. `module` is not changed.
     """
-    if type(module) is not MoCoEncoder or _has_hooks(module):
+    if type(module) is not MoCoEncoder or has_hooks(module):
         return module
     return FoldedBackbone(module.backbone).eval()
 
 
-def _has_hooks(module: nn.Module) -> bool:
+def has_hooks(module: nn.Module) -> bool:
+    """Return whether any part of `module` calls somebody else's code in its forward pass."""
     return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 

@@ -50,8 +50,8 @@ class SimCLREncoder(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map patches ``(B, C, H, W)`` to features ``(B, feature_dim)``."""
-        h = functional.relu(self.conv1(x))
-        h = functional.relu(self.conv2(h))
+        h = functional.relu_(self.conv1(x))
+        h = functional.relu_(self.conv2(h))
         return h.mean(dim=(2, 3))
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
