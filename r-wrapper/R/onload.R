@@ -1,7 +1,12 @@
-# Nothing here starts Python.
+# Nothing here starts Python, nor loads reticulate, which takes longer than all the rest: its needs
+# wait until something uses it.
 .onLoad <- function(libname, pkgname) {
   note_process("loaded_in")
-  declare_needs()
+  if (isNamespaceLoaded("reticulate")) {
+    declare_needs()
+  } else {
+    setHook(packageEvent("reticulate", "onLoad"), function(...) declare_needs())
+  }
 }
 
 # reticulate from 1.41 on makes an environment with what is declared, where it finds no Python that

@@ -171,6 +171,16 @@ def test_an_encoder_goes_to_r_and_comes_back():
         assert torch.equal(back.state_dict()[name], tensor)
 
 
+def test_an_encoder_from_r_is_pythons_own_to_change(r):
+    r("before <- foundation_moco_embed(e, x)")
+    with converter.context():
+        mine = ro.globalenv["e"]
+    with torch.no_grad():
+        for parameter in mine.parameters():
+            parameter.zero_()
+    assert r("identical(foundation_moco_embed(e, x), before)")[0]
+
+
 def test_other_objects_keep_rpy2s_own_rules():
     with converter.context():
         frame = ro.r("data.frame(a = 1:2, b = c('x', 'y'))")

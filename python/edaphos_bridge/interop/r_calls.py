@@ -72,10 +72,16 @@ def encoder_fields(module: torch.nn.Module) -> dict[str, Any] | None:
 
 
 def encoder_behind(encoder: Any) -> Any:
-    """Return the module behind what R holds: bytes of a state, or a Python object itself."""
+    """Return the module behind what R holds: bytes of a state, or a Python object itself.
+
+    The module is for reading: the one of a state is kept, and the next call gets it again.
+    """
     if isinstance(encoder, bytes | bytearray):
-        return encoder_from_bytes(bytes(encoder))
+        return _revive_encoder(bytes(encoder))
     return encoder
+
+
+_revive_encoder = functools.lru_cache(maxsize=8)(encoder_from_bytes)
 
 
 # --- classifiers -------------------------------------------------------------------------

@@ -45,6 +45,7 @@ from edaphos_bridge.interop import r_calls
 from edaphos_bridge.interop.answers import answered
 from edaphos_bridge.interop.rpy2_values import array_to_r, dimensions, from_r, to_r, view
 from edaphos_bridge.pretrain.fit import FoundationPretrain
+from edaphos_bridge.weights.encoder_file import encoder_from_bytes
 
 # Files of the R package that only make sense with reticulate.
 _RETICULATE_ONLY = {
@@ -232,7 +233,7 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
             fields = dict(zip(value.names, value, strict=True))
             return FoundationPretrain.from_bytes(from_r(fields["state"]))
         if "edaphosbridge_encoder" in value.rclass:
-            return r_calls.encoder_behind(from_r(value)["state"])
+            return encoder_from_bytes(from_r(value)["state"])  # theirs to change
         return other(value)
 
     return convert

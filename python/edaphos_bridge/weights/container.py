@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -45,11 +46,12 @@ def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, 
                 f"{name!r} in the state dict is a {type(tensor).__name__}, not a tensor: "
                 "a safetensors file cannot hold it."
             )
-    versions = {
-        package: importlib.metadata.version(package)
-        for package in ("edaphos-bridge", "torch", "safetensors")
+    document = {
+        "kind": kind,
+        "format_version": FORMAT_VERSION,
+        "versions": _versions(),
+        **metadata,
     }
-    document = {"kind": kind, "format_version": FORMAT_VERSION, "versions": versions, **metadata}
     # Clones: tied weights share memory, which safetensors refuses.
     owned = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -57,6 +59,14 @@ def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, 
     }
     text = json.dumps(document, allow_nan=False)
     return bytes(safetensors.torch.save(owned, metadata={KEY: text}))
+
+
+@functools.cache  # each is parsed anew from an installed file
+def _versions() -> dict[str, str]:
+    return {
+        package: importlib.metadata.version(package)
+        for package in ("edaphos-bridge", "torch", "safetensors")
+    }
 
 
 def unpack(kind: str, data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

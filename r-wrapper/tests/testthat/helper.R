@@ -183,6 +183,26 @@ in_fresh_r <- function(code, args = list(), env = fresh_environment()) {
   callr::r(code, args, env = env, timeout = 120)
 }
 
+# A library folder with a package of that name and version, made of `code` and what it exports.
+stand_in_package <- function(name, version, code = character(), exports = character(),
+                             frame = parent.frame()) {
+  library_folder <- withr::local_tempdir(.local_envir = frame)
+  source_folder <- file.path(withr::local_tempdir(), name)
+  dir.create(file.path(source_folder, "R"), recursive = TRUE)
+  writeLines(
+    c(
+      paste("Package:", name), paste("Version:", version), "Title: Stand-In",
+      "Description: Empty.", "Author: Nobody", "Maintainer: Nobody <nobody@example.org>",
+      "License: GPL-3"
+    ),
+    file.path(source_folder, "DESCRIPTION")
+  )
+  writeLines(code, file.path(source_folder, "R", "code.R"))
+  writeLines(sprintf("export(%s)", exports), file.path(source_folder, "NAMESPACE"))
+  callr::rcmd("INSTALL", c("--no-docs", "-l", library_folder, source_folder), fail_on_status = TRUE)
+  library_folder
+}
+
 # A virtual environment of the Python in use without any package.
 bare_environment <- function() {
   folder <- tempfile("bare-")

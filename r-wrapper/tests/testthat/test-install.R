@@ -220,3 +220,34 @@ test_that("the needs are declared where reticulate takes declarations", {
   declare()
   expect_null(declared)
 })
+
+# What a reticulate in `library_folder` was asked for in a fresh R that loads the packages in `order`.
+declared_to <- function(library_folder, order) {
+  in_fresh_r(
+    function(library_folder, order) {
+      .libPaths(c(library_folder, .libPaths()))
+      for (package in order) library(package, character.only = TRUE)
+      getOption("declared")
+    },
+    list(library_folder, order),
+    env = callr::rcmd_safe_env()
+  )
+}
+
+test_that("the needs are declared as soon as reticulate is there, whichever package comes first", {
+  reticulate <- stand_in_package(
+    "reticulate", "1.41.0",
+    code = "py_require <- function(...) options(declared = c(getOption('declared'), list(...)))",
+    exports = "py_require"
+  )
+  needs <- list(python_requirements(reticulate = "1.41.0"), python_version = ">=3.10")
+  expect_identical(declared_to(reticulate, c("edaphosbridge", "reticulate")), needs)
+  expect_identical(declared_to(reticulate, c("reticulate", "edaphosbridge")), needs)
+  expect_null(declared_to(reticulate, "edaphosbridge"))
+})
+
+test_that("nothing is declared to a reticulate that takes no declarations", {
+  reticulate <- stand_in_package("reticulate", "1.28")
+  expect_null(declared_to(reticulate, c("edaphosbridge", "reticulate")))
+  expect_null(declared_to(reticulate, c("reticulate", "edaphosbridge")))
+})

@@ -1,8 +1,9 @@
-test_that("library(edaphosbridge) starts no Python", {
-  expect_false(callr::r(function() {
+test_that("library(edaphosbridge) starts no Python and does not load reticulate", {
+  state <- callr::r(function() {
     library(edaphosbridge)
-    reticulate::py_available()
-  }))
+    c(reticulate = isNamespaceLoaded("reticulate"), python = reticulate::py_available())
+  })
+  expect_identical(state, c(reticulate = FALSE, python = FALSE))
 })
 
 test_that("checks of R's own and print() start no Python", {
@@ -100,18 +101,7 @@ test_that("EDAPHOSBRIDGE_PYTHON may be an environment's folder, and comes before
 
 test_that("R's torch in the process is an error before Python starts", {
   skip_if_no_python()
-  library_folder <- withr::local_tempdir()
-  source_folder <- file.path(withr::local_tempdir(), "torch")
-  dir.create(source_folder)
-  writeLines(
-    c(
-      "Package: torch", "Version: 0.0.1", "Title: Stand-In", "Description: Empty.",
-      "Author: Nobody", "Maintainer: Nobody <nobody@example.org>", "License: GPL-3"
-    ),
-    file.path(source_folder, "DESCRIPTION")
-  )
-  file.create(file.path(source_folder, "NAMESPACE"))
-  callr::rcmd("INSTALL", c("--no-docs", "-l", library_folder, source_folder), fail_on_status = TRUE)
+  library_folder <- stand_in_package("torch", "0.0.1")
   answer <- in_fresh_r(
     function(library_folder) {
       stand_in <- "torch" # R CMD check takes a string in the call for a dependency

@@ -1,0 +1,70 @@
+"""The calls of the R functions on the states that R holds."""
+
+import numpy as np
+import pytest
+
+from edaphos_bridge.interop import r_calls
+
+SETTINGS = {
+    "freeze_backbone": True, "head": "linear", "hidden": [64, 32], "dropout": 0.0, "epochs": 2,
+    "batch_size": 8, "lr": 0.01, "weight_decay": 0.0, "backbone_lr_mult": 0.1, "val_split": 0.25,
+    "seed": 1,
+}  # fmt: skip
+X = np.random.default_rng(1).normal(size=(24, 4, 9, 9))
+CODES = np.arange(24, dtype=np.int32) % 3
+
+
+def no_draw():
+    raise AssertionError("every call here has a seed")
+
+
+def encoder_state(seed=1):
+    fields = r_calls.make_encoder("moco", 4, 8, 4, seed, no_draw)
+    return bytes(fields["state"])
+
+
+def fit(encoder, **settings):
+    levels = ["Inceptisol", "Oxisol", "Ultisol"]
+    return r_calls.fit(
+        encoder, X, CODES, levels, SETTINGS | settings, "cpu", False, no_draw, lambda *epoch: True
+    )
+
+
+def embedded(encoder):
+    return r_calls.embed("moco", encoder, X, True)
+
+
+CALLS = {
+    "fine-tune": lambda state, folder: fit(state, freeze_backbone=False, lr=0.5),
+    "probe": lambda state, folder: fit(state),
+    "predict": lambda state, folder: r_calls.predict(fit(state)["state"], state, X, "prob", "cpu"),
+    "embed": lambda state, folder: embedded(state),
+    "save": lambda state, folder: r_calls.weights_save(state, str(folder / "saved.safetensors")),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_call_leaves_the_encoder_of_a_state_as_it_was_for_the_next(call, tmp_path):
+    state = encoder_state()
+    before, probe = embedded(state), fit(state)["state"]
+    call(state, tmp_path)
+    assert r_calls.encoder_fields(r_calls.encoder_behind(state))["state"] == state
+    np.testing.assert_array_equal(embedded(state), before)
+    assert fit(state)["state"] == probe
+    module = r_calls.encoder_behind(state)
+    assert module.training
+    assert all(parameter.requires_grad for parameter in module.parameters())
+    assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_a_state_is_read_once_and_other_states_give_other_encoders():
+    module = r_calls.encoder_behind(bytearray(encoder_state()))
+    assert r_calls.encoder_behind(encoder_state()) is module
+    assert r_calls.encoder_behind(encoder_state(seed=2)) is not module
+    assert not np.array_equal(embedded(encoder_state()), embedded(encoder_state(seed=2)))
+
+
+def test_the_encoder_of_a_frozen_fit_is_the_one_that_was_given():
+    state = encoder_state()
+    assert fit(state)["encoder"]["state"] == state
+    assert fit(state, freeze_backbone=False)["encoder"]["state"] != state
