@@ -111,7 +111,7 @@ def train_classifier(
             report=report,
         )
     if type(encoder) in ARCHITECTURES.values():
-        encoder.to(memory_format=torch.contiguous_format)
+        _lay_out(encoder, torch.contiguous_format)
     return Trained(encoder.eval(), head.eval(), feature_dim, settings, losses, accuracies)
 
 
@@ -146,17 +146,16 @@ def _full(
     """Check the patches, and return what trains a head together with the encoder."""
     trainable = _trainable(encoder)
     # Faster for the encoders of ours; a module of the user's own may need the usual layout.
-    channels_last = type(encoder) in ARCHITECTURES.values()
-    if channels_last:
-        encoder.to(memory_format=torch.channels_last)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    if patches.in_memory:
-        x = patches.tensor().to(targets.device, memory_format=layout)
-    else:
+    layout = torch.contiguous_format
+    if type(encoder) in ARCHITECTURES.values():
+        layout = torch.channels_last
+        _lay_out(encoder, layout)
+    x = _in_layout(patches, layout, targets.device) if patches.in_memory else None
+    if x is None:
         patches.check()
 
     def inputs(rows: torch.Tensor) -> torch.Tensor:
-        batch = x[rows] if patches.in_memory else patches.rows(rows.cpu()).to(targets.device)
+        batch = patches.rows(rows.cpu()).to(targets.device) if x is None else x[rows]
         return batch.contiguous(memory_format=layout)
 
     def learner(head: nn.Module) -> Learner:
@@ -169,6 +168,19 @@ def _full(
         return Backprop(model, inputs, targets, adam(groups, settings.weight_decay), size)
 
     return learner
+
+
+def _in_layout(patches: Patches, layout: torch.memory_format, device: torch.device) -> torch.Tensor:
+    """Return all patches on `device`, in one tensor and no copy besides."""
+    x = torch.empty(patches.shape, memory_format=layout, device=device)
+    size = batch_size_for(patches.shape)
+    for part, batch in zip(x.split(size), patches.batches(size, borrow=True), strict=True):
+        part.copy_(batch)
+    return x
+
+
+def _lay_out(module: nn.Module, layout: torch.memory_format) -> None:
+    module.to(memory_format=layout)  # type: ignore[call-overload]
 
 
 def _trainable(encoder: nn.Module) -> list[nn.Parameter]:
