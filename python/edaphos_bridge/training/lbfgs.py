@@ -10,10 +10,13 @@ mean loss is what it is at every C.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
+
+from edaphos_bridge.errors import EdaphosWarning
 
 _ITERATIONS = 500
 _TOLERANCE = 1e-7  # of the largest gradient of the mean loss
@@ -27,7 +30,8 @@ class Solution:
     ----------
     weight, bias : torch.Tensor, shapes (K, D) and (K,), float32
     loss_history : list of float
-        Mean cross-entropy before each evaluation of the gradient, without the penalty.
+        Mean cross-entropy, without the penalty, at each evaluation of the gradient; the last is
+        that of the solution.
     converged : bool
         Whether the gradient has become small.
     """
@@ -62,15 +66,28 @@ def logistic_path(
     weights = x.new_zeros((n_classes, x.shape[1]))
     found: dict[float, Solution] = {}
     for c in sorted(set(path)):
-        losses = _minimise(weights, x, targets, 1 / (c * len(x)))
-        gradient = _mean_loss(weights, x, targets, 1 / (c * len(x)))[1]
+        penalty = 1 / (c * len(x))
+        losses = _minimise(weights, x, targets, penalty)
+        # A line search may have looked at another point last.
+        loss, gradient = _mean_loss(weights, x, targets, penalty)
         found[c] = Solution(
             weights[:, :-1].float(),
             weights[:, -1].float(),
-            losses,
+            [*losses, loss.item()],
             bool(gradient.abs().max() <= 10 * _TOLERANCE),
         )
     return [found[c] for c in path]
+
+
+def warn_about_unfinished(path: Collection[float], stacklevel: int) -> None:
+    """Warn of each C in `path`, where L-BFGS has not converged."""
+    if path:
+        warnings.warn(
+            f"L-BFGS stopped before it converged at C = {', '.join(map(str, sorted(path)))}. "
+            "Leave out the largest, or bring the features to unit variance.",
+            EdaphosWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def _minimise(
