@@ -67,6 +67,19 @@ def test_the_gradient_of_the_stated_objective_is_zero(n_classes):
         assert flat.grad.abs().max() < 2e-6
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e6])
+def test_features_of_any_scale_and_mean_have_a_solution_with_a_gradient_of_zero(scale):
+    features, targets = drawn(3)
+    features = (features + 2) * torch.tensor([1e-2, 0.1, 1.0, 10.0]) * scale
+    for c, solution in zip(PATH, logistic_path(features, targets, 3, PATH), strict=True):
+        assert solution.converged
+        flat = joined(solution).flatten().requires_grad_()
+        (objective(flat, features, targets, 3, c) / (c * N)).backward()
+        of_each = flat.grad.view(3, D + 1)
+        size = torch.cat([features.abs().max(dim=0).values, torch.ones(1)])
+        assert (of_each / size.clamp(min=1)).abs().max() < 2e-6
+
+
 def test_no_step_of_gradient_descent_gets_below_the_solution():
     features, targets = drawn(3)
     (solution,) = logistic_path(features, targets, 3, [1.0])
