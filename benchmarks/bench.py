@@ -19,6 +19,7 @@ from benchmarks.rows_conversion import conversion_rows
 from benchmarks.rows_predict import memory_rows, predict_rows
 from benchmarks.rows_pretrain import moco_rows
 from benchmarks.rows_startup import import_rows, r_call_rows
+from benchmarks.rows_sweep import sweep_rows
 from benchmarks.rows_training import fine_tuning_rows, head_rows, probe_rows
 from benchmarks.sizes import FULL, QUICK, Sizes
 from benchmarks.table import line, markdown, write_csv
@@ -31,6 +32,7 @@ def topics(sizes: Sizes, device: str) -> dict[str, Measure]:
     on_device: dict[str, Measure] = {
         "probe": lambda: probe_rows(sizes, device),
         "heads": lambda: head_rows(sizes, device),
+        "sweep": lambda: sweep_rows(sizes, device),
         "fine-tuning": lambda: fine_tuning_rows(sizes, device),
         "predict": lambda: predict_rows(sizes, device),
         "moco": lambda: moco_rows(sizes, device),

@@ -24,6 +24,7 @@ from benchmarks import (
 from benchmarks.row import NotMeasured, cost, speed_up, surplus, value
 from benchmarks.rows_pretrain import NO_CHANGE, moco_rows
 from benchmarks.rows_startup import import_rows, r_call_rows
+from benchmarks.rows_sweep import sweep_rows
 from benchmarks.rows_training import fine_tuning_rows, head_rows, probe_rows
 from benchmarks.sizes import TINY
 from benchmarks.timing import Timed, alternated
@@ -70,6 +71,13 @@ def test_heads_learn_the_weights_of_autograd_and_adam():
     assert found.keys() == {"head", "head-result", "mlp", "mlp-result"}
     assert found["head-result"] <= 1e-5
     assert found["mlp-result"] <= 1e-5
+
+
+def test_a_sweep_has_the_losses_and_accuracies_of_its_single_fits():
+    found = figures(sweep_rows(TINY, "cpu"))
+    assert found.keys() == {"sweep", "sweep-result", "sweep-patches", "sweep-patches-result"}
+    assert found["sweep-result"] <= 1e-6
+    assert found["sweep-patches-result"] <= 1e-6
 
 
 def test_fine_tuning_has_the_losses_and_probabilities_of_the_plain_loop():
@@ -166,7 +174,8 @@ def test_a_device_that_is_not_there_ends_the_run_before_it_starts(monkeypatch, c
 
 
 def test_on_a_gpu_only_what_runs_there_is_measured():
-    assert list(bench.topics(TINY, "cuda")) == ["probe", "heads", "fine-tuning", "predict", "moco"]
+    expected = ["probe", "heads", "sweep", "fine-tuning", "predict", "moco"]
+    assert list(bench.topics(TINY, "cuda")) == expected
 
 
 def test_the_exponent_of_a_power_law_is_found():

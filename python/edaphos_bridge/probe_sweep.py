@@ -23,7 +23,7 @@ from edaphos_bridge.labels import Labels
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.seeding import seeded
 from edaphos_bridge.training.cached_features import cached_features
-from edaphos_bridge.training.lbfgs import logistic_path
+from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
 from edaphos_bridge.training.linear import LinearProbe
 from edaphos_bridge.training.loop import Report, train
 from edaphos_bridge.training.plan import draw_plan, validation_size
@@ -78,7 +78,7 @@ def foundation_probe_sweep(
     InputError
         If an argument cannot be used; before any training.
     TrainingError
-        If every setting diverges.
+        If every setting diverges, or the best one when it is fitted to all rows.
 
     References
     ----------
@@ -184,7 +184,7 @@ def sweep_probes(
     best = settings.loc[_best_row(settings)]
     if np.isnan(best["val_accuracy"]):
         raise TrainingError(
-            "Every probe has diverged. "
+            "Training has diverged with every setting, for at least one seed. "
             "Lower `lr`, or bring `x` to zero mean and unit variance per channel."
         )
     refit = _refit_adam if best["solver"] == "adam" else _refit_lbfgs
@@ -203,15 +203,12 @@ def sweep_probes(
 def _means(results: pd.DataFrame) -> pd.DataFrame:
     """Return one row a setting, in the order of `results`; NaN where one of its fits has it."""
     groups = results.groupby(_SETTINGS, dropna=False, sort=False)
-
-    def mean(column: str) -> Any:
-        return groups[column].agg(lambda values: values.mean(skipna=False))
-
+    accuracies, losses = groups["val_accuracy"], groups["val_loss"]
     table = pd.DataFrame(
         {
-            "val_accuracy": mean("val_accuracy"),
-            "val_accuracy_sd": groups["val_accuracy"].std(),
-            "val_loss": mean("val_loss"),
+            "val_accuracy": accuracies.agg(lambda values: values.mean(skipna=False)),
+            "val_accuracy_sd": accuracies.agg(lambda values: values.std(skipna=False)),
+            "val_loss": losses.agg(lambda values: values.mean(skipna=False)),
         }
     )
     return table.reset_index()
@@ -219,7 +216,8 @@ def _means(results: pd.DataFrame) -> pd.DataFrame:
 
 def _best_row(settings: pd.DataFrame) -> int:
     """Return the row of the best setting; those that diverged come last."""
-    order = settings.sort_values(
+    # Means of the same counts in another order may differ in their last bit.
+    order = settings.round({"val_accuracy": 12}).sort_values(
         ["val_accuracy", "val_loss"], ascending=[False, True], kind="stable", na_position="last"
     )
     return int(order.index[0])
@@ -262,6 +260,7 @@ def _refit_lbfgs(
     """Return the solution at the best C on all rows as a classifier."""
     c = float(best["C"])
     (solution,) = logistic_path(features.cpu(), labels.codes, len(labels.classes), [c])
+    warn_about_unfinished([] if solution.converged else [c], stacklevel=4)
     head = LinearHead(features.shape[1], len(labels.classes), device="meta")
     state = {"weight": solution.weight, "bias": solution.bias}
     head.load_state_dict(state, assign=True)

@@ -20,7 +20,8 @@
 #'
 #' @return A list of class `c("edaphosbridge_probe_sweep", "edaphos_probe_sweep")` with
 #'   \item{classifier}{the best setting fitted on all rows, as from [foundation_fit_classifier()];
-#'     after L-BFGS its `config` has `solver` and `C`}
+#'     after L-BFGS its `config` has `solver` and `C`, and its `loss_history` has a value for each
+#'     evaluation of the gradient}
 #'   \item{best}{list: `solver` (`"adam"` or `"lbfgs"`), `lr` and `weight_decay`, or `C`}
 #'   \item{settings}{data frame, one row a setting: `val_accuracy` and `val_loss` as means over
 #'     seeds, `val_accuracy_sd` (`NA` for one seed)}

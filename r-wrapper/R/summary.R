@@ -132,6 +132,11 @@ count_lines <- function(counts) {
 }
 
 training_line <- function(x) {
+  if (identical(x$config$solver, "lbfgs")) {
+    return(sprintf(
+      "  training:  L-BFGS at C %g, %d evaluations, on %s", x$config$C, nrow(x$history), x$device
+    ))
+  }
   sprintf(
     "  training:  %d epochs, batches of %d, lr %g, seed %.0f, on %s",
     nrow(x$history), x$config$batch_size, x$config$lr, x$config$seed, x$device

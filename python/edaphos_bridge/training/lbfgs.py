@@ -10,13 +10,17 @@ mean loss is what it is at every C.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional
+
+from edaphos_bridge.errors import EdaphosWarning
 
 _ITERATIONS = 500
-_TOLERANCE = 1e-7  # of the largest gradient of the mean loss
+_TOLERANCE = 1e-7  # of the largest gradient of the mean loss, with features near unit variance
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Solution:
     ----------
     weight, bias : torch.Tensor, shapes (K, D) and (K,), float32
     loss_history : list of float
-        Mean cross-entropy before each evaluation of the gradient, without the penalty.
+        Mean cross-entropy, without the penalty, at each evaluation of the gradient; the last is
+        that of the solution.
     converged : bool
         Whether the gradient has become small.
     """
@@ -58,23 +63,47 @@ def logistic_path(
     Liu, D. C. and Nocedal, J. (1989). On the limited memory BFGS method for large scale
     optimization. Mathematical Programming 45.
     """
-    x = torch.nn.functional.pad(features.double(), (0, 1), value=1.0)
-    weights = x.new_zeros((n_classes, x.shape[1]))
+    x = features.double()
+    mean = x.mean(dim=0)
+    x = x - mean
+    # About the curvature of the mean loss along each weight, where all classes are as likely.
+    curvature = x.square().mean(dim=0) * (n_classes - 1) / n_classes**2
+    weight, bias = x.new_zeros((n_classes, x.shape[1])), x.new_zeros(n_classes)
     found: dict[float, Solution] = {}
     for c in sorted(set(path)):
-        losses = _minimise(weights, x, targets, 1 / (c * len(x)))
-        gradient = _mean_loss(weights, x, targets, 1 / (c * len(x)))[1]
+        # Another unit for each feature, and so for its weights, which the penalty follows: then
+        # features far from unit variance take no longer.
+        penalty = 1 / (c * len(x))
+        unit = (curvature + penalty).rsqrt()
+        scaled = functional.pad(x * unit, (0, 1), value=1.0)
+        penalties = functional.pad(penalty * unit**2, (0, 1))
+        weights = torch.cat([weight / unit, bias[:, None]], dim=1)
+        losses = _minimise(weights, scaled, targets, penalties)
+        # A line search may have looked at another point last.
+        loss, gradient = _mean_loss(weights, scaled, targets, penalties)
+        weight, bias = weights[:, :-1] * unit, weights[:, -1]
         found[c] = Solution(
-            weights[:, :-1].float(),
-            weights[:, -1].float(),
-            losses,
+            weight.float(),
+            (bias - weight @ mean).float(),
+            [*losses, loss.item()],
             bool(gradient.abs().max() <= 10 * _TOLERANCE),
         )
     return [found[c] for c in path]
 
 
+def warn_about_unfinished(path: Collection[float], stacklevel: int) -> None:
+    """Warn of each C in `path`, where L-BFGS has not converged."""
+    if path:
+        warnings.warn(
+            f"L-BFGS stopped before it converged at C = {', '.join(map(str, sorted(path)))}. "
+            "Leave out the largest.",
+            EdaphosWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
 def _minimise(
-    weights: torch.Tensor, x: torch.Tensor, targets: torch.Tensor, penalty: float
+    weights: torch.Tensor, x: torch.Tensor, targets: torch.Tensor, penalties: torch.Tensor
 ) -> list[float]:
     """Minimise in place; return the mean losses on the way."""
     optimizer = torch.optim.LBFGS(
@@ -87,9 +116,9 @@ def _minimise(
     losses: list[float] = []
 
     def closure() -> torch.Tensor:
-        loss, weights.grad = _mean_loss(weights, x, targets, penalty)
+        loss, weights.grad = _mean_loss(weights, x, targets, penalties)
         losses.append(loss.item())
-        return loss + penalty / 2 * (weights[:, :-1] ** 2).sum()
+        return loss + (penalties * weights**2).sum() / 2
 
     with torch.no_grad():
         optimizer.step(closure)
@@ -98,7 +127,7 @@ def _minimise(
 
 
 def _mean_loss(
-    weights: torch.Tensor, x: torch.Tensor, targets: torch.Tensor, penalty: float
+    weights: torch.Tensor, x: torch.Tensor, targets: torch.Tensor, penalties: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the mean cross-entropy, and the gradient of it and the penalty."""
     log_p = (x @ weights.T).log_softmax(dim=1)
@@ -106,5 +135,5 @@ def _mean_loss(
     loss = -log_p.gather(1, picked).mean()
     delta = log_p.exp_().scatter_add_(1, picked, log_p.new_tensor(-1.0).expand(picked.shape))
     gradient = delta.T @ x / len(x)
-    gradient[:, :-1] += penalty * weights[:, :-1]
+    gradient += penalties * weights
     return loss, gradient

@@ -104,12 +104,12 @@ class LinearHeads:
 
     @torch.inference_mode()
     def loss(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the mean cross-entropy of each head on `rows` (S, n), shape (S, G)."""
-        sums = torch.zeros(self._shape[:2], dtype=torch.float64, device=rows.device)
+        """Return the mean cross-entropy of each head on `rows` (S, n), shape (S, G), on the cpu."""
+        sums = torch.zeros(self._shape[:2], dtype=torch.float64)  # not every device has double
         for part in rows.split(4096, dim=1):
             features, targets = self._gather(part)
             log_p = self.logits(features).log_softmax(dim=3).gather(3, targets)
-            sums -= log_p[..., 0].sum(dim=1)
+            sums -= log_p[..., 0].sum(dim=1).cpu()
         return sums / rows.shape[1]
 
     def logits(self, features: torch.Tensor) -> torch.Tensor:

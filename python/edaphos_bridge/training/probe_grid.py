@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import warnings
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from edaphos_bridge.arguments import number, seed_number, whole
-from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads import LinearHead
 from edaphos_bridge.labels import Labels
 from edaphos_bridge.seeding import seeded
-from edaphos_bridge.training.lbfgs import logistic_path
+from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
 from edaphos_bridge.training.linear import LinearHeads
 from edaphos_bridge.training.loop import EpochReport, Report
 from edaphos_bridge.training.plan import Plan, draw_plan, warn_about_untrained_classes
 from edaphos_bridge.training.settings import FitSettings
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -48,17 +49,18 @@ class ProbeGrid:
         val_split: Any,
     ) -> ProbeGrid:
         """Return the grid, or raise `InputError` for the first that cannot be used."""
-        rates = [number("lr", value, above=0) for value in _values("lr", lr)]
-        decays = _values("weight_decay", weight_decay)
-        decays = [number("weight_decay", value, minimum=0) for value in decays]
-        path = [number("C", value, above=0) for value in _values("C", C)]
-        wanted = [seed_number(value) for value in _values("seeds", seeds)]
+        rates = _values("lr", lr, lambda value: number("lr", value, above=0))
+        decays = _values(
+            "weight_decay", weight_decay, lambda value: number("weight_decay", value, minimum=0)
+        )
+        path = _values("C", C, lambda value: number("C", value, above=0))
+        wanted = _values("seeds", seeds, _seed)
         if not rates and not path:
             raise InputError("lr", "must not be empty where `C` is empty too", found=[])
         if rates and not decays:
             raise InputError("weight_decay", "must name at least one value", found=[])
-        if not wanted or len(set(wanted)) < len(wanted):
-            raise InputError("seeds", "must be different whole numbers, at least one", found=wanted)
+        if not wanted:
+            raise InputError("seeds", "must name at least one whole number", found=[])
         return cls(
             adam=list(itertools.product(rates, decays)),
             path=path,
@@ -85,10 +87,27 @@ class ProbeGrid:
         )
 
 
-def _values(argument: str, value: Any) -> list[Any]:
-    if isinstance(value, str | bytes):
-        raise InputError(argument, "must be a number or a sequence of numbers", found=value)
-    return list(value) if isinstance(value, Iterable) else [value]
+def _values(argument: str, given: Any, check: Callable[[Any], _T]) -> list[_T]:
+    """Return each of the values given, checked; a single number is one value."""
+    if isinstance(given, str | bytes):
+        raise InputError(argument, "must be a number or a sequence of numbers", found=given)
+    try:
+        found = list(given)
+    except TypeError:
+        found = [given]
+    values = [check(value) for value in found]
+    if len(set(values)) < len(values):
+        raise InputError(argument, "must name each value once", found=values)
+    return values
+
+
+def _seed(value: Any) -> int:
+    try:
+        return seed_number(value)
+    except InputError:
+        raise InputError(
+            "seeds", "must be whole numbers between -2^53 and 2^53", found=value
+        ) from None
 
 
 def fit_grid(
@@ -104,6 +123,10 @@ def fit_grid(
         Cached features of all patches.
     """
     starts = [_Start.drawn(seed, features, labels, grid.val_split) for seed in grid.seeds]
+    for start in starts:
+        warn_about_untrained_classes(
+            labels.codes, labels.classes, start.plan.to(torch.device("cpu"))
+        )
     targets = labels.codes.to(features.device)
     return [
         *(_by_adam(features, targets, starts, grid, report) if grid.adam else []),
@@ -124,7 +147,6 @@ class _Start:
         n, feature_dim = features.shape
         with seeded(seed):
             plan = draw_plan(n, val_split)
-            warn_about_untrained_classes(labels.codes, labels.classes, plan)
             head = LinearHead(feature_dim, len(labels.classes))
             # Orders are drawn epoch by epoch, in turn with other seeds: each has a generator.
             generator = torch.Generator()
@@ -159,25 +181,25 @@ def _by_adam(
         decays,
     )
     val_rows = torch.stack([start.plan.val_rows for start in starts])
+    # As in a single fit, a loss that is not finite ends it; the others go on. Double is on the cpu,
+    # since not every device has it.
+    usable = torch.ones((len(starts), n_settings), dtype=torch.bool)
     for epoch in range(grid.epochs):
         rows = torch.stack([start.plan.epoch_rows(epoch) for start in starts])
-        losses = heads.epoch(rows, grid.batch_size).double().mean(dim=0)
-        accuracy = heads.correct(val_rows) / val_rows.shape[1]
-        finite = losses.isfinite()
-        if not finite.any():
-            raise TrainingError(
-                f"Every probe has diverged in epoch {epoch + 1}. "
-                "Lower `lr`, or bring `x` to zero mean and unit variance per channel."
-            )
-        loss, best = losses[finite].min().item(), accuracy[finite].max().item()
+        losses = heads.epoch(rows, grid.batch_size).cpu().double().mean(dim=0)
+        usable &= losses.isfinite()
+        if not usable.any():
+            break
+        accuracy = heads.correct(val_rows).cpu().double() / val_rows.shape[1]
+        loss, best = losses[usable].min().item(), accuracy[usable].max().item()
         report(EpochReport(epoch + 1, grid.epochs, loss, best))
-    usable = (heads.is_finite() & losses.isfinite()).cpu().numpy()
+    usable &= heads.is_finite().cpu()
     table = {
         "train_loss": losses,
         "val_loss": heads.loss(val_rows),
-        "val_accuracy": heads.correct(val_rows).double() / val_rows.shape[1],
+        "val_accuracy": heads.correct(val_rows).cpu().double() / val_rows.shape[1],
     }
-    columns = {name: np.where(usable, v.cpu().numpy(), np.nan) for name, v in table.items()}
+    columns = {name: np.where(usable, values, np.nan) for name, values in table.items()}
     return [
         {
             **{"solver": "adam", "lr": lr, "weight_decay": decay, "C": np.nan},
@@ -195,7 +217,7 @@ def _by_lbfgs(
     """Solve along the path of C for each split; return a row for each."""
     features, targets = features.cpu(), targets.cpu()  # in double, which not every device has
     rows = []
-    unfinished = set()
+    unfinished: set[float] = set()
     for start in starts:
         train_rows, val_rows = start.plan.train_rows.cpu(), start.plan.val_rows.cpu()
         n_classes = len(start.head.weight)
@@ -214,11 +236,5 @@ def _by_lbfgs(
             )
             if not solution.converged:
                 unfinished.add(c)
-    if unfinished:
-        warnings.warn(
-            f"L-BFGS stopped before it converged at C = {', '.join(map(str, sorted(unfinished)))}. "
-            "Leave out the largest, or bring the features to unit variance.",
-            EdaphosWarning,
-            stacklevel=5,  # the caller of the public function
-        )
+    warn_about_unfinished(unfinished, stacklevel=5)  # the caller of the public function
     return sorted(rows, key=lambda row: grid.path.index(row["C"]))

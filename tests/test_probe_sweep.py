@@ -1,0 +1,368 @@
+"""foundation_probe_sweep(): each row is its own single fit, the pick follows the rule."""
+
+import copy
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from edaphos_bridge import (
+    FoundationClassifier,
+    foundation_encoder,
+    foundation_fit_classifier,
+    foundation_probe_sweep,
+    foundation_tile_dataset,
+    probe_sweep,
+)
+from edaphos_bridge.errors import (
+    DeviceFallbackWarning,
+    EdaphosWarning,
+    InputError,
+    TrainingError,
+)
+from edaphos_bridge.training import lbfgs
+
+SMALL = {"lr": [0.01, 0.1], "weight_decay": [0.0, 0.01], "C": [1.0], "seeds": [3, 1], "epochs": 3}
+MEASURED = ["train_loss", "val_loss", "val_accuracy"]
+
+
+def sweep_of(encoder, x, y, **changes):
+    return foundation_probe_sweep(encoder, x, y, **{**SMALL, **changes})
+
+
+@pytest.fixture
+def x():
+    """61 patches of three classes, each brighter in a channel of its own."""
+    x = np.random.default_rng(1).normal(size=(61, 4, 5, 5))
+    for row in range(61):
+        x[row, row % 3] += 1
+    return x
+
+
+@pytest.fixture
+def y():
+    return [["Oxisol", "Ultisol", "Inceptisol"][row % 3] for row in range(61)]
+
+
+@pytest.fixture
+def given_results(monkeypatch):
+    """Make the sweep find these rows instead of training: a list of rows, then the call."""
+
+    def give(rows):
+        monkeypatch.setattr(probe_sweep, "fit_grid", lambda *args: rows)
+
+    return give
+
+
+def adam_row(lr, seed, accuracy, loss, weight_decay=0.0):
+    return {
+        **{"solver": "adam", "lr": lr, "weight_decay": weight_decay, "C": np.nan, "seed": seed},
+        **{"train_loss": 1.0, "val_loss": loss, "val_accuracy": accuracy},
+    }
+
+
+# --- the rows -----------------------------------------------------------------------------
+
+
+def test_each_row_equals_its_own_single_fit(encoder, x, y):
+    sweep = sweep_of(encoder, x, y, epochs=20, seeds=(7, 2, 5))
+    rows = sweep.results[sweep.results["solver"] == "adam"]
+    assert len(rows) == 2 * 2 * 3
+    for row in rows.to_dict("records"):
+        setting = {name: row[name] for name in ("lr", "weight_decay", "seed")}
+        fit = foundation_fit_classifier(encoder, x, y, epochs=20, **setting)
+        assert row["train_loss"] == pytest.approx(fit.loss_history[-1], abs=1e-6)
+        assert row["val_accuracy"] == pytest.approx(fit.val_accuracy_history[-1], abs=1e-6)
+
+
+def test_the_tables_have_a_row_for_each_fit_and_each_setting_in_the_order_given(encoder, x, y):
+    sweep = sweep_of(encoder, x, y, lr=[0.1, 0.01], C=[10, 0.1], seeds=[3, 1])
+    columns = ["solver", "lr", "weight_decay", "C"]
+    assert sweep.results.columns.tolist() == [*columns, "seed", *MEASURED]
+    assert sweep.results["seed"].tolist() == [3, 1] * 6
+    expected = [("adam", lr, decay, None) for lr in (0.1, 0.01) for decay in (0.0, 0.01)]
+    expected += [("lbfgs", None, None, c) for c in (10.0, 0.1)]
+    table = sweep.settings[columns].astype(object)
+    assert list(table.where(table.notna(), None).itertuples(index=False, name=None)) == expected
+
+
+def test_settings_are_means_over_seeds(encoder, x, y):
+    sweep = sweep_of(encoder, x, y, seeds=(1, 2, 3))
+    accuracies = sweep.results["val_accuracy"].to_numpy().reshape(-1, 3)
+    losses = sweep.results["val_loss"].to_numpy().reshape(-1, 3)
+    settings = sweep.settings
+    np.testing.assert_allclose(settings["val_accuracy"], accuracies.mean(axis=1), atol=1e-15)
+    np.testing.assert_allclose(settings["val_accuracy_sd"], accuracies.std(axis=1, ddof=1))
+    np.testing.assert_allclose(settings["val_loss"], losses.mean(axis=1))
+
+
+def test_with_one_seed_the_standard_deviation_is_nan(encoder, x, y):
+    sweep = sweep_of(encoder, x, y, seeds=4)
+    assert sweep.settings["val_accuracy_sd"].isna().all()
+    assert sweep.results["seed"].tolist() == [4] * 5
+
+
+def test_the_encoder_sees_each_patch_once(encoder, x, y):
+    seen = []
+    encoder.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    sweep_of(encoder, x, y)
+    assert sum(seen) - 1 == 61  # one patch tells the width of the features
+
+
+# --- the pick -----------------------------------------------------------------------------
+
+
+def test_the_highest_mean_accuracy_is_picked(encoder, x, y, given_results):
+    given_results(
+        [adam_row(lr, seed, accuracy, 1.0)
+         for lr, accuracies in [(0.1, (0.9, 0.1)), (0.2, (0.6, 0.6)), (0.3, (0.5, 0.5))]
+         for seed, accuracy in zip((3, 1), accuracies, strict=True)]
+    )  # fmt: skip
+    sweep = sweep_of(encoder, x, y)
+    assert sweep.best == {"solver": "adam", "lr": 0.2, "weight_decay": 0.0}
+
+
+def test_between_equal_means_the_lower_validation_loss_decides_then_the_order(
+    encoder, x, y, given_results
+):
+    """The three means are equal as numbers, but not to the last bit."""
+    thirds = [0.1, 0.2, 0.3]
+    orders = [(0, 1, 2), (2, 1, 0), (1, 0, 2)]
+    assert len({pd.Series([thirds[i] for i in order]).mean() for order in orders}) > 1
+    for losses, winner in [((1.0, 0.5, 0.7), 0.2), ((1.0, 1.0, 1.0), 0.1), ((1, 0.5, 0.5), 0.2)]:
+        given_results(
+            [adam_row(lr, seed, thirds[i], loss)
+             for lr, order, loss in zip((0.1, 0.2, 0.3), orders, losses, strict=True)
+             for seed, i in zip((3, 1, 2), order, strict=True)]
+        )  # fmt: skip
+        assert sweep_of(encoder, x, y).best["lr"] == winner
+
+
+def test_a_setting_of_which_one_fit_diverged_comes_last(encoder, x, y, given_results):
+    given_results(
+        [adam_row(0.1, 3, 1.0, 0.1), adam_row(0.1, 1, np.nan, np.nan),
+         adam_row(0.2, 3, 0.2, 2.0), adam_row(0.2, 1, 0.2, 2.0)]
+    )  # fmt: skip
+    sweep = sweep_of(encoder, x, y)
+    assert sweep.best["lr"] == 0.2
+    columns = ["val_accuracy", "val_accuracy_sd", "val_loss"]
+    assert sweep.settings.loc[0, columns].isna().all()
+
+
+def test_a_setting_that_diverges_is_nan_and_another_is_picked(encoder, x, y):
+    sweep = sweep_of(encoder, x, y, lr=[1e38, 0.01], C=())
+    assert sweep.results[MEASURED].isna().all(axis=1).tolist() == [True] * 4 + [False] * 4
+    assert sweep.best["lr"] == 0.01
+
+
+def test_where_every_rate_diverges_lbfgs_is_picked(encoder, x, y):
+    assert sweep_of(encoder, x, y, lr=1e38).best == {"solver": "lbfgs", "C": 1.0}
+
+
+def test_where_everything_diverges_it_is_an_error(encoder, x, y):
+    with pytest.raises(TrainingError, match="diverged with every setting"):
+        sweep_of(encoder, x, y, lr=1e38, C=())
+
+
+# --- the refit ----------------------------------------------------------------------------
+
+
+def test_the_classifier_is_the_single_fit_on_all_rows_bit_for_bit(encoder, x, y):
+    sweep = sweep_of(encoder, x, y, C=(), seeds=(9, 4))
+    setting = {"lr": sweep.best["lr"], "weight_decay": sweep.best["weight_decay"]}
+    single = foundation_fit_classifier(encoder, x, y, epochs=3, val_split=0, seed=9, **setting)
+    assert sweep.classifier.to_bytes() == single.to_bytes()
+
+
+def test_the_classifier_of_lbfgs_is_the_solution_on_all_rows(encoder, x, y):
+    sweep = sweep_of(encoder, x, y, lr=(), C=0.5)
+    fit = sweep.classifier
+    assert sweep.best == {"solver": "lbfgs", "C": 0.5}
+    with torch.no_grad():
+        features = fit.encoder(torch.from_numpy(x).float())
+    codes = torch.tensor([fit.classes.index(label) for label in y])
+    (expected,) = lbfgs.logistic_path(features, codes, 3, [0.5])
+    torch.testing.assert_close(fit.head.weight, expected.weight, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(fit.head.bias, expected.bias, rtol=1e-4, atol=1e-5)
+    assert fit.config == {
+        "solver": "lbfgs", "C": 0.5, "epochs": len(fit.loss_history),
+        "head": "linear", "hidden": [64, 32], "dropout": 0.0, "val_split": 0.0, "seed": 3,
+    }  # fmt: skip
+    p = fit.predict_proba(x)
+    assert -np.log(p[range(61), codes]).mean() == pytest.approx(fit.loss_history[-1], abs=1e-6)
+    assert np.isnan(fit.val_accuracy_history).all()
+
+
+@pytest.mark.parametrize("changes", [{"C": ()}, {"lr": ()}])
+def test_the_classifier_is_whole_after_save_and_load(encoder, x, y, tmp_path, changes):
+    fit = sweep_of(encoder, x, y, **changes).classifier
+    fit.save(tmp_path / "fit.safetensors")
+    again = FoundationClassifier.load(tmp_path / "fit.safetensors")
+    assert again.config == fit.config
+    assert repr(again) == repr(fit)
+    assert np.array_equal(again.predict_proba(x), fit.predict_proba(x))
+    assert again.to_bytes() == fit.to_bytes()
+
+
+def test_predictions_are_those_of_the_classifier(encoder, x, y):
+    sweep = sweep_of(encoder, x, y)
+    pd.testing.assert_frame_equal(
+        sweep.predict(x, type="prob"), sweep.classifier.predict(x, type="prob")
+    )
+    assert sweep.predict(x[:5]).tolist() == sweep.classifier.predict(x[:5]).tolist()
+    assert np.array_equal(sweep.predict_proba(x), sweep.classifier.predict_proba(x))
+
+
+def test_a_solution_that_has_not_converged_is_warned_about_at_the_line_of_the_caller(
+    encoder, x, y, monkeypatch
+):
+    monkeypatch.setattr(lbfgs, "_ITERATIONS", 1)
+    with pytest.warns(EdaphosWarning, match=r"before it converged at C = 1\.0") as caught:
+        sweep_of(encoder, x, y, lr=())
+    assert len(caught) == 2  # of the splits, and of all rows
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_a_class_missing_from_a_split_is_warned_about_and_learned_in_the_end(encoder, x, y):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        y[int(torch.randperm(61)[0])] = "Histosol"
+    with pytest.warns(EdaphosWarning, match="no training row of: Histosol") as caught:
+        sweep = sweep_of(encoder, x, y)
+    assert caught[0].filename == __file__
+    assert "Histosol" in sweep.classifier.classes
+    assert sweep.results[MEASURED].notna().all(axis=None)
+
+
+# --- what goes in -------------------------------------------------------------------------
+
+
+def test_the_same_call_gives_the_same_result_and_leaves_the_generator(encoder, x, y):
+    state = torch.get_rng_state()
+    one = sweep_of(encoder, x, y)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(3)
+    other = sweep_of(encoder, x, y)
+    pd.testing.assert_frame_equal(one.results, other.results, check_exact=True)
+    assert one.classifier.to_bytes() == other.classifier.to_bytes()
+
+
+def test_nothing_that_is_given_is_changed(dropout_encoder, x, y, snapshot):
+    dropout_encoder.train()
+    dropout_encoder.register_forward_hook(lambda module, inputs, output: None)
+    lists = {name: list(SMALL[name]) for name in ("lr", "weight_decay", "C", "seeds")}
+    before = snapshot(dropout_encoder), x.copy(), list(y), copy.deepcopy(lists)
+    sweep_of(dropout_encoder, x, y, **lists)
+    assert snapshot(dropout_encoder) == before[0]
+    assert np.array_equal(x, before[1])
+    assert (y, lists) == before[2:]
+
+
+def test_a_fit_stands_for_its_encoder(encoder, x, y):
+    fit = foundation_fit_classifier(encoder, x, y, epochs=1, seed=1)
+    assert sweep_of(fit, x, y).classifier.to_bytes() == (
+        sweep_of(encoder, x, y).classifier.to_bytes()
+    )
+
+
+def test_two_classes_and_true_or_false_as_labels(encoder, x):
+    sweep = sweep_of(encoder, x, [row % 2 == 0 for row in range(61)])
+    assert sweep.classifier.classes == [False, True]
+    assert sweep.predict(x).categories.tolist() == [False, True]
+
+
+def test_patches_in_a_file_give_what_they_give_in_memory(encoder, x, y, tmp_path):
+    x = x.astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    expected = sweep_of(encoder, x, y)
+    for source in (tmp_path / "x.npy", np.load(tmp_path / "x.npy", mmap_mode="r")):
+        found = sweep_of(encoder, source, y)
+        pd.testing.assert_frame_equal(found.results, expected.results, check_exact=True)
+        assert found.classifier.to_bytes() == expected.classifier.to_bytes()
+
+
+def test_a_tile_dataset_gives_its_normalisation_to_the_classifier(encoder):
+    raster = np.random.default_rng(4).normal(size=(4, 30, 40))
+    tiles = foundation_tile_dataset(raster, patch_size=5, n_patches=40, seed=1)
+    sweep = sweep_of(encoder, tiles, [f"class {row % 3}" for row in range(40)])
+    assert sweep.classifier.normalisation is not None
+    assert sweep.classifier.patch_size == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("argument", "changes"),
+    [
+        ("lr", {"lr": "a"}), ("lr", {"lr": (), "C": ()}), ("C", {"C": 0}), ("C", {"C": [1, 1]}),
+        ("weight_decay", {"weight_decay": -1}), ("seeds", {"seeds": [1, 1]}),
+        ("val_split", {"val_split": 0}), ("epochs", {"epochs": 0}), ("device", {"device": "gpu"}),
+        ("verbose", {"verbose": "yes"}), ("val_split", {"val_split": 1}),
+        ("encoder", {"encoder": nn.Identity}),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_an_error_before_any_training(
+    encoder, x, y, monkeypatch, argument, changes
+):
+    def fit_grid(*args):
+        raise AssertionError("training started")
+
+    monkeypatch.setattr(probe_sweep, "fit_grid", fit_grid)
+    with pytest.raises(InputError) as caught:
+        foundation_probe_sweep(**{"encoder": encoder, "x": x, "y": y, **SMALL, **changes})
+    assert caught.value.argument == argument
+
+
+def test_a_missing_label_or_value_is_an_error_before_any_training(encoder, x, y, monkeypatch):
+    def fit_grid(*args):
+        raise AssertionError("training started")
+
+    monkeypatch.setattr(probe_sweep, "fit_grid", fit_grid)
+    with pytest.raises(InputError, match="`y` must have one label for each of the 61 patches"):
+        sweep_of(encoder, x, y[:60])
+    x[7, 0, 0, 0] = np.nan
+    with pytest.raises(InputError, match=r"^`x` .*first: 7"):
+        sweep_of(encoder, x, y)
+
+
+def test_a_missing_device_falls_back_to_the_cpu(encoder, x, y, monkeypatch):
+    monkeypatch.setattr("edaphos_bridge.devices.is_available", lambda name: name == "cpu")
+    with pytest.warns(DeviceFallbackWarning) as caught:
+        sweep = sweep_of(encoder, x, y, device="cuda")
+    assert len(caught) == 1
+    assert sweep.classifier.device == "cpu"
+
+
+# --- what is shown ------------------------------------------------------------------------
+
+
+def test_printing_shows_the_best_setting(encoder, x, y):
+    sweep = sweep_of(encoder, x, y, lr=(), C=(0.5,))
+    accuracy = sweep.settings["val_accuracy"].max()
+    assert repr(sweep).splitlines() == [
+        "<edaphos_probe_sweep>",
+        "  settings:      1, each with 2 seeds",
+        "  best:          lbfgs, C = 0.5",
+        f"  val_acc:       {accuracy:.3f}",
+        "  classes:       Inceptisol, Oxisol, Ultisol",
+    ]
+    one = sweep_of(encoder, x, y, lr=0.01, weight_decay=1e-4, C=(), seeds=8)
+    assert "  settings:      1, each with 1 seed" in repr(one)
+    assert "  best:          adam, lr = 0.01, weight_decay = 0.0001" in repr(one)
+
+
+def test_verbose_prints_epoch_one_every_tenth_and_the_last(encoder, x, y, capsys):
+    sweep_of(encoder, x, y, epochs=12, verbose=True)
+    lines = capsys.readouterr().out.splitlines()
+    heads = ["[classifier] ep   1/12", "[classifier] ep  10/12", "[classifier] ep  12/12"]
+    assert [line[:22] for line in lines] == heads
+    sweep_of(encoder, x, y)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_encoder_of_another_width_works_too(x, y):
+    encoder = foundation_encoder("simclr", 4, feature_dim=5, seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert sweep_of(encoder, x, y).classifier.feature_dim == 5
