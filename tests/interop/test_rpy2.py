@@ -366,6 +366,7 @@ def test_install_assigns_into_a_given_environment():
         "foundation_moco_pretrain",
         "foundation_moco_pretrain_tiles",
         "foundation_patches_at_coords",
+        "foundation_probe_sweep",
         "foundation_simclr_embed",
         "foundation_simclr_pretrain",
         "foundation_tile_dataset",
