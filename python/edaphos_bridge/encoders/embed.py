@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.encoders.features import batch_size_for, check_channels
-from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.normalisation import normalisation_of
@@ -100,11 +99,10 @@ def embed(
     checked.check_normalisation(normalisation_of(module))
     device = next(module.parameters()).device
     width = module.proj_dim if wanted else module.feature_dim
-    encoder = folded(module)
     parts = [np.empty((0, width), dtype=np.float32)]
     with torch.no_grad():
         for batch in checked.batches(batch_size_for(checked.shape)):
-            features = encoder(batch.to(device))
+            features = module(batch.to(device))
             output = module.project(features) if wanted else features
             parts.append(output.float().cpu().numpy())
     return np.concatenate(parts)
