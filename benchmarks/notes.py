@@ -15,8 +15,8 @@ NOTES: dict[str, str] = {
         "two thirds of our time are oneDNN's convolutions and their gradients "
         "(`python -m benchmarks.profile_job fine-tuning`), and the plain loop calls the same: "
         "channels last makes them a sixth faster, Adam in one kernel saves what the plain loop "
-        "spends on it but for a twentieth of a step. BatchNorm and its gradient, ReLU's gradient and "
-        "the sums are torch's own kernels in both. The ratio of 1.3 was not seen on this machine "
+        "spends on it but for a twentieth of a step. BatchNorm, ReLU, their gradients and the sums "
+        "are torch's own kernels in both. The ratio of 1.3 was not seen on this machine "
         "with any combination of layout, Adam and batch order."
     ),
     "predict-network": _COPY,

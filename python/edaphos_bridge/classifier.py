@@ -47,6 +47,8 @@ from edaphos_bridge.weights.container import (
     write_atomically,
 )
 
+_SOFTMAX_ROWS = 4096
+
 
 def foundation_fit_classifier(
     encoder: Any,
@@ -351,19 +353,21 @@ class FoundationClassifier:
         encoder, head = (_on_device(part, device).eval() for part in (self.encoder, self.head))
         encoder = folded(encoder)
         probabilities = np.full((n, len(self.classes)), np.nan)
-        bad: list[int] = []
+        asked = np.zeros(n, dtype=bool)
         with torch.no_grad():
             for rows, batch in batches:
                 logits = head(encode_features(encoder, batch.to(device)))
-                # Softmax in double: rows sum to 1 within R's own tolerance.
-                found = logits.cpu().double().softmax(dim=1).numpy()
-                probabilities[rows] = found
-                bad += rows[~np.isfinite(found).all(axis=1)].tolist()
-        if bad:  # else they would all be of the first class
+                probabilities[rows] = logits.cpu().numpy()
+                asked[rows] = True
+            # Softmax in double: rows sum to 1 within R's own tolerance.
+            for part in torch.from_numpy(probabilities).split(_SOFTMAX_ROWS):
+                part.copy_(part.softmax(dim=1))
+        bad = np.flatnonzero(asked & ~np.isfinite(probabilities).all(axis=1))
+        if len(bad):  # else they would all be of the first class
             raise InputError(
                 "x",
                 f"gives NaN or infinite features in {len(bad)} of {n} patches",
-                rows=sorted(bad),
+                rows=bad.tolist(),
             )
         return probabilities
 

@@ -8,18 +8,23 @@ from torch.nn.functional import conv2d
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from edaphos_bridge.encoders.moco import MoCoBackbone, MoCoEncoder
+from edaphos_bridge.encoders.simclr import SimCLREncoder
 
 
 def folded(module: nn.Module) -> nn.Module:
     """Return a module with the features of `module` in eval mode, faster where that is known.
 
-    For a MoCo encoder every BatchNorm is folded into the convolution before it; features agree
-    within 1e-6. Any other module is returned as it is, and so is one with hooks, which would not
-    be called. `module` is not changed.
+    Encoders of ours compute channels last, and for MoCo every BatchNorm is folded into the
+    convolution before it; features agree within 1e-6. Any other module is returned as it is, and
+    so is one with hooks, which would not be called. `module` is not changed.
     """
-    if type(module) is not MoCoEncoder or has_hooks(module):
+    if has_hooks(module):
         return module
-    return FoldedBackbone(module.backbone).eval()
+    if type(module) is MoCoEncoder:
+        return FoldedBackbone(module.backbone).eval()
+    if type(module) is SimCLREncoder:
+        return ChannelsLast(module).eval()
+    return module
 
 
 def has_hooks(module: nn.Module) -> bool:
@@ -49,6 +54,26 @@ class FoldedBackbone(nn.Module):
         h = conv2d(h, *three, stride=2, padding=1).relu_()
         h += conv2d(h, *four, padding=1).relu_()
         return conv2d(h, *five, padding=1).relu_().mean(dim=(2, 3))
+
+
+class ChannelsLast(nn.Module):
+    """A `SimCLREncoder` in eval mode with its activations laid out channels last."""
+
+    def __init__(self, encoder: SimCLREncoder) -> None:
+        super().__init__()
+        self._layers = [_weights(encoder.conv1), _weights(encoder.conv2)]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map ``(B, C, H, W)`` to features ``(B, feature_dim)``."""
+        h = x.contiguous(memory_format=torch.channels_last)
+        for weight, bias in self._layers:
+            h = conv2d(h, weight, bias, padding=1).relu_()
+        return h.mean(dim=(2, 3))
+
+
+def _weights(conv: nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor | None]:
+    bias = None if conv.bias is None else conv.bias.detach()
+    return conv.weight.detach().contiguous(memory_format=torch.channels_last), bias
 
 
 def _folded_weights(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
