@@ -52,9 +52,10 @@ def foundation_moco_pretrain(
 
     Parameters
     ----------
-    patches : array-like or torch.Tensor, shape (N, C, H, W)
+    patches : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
         Patches of any real dtype and memory order, without missing values; best with zero
-        mean and unit variance per channel. At least `batch_size` of them.
+        mean and unit variance per channel. At least `batch_size` of them. Those that are not
+        in memory are read step by step, see `foundation_fit_classifier`.
     feature_dim, proj_dim : int
         Widths of the features and of the projection that the loss sees.
     queue_size : int

@@ -41,9 +41,10 @@ def foundation_simclr_pretrain(
 
     Parameters
     ----------
-    patches : array-like or torch.Tensor, shape (N, C, H, W)
+    patches : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
         Patches of any real dtype and memory order, without missing values. At least
-        `batch_size` of them.
+        `batch_size` of them. Those that are not in memory are read step by step, see
+        `foundation_fit_classifier`.
     feature_dim, proj_dim : int
         Widths of the features and of the projection that the loss sees.
     batch_size : int
