@@ -344,3 +344,13 @@ def test_what_is_borrowed_is_checked_too():
 def test_sums_that_overflow_are_no_missing_values():
     x = np.full((3, 2, 3, 3), 3e38, dtype=np.float32)
     assert torch.equal(torch.cat(list(Patches(x).batches(2, borrow=True))), torch.from_numpy(x))
+
+
+@pytest.mark.parametrize("borrow", [True, False])
+@pytest.mark.parametrize("stride", [-4, 3])
+def test_the_stride_of_an_extent_of_one_means_nothing(borrow, stride):
+    x = np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)
+    given = np.lib.stride_tricks.as_strided(x, x.shape, (stride, *x.strides[1:]))
+    assert given.flags.c_contiguous
+    (batch,) = Patches(given).batches(5, borrow=borrow)
+    np.testing.assert_array_equal(batch.numpy(), x)

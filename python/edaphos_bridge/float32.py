@@ -76,7 +76,8 @@ def _is_plain(x: NDArray[Any]) -> bool:
 
 def _copy_by_torch(out: NDArray[np.float32], x: NDArray[Any]) -> None:
     """Copy with all of torch's threads."""
-    torch.from_numpy(out).copy_(torch.from_numpy(x))
+    # Flat: an extent of one may have any stride, also one that torch refuses.
+    torch.from_numpy(out.reshape(-1)).copy_(torch.from_numpy(x.reshape(-1)))
 
 
 def _copy_by_numpy(out: NDArray[np.float32], x: NDArray[Any]) -> None:
@@ -134,7 +135,7 @@ def all_finite(block: NDArray[np.float32]) -> bool:
     They survive any sum, so that a finite sum answers in one pass that writes nothing. A sum
     may also overflow; then each cell is asked.
     """
-    total = torch.from_numpy(block).sum().item()
+    total = torch.from_numpy(block.reshape(-1)).sum().item()
     return math.isfinite(total) or bool(np.isfinite(block).all())
 
 

@@ -226,7 +226,7 @@ class Patches:
             return self.read(start, stop)
         if not all_finite(x):
             raise self._unusable_error()
-        return torch.from_numpy(x)
+        return torch.from_numpy(x.reshape(-1)).view(x.shape)
 
     def _slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Return rows as they are, and where they are masked."""

@@ -78,10 +78,12 @@ def test_python_gives_what_the_file_says(fitted, case, regime):
     fit = fitted[case["name"], regime == "probe"]
     expected = case[regime]
     assert fit.classes == case["levels"]
-    np.testing.assert_allclose(fit.loss_history, expected["loss_history"], rtol=1e-4)
-    prob = fit.predict_proba(golden.patches(case["shape"])[: golden.EXPECTED_ROWS])
-    # Fine-tuning has no more digits: where a gradient is zero but for rounding (a bias before
+    # Fine-tuning has fewer digits: where a gradient is zero but for rounding (a bias before
     # BatchNorm), Adam makes full steps of the rounding, and every version of torch rounds anew.
+    # Seen: losses 1.5e-4 apart between torch 2.6 and 2.13, 4e-4 between two memory layouts.
+    loss_tolerance = 1e-4 if regime == "probe" else 1e-3
+    np.testing.assert_allclose(fit.loss_history, expected["loss_history"], rtol=loss_tolerance)
+    prob = fit.predict_proba(golden.patches(case["shape"])[: golden.EXPECTED_ROWS])
     tolerance = {"rtol": 1e-3} if regime == "probe" else {"rtol": 0, "atol": 0.01}
     np.testing.assert_allclose(prob, expected["prob"], **tolerance)
 
