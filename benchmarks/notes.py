@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 _COPY = (
-    "the reference neither copies nor checks. A module of the user's may write to its input, so "
-    "it gets a copy of each batch, and every cell is checked for NaN and infinity: one more pass "
-    "over memory, which an encoder this light does not hide "
-    "(`python -m benchmarks.profile_job predict` has the same for MoCo, which borrows). Double "
-    "or integer patches must be converted on either side."
+    "the reference neither copies nor checks. A module of the user's may write to its input, so it "
+    "gets a copy of each batch, and every cell is checked for NaN and infinity: more passes over "
+    "memory, which an encoder this light does not hide."
 )
 
 NOTES: dict[str, str] = {
     "fine-tuning": (
-        "two thirds of our time are oneDNN's convolutions and their gradients "
-        "(`python -m benchmarks.profile_job fine-tuning`), and the plain loop calls the same: "
-        "channels last makes them a sixth faster, Adam in one kernel saves what the plain loop "
-        "spends on it but for a twentieth of a step. BatchNorm, ReLU, their gradients and the sums "
-        "are torch's own kernels in both. The ratio of 1.3 was not seen on this machine "
-        "with any combination of layout, Adam and batch order."
+        "two thirds of our time are oneDNN's convolutions and their gradients (`python -m "
+        "benchmarks.profile_job fine-tuning`), and the plain loop calls the same. Channels "
+        "last and Adam in one kernel, of which the profile shows a twentieth of a step left, "
+        "are what this row gains; BatchNorm, ReLU, their gradients and the sums are torch's "
+        "own kernels in both. More was seen only while other work loaded the machine."
     ),
     "predict-simclr": (
-        "every cell of `x` is checked for NaN and infinity, which the reference does not do: a "
-        "twentieth of the time of an encoder this light."
+        "every cell of `x` is checked for NaN and infinity, which the reference does not do. "
+        "It also depends on what the process did before: with `--only predict` 1.85 was seen."
     ),
     "predict-network": _COPY,
     "predict-linear": _COPY,

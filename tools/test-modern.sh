@@ -82,15 +82,15 @@ else
     echo "Made in $SECONDS s"
 fi
 
-rm -rf "$root/work" "$root"/tmp/*
-mkdir "$root/work"
+rm -rf "$root/checkout" "$root"/tmp/*
+mkdir "$root/checkout"
 git -c safe.directory="$PWD" ls-files -z --cached --others --exclude-standard |
     tar --create --null --files-from=- --ignore-failed-read |
-    tar --extract --no-same-owner -C "$root/work"
+    tar --extract --no-same-owner -C "$root/checkout"
 inside "$root" sh -euc '
-    cd /work
+    cd /checkout
     python=/opt/venv/bin/python
-    export R_LIBS=/work/build/rlib EDAPHOSBRIDGE_PYTHON=$python
+    export R_LIBS=/checkout/build/rlib EDAPHOSBRIDGE_PYTHON=$python
     mkdir -p $R_LIBS
     $python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
     R CMD INSTALL --library=$R_LIBS r-wrapper >build/log 2>&1 || { cat build/log; exit 1; }
