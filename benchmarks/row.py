@@ -76,7 +76,7 @@ def speed_up(key: str, job: str, reference: str, times: Timed, at_least: float |
     )
 
 
-def cost(key: str, job: str, reference: str, times: Timed, at_most: float) -> Row:
+def cost(key: str, job: str, reference: str, times: Timed, at_most: float | None) -> Row:
     """Return a row of how many times as long as the reference."""
     figures = [b / a for a, b in zip(times.reference, times.ours, strict=True)]
     return Row(key, job, reference, COST, figures, times.ours, times.reference, at_most=at_most)

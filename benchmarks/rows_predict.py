@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
-from benchmarks import data, plain_loop
+from benchmarks import data, references
 from benchmarks.memory import MB, in_new_process, peak_above_now
-from benchmarks.row import NotMeasured, Row, speed_up, value
+from benchmarks.row import NotMeasured, Row, cost, speed_up, value
 from benchmarks.sizes import Sizes
-from benchmarks.timing import alternated
+from benchmarks.timing import Prepare, Run, Timed, alternated_apart
 from edaphos_bridge import FoundationClassifier, foundation_fit_classifier
+from edaphos_bridge.patches import Patches
 
 REFERENCE = "raw eager forward and softmax, inference mode, batches of 256"
 
 
 def predict_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     """Class probabilities of `sizes.predicted` patches for four encoders."""
-    x = data.patches(sizes.predicted)
+    n = sizes.predicted
     for number, (name, make) in enumerate(data.ENCODERS.items()):
-        encoder = make()
-        fit = _fitted(encoder, device)
-        eager = copy.deepcopy(encoder).to(device)
-        head = copy.deepcopy(fit.head).to(device)
-        times = alternated(
-            lambda eager=eager, head=head: plain_loop.predict(eager, head, x, device),
-            lambda fit=fit: fit.predict_proba(x),
-            runs=sizes.runs,
-            device=device,
-        )
+        fit = _fitted(make(), device)
+        encoder, head = fit.encoder.cpu(), fit.head.cpu()
+        reference = partial(references.eager, encoder, head, n, device)
+
+        def timed(reference: Prepare, name: str = name) -> Timed:
+            return alternated_apart(
+                reference,
+                partial(ours, name, n, device),
+                runs=sizes.runs,
+                device=device,
+                apart=sizes.apart,
+            )
+
+        times = timed(reference)
         key = f"predict-{name.split()[-1].lower()}"
-        job = f"predict, N = {sizes.predicted}, {name}"
+        job = f"predict, N = {n}, {name}"
         yield speed_up(key, job, REFERENCE, times, 1.1 if number == 0 else 1.0)
         largest = float(np.abs(times.reference_result - times.result).max())
         yield value(
@@ -44,6 +49,48 @@ def predict_rows(sizes: Sizes, device: str) -> Iterator[Row]:
             [largest],
             None,
         )
+        if device == "cpu":
+            times = timed(partial(references.with_kept_memory, reference))
+            yield speed_up(
+                f"{key}-kept", job, f"the same{references.WITH_KEPT_MEMORY}", times, None
+            )
+    if device == "cpu":
+        yield from _check_rows(sizes)
+
+
+def ours(name: str, n: int, device: str) -> Run:
+    """Prepare our prediction."""
+    fit, x = _fitted(data.ENCODERS[name](), device), data.patches(n)
+    return lambda: fit.predict_proba(x)
+
+
+def _check_rows(sizes: Sizes) -> Iterator[Row]:
+    """What reading `x` costs by itself, beside the cheapest encoder."""
+    n, name = sizes.predicted, list(data.ENCODERS)[-1]
+    fit = _fitted(data.ENCODERS[name](), "cpu")
+    for key, job, borrow in (
+        ("predict-check", "every cell checked for NaN and infinity", True),
+        ("predict-copy", "every cell checked and copied to a batch of its own", False),
+    ):
+        times = alternated_apart(
+            partial(references.eager, fit.encoder, fit.head, n, "cpu"),
+            partial(read_alone, n, borrow),
+            runs=sizes.runs,
+            apart=sizes.apart,
+        )
+        job = f"patches of N = {n} read alone, {job}"
+        yield cost(key, job, f"{REFERENCE}, {name}", times, None)
+
+
+def read_alone(n: int, borrow: bool) -> Run:
+    """Prepare what comes before the encoder: batches of 256."""
+    patches = Patches(data.patches(n))
+
+    def run() -> None:
+        for _ in patches.batches(256, borrow=borrow):
+            pass
+
+    return run
 
 
 def memory_rows(sizes: Sizes) -> Iterator[Row | NotMeasured]:

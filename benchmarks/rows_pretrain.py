@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import torch
 
 from benchmarks import data
 from benchmarks.row import Row, cost
 from benchmarks.sizes import Sizes
-from benchmarks.timing import alternated
+from benchmarks.timing import Run, alternated_apart
 from edaphos_bridge import foundation_moco_pretrain
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.settings import MoCoSettings
+from edaphos_bridge.seeding import seeded
 
 NO_CHANGE = {
     "crop_ratio": (1.0, 1.0),
@@ -31,18 +34,29 @@ NO_CHANGE = {
 def moco_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     """Steps with edaphos' own augmentation; without any, both views are the patches as given."""
     batch, steps = sizes.moco_batch, sizes.moco_steps
-    x = torch.from_numpy(data.patches(batch)).to(device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        given, augmented = (_method(x, **changes) for changes in (NO_CHANGE, {}))
-        times = alternated(
-            lambda: [given.step(x, 0.0) for _ in range(steps)],
-            lambda: [augmented.step(x, 0.0) for _ in range(steps)],
-            runs=sizes.short_runs,
-            device=device,
-        )
+    times = alternated_apart(
+        partial(steps_of, batch, steps, device, **NO_CHANGE),
+        partial(steps_of, batch, steps, device),
+        runs=sizes.short_runs,
+        device=device,
+        apart=sizes.apart,
+    )
     job = f"MoCo pretraining, {steps} steps of {batch} patches with augmentation"
     yield cost("moco", job, "the same steps with both views given", times, 1.35)
+
+
+def steps_of(batch: int, steps: int, device: str, **changes: Any) -> Run:
+    """Prepare steps on one batch."""
+    x = torch.from_numpy(data.patches(batch)).to(device)
+    with seeded(1):
+        method = _method(x, **changes)
+
+    def run() -> None:
+        with seeded(1):
+            for _ in range(steps):
+                method.step(x, 0.0)
+
+    return run
 
 
 def _method(x: torch.Tensor, **changes: object) -> MoCo:

@@ -4,61 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks import data, plain_loop
+from benchmarks import data, plain_loop, references
 from benchmarks.row import Row, cost, speed_up, value
 from benchmarks.sizes import Sizes
-from benchmarks.timing import alternated
+from benchmarks.timing import Run, alternated_apart
 from edaphos_bridge import FoundationClassifier, foundation_fit_classifier
 
 
 def probe_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     """Linear probe on the MoCo encoder: against re-encoding, and against one pass."""
-    encoder, x, y = data.moco(), data.patches(sizes.n), data.labels(sizes.n)
     epochs = sizes.probe_epochs
     job = f"linear probe, {epochs} epochs, N = {sizes.n}"
-
-    def ours() -> FoundationClassifier:
-        return foundation_fit_classifier(encoder, x, y, epochs=epochs, seed=1, device=device)
-
-    def plain() -> plain_loop.PlainFit:
-        return plain_loop.probe_encoding_every_epoch(encoder, x, y, epochs=epochs, device=device)
-
-    times = alternated(plain, ours, runs=sizes.runs, device=device)
+    ours = partial(our_fit, sizes.n, epochs=epochs, device=device)
+    plain = partial(references.plain_probe, sizes.n, epochs, device)
+    times = alternated_apart(plain, ours, runs=sizes.runs, device=device, apart=sizes.apart)
     yield speed_up("probe", job, "plain loop that re-encodes every epoch", times, 25)
     yield _difference_of_heads("probe-result", job, times.reference_result, times.result, None)
 
-    ready = torch.from_numpy(x).to(device)
-    on_device = data.moco().to(device)
-    times = alternated(
-        lambda: plain_loop.encoder_pass(on_device, ready),
-        ours,
-        runs=sizes.short_runs,
-        device=device,
+    one_pass = partial(references.encoder_pass, sizes.n, device)
+    times = alternated_apart(
+        one_pass, ours, runs=sizes.short_runs, device=device, apart=sizes.apart
     )
     yield cost("probe-limit", job, "one encoder pass over the data", times, 1.7)
+
+
+def our_fit(n: int, **settings: Any) -> Run:
+    """Prepare a fit of ours on the MoCo encoder."""
+    encoder, x, y = data.moco(), data.patches(n), data.labels(n)
+    return lambda: foundation_fit_classifier(encoder, x, y, seed=1, **settings)
 
 
 def head_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     """The heads' own training, on features that are there."""
     plans = (
-        ("head", "linear", plain_loop.linear_head, sizes.cached, sizes.head_epochs, 3.0, 1e-5),
-        ("mlp", "mlp", plain_loop.mlp_head, sizes.n, sizes.probe_epochs, 1.3, None),
+        ("head", "linear", sizes.cached, sizes.head_epochs, sizes.runs, 3.0, 1e-5),
+        ("mlp", "mlp", sizes.n, sizes.probe_epochs, sizes.short_runs, 1.3, None),
     )
-    for key, head, make_head, n, epochs, target, tolerance in plans:
-        x, y = data.features(n), data.labels(n)
-        times = alternated(
-            lambda x=x, y=y, epochs=epochs, make_head=make_head: plain_loop.head_on_cached_features(
-                x, y, epochs=epochs, make_head=make_head, device=device
-            ),
-            lambda x=x, y=y, epochs=epochs, head=head: foundation_fit_classifier(
-                data.flatten(), x, y, head=head, epochs=epochs, seed=1, device=device
-            ),
-            runs=sizes.runs if key == "head" else sizes.short_runs,
+    for key, head, n, epochs, runs, target, tolerance in plans:
+        times = alternated_apart(
+            partial(references.plain_head, head, n, epochs, device),
+            partial(our_head, head, n, epochs, device),
+            runs=runs,
             device=device,
+            apart=sizes.apart,
         )
         name = {"linear": "linear head", "mlp": "MLP head"}[head]
         job = f"{name}, {epochs} epochs on {n} cached features, 64 wide"
@@ -68,25 +62,28 @@ def head_rows(sizes: Sizes, device: str) -> Iterator[Row]:
         )
 
 
+def our_head(head: str, n: int, epochs: int, device: str) -> Run:
+    """Prepare our fit of a head on the features as they are."""
+    x, y = data.features(n), data.labels(n)
+    return lambda: foundation_fit_classifier(
+        data.flatten(), x, y, head=head, epochs=epochs, seed=1, device=device
+    )
+
+
 def fine_tuning_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     """Full fine-tuning of the MoCo encoder."""
-    encoder, x, y = data.moco(), data.patches(sizes.n), data.labels(sizes.n)
-    epochs = sizes.fine_tune_epochs
-    times = alternated(
-        lambda: plain_loop.fine_tuning(encoder, x, y, epochs=epochs, device=device),
-        lambda: foundation_fit_classifier(
-            encoder, x, y, freeze_backbone=False, epochs=epochs, seed=1, device=device
-        ),
-        runs=sizes.runs,
-        device=device,
-    )
-    job = f"full fine-tuning, {epochs} epochs, N = {sizes.n}"
+    n, epochs = sizes.n, sizes.fine_tune_epochs
+    ours = partial(our_fit, n, freeze_backbone=False, epochs=epochs, device=device)
+    plainly = partial(references.plain_fine_tuning, n, epochs, device)
+    times = alternated_apart(plainly, ours, runs=sizes.short_runs, device=device, apart=sizes.apart)
+    job = f"full fine-tuning, {epochs} epochs, N = {n}"
     yield speed_up("fine-tuning", job, "plain loop", times, 1.3)
     plain, fit = times.reference_result, times.result
     losses = np.abs(np.subtract(plain.losses, fit.loss_history)).max()
     yield value(
         "fine-tuning-losses", f"{job}: losses", "plain loop, largest difference", [losses], 1e-4
     )
+    x = data.patches(n)
     expected = plain_loop.predict(plain.encoder, plain.head, x, device)
     found = fit.predict_proba(x)
     yield value(
@@ -97,8 +94,12 @@ def fine_tuning_rows(sizes: Sizes, device: str) -> Iterator[Row]:
         1e-4,
     )
     if device == "cpu":
+        kept = partial(references.with_kept_memory, plainly)
+        times = alternated_apart(kept, ours, runs=sizes.short_runs, apart=sizes.apart)
+        reference = f"plain loop{references.WITH_KEPT_MEMORY}"
+        yield speed_up("fine-tuning-kept", job, reference, times, None)
         with _other_number_of_threads():
-            again = plain_loop.fine_tuning(encoder, x, y, epochs=epochs)
+            again = references.plain_fine_tuning(n, epochs, device)()
         other = plain_loop.predict(again.encoder, again.head, x)
         yield value(
             "fine-tuning-rounding",

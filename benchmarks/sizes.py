@@ -20,8 +20,9 @@ class Sizes:
     fine_tune_epochs: int = 5
     moco_batch: int = 64
     moco_steps: int = 10
-    runs: int = 5
-    short_runs: int = 15  # where a run takes less than a second
+    runs: int = 9
+    short_runs: int = 15  # where a run takes less than two seconds
+    apart: bool = True  # reference and ours in processes of their own
 
 
 FULL = Sizes()
@@ -52,4 +53,5 @@ TINY = Sizes(
     moco_steps=1,
     runs=1,
     short_runs=1,
+    apart=False,
 )

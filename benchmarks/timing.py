@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import gc
+import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from benchmarks.memory import ROOT
+
+_FAILED = "a measured job failed: its error is printed above"
+
+Run = Callable[[], Any]
+Prepare = Callable[[], Run]
 
 
 @dataclass(frozen=True)
@@ -21,18 +32,36 @@ class Timed:
     result: Any
 
 
-def alternated(
-    reference: Callable[[], Any],
-    ours: Callable[[], Any],
-    *,
-    runs: int,
-    warm_ups: int = 1,
-    device: str = "cpu",
+def alternated_apart(
+    reference: Prepare, ours: Prepare, *, runs: int, device: str = "cpu", apart: bool = True
 ) -> Timed:
-    """Time reference, ours, reference, ours, ...: `runs` pairs after `warm_ups` untimed ones."""
+    """Do what `alternated` does, each of the two in a process of its own.
+
+    What one leaves behind (memory that the allocator keeps, kernels that are chosen) helps a run
+    of the other in the same process, which no user has who runs only one of them.
+
+    Parameters
+    ----------
+    reference, ours : callable
+        Called once in their process; each returns what is timed. They and the results are
+        pickled.
+    apart : bool
+        False keeps both in this process: for tests.
+    """
+    if not apart:
+        return alternated(reference(), ours(), runs=runs, device=device)
+    with ExitStack() as stack:
+        workers = [stack.enter_context(_Worker(job, device)) for job in (reference, ours)]
+        times = [[worker.run() for worker in workers] for _ in range(-1, runs)][1:]
+        results = [worker.result() for worker in workers]
+    return Timed([pair[0] for pair in times], [pair[1] for pair in times], *results)
+
+
+def alternated(reference: Run, ours: Run, *, runs: int, device: str = "cpu") -> Timed:
+    """Time reference, ours, reference, ours, ...: `runs` pairs after an untimed one."""
     times: tuple[list[float], list[float]] = ([], [])
     results: list[Any] = [None, None]
-    for run in range(-warm_ups, runs):
+    for run in range(-1, runs):
         for which, function in enumerate((reference, ours)):
             results[which] = None  # memory of the last run goes before the next one is timed
             seconds, results[which] = timed(function, device)
@@ -41,7 +70,7 @@ def alternated(
     return Timed(*times, *results)
 
 
-def timed(function: Callable[[], Any], device: str = "cpu") -> tuple[float, Any]:
+def timed(function: Run, device: str = "cpu") -> tuple[float, Any]:
     """Return the seconds that a call took, and its result; work queued on a GPU is waited for."""
     gc.collect()
     _wait(device)
@@ -54,3 +83,47 @@ def timed(function: Callable[[], Any], device: str = "cpu") -> tuple[float, Any]
 def _wait(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
+
+
+class _Worker:
+    """A new process that prepares a job and runs it when asked (`benchmarks.worker`)."""
+
+    def __init__(self, prepare: Prepare, device: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.worker"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+        )
+        self._send((prepare, device, torch.get_num_threads()))
+
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.terminate()
+        self._process.communicate()
+
+    def run(self) -> float:
+        """Run the job and return its seconds."""
+        self._send("run")
+        seconds: float = self._receive()
+        return seconds
+
+    def result(self) -> Any:
+        """Return what the last run returned."""
+        self._send("result")
+        return self._receive()
+
+    def _send(self, message: Any) -> None:
+        assert self._process.stdin is not None
+        try:
+            pickle.dump(message, self._process.stdin)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise RuntimeError(_FAILED) from None
+
+    def _receive(self) -> Any:
+        assert self._process.stdout is not None
+        try:
+            return pickle.load(self._process.stdout)
+        except EOFError:
+            raise RuntimeError(_FAILED) from None

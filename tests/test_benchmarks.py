@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,13 +26,14 @@ from benchmarks import (
     rows_predict,
     table,
 )
+from benchmarks.memory import ROOT
 from benchmarks.row import NotMeasured, cost, speed_up, surplus, value
 from benchmarks.rows_pretrain import NO_CHANGE, moco_rows
 from benchmarks.rows_startup import import_rows, r_call_rows
 from benchmarks.rows_sweep import sweep_rows
 from benchmarks.rows_training import fine_tuning_rows, head_rows, probe_rows
 from benchmarks.sizes import TINY
-from benchmarks.timing import Timed, alternated
+from benchmarks.timing import Timed, alternated, alternated_apart
 
 from edaphos_bridge.pretrain.augmentations import Augmentations
 
@@ -43,10 +49,67 @@ def test_runs_alternate_and_the_last_results_are_kept():
         calls.append(name)
         return f"{name} {len(calls)}"
 
-    times = alternated(lambda: call("plain"), lambda: call("ours"), runs=3, warm_ups=1)
+    times = alternated(lambda: call("plain"), lambda: call("ours"), runs=3)
     assert calls == ["plain", "ours"] * 4
     assert len(times.reference) == len(times.ours) == 3
     assert (times.reference_result, times.result) == ("plain 7", "ours 8")
+
+
+def count_in_this_process(start):
+    """A job for a process of its own."""
+    calls = []
+
+    def run():
+        calls.append(0)
+        print("a job may print")
+        return os.getpid(), start + len(calls)
+
+    return run
+
+
+def fail_to_run():
+    def run():
+        raise ValueError("this job cannot run")
+
+    return run
+
+
+@pytest.fixture
+def jobs_are_found(monkeypatch):
+    """Let a new process import the jobs of this file."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+@pytest.mark.usefixtures("jobs_are_found")
+def test_apart_each_of_the_two_runs_in_a_process_of_its_own():
+    times = alternated_apart(
+        partial(count_in_this_process, 10), partial(count_in_this_process, 20), runs=3
+    )
+    assert len(times.reference) == len(times.ours) == 3
+    assert all(seconds > 0 for seconds in times.reference + times.ours)
+    (reference, first), (ours, second) = times.reference_result, times.result
+    assert len({reference, ours, os.getpid()}) == 3
+    assert (first, second) == (14, 24)  # the untimed run counts
+
+
+@pytest.mark.usefixtures("jobs_are_found")
+def test_a_job_that_fails_ends_the_measurement(capfd):
+    with pytest.raises(RuntimeError, match="a measured job failed"):
+        alternated_apart(fail_to_run, fail_to_run, runs=1)
+    assert "this job cannot run" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_reference_profits_from_kept_memory_only_where_it_says_so(kept):
+    code = f"""
+import sys
+from functools import partial
+from benchmarks import references
+job = partial(references.plain_fine_tuning, 20, 1, "cpu")
+(references.with_kept_memory(job) if {kept} else job())()
+sys.exit(("edaphos_bridge.allocator" in sys.modules) != {kept})
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_a_figure_is_the_median_over_pairs():
@@ -86,6 +149,7 @@ def test_fine_tuning_has_the_losses_and_probabilities_of_the_plain_loop():
         "fine-tuning",
         "fine-tuning-losses",
         "fine-tuning-result",
+        "fine-tuning-kept",
         "fine-tuning-rounding",
     }
     assert found["fine-tuning-losses"] <= 1e-4

@@ -226,9 +226,13 @@ def test_prediction_goes_in_batches_from_reading_to_the_head(encoder, x, y, monk
     limit = batch_size_for(many.shape)
     assert limit < 1000
     read, encoded, headed = [], [], []
-    original = Patches.read
+    original = Patches.batches
     monkeypatch.setattr(
-        Patches, "read", lambda self, a, b: read.append(len(r := original(self, a, b))) or r
+        Patches,
+        "batches",
+        lambda self, size, **how: (
+            read.append(len(batch)) or batch for batch in original(self, size, **how)
+        ),
     )
     fit.encoder.register_forward_pre_hook(lambda m, inputs: encoded.append(len(inputs[0])))
     fit.head.register_forward_pre_hook(lambda m, inputs: headed.append(len(inputs[0])))

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from edaphos_bridge.float32 import convert
+from edaphos_bridge.float32 import ReusedMemory, convert
 
 SHAPE = (1001, 9, 16, 16)  # enough cells for threads, in shares of unequal size
 
@@ -39,3 +40,41 @@ def test_a_cell_that_is_not_finite_is_found_in_any_share(x, threads, row, value)
 def test_sums_that_overflow_are_finite_cells(threads):
     large = np.full(SHAPE, 3e38, order="F")
     assert convert(large, np.empty(SHAPE, dtype=np.float32))
+
+
+def test_memory_is_used_again_when_its_tensor_is_gone():
+    memory = ReusedMemory()
+    tensor = memory.empty((4, 5))
+    place = tensor.data_ptr()
+    assert tensor.shape == (4, 5)
+    assert tensor.dtype == torch.float32
+    assert place % 64 == 0
+    del tensor
+    assert memory.empty((2, 5)).data_ptr() == place
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        lambda tensor: tensor,
+        lambda tensor: tensor[1:, 2],
+        lambda tensor: tensor.numpy(),
+        lambda tensor: tensor.untyped_storage(),
+        lambda tensor: nn.Parameter(tensor),
+    ],
+)
+def test_memory_that_somebody_holds_is_left_alone(hold):
+    memory = ReusedMemory()
+    tensor = memory.empty((4, 5)).fill_(1)
+    place, held = tensor.data_ptr(), hold(tensor)
+    del tensor
+    others = [memory.empty((4, 5)).fill_(2) for _ in range(5)]
+    assert place not in [other.data_ptr() for other in others]
+    assert len({other.data_ptr() for other in others}) == 5
+    del held
+
+
+def test_a_larger_tensor_gets_other_memory():
+    memory = ReusedMemory()
+    memory.empty((2, 5))
+    assert memory.empty((4, 5)).fill_(3).sum() == 60

@@ -190,6 +190,13 @@ def test_batches_are_the_rows_in_order_and_no_larger_than_asked(arrays, size):
     assert torch.equal(torch.cat(batches), patches.tensor())
 
 
+def test_a_batch_is_put_where_one_was_that_nobody_holds_any_more():
+    patches = Patches(np.random.default_rng(1).normal(size=(50, 2, 3, 3)))
+    places = [batch.data_ptr() for batch in patches.batches(10)]
+    assert len(places) == 5
+    assert len(set(places)) == 2  # the loop holds one while the next is read
+
+
 @given(real_arrays(), st.data())
 def test_reading_rows_is_slicing(arrays, data):
     x = arrays[1]

@@ -6,9 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
+    from edaphos_bridge.classifier import FoundationClassifier
     from edaphos_bridge.encoders.embed import foundation_moco_embed, foundation_simclr_embed
     from edaphos_bridge.encoders.foundation import foundation_encoder
+    from edaphos_bridge.fit_classifier import foundation_fit_classifier
     from edaphos_bridge.pretrain.fit import FoundationPretrain
     from edaphos_bridge.pretrain.foundation_moco import foundation_moco_pretrain
     from edaphos_bridge.pretrain.foundation_moco_tiles import foundation_moco_pretrain_tiles
@@ -57,7 +58,7 @@ _HOMES = {
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_embed_at_coords": "edaphos_bridge.raster.embed_at_coords",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
-    "foundation_fit_classifier": "edaphos_bridge.classifier",
+    "foundation_fit_classifier": "edaphos_bridge.fit_classifier",
     "foundation_moco_embed": "edaphos_bridge.encoders.embed",
     "foundation_moco_pretrain": "edaphos_bridge.pretrain.foundation_moco",
     "foundation_moco_pretrain_tiles": "edaphos_bridge.pretrain.foundation_moco_tiles",

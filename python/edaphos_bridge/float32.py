@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 # Cells that are converted at a time, so that they are still in the cache when they are looked
-# at (4 MiB).
-_BLOCK_CELLS = 2**20
+# at (2 MiB).
+_BLOCK_CELLS = 2**19
 # Cells of a patch that are turned at a time where the patches lie fastest in memory (R): enough
 # of them that writing comes in long runs, and few enough that so many patches fit a block that
 # reading does, too.
@@ -30,10 +31,36 @@ def empty(shape: tuple[int, ...]) -> torch.Tensor:
     NumPy asks the system for huge pages, torch does not: most of the time of a large array goes
     into its pages. The memory is aligned as torch's, since kernels may choose by alignment.
     """
-    size = math.prod(shape)
+    return torch.from_numpy(_memory(math.prod(shape))).view(shape)
+
+
+class ReusedMemory:
+    """Memory for tensors that come one after the other, such as batches.
+
+    Fresh pages cost as much as what is written to them, so that a tensor is put where an earlier
+    one was, if nobody holds that one or a view of it any more.
+    """
+
+    _MOST = 2  # a loop still holds one batch when it asks for the next
+
+    def __init__(self) -> None:
+        self._places: list[tuple[NDArray[np.float32], weakref.ref[NDArray[np.float32]]]] = []
+
+    def empty(self, shape: tuple[int, ...]) -> torch.Tensor:
+        """Return a float32 tensor, not yet written, as the function `empty` does."""
+        size = math.prod(shape)
+        free = [memory for memory, user in self._places if user() is None and memory.size >= size]
+        memory = free[0] if free else _memory(size)
+        part = memory[:size]  # torch holds it as long as the tensor or a view of it lives
+        others = [place for place in self._places if place[0] is not memory]
+        self._places = [*others, (memory, weakref.ref(part))][-self._MOST :]
+        return torch.from_numpy(part).view(shape)
+
+
+def _memory(size: int) -> NDArray[np.float32]:
     buffer = np.empty(size + 16, dtype=np.float32)
     start = -(buffer.ctypes.data // buffer.itemsize) % 16
-    return torch.from_numpy(buffer[start : start + size]).view(shape)
+    return buffer[start : start + size]
 
 
 def convert(x: NDArray[Any], out: NDArray[np.float32]) -> bool:

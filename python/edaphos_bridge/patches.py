@@ -8,16 +8,16 @@ borrowed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edaphos_bridge import vector_math  # noqa: F401  (before anything is computed)
+from edaphos_bridge import allocator, vector_math  # noqa: F401  (before anything is computed)
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.float32 import all_finite, can_be_borrowed, convert, empty
+from edaphos_bridge.float32 import ReusedMemory, all_finite, can_be_borrowed, convert, empty
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.patch_arrays import open_array
 
@@ -115,10 +115,7 @@ class Patches:
             If any of them holds a missing or infinite value; the message counts such
             patches over the whole of `x`.
         """
-        stop = min(stop, len(self))
-        out = empty((max(stop - start, 0), *self.shape[1:]))
-        self._read(start, stop, out)
-        return out
+        return self._read_into(empty, start, stop)
 
     def rows(self, rows: torch.Tensor) -> torch.Tensor:
         """Return some patches in the order asked for, as `read` does.
@@ -158,8 +155,11 @@ class Patches:
         With `borrow` a batch may be a view of the caller's memory, where that needs no
         conversion: for a reader that is known not to write.
         """
+        memory = ReusedMemory()
         for start in range(0, len(self), size):
-            yield self._borrowed(start, start + size) if borrow else self.read(start, start + size)
+            batch = self._borrowed(start, start + size) if borrow else None
+            yield self._read_into(memory.empty, start, start + size) if batch is None else batch
+            del batch  # else its memory could not be used again
 
     def check(self) -> None:
         """Read everything once, in blocks of which nothing is kept.
@@ -218,12 +218,22 @@ class Patches:
             if not usable:
                 raise self._unusable_error()
 
-    def _borrowed(self, start: int, stop: int) -> torch.Tensor:
+    def _read_into(
+        self, make: Callable[[tuple[int, ...]], torch.Tensor], start: int, stop: int
+    ) -> torch.Tensor:
+        """Return rows ``start:stop`` in a tensor that `make` gives."""
+        stop = min(stop, len(self))
+        out = make((max(stop - start, 0), *self.shape[1:]))
+        self._read(start, stop, out)
+        return out
+
+    def _borrowed(self, start: int, stop: int) -> torch.Tensor | None:
+        """Return rows as a view of the caller's memory, or None where they need conversion."""
         x = self._array[start:stop]
         if isinstance(x, torch.Tensor):
             x = x.detach().numpy() if x.device.type == "cpu" and not x.is_neg() else None
         if self._missing_value is not None or not can_be_borrowed(x):
-            return self.read(start, stop)
+            return None
         if not all_finite(x):
             raise self._unusable_error()
         return torch.from_numpy(x.reshape(-1)).view(x.shape)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge.arguments import flag
-from edaphos_bridge.classifier import FoundationClassifier, classifier_of, labels_of, own_copy_for
+from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze
 from edaphos_bridge.encoders.features import find_feature_dim
 from edaphos_bridge.errors import TrainingError
+from edaphos_bridge.fit_classifier import classifier_of, labels_of, own_copy_for
 from edaphos_bridge.heads import LinearHead
 from edaphos_bridge.labels import Labels
 from edaphos_bridge.patches import Patches

@@ -18,10 +18,14 @@
 #' plot(fit, which = "loss", log = "y")
 #' @export
 plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), type = "l",
-                                          xlab = "epoch", ...) {
+                                          xlab = NULL, ...) {
   labels <- c(loss = "cross-entropy", val_accuracy = "validation accuracy")
   if (!is.character(which) || length(which) == 0L || !all(which %in% names(labels))) {
     stop_input("which", "must be \"loss\", \"val_accuracy\" or both.", sys.call())
+  }
+  if (is.null(xlab)) {
+    # L-BFGS from foundation_probe_sweep() has no epochs
+    xlab <- if (identical(x$config$solver, "lbfgs")) "evaluation of the gradient" else "epoch"
   }
   history <- history_of(x)
   drawn <- Filter(function(name) !all(is.na(history[[name]])), unique(which))

@@ -195,6 +195,13 @@ def test_a_batch_is_at_most_256_patches_and_bounded_in_memory(shape, on_cpu, els
     assert batch_size_for(shape, "cuda") == elsewhere
 
 
+def test_a_module_of_the_users_own_gets_more_patches_on_a_cpu():
+    shape = (10, 31, 16, 16)
+    assert batch_size_for(shape, "cpu", foundation_encoder("moco", 31, seed=1)) == 128
+    assert batch_size_for(shape, "cpu", torch.nn.Flatten()) == 256
+    assert batch_size_for((10, 31, 64, 64), "cuda", torch.nn.Flatten()) == 64
+
+
 def test_batches_are_encoded_in_order_in_eval_mode_without_gradients(encoder, state_of):
     x = torch.randn(7, 4, 5, 5)
     encoder.train()

@@ -1,10 +1,11 @@
 """foundation_probe_sweep() in an R inside this process: the numbers and lines of Python."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import rpy2.robjects as ro
 
-from edaphos_bridge import foundation_encoder, foundation_probe_sweep
+from edaphos_bridge import FoundationProbeSweep, foundation_encoder, foundation_probe_sweep
 from edaphos_bridge.interop.rpy2 import converter, install
 
 CALLS = {
@@ -73,3 +74,22 @@ def test_what_cannot_be_used_is_an_error_that_names_the_argument(r):
             "edaphosbridge_input_error = function(condition) condition$argument)"
         )
         assert found[0] == argument
+
+
+@pytest.mark.parametrize("which", CALLS)
+def test_a_sweep_goes_to_r_and_comes_back(r, x, which):
+    encoder = foundation_encoder("moco", in_channels=4, seed=1)
+    sweep = foundation_probe_sweep(encoder, x, ["Oxisol", "Ultisol"] * 20, **CALLS[which][1])
+    r(f"theirs <- foundation_probe_sweep(e, x, y, {CALLS[which][0]})")
+    with converter.context():
+        ro.globalenv["ours"] = sweep
+    assert r("identical(ours, theirs)")[0]
+    with converter.context():
+        back = ro.globalenv["ours"]
+    assert isinstance(back, FoundationProbeSweep)
+    assert back.classifier.to_bytes() == sweep.classifier.to_bytes()
+    assert back.best == sweep.best
+    pd.testing.assert_frame_equal(back.settings, sweep.settings)
+    pd.testing.assert_frame_equal(back.results, sweep.results)
+    assert back.describe() == sweep.describe()
+    np.testing.assert_array_equal(back.predict_proba(x), sweep.predict_proba(x))

@@ -1,10 +1,16 @@
 """The calls of the R functions on the states that R holds."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from edaphos_bridge.interop import r_calls
 
+ROOT = Path(__file__).parents[2]
 SETTINGS = {
     "freeze_backbone": True, "head": "linear", "hidden": [64, 32], "dropout": 0.0, "epochs": 2,
     "batch_size": 8, "lr": 0.01, "weight_decay": 0.0, "backbone_lr_mult": 0.1, "val_split": 0.25,
@@ -68,3 +74,15 @@ def test_the_encoder_of_a_frozen_fit_is_the_one_that_was_given():
     state = encoder_state()
     assert fit(state)["encoder"]["state"] == state
     assert fit(state, freeze_backbone=False)["encoder"]["state"] != state
+
+
+def test_every_call_of_the_r_package_is_there_for_both_entrances():
+    sources = "".join(path.read_text() for path in (ROOT / "r-wrapper" / "R").glob("*.R"))
+    called = set(re.findall(r'(?:python_call|pretrained)\(\s*"(\w+)"', sources))
+    assert {"fit", "predict", "pretrain_tiles", "weights_list"} <= called
+    assert all(callable(getattr(r_calls, name)) for name in called)
+    code = "from edaphos_bridge.interop import reticulate as r; print(*vars(r))"  # own process:
+    done = subprocess.run(  # it loads torch in another way
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert called - set(done.stdout.split()) == set()

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.functional import conv2d
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.encoders.moco import MoCoBackbone, MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 
@@ -15,21 +16,15 @@ def folded(module: nn.Module) -> nn.Module:
     """Return a module with the features of `module` in eval mode, faster where that is known.
 
     Encoders of ours compute channels last, and for MoCo every BatchNorm is folded into the
-    convolution before it; features agree within 1e-6. Any other module is returned as it is, and
-    so is one with hooks, which would not be called. `module` is not changed.
+    convolution before it; features agree within 1e-6. Any other module is returned as it is.
+    `module` is not changed.
     """
-    if has_hooks(module):
+    if not is_as_built(module):
         return module
-    if type(module) is MoCoEncoder:
+    if isinstance(module, MoCoEncoder):
         return FoldedBackbone(module.backbone).eval()
-    if type(module) is SimCLREncoder:
-        return ChannelsLast(module).eval()
-    return module
-
-
-def has_hooks(module: nn.Module) -> bool:
-    """Return whether any part of `module` calls somebody else's code in its forward pass."""
-    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+    assert isinstance(module, SimCLREncoder)
+    return ChannelsLast(module).eval()
 
 
 class FoldedBackbone(nn.Module):

@@ -10,7 +10,6 @@ from torch import nn
 
 from edaphos_bridge.arguments import choice, seed_number, whole
 from edaphos_bridge.encoders.copying import own_copy
-from edaphos_bridge.encoders.folding import has_hooks
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import WeightsError
@@ -83,11 +82,6 @@ def make_encoder(
     number = None if seed is None else seed_number(seed)
     with seeded(draw() if number is None else number):
         return encoder_class(**widths)
-
-
-def only_reads(module: nn.Module) -> bool:
-    """Return whether `module` is known not to write to its input: an encoder of ours, no hooks."""
-    return type(module) in ARCHITECTURES.values() and not has_hooks(module)
 
 
 def describe_encoder(module: nn.Module) -> dict[str, Any]:

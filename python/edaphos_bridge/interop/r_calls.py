@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge.arguments import flag
-from edaphos_bridge.classifier import FoundationClassifier, fit_classifier
+from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
 from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders import foundation
 from edaphos_bridge.encoders.embed import embed as embed_patches
+from edaphos_bridge.fit_classifier import fit_classifier
 from edaphos_bridge.interop.answers import Interrupted
 from edaphos_bridge.normalisation import Normalisation
 from edaphos_bridge.patches import Patches
@@ -31,7 +32,7 @@ from edaphos_bridge.pretrain.progress import progress_line as pretrain_line
 from edaphos_bridge.pretrain.run import Place, pretrain_encoder
 from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
 from edaphos_bridge.pretrain.source import PatchSource, Source, TileSource
-from edaphos_bridge.probe_sweep import sweep_probes
+from edaphos_bridge.probe_sweep import FoundationProbeSweep, sweep_probes
 from edaphos_bridge.raster.embed_at_coords import foundation_embed_at_coords
 from edaphos_bridge.raster.patches_at import foundation_patches_at_coords
 from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
@@ -137,6 +138,11 @@ def probe_sweep(
         device,
         _report(on_epoch),
     )
+    return sweep_fields(sweep)
+
+
+def sweep_fields(sweep: FoundationProbeSweep) -> dict[str, Any]:
+    """Return the elements of the R object of a sweep, tables as lists of columns."""
     return {
         "classifier": classifier_fields(sweep.classifier),
         "best": sweep.best,

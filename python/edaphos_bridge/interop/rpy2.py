@@ -45,6 +45,7 @@ from edaphos_bridge.interop import r_calls
 from edaphos_bridge.interop.answers import answered
 from edaphos_bridge.interop.rpy2_values import array_to_r, dimensions, from_r, to_r, view
 from edaphos_bridge.pretrain.fit import FoundationPretrain
+from edaphos_bridge.probe_sweep import FoundationProbeSweep
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes
 
 # Files of the R package that only make sense with reticulate.
@@ -203,6 +204,7 @@ def _make_converter() -> Converter:
     result.py2rpy.register(pd.Categorical, _factor_with(rules.py2rpy.dispatch(pd.Categorical)))
     result.py2rpy.register(FoundationClassifier, _classifier_to_r)
     result.py2rpy.register(FoundationPretrain, _pretrain_to_r)
+    result.py2rpy.register(FoundationProbeSweep, _sweep_to_r)
     result.py2rpy.register(torch.nn.Module, _module_to_r)
     return result
 
@@ -232,11 +234,24 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
         if "edaphosbridge_pretrain" in value.rclass:
             fields = dict(zip(value.names, value, strict=True))
             return FoundationPretrain.from_bytes(from_r(fields["state"]))
+        if "edaphosbridge_probe_sweep" in value.rclass:
+            fields = dict(zip(value.names, value, strict=True))
+            return FoundationProbeSweep(
+                classifier=convert(fields["classifier"]),
+                best=from_r(fields["best"]),
+                settings=_table(fields["settings"]),
+                results=_table(fields["results"]).astype({"seed": int}),
+            )
         if "edaphosbridge_encoder" in value.rclass:
             return encoder_from_bytes(from_r(value)["state"])  # theirs to change
         return other(value)
 
     return convert
+
+
+def _table(value: Any) -> pd.DataFrame:
+    columns = {name: np.atleast_1d(column).tolist() for name, column in from_r(value).items()}
+    return pd.DataFrame(columns)
 
 
 def _array_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -260,6 +275,10 @@ def _classifier_to_r(fit: FoundationClassifier) -> Any:
 
 def _pretrain_to_r(fit: FoundationPretrain) -> Any:
     return _r_environment()["from_pretrain"](to_r(r_calls.pretrain_fields(fit)))
+
+
+def _sweep_to_r(sweep: FoundationProbeSweep) -> Any:
+    return _r_environment()["from_probe_sweep"](to_r(r_calls.sweep_fields(sweep)))
 
 
 def _module_to_r(module: torch.nn.Module) -> Any:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from edaphos_bridge.encoders.features import batch_size_for, encode_batches
-from edaphos_bridge.encoders.foundation import only_reads
+from edaphos_bridge.encoders.known_modules import only_reads
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.patches import Patches
 
@@ -21,7 +21,7 @@ def cached_features(
     InputError
         If a patch holds missing values, or has features that are not finite.
     """
-    size = batch_size_for(patches.shape, device.type)
+    size = batch_size_for(patches.shape, device.type, encoder)
     batches = patches.batches(size, borrow=only_reads(encoder))
     features = encode_batches(encoder, batches, device, feature_dim)
     bad = torch.nonzero(~torch.isfinite(features).all(dim=1)).flatten().tolist()

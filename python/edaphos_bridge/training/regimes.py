@@ -13,6 +13,7 @@ from edaphos_bridge.adam import adam
 from edaphos_bridge.encoders.copying import freeze
 from edaphos_bridge.encoders.features import batch_size_for, encode_features, find_feature_dim
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.encoders.training_pass import for_training
 from edaphos_bridge.errors import EdaphosWarning
 from edaphos_bridge.heads import LinearHead, make_head
 from edaphos_bridge.labels import Labels
@@ -163,8 +164,8 @@ def _full(
             {"params": list(head.parameters()), "lr": settings.lr},
             {"params": trainable, "lr": settings.lr * settings.backbone_lr_mult},
         ]
-        model = EncoderWithHead(encoder, head)
-        size = batch_size_for(patches.shape, targets.device.type)
+        model = EncoderWithHead(for_training(encoder), head)
+        size = batch_size_for(patches.shape, targets.device.type, encoder)
         return Backprop(model, inputs, targets, adam(groups, settings.weight_decay), size)
 
     return learner

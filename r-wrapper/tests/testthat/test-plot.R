@@ -43,3 +43,20 @@ test_that("another `which` is refused", {
     )
   }
 })
+
+# What plot() writes below the axis.
+xlab_of <- function(fit, ...) {
+  file <- withr::local_tempfile(fileext = ".pdf")
+  withr::with_pdf(file, plot(fit, which = "loss", ...), compress = FALSE, useKerning = FALSE)
+  texts <- regmatches(lines <- readLines(file, warn = FALSE), regexpr("\\(.*\\) Tj", lines))
+  known <- c("epoch", "evaluation of the gradient", "step")
+  intersect(known, gsub("^\\(|\\) Tj$", "", texts))
+}
+
+test_that("the axis counts epochs, or L-BFGS's evaluations of the gradient", {
+  fit <- fake_fit()
+  expect_identical(xlab_of(fit), "epoch")
+  fit$config <- list(solver = "lbfgs", C = 1)
+  expect_identical(xlab_of(fit), "evaluation of the gradient")
+  expect_identical(xlab_of(fit, xlab = "step"), "step")
+})

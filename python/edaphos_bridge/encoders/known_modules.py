@@ -1,0 +1,45 @@
+"""What is known of a module without running it."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.simclr import SimCLREncoder
+
+
+def is_as_built(module: nn.Module) -> bool:
+    """Return whether `module` is an encoder of ours in which only weights have changed.
+
+    Such an encoder may be computed in another way. One with hooks may not, since they would not
+    be called, nor one with layers that were exchanged or given other settings.
+    """
+    if type(module) not in (MoCoEncoder, SimCLREncoder) or _calls_other_code(module):
+        return False
+    widths = {name: getattr(module, name) for name in ("in_channels", "feature_dim", "proj_dim")}
+    with torch.device("meta"):  # no memory, no random numbers
+        return repr(type(module)(**widths)) == repr(module)  # the layers with their settings
+
+
+def only_reads(module: nn.Module) -> bool:
+    """Return whether `module` is known not to write to its input.
+
+    So are encoders of ours, and modules put together of torch's own layers alone, none of them
+    in place.
+    """
+    if is_as_built(module):
+        return True
+    return not _calls_other_code(module) and all(
+        type(part).__module__.startswith("torch.nn.modules.")
+        and not getattr(part, "inplace", False)
+        for part in module.modules()
+    )
+
+
+def _calls_other_code(module: nn.Module) -> bool:
+    """Return whether any part has hooks, or a forward pass that its class does not know."""
+    return any(
+        part._forward_hooks or part._forward_pre_hooks or "forward" in vars(part)
+        for part in module.modules()
+    )
