@@ -1,8 +1,8 @@
 """Measure everything that the project promises about speed and memory, in one table.
 
 Run from the repository root by ``make bench``, which is ``python -m benchmarks.bench``. Writes
-``docs/benchmarks.md`` and every run to ``docs/benchmarks.csv``. Takes under a quarter of an
-hour on two cores that do nothing else.
+``docs/benchmarks.md`` and every run to ``docs/benchmarks.csv``. Takes about twenty minutes on
+two cores that do nothing else.
 """
 
 from __future__ import annotations
@@ -81,14 +81,17 @@ def _head(quick: bool) -> list[str]:
     lines = [
         "# Benchmarks",
         "",
-        "Each row is measured in one run against the reference that it names: reference, ours, "
-        "reference, ours, ... after a warm-up. Times are medians; a figure is the median of the "
-        "pairs' own figures, with the smallest and the largest pair in brackets, so that noise "
-        "of the machine mostly cancels. Patches are 31×16×16, float32 in NumPy unless said, "  # noqa: RUF001
-        "the encoder is MoCo with 64 features, the classes are three, batches have 32 patches. "
-        "Ours is always the whole public call. The references are written out in "
+        "Each row is measured in one run against the reference that it names, the two in "
+        "processes of their own that take turns: reference, ours, reference, ours, ... after a "
+        "warm-up. Times are medians; a figure is the median of the pairs' own figures, with the "
+        "smallest and the largest pair in brackets, so that noise of the machine mostly cancels. "
+        "Patches are 31×16×16, float32 in NumPy unless said, the encoder is MoCo with 64 "  # noqa: RUF001
+        "features, the classes are three, batches have 32 patches. Ours is always the whole "
+        "public call. The references are written out in "
         "[plain_loop.py](../benchmarks/plain_loop.py); they draw the same split, first head and "
-        "permutations, so that results are compared too.",
+        "permutations, so that results are compared too. Their processes load our encoders and "
+        "nothing else of ours: where a row has its reference keep freed memory, that part of "
+        "ours ([allocator.py](../python/edaphos_bridge/allocator.py)) is loaded there too.",
         "",
     ]
     if quick:

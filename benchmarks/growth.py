@@ -48,14 +48,14 @@ def measure(axes: dict[str, tuple[int, ...]]) -> Iterator[Cell]:
 
 
 def measure_memmap(sizes: Sequence[int], allowed: float) -> Iterator[InFile]:
-    """Run probe and predict on a file of patches with bounded memory."""
+    """Run every job on a file of patches with bounded memory."""
     with tempfile.TemporaryDirectory(dir="build") as folder:
         path = Path(folder) / "patches.f32"
         block = data.patches(500, C, SIDE)
         with path.open("wb") as file:
             for _ in range(max(sizes) // len(block)):
                 file.write(block.data)
-        for job in ("probe", "predict"):
+        for job in JOBS:
             for n in sizes:
                 arguments = (job, n, C, SIDE, 1, "memmap", path, int(allowed))
                 yield job, n, in_new_process("benchmarks.growth_cell", *arguments)
@@ -87,9 +87,10 @@ def main(arguments: list[str] | None = None) -> None:
         "MoCo encoder with 64 features, float32 patches in NumPy. Each cell is a process of its "
         "own, warmed up on thirty patches. Time: median of 5 runs (2 for large `x`). Memory: "
         "the highest resident memory during the first of them above what the process held "
-        "before, `x` included: what the job takes beside its input. Exponents are slopes "
-        "in logarithms, by least squares over all sizes and between the two largest: 1 is "
-        "proportional, 2 quadratic, 0 constant. (H = W: the cells of a patch grow with H².)",
+        "before (`x` included, freed memory given back): what the job takes beside its input. "
+        "Exponents are slopes in logarithms, by least squares over all sizes and between the two "
+        "largest: 1 is proportional, 2 quadratic, 0 constant. (H = W: the cells of a patch grow "
+        "with H².)",
         "",
         "![Time and memory against N, C and H](growth.png)",
         "",

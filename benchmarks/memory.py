@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import subprocess
 import sys
@@ -20,10 +22,19 @@ def peak_above_now(step: Callable[[], Any]) -> tuple[float, Any]:
     The high-water mark is set back first. (``ru_maxrss`` would count what the process that
     started this one had held.)
     """
+    give_back_freed_memory()
     Path("/proc/self/clear_refs").write_text("5")
     before = status("VmRSS")
     result = step()
     return status("VmHWM") - before, result
+
+
+def give_back_freed_memory() -> None:
+    """Let the C library return what it keeps: what is used again has to count."""
+    gc.collect()
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
 
 
 class AnonymousPeak:
@@ -31,6 +42,7 @@ class AnonymousPeak:
 
     def __enter__(self) -> AnonymousPeak:
         self.peak = 0.0
+        give_back_freed_memory()
         self._start = status("RssAnon")
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-_COPY = (
-    "the reference neither copies nor checks. A module of the user's may write to its input, so it "
-    "gets a copy of each batch, and every cell is checked for NaN and infinity: more passes over "
-    "memory, which an encoder this light does not hide."
-)
-
 NOTES: dict[str, str] = {
     "fine-tuning": (
-        "two thirds of our time are oneDNN's convolutions and their gradients (`python -m "
-        "benchmarks.profile_job fine-tuning`), and the plain loop calls the same. Channels "
-        "last and Adam in one kernel, of which the profile shows a twentieth of a step left, "
-        "are what this row gains; BatchNorm, ReLU, their gradients and the sums are torch's "
-        "own kernels in both. More was seen only while other work loaded the machine."
+        "more than half of our time are oneDNN's convolutions and their gradients (a row below "
+        "has them alone, another their speed against that of matrix products), and the plain "
+        "loop calls the same. What this row gains is their layout (channels last), passes that "
+        "are written out, Adam in one kernel and memory that is kept. The rest is spread thin: "
+        "BatchNorm, ReLU and sums are torch's own kernels in both, and most of what is left of "
+        "Adam is its count of steps, kept for each tensor (`python -m benchmarks.profile_job "
+        "fine-tuning`). Single pairs swing widely: where the machine slows its vector units "
+        "down, convolutions weigh more and the figure falls."
     ),
-    "predict-simclr": (
-        "every cell of `x` is checked for NaN and infinity, which the reference does not do. "
-        "It also depends on what the process did before: with `--only predict` 1.85 was seen."
-    ),
-    "predict-network": _COPY,
-    "predict-linear": _COPY,
     "fine-tuning-result": (
-        "rounding alone does that: the plain loop with another number of threads differs from "
-        "itself as much (the row below it), while the losses agree. The biases of convolutions "
-        "before BatchNorm have no gradient but rounding; Adam divides it by its own size, the "
-        "biases wander, and the running means of BatchNorm follow them late."
+        "rounding alone does that: single precision takes the plain loop itself as far from its "
+        "result in double precision (the rows below), because Adam's first steps turn gradients "
+        "that are rounding into steps of nearly `lr`. The losses agree."
+    ),
+    "predict-network": (
+        "the reference neither copies nor checks. A module with code of the user's may write to "
+        "its input, so it gets a copy of each batch, and every cell is checked for NaN and "
+        "infinity: passes over memory (`read alone` below), which an encoder this light does "
+        "not hide."
+    ),
+    "predict-linear": (
+        "the reference does not check. Every cell is checked for NaN and infinity, one more "
+        "pass over memory (`read alone` below), which an encoder this light does not hide."
     ),
 }

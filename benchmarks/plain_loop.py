@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 from benchmarks.data import CLASSES
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 MakeHead = Callable[[int], nn.Module]
 
 
@@ -124,7 +125,7 @@ def _train(
         with torch.no_grad():
             encoder.eval()
             feature_dim = encoder(inputs[:1]).shape[1]
-        head = make_head(feature_dim).to(device)
+        head = make_head(feature_dim).to(device, inputs.dtype)
         groups = [{"params": list(head.parameters()), "lr": 1e-3}]
         if fine_tune:
             groups.append({"params": list(encoder.parameters()), "lr": 1e-4})

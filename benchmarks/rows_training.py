@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -98,27 +97,27 @@ def fine_tuning_rows(sizes: Sizes, device: str) -> Iterator[Row]:
         times = alternated_apart(kept, ours, runs=sizes.short_runs, apart=sizes.apart)
         reference = f"plain loop{references.WITH_KEPT_MEMORY}"
         yield speed_up("fine-tuning-kept", job, reference, times, None)
-        with _other_number_of_threads():
-            again = references.plain_fine_tuning(n, epochs, device)()
-        other = plain_loop.predict(again.encoder, again.head, x)
-        yield value(
-            "fine-tuning-rounding",
-            f"{job}: probabilities of the plain loop itself",
-            "with another number of threads, largest difference",
-            [float(np.abs(expected - other).max())],
-            None,
-        )
-
-
-@contextmanager
-def _other_number_of_threads() -> Iterator[None]:
-    """Let torch sum in another order: what rounding alone does to a result."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2 if threads == 1 else 1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+        alone = partial(references.convolutions_alone, n, epochs, device)
+        products = partial(references.matrix_products, n, epochs, device)
+        times = alternated_apart(alone, ours, runs=sizes.short_runs, apart=sizes.apart)
+        what = "its convolutions and their gradients alone"
+        yield cost("fine-tuning-convolutions", job, what, times, None)
+        times = alternated_apart(products, alone, runs=sizes.short_runs, apart=sizes.apart)
+        reference = "as many operations in products of 1024×1024 matrices"  # noqa: RUF001
+        yield cost("fine-tuning-peak", f"{job}: {what}", reference, times, None)
+        exact = references.plain_fine_tuning(n, epochs, device, torch.float64)()
+        exact_probabilities = plain_loop.predict(exact.encoder, exact.head, x.astype(np.float64))
+        for key, whose, probabilities in (
+            ("fine-tuning-exact", "", found),
+            ("fine-tuning-rounding", " of the plain loop itself", expected),
+        ):
+            yield value(
+                key,
+                f"{job}: probabilities{whose}",
+                "plain loop in double precision, largest difference",
+                [float(np.abs(probabilities - exact_probabilities).max())],
+                None,
+            )
 
 
 def _difference_of_heads(

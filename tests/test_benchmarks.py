@@ -150,6 +150,9 @@ def test_fine_tuning_has_the_losses_and_probabilities_of_the_plain_loop():
         "fine-tuning-losses",
         "fine-tuning-result",
         "fine-tuning-kept",
+        "fine-tuning-convolutions",
+        "fine-tuning-peak",
+        "fine-tuning-exact",
         "fine-tuning-rounding",
     }
     assert found["fine-tuning-losses"] <= 1e-4

@@ -250,6 +250,28 @@ def test_the_same_call_gives_the_same_result_and_leaves_the_generator(encoder, x
     assert one.classifier.to_bytes() == other.classifier.to_bytes()
 
 
+@pytest.mark.parametrize("evaluation", [1, 4])
+def test_ctrl_c_in_lbfgs_leaves_nothing_behind(encoder, x, y, monkeypatch, snapshot, evaluation):
+    expected, before = sweep_of(encoder, x, y), snapshot(encoder)
+    state, evaluations, original = torch.get_rng_state(), [], lbfgs._mean_loss
+
+    def interrupted(*args):
+        evaluations.append(args)
+        if len(evaluations) == evaluation:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lbfgs, "_mean_loss", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sweep_of(encoder, x, y)
+    assert torch.is_grad_enabled()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert snapshot(encoder) == before
+    again = sweep_of(encoder, x, y)
+    pd.testing.assert_frame_equal(again.results, expected.results, check_exact=True)
+
+
 def test_nothing_that_is_given_is_changed(dropout_encoder, x, y, snapshot):
     dropout_encoder.train()
     dropout_encoder.register_forward_hook(lambda module, inputs, output: None)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -15,11 +18,20 @@ def is_as_built(module: nn.Module) -> bool:
     Such an encoder may be computed in another way. One with hooks may not, since they would not
     be called, nor one with layers that were exchanged or given other settings.
     """
-    if type(module) not in (MoCoEncoder, SimCLREncoder) or _calls_other_code(module):
+    encoder_class = type(module)
+    if encoder_class not in (MoCoEncoder, SimCLREncoder) or _calls_other_code(module):
         return False
-    widths = {name: getattr(module, name) for name in ("in_channels", "feature_dim", "proj_dim")}
+    widths = [getattr(module, name) for name in ("in_channels", "feature_dim", "proj_dim")]
+    return all(type(width) is int for width in widths) and (
+        repr(module) == _layers_as_built(encoder_class, *widths)
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _layers_as_built(encoder_class: Callable[..., nn.Module], *widths: int) -> str:
+    """Return the layers with their settings, as a module prints them."""
     with torch.device("meta"):  # no memory, no random numbers
-        return repr(type(module)(**widths)) == repr(module)  # the layers with their settings
+        return repr(encoder_class(*widths))
 
 
 def only_reads(module: nn.Module) -> bool:
