@@ -21,8 +21,8 @@ NOTES: dict[str, str] = {
     "predict-network": (
         "the reference neither copies nor checks. A module with code of the user's may write to "
         "its input, so it gets a copy of each batch, and every cell is checked for NaN and "
-        "infinity: passes over memory (`read alone` in the table), which an encoder this light does "
-        "not hide."
+        "infinity: passes over memory (`read alone` in the table), which an encoder this light "
+        "does not hide."
     ),
     "predict-linear": (
         "the reference does not check. Every cell is checked for NaN and infinity, one more "
