@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-# Six blocks at a time are more than what the C library keeps after freeing one of them.
+# Four blocks at a time are more than what the C library keeps after freeing one of them, and half
+# of what it keeps after freeing one of 32 MiB.
 ROUNDS = """
 import resource, sys, torch
 
@@ -15,14 +16,13 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 def batch():
-    blocks = [torch.empty(2**21).fill_(1) for _ in range(6)]
+    blocks = [torch.empty(2**21).fill_(1) for _ in range(4)]
 
 batch()
-batch()
 before = faults()
-for _ in range(10):
+for _ in range(20):
     batch()
-print((faults() - before) // 10)
+print(faults() - before)
 """
 
 
@@ -32,11 +32,12 @@ def test_batches_take_the_pages_of_the_batch_before(monkeypatch):
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
 
     def pages(first):
+        """Return how many pages 20 batches had fetched, after the first."""
         done = subprocess.run(
             [sys.executable, "-c", ROUNDS.format(first=first)],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
         return int(done.stdout)
 
-    assert pages("") > 1000
-    assert pages("import edaphos_bridge.patches") < 10
+    # Without, two to six batches until the C library has learned; with, the heap may grow once.
+    assert 2 * pages("import edaphos_bridge.patches") < pages("")
