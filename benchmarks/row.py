@@ -55,8 +55,8 @@ class Row:
     def reached(self) -> bool | None:
         """Whether the median reaches the target; None without one."""
         if self.at_least is not None:
-            return self.figure >= self.at_least
-        return None if self.at_most is None else self.figure <= self.at_most
+            return bool(self.figure >= self.at_least)  # a figure may be NumPy's
+        return None if self.at_most is None else bool(self.figure <= self.at_most)
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,8 @@ def test_a_figure_is_the_median_over_pairs():
     assert cost("k", "job", "plain", times, 0.3).reached is False
     assert surplus("k", "job", "plain", times.ours, times.reference, 0).figures == [-2, -4, -27]
     assert value("k", "job", "plain", [1e-6, 3e-6], None).reached is None
+    assert value("k", "job", "plain", [np.float64(2)], 3).reached is True
+    assert value("k", "job", "plain", [np.float64(4)], 3).reached is False
 
 
 def test_the_probe_learns_the_weights_of_the_loop_that_encodes_every_epoch():
