@@ -1,4 +1,4 @@
-"""Encoders for training: the same losses and gradients, with fewer passes over memory."""
+"""Encoders for training: the same losses and gradients, with less of autograd around them."""
 
 from __future__ import annotations
 
