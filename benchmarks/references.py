@@ -10,6 +10,7 @@ import importlib
 import torch
 from torch import nn
 
+from benchmarks import bare_kernels as bare_kernels_loop
 from benchmarks import data, plain_loop
 from benchmarks.timing import Prepare, Run
 
@@ -45,6 +46,12 @@ def plain_fine_tuning(n: int, epochs: int, device: str, dtype: torch.dtype = tor
     encoder, y = data.moco().to(dtype), data.labels(n)
     x = torch.from_numpy(data.patches(n)).to(dtype).numpy()
     return lambda: plain_loop.fine_tuning(encoder, x, y, epochs=epochs, device=device)
+
+
+def bare_kernels(n: int, epochs: int) -> Run:
+    """Prepare fine-tuning by torch's kernels, called directly."""
+    encoder, x, y = data.moco(), data.patches(n), data.labels(n)
+    return lambda: bare_kernels_loop.fine_tuning(encoder, x, y, epochs=epochs)
 
 
 def convolutions_alone(n: int, epochs: int, device: str) -> Run:

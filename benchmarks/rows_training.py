@@ -97,6 +97,12 @@ def fine_tuning_rows(sizes: Sizes, device: str) -> Iterator[Row]:
         times = alternated_apart(kept, ours, runs=sizes.short_runs, apart=sizes.apart)
         reference = f"plain loop{references.WITH_KEPT_MEMORY}"
         yield speed_up("fine-tuning-kept", job, reference, times, None)
+        bare = partial(references.with_kept_memory, partial(references.bare_kernels, n, epochs))
+        what = "torch's kernels called directly, nothing checked"
+        times = alternated_apart(plainly, bare, runs=sizes.short_runs, apart=sizes.apart)
+        yield speed_up("fine-tuning-bare", f"{job}: {what}", "plain loop", times, None)
+        times = alternated_apart(bare, ours, runs=sizes.short_runs, apart=sizes.apart)
+        yield cost("fine-tuning-kernels", job, what, times, None)
         alone = partial(references.convolutions_alone, n, epochs, device)
         products = partial(references.matrix_products, n, epochs, device)
         times = alternated_apart(alone, ours, runs=sizes.short_runs, apart=sizes.apart)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from edaphos_bridge.adam import adam
+from edaphos_bridge.adam import GivenGradients, adam
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -31,3 +31,20 @@ def test_complex_parameters_of_a_users_module_are_trained_too():
     (weight - (1 + 2j)).abs().sum().backward()
     optimizer.step()
     torch.testing.assert_close(weight.detach().real, torch.full((3,), 0.1))
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_given_gradients_move_weights_as_recorded_ones_do(weight_decay):
+    torch.manual_seed(1)
+    head, backbone = torch.randn(4, 7, requires_grad=True), torch.randn(1001, requires_grad=True)
+    groups = [{"params": [head], "lr": 0.1}, {"params": [backbone], "lr": 0.01}]
+    plain = torch.optim.Adam(groups, weight_decay=weight_decay, foreach=False)
+    ours = [head.detach().clone(), backbone.detach().clone()]
+    steps = GivenGradients([([ours[0]], 0.1), ([ours[1]], 0.01)], weight_decay)
+    for _ in range(20):
+        head.grad, backbone.grad = torch.randn(4, 7), torch.randn(1001)
+        plain.step()
+        in_another_layout = head.grad.t().contiguous().t()
+        steps.step([[in_another_layout], [backbone.grad]])
+    torch.testing.assert_close(ours[0], head.detach(), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(ours[1], backbone.detach(), rtol=1e-6, atol=1e-6)

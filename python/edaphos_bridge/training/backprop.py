@@ -59,14 +59,25 @@ class Backprop:
 
     def accuracy(self, rows: torch.Tensor) -> float:
         """Return the accuracy on `rows`, in eval mode."""
-        self.model.eval()
-        with torch.no_grad():
-            correct = [
-                (self.model(self.inputs(batch)).argmax(dim=1) == self.targets[batch]).sum()
-                for batch in rows.split(self.eval_batch_size)
-            ]
-        return torch.stack(correct).sum().item() / len(rows)
+        return accuracy(self.model, self.inputs, self.targets, rows, self.eval_batch_size)
 
     def is_finite(self) -> bool:
         """Return whether all parameters are finite."""
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.model.parameters())
+
+
+@torch.no_grad()
+def accuracy(
+    model: nn.Module,
+    inputs: Callable[[torch.Tensor], torch.Tensor],
+    targets: torch.Tensor,
+    rows: torch.Tensor,
+    batch_size: int,
+) -> float:
+    """Return the accuracy of `model` on `rows`, at least one, in eval mode."""
+    model.eval()
+    correct = [
+        (model(inputs(batch)).argmax(dim=1) == targets[batch]).sum()
+        for batch in rows.split(batch_size)
+    ]
+    return torch.stack(correct).sum().item() / len(rows)

@@ -13,7 +13,8 @@ from edaphos_bridge.adam import adam
 from edaphos_bridge.encoders.copying import freeze
 from edaphos_bridge.encoders.features import batch_size_for, encode_features, find_feature_dim
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
-from edaphos_bridge.encoders.training_pass import for_training
+from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.training_pass import can_be_written_out
 from edaphos_bridge.errors import EdaphosWarning
 from edaphos_bridge.heads import LinearHead, make_head
 from edaphos_bridge.labels import Labels
@@ -21,6 +22,7 @@ from edaphos_bridge.patches import Patches
 from edaphos_bridge.seeding import draw_seed, seeded
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.cached_features import cached_features
+from edaphos_bridge.training.fine_tuning import FineTuning
 from edaphos_bridge.training.linear import LinearProbe
 from edaphos_bridge.training.loop import Learner, Report, train
 from edaphos_bridge.training.plan import (
@@ -112,7 +114,7 @@ def train_classifier(
             report=report,
         )
     if type(encoder) in ARCHITECTURES.values():
-        _lay_out(encoder, torch.contiguous_format)
+        _give_own_memory(encoder)
     return Trained(encoder.eval(), head.eval(), feature_dim, settings, losses, accuracies)
 
 
@@ -150,38 +152,59 @@ def _full(
     layout = torch.contiguous_format
     if type(encoder) in ARCHITECTURES.values():
         layout = torch.channels_last
-        _lay_out(encoder, layout)
-    x = _in_layout(patches, layout, targets.device) if patches.in_memory else None
-    if x is None:
+        encoder.to(memory_format=layout)  # type: ignore[call-overload]
+    if patches.in_memory:
+        inputs = _rows_in_layout(patches, layout, targets.device)
+    else:
         patches.check()
 
-    def inputs(rows: torch.Tensor) -> torch.Tensor:
-        batch = patches.rows(rows.cpu()).to(targets.device) if x is None else x[rows]
-        return batch.contiguous(memory_format=layout)
+        def inputs(rows: torch.Tensor) -> torch.Tensor:
+            batch = patches.rows(rows.cpu()).to(targets.device)
+            return batch.contiguous(memory_format=layout)
+
+    backbone_lr = settings.lr * settings.backbone_lr_mult
+    size = batch_size_for(patches.shape, targets.device.type, encoder)
 
     def learner(head: nn.Module) -> Learner:
+        if isinstance(encoder, MoCoEncoder) and can_be_written_out(encoder):
+            return FineTuning(
+                encoder,
+                head,
+                inputs,
+                targets,
+                lr=settings.lr,
+                backbone_lr=backbone_lr,
+                weight_decay=settings.weight_decay,
+                eval_batch_size=size,
+            )
         groups = [
             {"params": list(head.parameters()), "lr": settings.lr},
-            {"params": trainable, "lr": settings.lr * settings.backbone_lr_mult},
+            {"params": trainable, "lr": backbone_lr},
         ]
-        model = EncoderWithHead(for_training(encoder), head)
-        size = batch_size_for(patches.shape, targets.device.type, encoder)
-        return Backprop(model, inputs, targets, adam(groups, settings.weight_decay), size)
+        optimizer = adam(groups, settings.weight_decay)
+        return Backprop(EncoderWithHead(encoder, head), inputs, targets, optimizer, size)
 
     return learner
 
 
-def _in_layout(patches: Patches, layout: torch.memory_format, device: torch.device) -> torch.Tensor:
-    """Return all patches on `device`, in one tensor and no copy besides."""
+def _rows_in_layout(
+    patches: Patches, layout: torch.memory_format, device: torch.device
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Copy all patches into one tensor on `device`, and return what takes rows of it."""
     x = torch.empty(patches.shape, memory_format=layout, device=device)
     size = batch_size_for(patches.shape)
     for part, batch in zip(x.split(size), patches.batches(size, borrow=True), strict=True):
         part.copy_(batch)
-    return x
+    if layout != torch.channels_last:
+        return lambda rows: x.index_select(0, rows)
+    in_memory_order = x.movedim(1, -1)  # a patch is one piece of memory, fast to copy
+    return lambda rows: in_memory_order.index_select(0, rows).movedim(-1, 1)
 
 
-def _lay_out(module: nn.Module, layout: torch.memory_format) -> None:
-    module.to(memory_format=layout)  # type: ignore[call-overload]
+def _give_own_memory(module: nn.Module) -> None:
+    """Give each parameter and buffer memory of its own, in the usual layout."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
 def _trainable(encoder: nn.Module) -> list[nn.Parameter]:
