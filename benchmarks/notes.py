@@ -4,14 +4,12 @@ from __future__ import annotations
 
 NOTES: dict[str, str] = {
     "fine-tuning": (
-        "more than half of our time are oneDNN's convolutions and their gradients (one row has "
-        "them alone, another their speed against that of matrix products), and the plain "
-        "loop calls the same. What this row gains is their layout (channels last), passes that "
-        "are written out, Adam in one kernel and memory that is kept. The rest is spread thin: "
-        "BatchNorm, ReLU and sums are torch's own kernels in both, and what is left of Adam is "
-        "mostly torch's bookkeeping for each tensor (`python -m benchmarks.profile_job "
-        "fine-tuning`). Single pairs swing widely: where the machine slows its vector units "
-        "down, convolutions weigh more and the figure falls."
+        "a loop that calls torch's kernels directly, without autograd's graph, modules or a check "
+        "(`benchmarks/bare_kernels.py`, in the table), is as fast as these kernels can be, and "
+        "ours is within a tenth of it. More than half of that is oneDNN's convolutions and "
+        "their gradients, which the plain loop calls too, in another layout. Single pairs swing "
+        "widely: where the machine slows its vector units down, convolutions weigh more and the "
+        "figure falls."
     ),
     "fine-tuning-result": (
         "rounding alone does that: single precision takes the plain loop itself as far from its "

@@ -14,7 +14,6 @@ from benchmarks import bare_kernels as bare_kernels_loop
 from benchmarks import data, plain_loop
 from benchmarks.timing import Prepare, Run
 
-BATCH = 32  # patches a step
 WITH_KEPT_MEMORY = ", its process keeping freed memory as ours does"
 
 
@@ -52,57 +51,6 @@ def bare_kernels(n: int, epochs: int) -> Run:
     """Prepare fine-tuning by torch's kernels, called directly."""
     encoder, x, y = data.moco(), data.patches(n), data.labels(n)
     return lambda: bare_kernels_loop.fine_tuning(encoder, x, y, epochs=epochs)
-
-
-def convolutions_alone(n: int, epochs: int, device: str) -> Run:
-    """Prepare the five convolutions and their gradients as often as fine-tuning computes them."""
-    steps = epochs * steps_an_epoch(n)
-    layers = []
-    for conv, side in _convolutions():
-        weight = conv.weight.detach().contiguous(memory_format=torch.channels_last).to(device)
-        shape = (BATCH, conv.in_channels, side, side)
-        x = torch.randn(shape).contiguous(memory_format=torch.channels_last).to(device)
-        layers.append((conv, weight, x, torch.randn_like(conv(x.cpu())).to(device)))
-
-    def run() -> None:
-        for _ in range(steps):
-            for i, (conv, weight, x, gradient) in enumerate(layers):
-                nn.functional.conv2d(x, weight, None, conv.stride, conv.padding)
-                torch.ops.aten.convolution_backward(
-                    gradient, x, weight, None, conv.stride, conv.padding, conv.dilation,
-                    False, (0, 0), 1, (i > 0, True, False),
-                )  # fmt: skip
-
-    return run
-
-
-def matrix_products(n: int, epochs: int, device: str) -> Run:
-    """Prepare products of matrices with as many operations as those convolutions have."""
-    operations = 0
-    for i, (conv, side) in enumerate(_convolutions()):
-        outputs = BATCH * conv.out_channels * (side // conv.stride[0]) ** 2
-        passes = 3 if i else 2  # forward, and the gradients of weights and of the input
-        operations += passes * 2 * outputs * conv.in_channels * 9
-    width = 1024
-    products = round(epochs * steps_an_epoch(n) * operations / (2 * width**3))
-    one, other = torch.randn(2, width, width, device=device)
-
-    def run() -> None:
-        for _ in range(products):
-            torch.mm(one, other)
-
-    return run
-
-
-def steps_an_epoch(n: int) -> int:
-    """Return how many steps an epoch of fine-tuning has."""
-    return -(-(n - max(1, int(0.2 * n))) // BATCH)
-
-
-def _convolutions() -> list[tuple[nn.Conv2d, int]]:
-    """Return the MoCo encoder's convolutions with the height and width of their input."""
-    backbone = data.moco().backbone
-    return [(getattr(backbone, f"conv{i}"), 16 if i < 4 else 8) for i in range(1, 6)]
 
 
 def eager(encoder: nn.Module, head: nn.Module, n: int, device: str) -> Run:

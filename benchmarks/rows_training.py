@@ -74,7 +74,9 @@ def fine_tuning_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     n, epochs = sizes.n, sizes.fine_tune_epochs
     ours = partial(our_fit, n, freeze_backbone=False, epochs=epochs, device=device)
     plainly = partial(references.plain_fine_tuning, n, epochs, device)
-    times = alternated_apart(plainly, ours, runs=sizes.short_runs, device=device, apart=sizes.apart)
+    times = alternated_apart(  # more pairs of processes: here they differ most
+        plainly, ours, runs=sizes.many_runs, processes=7, device=device, apart=sizes.apart
+    )
     job = f"full fine-tuning, {epochs} epochs, N = {n}"
     yield speed_up("fine-tuning", job, "plain loop", times, 1.3)
     plain, fit = times.reference_result, times.result
@@ -103,14 +105,6 @@ def fine_tuning_rows(sizes: Sizes, device: str) -> Iterator[Row]:
         yield speed_up("fine-tuning-bare", f"{job}: {what}", "plain loop", times, None)
         times = alternated_apart(bare, ours, runs=sizes.short_runs, apart=sizes.apart)
         yield cost("fine-tuning-kernels", job, what, times, None)
-        alone = partial(references.convolutions_alone, n, epochs, device)
-        products = partial(references.matrix_products, n, epochs, device)
-        times = alternated_apart(alone, ours, runs=sizes.short_runs, apart=sizes.apart)
-        what = "its convolutions and their gradients alone"
-        yield cost("fine-tuning-convolutions", job, what, times, None)
-        times = alternated_apart(products, alone, runs=sizes.short_runs, apart=sizes.apart)
-        reference = "as many operations in products of 1024×1024 matrices"  # noqa: RUF001
-        yield cost("fine-tuning-peak", f"{job}: {what}", reference, times, None)
         exact = references.plain_fine_tuning(n, epochs, device, torch.float64)()
         exact_probabilities = plain_loop.predict(exact.encoder, exact.head, x.astype(np.float64))
         for key, whose, probabilities in (

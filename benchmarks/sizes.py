@@ -22,6 +22,7 @@ class Sizes:
     moco_steps: int = 10
     runs: int = 9
     short_runs: int = 15  # where a run takes less than two seconds
+    many_runs: int = 21  # where pairs of processes differ much
     apart: bool = True  # reference and ours in processes of their own
 
 
@@ -38,6 +39,7 @@ QUICK = Sizes(
     moco_steps=3,
     runs=2,
     short_runs=2,
+    many_runs=2,
 )
 TINY = Sizes(
     n=40,
@@ -53,5 +55,6 @@ TINY = Sizes(
     moco_steps=1,
     runs=1,
     short_runs=1,
+    many_runs=1,
     apart=False,
 )

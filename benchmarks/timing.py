@@ -16,9 +16,6 @@ import torch
 
 from benchmarks.memory import ROOT
 
-# A process keeps the pages of memory that it happens to get, and with them up to a tenth of speed.
-_PROCESSES = 3
-
 _FAILED = "a measured job failed: its error is printed above"
 
 Run = Callable[[], Any]
@@ -36,9 +33,15 @@ class Timed:
 
 
 def alternated_apart(
-    reference: Prepare, ours: Prepare, *, runs: int, device: str = "cpu", apart: bool = True
+    reference: Prepare,
+    ours: Prepare,
+    *,
+    runs: int,
+    processes: int = 3,
+    device: str = "cpu",
+    apart: bool = True,
 ) -> Timed:
-    """Do what `alternated` does, each of the two in processes of its own, three after each other.
+    """Do what `alternated` does, each of the two in processes of its own.
 
     What one leaves behind (memory that the allocator keeps, kernels that are chosen) helps a run
     of the other in the same process, which no user has who runs only one of them.
@@ -48,14 +51,17 @@ def alternated_apart(
     reference, ours : callable
         Called once in a process; each returns what is timed. They and the results are pickled.
     runs : int
-        Pairs in all, a multiple of the processes; each process begins with an untimed one.
+        Pairs in all, a multiple of `processes`; each process begins with an untimed one.
+    processes : int
+        Pairs of processes, one after the other: each process keeps the pages of memory that it
+        happens to get, and with them up to a tenth of speed.
     apart : bool
         False keeps both in this process: for tests.
     """
     if not apart:
         return alternated(reference(), ours(), runs=runs, device=device)
     times: list[list[float]] = []
-    processes = min(_PROCESSES, runs)
+    processes = min(processes, runs)
     for _ in range(processes):
         with ExitStack() as stack:
             workers = [stack.enter_context(_Worker(job, device)) for job in (reference, ours)]

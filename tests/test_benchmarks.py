@@ -156,8 +156,6 @@ def test_fine_tuning_has_the_losses_and_probabilities_of_the_plain_loop():
         "fine-tuning-kept",
         "fine-tuning-bare",
         "fine-tuning-kernels",
-        "fine-tuning-convolutions",
-        "fine-tuning-peak",
         "fine-tuning-exact",
         "fine-tuning-rounding",
     }

@@ -44,7 +44,6 @@ class GivenGradients:
         self._weight_decay = weight_decay
         self._groups = [_Group(tensors, lr) for tensors, lr in groups]
 
-    @torch.no_grad()
     def step(self, gradients: Sequence[list[torch.Tensor]]) -> None:
         """Take a step along the gradients of each group's tensors."""
         for group, of_group in zip(self._groups, gradients, strict=True):

@@ -71,7 +71,6 @@ class TrainingPass:
         for norm, count in zip(self._norms, self._batches, strict=True):
             norm.num_batches_tracked = count
 
-    @torch.no_grad()
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[_Layer]]:
         """Return features ``(B, feature_dim)`` of patches ``(B, C, H, W)``, and what follows needs.
 
@@ -94,7 +93,6 @@ class TrainingPass:
         self._batches += torch.tensor([layer.by_batch for layer in layers])
         return x.mean(dim=(2, 3)), layers
 
-    @torch.no_grad()
     def backward(self, gradient: torch.Tensor, layers: list[_Layer]) -> torch.Tensor:
         """Return the gradient (P,) of `weights` for that of the features ``(B, feature_dim)``."""
         last = layers[-1].h

@@ -59,6 +59,7 @@ class FineTuning:
             [(list(head.parameters()), lr), ([self._passes.weights], backbone_lr)], weight_decay
         )
 
+    @torch.no_grad()
     def epoch(self, rows: torch.Tensor, batch_size: int) -> torch.Tensor:
         """Take one step on each batch and return their losses."""
         self._head.train()
@@ -66,7 +67,8 @@ class FineTuning:
 
     def _step(self, rows: torch.Tensor) -> torch.Tensor:
         features, layers = self._passes.forward(self._inputs(rows))
-        loss, of_features, of_head = _gradients(self._head, features, self._targets[rows])
+        targets = self._targets.index_select(0, rows)
+        loss, of_features, of_head = _gradients(self._head, features, targets)
         self._adam.step([of_head, [self._passes.backward(of_features, layers)]])
         return loss
 
@@ -93,12 +95,11 @@ def _gradients(
     return loss.detach(), of_features, of_head
 
 
-@torch.no_grad()
 def _linear_gradients(
     head: LinearHead, features: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
     """Return what autograd returns, bit for bit, from the same kernels."""
-    log_p = head(features).log_softmax(dim=1)
+    log_p = functional.linear(features, head.weight, head.bias).log_softmax(dim=1)
     loss = functional.nll_loss(log_p, targets)
     of_log_p = torch.zeros_like(log_p).scatter_(1, targets[:, None], -1 / len(targets))
     of_logits = torch.ops.aten._log_softmax_backward_data(of_log_p, log_p, 1, log_p.dtype)
