@@ -94,27 +94,31 @@ class TrainingPass:
         return x.mean(dim=(2, 3)), layers
 
     def backward(self, gradient: torch.Tensor, layers: list[_Layer]) -> torch.Tensor:
-        """Return the gradient (P,) of `weights` for that of the features ``(B, feature_dim)``."""
+        """Return the gradient (P,) of `weights` for that of the features ``(B, feature_dim)``.
+
+        Takes the layers off the list: what is not needed any more is freed at once, and comes
+        back for the next gradient while the processor still has it at hand.
+        """
         last = layers[-1].h
         gradient = (gradient / prod(last.shape[2:]))[:, :, None, None].expand_as(last)
         gradients: list[torch.Tensor] = []
         for i in reversed(_LAYERS):
-            layer, bn = layers[i], self._norms[i]
+            layer, bn = layers.pop(), self._norms[i]
             kernel, bias, scale, _ = self._views[4 * i : 4 * i + 4]
-            of_h = torch.ops.aten.threshold_backward(gradient, layer.h, 0)  # ReLU
-            of_convolved, of_scale, of_shift = torch.ops.aten.native_batch_norm_backward(
-                of_h, layer.convolved, scale, bn.running_mean, bn.running_var, layer.mean,
+            of_sum = gradient if i in _RESIDUAL else None
+            gradient = torch.ops.aten.threshold_backward(gradient, layer.h, 0)  # ReLU
+            gradient, of_scale, of_shift = torch.ops.aten.native_batch_norm_backward(
+                gradient, layer.convolved, scale, bn.running_mean, bn.running_var, layer.mean,
                 layer.inverse_std, layer.by_batch, bn.eps, (True, True, True),
             )  # fmt: skip
-            of_x, of_kernel, _ = torch.ops.aten.convolution_backward(
-                of_convolved, layer.x, kernel, None, (_STRIDES[i],) * 2, (1, 1), (1, 1), False,
+            of_bias = torch.zeros_like(bias) if layer.by_batch else gradient.sum(dim=(0, 2, 3))
+            gradient, of_kernel, _ = torch.ops.aten.convolution_backward(
+                gradient, layer.x, kernel, None, (_STRIDES[i],) * 2, (1, 1), (1, 1), False,
                 (0, 0), 1, (i > 0, True, False),
             )  # fmt: skip
-            of_bias = torch.zeros_like(bias) if layer.by_batch else of_convolved.sum(dim=(0, 2, 3))
             gradients = [of_kernel, of_bias, of_scale, of_shift, *gradients]
-            if i in _RESIDUAL:
-                of_x.add_(gradient)
-            gradient = of_x
+            if of_sum is not None:
+                gradient.add_(of_sum)
         return _joined(gradients)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from edaphos_bridge.adam import GivenGradients
-from edaphos_bridge.encoders.folding import folded
+from edaphos_bridge.encoders.folding import FoldedBackbone
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.training_pass import TrainingPass
 from edaphos_bridge.heads import LinearHead
@@ -74,7 +74,7 @@ class FineTuning:
 
     def accuracy(self, rows: torch.Tensor) -> float:
         """Return the accuracy on `rows`, in eval mode."""
-        model = nn.Sequential(folded(self._encoder), self._head)
+        model = nn.Sequential(FoldedBackbone(self._encoder.backbone), self._head)
         return accuracy(model, self._inputs, self._targets, rows, self._eval_batch_size)
 
     def is_finite(self) -> bool:
