@@ -48,7 +48,8 @@ test_that("another `which` is refused", {
 xlab_of <- function(fit, ...) {
   file <- withr::local_tempfile(fileext = ".pdf")
   withr::with_pdf(file, plot(fit, which = "loss", ...), compress = FALSE, useKerning = FALSE)
-  texts <- regmatches(lines <- readLines(file, warn = FALSE), regexpr("\\(.*\\) Tj", lines))
+  lines <- readLines(file, warn = FALSE) # a PDF has bytes that are no text
+  texts <- regmatches(lines, regexpr("\\(.*\\) Tj", lines, useBytes = TRUE))
   known <- c("epoch", "evaluation of the gradient", "step")
   intersect(known, gsub("^\\(|\\) Tj$", "", texts))
 }
