@@ -31,7 +31,8 @@ def fine_tuning(
     """Return the loss of each epoch."""
     backbone = copy.deepcopy(encoder).train().backbone
     norms = [getattr(backbone, f"bn{i}") for i in range(1, 6)]
-    weights, kernels = _one_vector(list(backbone.parameters()))
+    weights = _few_tensors(list(backbone.parameters()))
+    parameters = [parameter.detach() for parameter in backbone.parameters()]
     # In memory a patch is one piece, channels last.
     patches = torch.from_numpy(x).movedim(1, -1).contiguous()
     codes = {name: code for code, name in enumerate(sorted(CLASSES))}
@@ -45,58 +46,50 @@ def fine_tuning(
         head = plain_loop.linear_head(norms[-1].num_features)
         head_weight, head_bias = head.weight.detach(), head.bias.detach()
         update_head = _adam([head_weight, head_bias], 1e-3)
-        update_backbone = _adam([weights], 1e-4)
+        update_backbone = _adam(weights, 1e-4)
         means = []
         for _ in range(epochs):
             losses = []
             for rows in train_rows[torch.randperm(len(train_rows))].split(BATCH):
                 batch = patches.index_select(0, rows).movedim(-1, 1)
                 target = targets.index_select(0, rows)[:, None]
-                features, saved = _forward(batch, kernels, norms)
+                features, saved = _forward(batch, parameters, norms)
                 log_p = torch.addmm(head_bias, features, head_weight.t()).log_softmax(dim=1)
                 losses.append(log_p.gather(1, target).mean())
                 delta = log_p.exp_().scatter_add_(1, target, log_p.new_full(target.shape, -1.0))
                 delta.div_(len(rows))
-                of_weights = _backward(delta @ head_weight, saved, kernels, norms)
+                of_weights = _backward(delta @ head_weight, saved, parameters, norms)
                 update_head([delta.t() @ features, delta.sum(dim=0)])
-                update_backbone([of_weights])
+                update_backbone(of_weights)
             means.append(-torch.stack(losses).mean().item())
-            layers = [_folded(kernels[4 * i], kernels[4 * i + 1], norms[i]) for i in range(5)]
+            layers = [_folded(*parameters[4 * i : 4 * i + 2], norms[i]) for i in range(5)]
             batch = patches.index_select(0, val_rows).movedim(-1, 1)
             logits = torch.addmm(head_bias, _features(batch, layers), head_weight.t())
             (logits.argmax(dim=1) == targets[val_rows]).sum().item()
     return means
 
 
-def _one_vector(tensors: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Move the tensors into one vector, and return it with their views in it."""
-    vector = _joined([tensor.detach() for tensor in tensors])
-    views = []
-    parts = vector.split([tensor.numel() for tensor in tensors])
-    for tensor, part in zip(tensors, parts, strict=True):
-        if tensor.ndim == 4:
-            out, channels, height, width = tensor.shape
-            part = part.view(out, height, width, channels).movedim(-1, 1)
-        tensor.data = part
-        views.append(part)
-    return vector, views
-
-
-def _joined(tensors: list[torch.Tensor]) -> torch.Tensor:
-    return torch.cat([t.movedim(1, -1).reshape(-1) if t.ndim == 4 else t for t in tensors])
+def _few_tensors(parameters: list[nn.Parameter]) -> list[torch.Tensor]:
+    """Lay kernels channels last, move all else into one vector, and return these tensors."""
+    kernels = [tensor for tensor in parameters if tensor.ndim == 4]
+    others = [tensor for tensor in parameters if tensor.ndim == 1]
+    for kernel in kernels:
+        kernel.data = kernel.detach().contiguous(memory_format=torch.channels_last)
+    vector = torch.cat([other.detach() for other in others])
+    for other, part in zip(others, vector.split([len(o) for o in others]), strict=True):
+        other.data = part
+    return [*(kernel.detach() for kernel in kernels), vector]
 
 
 def _adam(tensors: list[torch.Tensor], lr: float) -> Callable[[list[torch.Tensor]], None]:
     """Return what takes a step along gradients."""
     moments = [[torch.zeros_like(tensor) for tensor in tensors] for _ in range(2)]
-    steps = [torch.zeros(()) for _ in tensors]
+    steps = torch.zeros(())
 
     def update(gradients: list[torch.Tensor]) -> None:
-        for step in steps:
-            step += 1
         torch._fused_adam_(
-            tensors, gradients, *moments, [], steps, lr=lr, beta1=0.9, beta2=0.999,
-            weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False,
+            tensors, gradients, *moments, [], [steps.add_(1)] * len(tensors), lr=lr, beta1=0.9,
+            beta2=0.999, weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False,
         )  # fmt: skip
 
     return update
@@ -123,26 +116,28 @@ def _backward(
     saved: list[tuple[torch.Tensor, ...]],
     weights: list[torch.Tensor],
     norms: list[nn.BatchNorm2d],
-) -> torch.Tensor:
+) -> list[torch.Tensor]:
     last = saved[-1][-1]
     gradient = (gradient / (last.shape[2] * last.shape[3]))[:, :, None, None].expand_as(last)
-    gradients: list[torch.Tensor] = []
+    of_kernels: list[torch.Tensor] = []
+    of_others: list[torch.Tensor] = []
     for i in reversed(range(5)):
-        x, convolved, mean, inverse_std, h = saved[i]
+        x, convolved, mean, inverse_std, h = saved.pop()
         kernel, bias, scale, _ = weights[4 * i : 4 * i + 4]
         of_convolved, of_scale, of_shift = aten.native_batch_norm_backward(
-            aten.threshold_backward(gradient, h, 0), convolved, scale, None, None,
-            mean, inverse_std, True, norms[i].eps, (True, True, True),
+            aten.threshold_backward.grad_input(gradient, h, 0, grad_input=h), convolved, scale,
+            None, None, mean, inverse_std, True, norms[i].eps, (True, True, True),
         )  # fmt: skip
         of_x, of_kernel, _ = aten.convolution_backward(
             of_convolved, x, kernel, None, (STRIDES[i],) * 2, (1, 1), (1, 1), False, (0, 0), 1,
             (i > 0, True, False),
         )  # fmt: skip
-        gradients = [of_kernel, torch.zeros_like(bias), of_scale, of_shift, *gradients]
+        of_kernels = [of_kernel, *of_kernels]
+        of_others = [torch.zeros_like(bias), of_scale, of_shift, *of_others]
         if i in RESIDUAL:
             of_x.add_(gradient)
         gradient = of_x
-    return _joined(gradients)
+    return [*of_kernels, torch.cat(of_others)]
 
 
 def _folded(

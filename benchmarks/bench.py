@@ -83,7 +83,7 @@ def _head(quick: bool) -> list[str]:
         "",
         "Each row is measured in one run against the reference that it names, the two in "
         "processes of their own that take turns: reference, ours, reference, ours, ... after a "
-        "warm-up. Three pairs of processes follow each other (seven for fine-tuning against the "
+        "warm-up. Three pairs of processes follow each other (fifteen for fine-tuning against the "
         "plain loop), because each gets other pages of memory, and with them up to a tenth of "
         "speed. Times are medians; a figure is the median of the pairs' own figures, with the "
         "smallest and the largest pair in brackets, so that noise of the machine mostly cancels. "

@@ -6,11 +6,10 @@ NOTES: dict[str, str] = {
     "fine-tuning": (
         "a loop that calls torch's kernels directly, without autograd's graph, modules or a check "
         "(`benchmarks/bare_kernels.py`, in the table), is as fast as these kernels can be. Beyond "
-        "them ours copies the encoder, checks every cell, lays the patches out once and calls Adam "
-        "by torch's public function. More than half of the time are oneDNN's convolutions and "
-        "their gradients, which the plain loop calls too, in another layout. Single pairs swing "
-        "widely: where the machine slows its vector units down, convolutions weigh more and the "
-        "figure falls."
+        "them ours copies the encoder, checks every cell and lays the patches out once. More than "
+        "half of the time are oneDNN's convolutions and their gradients, which the plain loop calls "
+        "too, in another layout. Single pairs swing widely: where the machine slows its vector "
+        "units down, convolutions weigh more and the figure falls."
     ),
     "fine-tuning-result": (
         "rounding alone does that: single precision takes the plain loop itself as far from its "

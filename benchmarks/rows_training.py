@@ -75,7 +75,7 @@ def fine_tuning_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     ours = partial(our_fit, n, freeze_backbone=False, epochs=epochs, device=device)
     plainly = partial(references.plain_fine_tuning, n, epochs, device)
     times = alternated_apart(  # more pairs of processes: here they differ most
-        plainly, ours, runs=sizes.many_runs, processes=7, device=device, apart=sizes.apart
+        plainly, ours, runs=sizes.many_runs, processes=15, device=device, apart=sizes.apart
     )
     job = f"full fine-tuning, {epochs} epochs, N = {n}"
     yield speed_up("fine-tuning", job, "plain loop", times, 1.3)

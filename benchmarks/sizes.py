@@ -22,7 +22,7 @@ class Sizes:
     moco_steps: int = 10
     runs: int = 9
     short_runs: int = 15  # where a run takes less than two seconds
-    many_runs: int = 21  # where pairs of processes differ much
+    many_runs: int = 45  # where pairs of processes differ much
     apart: bool = True  # reference and ours in processes of their own
 
 

@@ -36,15 +36,27 @@ def test_complex_parameters_of_a_users_module_are_trained_too():
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 def test_given_gradients_move_weights_as_recorded_ones_do(weight_decay):
     torch.manual_seed(1)
-    head, backbone = torch.randn(4, 7, requires_grad=True), torch.randn(1001, requires_grad=True)
-    groups = [{"params": [head], "lr": 0.1}, {"params": [backbone], "lr": 0.01}]
-    plain = torch.optim.Adam(groups, weight_decay=weight_decay, foreach=False)
-    ours = [head.detach().clone(), backbone.detach().clone()]
-    steps = GivenGradients([([ours[0]], 0.1), ([ours[1]], 0.01)], weight_decay)
+    tensors = [torch.randn(4, 7), torch.randn(6, 5, 3, 3), torch.randn(1001)]
+    tensors[1] = tensors[1].contiguous(memory_format=torch.channels_last)
+    ours = [tensor.clone() for tensor in tensors]
+    plain = [tensor.requires_grad_() for tensor in tensors]
+    groups = [{"params": plain[:1], "lr": 0.1}, {"params": plain[1:], "lr": 0.01}]
+    optimizer = torch.optim.Adam(groups, weight_decay=weight_decay, foreach=False)
+    steps = GivenGradients([(ours[:1], 0.1), (ours[1:], 0.01)], weight_decay)
     for _ in range(20):
-        head.grad, backbone.grad = torch.randn(4, 7), torch.randn(1001)
-        plain.step()
-        in_another_layout = head.grad.t().contiguous().t()
-        steps.step([[in_another_layout], [backbone.grad]])
-    torch.testing.assert_close(ours[0], head.detach(), rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(ours[1], backbone.detach(), rtol=1e-6, atol=1e-6)
+        for tensor in plain:
+            tensor.grad = torch.randn(tensor.shape)  # not all in the layout of the tensor
+        optimizer.step()
+        in_another_layout = plain[0].grad.t().contiguous().t()
+        steps.step([[in_another_layout], [plain[1].grad, plain[2].grad]])
+    for found, expected in zip(ours, plain, strict=True):
+        torch.testing.assert_close(found, expected.detach(), rtol=1e-6, atol=1e-6)
+
+
+def test_gradients_in_the_layout_of_their_tensor_are_not_copied(monkeypatch):
+    kernel = torch.zeros(6, 5, 3, 3).contiguous(memory_format=torch.channels_last)
+    gradient = torch.ones_like(kernel)
+    given = []
+    monkeypatch.setattr(torch, "_fused_adam_", lambda tensors, grads, *_, **__: given.extend(grads))
+    GivenGradients([([kernel], 0.1)], 0.0).step([[gradient]])
+    assert given[0] is gradient

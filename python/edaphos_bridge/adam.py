@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.optim.adam import adam as adam_step
 
 
 def adam(groups: list[dict[str, Any]], weight_decay: float = 0.0) -> torch.optim.Adam:
@@ -28,12 +27,12 @@ def adam(groups: list[dict[str, Any]], weight_decay: float = 0.0) -> torch.optim
 
 
 class GivenGradients:
-    """The same Adam, in one kernel, for gradients that are given instead of recorded.
+    """The same Adam, in the same kernel, for gradients that are given instead of recorded.
 
     Parameters
     ----------
     groups : sequence of (list of torch.Tensor, float)
-        Contiguous tensors on the cpu or on cuda, trained in place, and their learning rate.
+        Dense tensors on one device, the cpu or cuda, trained in place, and their learning rate.
     weight_decay : float
         Coupled weight decay of all.
     """
@@ -43,34 +42,41 @@ class GivenGradients:
     ) -> None:
         self._weight_decay = weight_decay
         self._groups = [_Group(tensors, lr) for tensors, lr in groups]
+        self._steps = torch.zeros((), device=groups[0][0][0].device)
 
-    def step(self, gradients: Sequence[list[torch.Tensor]]) -> None:
+    def step(self, gradients: Sequence[Sequence[torch.Tensor]]) -> None:
         """Take a step along the gradients of each group's tensors."""
+        self._steps += 1
         for group, of_group in zip(self._groups, gradients, strict=True):
-            adam_step(
+            torch._fused_adam_(
                 group.tensors,
-                [gradient.contiguous() for gradient in of_group],  # the kernel takes no strides
+                list(map(_laid_out, of_group, group.tensors)),
                 group.means,
                 group.squares,
                 [],
-                group.steps,
-                fused=True,
-                amsgrad=False,
+                [self._steps] * len(group.tensors),
+                lr=group.lr,
                 beta1=0.9,
                 beta2=0.999,
-                lr=group.lr,
                 weight_decay=self._weight_decay,
                 eps=1e-8,
+                amsgrad=False,
                 maximize=False,
             )
 
 
 class _Group:
-    """Tensors with a learning rate, and Adam's state of each."""
+    """Tensors with a learning rate, and Adam's moments of each."""
 
     def __init__(self, tensors: Sequence[torch.Tensor], lr: float) -> None:
         self.tensors = [tensor.detach() for tensor in tensors]
         self.lr = lr
         self.means = [torch.zeros_like(tensor) for tensor in self.tensors]
         self.squares = [torch.zeros_like(tensor) for tensor in self.tensors]
-        self.steps = [torch.zeros((), device=tensor.device) for tensor in self.tensors]
+
+
+def _laid_out(gradient: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    """Return `gradient` in the memory layout of `tensor`: the kernel takes no strides."""
+    if gradient.stride() == tensor.stride():
+        return gradient
+    return torch.empty_like(tensor).copy_(gradient)

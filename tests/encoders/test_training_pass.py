@@ -30,15 +30,12 @@ def random(*shape):
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
 
-def gradients(parameters, vector):
-    """Return the parts of a gradient of `TrainingPass.weights` that belong to `parameters`."""
-    parts = vector.split([parameter.numel() for parameter in parameters])
-    for parameter, part in zip(parameters, parts, strict=True):
-        if parameter.ndim == 4:
-            out, channels, height, width = parameter.shape
-            yield part.view(out, height, width, channels).permute(0, 3, 1, 2)
-        else:
-            yield part
+def gradients(parameters, found):
+    """Return the gradients of `TrainingPass.weights` in the order of `parameters`."""
+    *kernels, vector = found
+    kernels = iter(kernels)
+    parts = iter(vector.split([len(p) for p in parameters if p.ndim == 1]))
+    return [next(kernels if parameter.ndim == 4 else parts) for parameter in parameters]
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -56,6 +53,7 @@ def test_features_gradients_and_statistics_are_those_of_autograd(encoder, shape,
             expected = plain(x)
         expected.backward(of_features)
         features, layers = passes.forward(x)
+        passes.count_batches()
         torch.testing.assert_close(features, expected, rtol=0, atol=1e-12)
         parameters = dict(plain.backbone.named_parameters())
         found = gradients(parameters.values(), passes.backward(of_features, layers))
@@ -70,29 +68,30 @@ def test_no_module_is_called(encoder, monkeypatch):
         monkeypatch.setattr(module, "forward", None)  # any call would fail
     passes = TrainingPass(encoder.backbone)
     features, layers = passes.forward(random(2, 5, 8, 8))
-    assert passes.backward(torch.ones_like(features), layers).abs().max() > 0
+    assert all(g.abs().max() > 0 for g in passes.backward(torch.ones_like(features), layers))
 
 
 def test_nothing_is_recorded_and_nothing_written_but_statistics(encoder):
     passes, x = TrainingPass(encoder.backbone), random(3, 5, 6, 6)
-    weights, before = passes.weights.clone(), x.clone()
+    weights, before = [weight.clone() for weight in passes.weights], x.clone()
     features, layers = passes.forward(x)
     of_features = torch.ones_like(features)
     passes.backward(of_features, layers)
     assert not features.requires_grad
     assert torch.equal(x, before)
     assert torch.equal(of_features, torch.ones_like(features))
-    assert torch.equal(passes.weights, weights)
+    assert all(map(torch.equal, passes.weights, weights))
 
 
-def test_the_parameters_are_views_of_one_vector(encoder):
+def test_the_parameters_are_views_of_few_tensors(encoder):
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     passes = TrainingPass(encoder.backbone)
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
-    passes.weights += 1
+    for weight in passes.weights:
+        weight += 1
     for name, parameter in encoder.backbone.named_parameters():
         assert torch.equal(parameter, before[f"backbone.{name}"] + 1), name
-    assert len(passes.weights) == sum(p.numel() for p in encoder.backbone.parameters())
+    assert len(passes.weights) == 6
 
 
 def test_biases_before_batchnorm_get_gradients_of_exactly_zero(encoder):

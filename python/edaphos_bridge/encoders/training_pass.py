@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from math import prod
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
+from torch import nn
 from torch.nn.functional import conv2d
 
 from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.encoders.moco import MoCoBackbone, MoCoEncoder
 
+aten = torch.ops.aten
 _LAYERS = range(5)
 _STRIDES = (1, 1, 2, 1, 1)
 _RESIDUAL = (1, 3)  # their output is added to their input
@@ -28,8 +28,7 @@ def can_be_written_out(encoder: MoCoEncoder) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class _Layer:
+class _Layer(NamedTuple):
     """What the backward pass needs of a convolution, its BatchNorm and its ReLU."""
 
     x: torch.Tensor
@@ -41,7 +40,7 @@ class _Layer:
 
 
 class TrainingPass:
-    """Forward and backward pass of a `MoCoBackbone` on the cpu, its weights in one vector.
+    """Forward and backward pass of a `MoCoBackbone` on the cpu, its weights in few tensors.
 
     Features and gradients are the backbone's in training mode but for rounding. A BatchNorm with
     one value a channel, which torch refuses, uses its running statistics. Any other takes the
@@ -51,86 +50,95 @@ class TrainingPass:
     Parameters
     ----------
     backbone : MoCoBackbone
-        Trained in place: its parameters and its counters of batches become views of two tensors.
+        Trained in place: its kernels become channels last, its other parameters views of one
+        vector.
 
     Attributes
     ----------
-    weights : torch.Tensor, shape (P,)
-        All that trains; an optimiser takes its time for each tensor.
+    weights : list of torch.Tensor
+        All that trains: the kernels, and the vector of all else. An optimiser takes its time for
+        each tensor, and most parameters are small.
     """
 
     def __init__(self, backbone: MoCoBackbone) -> None:
         parameters = list(backbone.parameters())
-        self.weights = _joined(parameter.detach() for parameter in parameters)
-        self._views = _parts(self.weights, [parameter.shape for parameter in parameters])
-        for parameter, view in zip(parameters, self._views, strict=True):
-            parameter.data = view
-        self._norms = [backbone.bn1, backbone.bn2, backbone.bn3, backbone.bn4, backbone.bn5]
-        counts = [norm.num_batches_tracked for norm in self._norms]
-        self._batches = torch.stack(cast(list[torch.Tensor], counts))
-        for norm, count in zip(self._norms, self._batches, strict=True):
-            norm.num_batches_tracked = count
+        kernels = [parameter for parameter in parameters if parameter.ndim == 4]
+        others = [parameter for parameter in parameters if parameter.ndim == 1]
+        for kernel in kernels:
+            kernel.data = kernel.detach().contiguous(memory_format=torch.channels_last)
+        vector = torch.cat([other.detach() for other in others])
+        for other, part in zip(others, vector.split([len(o) for o in others]), strict=True):
+            other.data = part
+        self.weights = [*(kernel.detach() for kernel in kernels), vector]
+        tensors = [parameter.detach() for parameter in parameters]
+        self._parameters = [tensors[4 * i : 4 * i + 4] for i in _LAYERS]
+        self._zeros = [torch.zeros_like(bias) for _, bias, _, _ in self._parameters]
+        norms = [backbone.bn1, backbone.bn2, backbone.bn3, backbone.bn4, backbone.bn5]
+        self._norms = [_statistics(norm) for norm in norms]
+        self._counters = [cast(torch.Tensor, norm.num_batches_tracked) for norm in norms]
+        self._batches = [0 for _ in _LAYERS]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[_Layer]]:
         """Return features ``(B, feature_dim)`` of patches ``(B, C, H, W)``, and what follows needs.
 
-        Running statistics move as in training mode.
+        Running statistics move as in training mode; their counters wait for `count_batches`.
         """
         layers = []
         for i in _LAYERS:
-            kernel, bias, scale, shift = self._views[4 * i : 4 * i + 4]
-            bn = self._norms[i]
-            assert bn.momentum is not None
+            kernel, bias, scale, shift = self._parameters[i]
+            mean, var, momentum, eps = self._norms[i]
             convolved = conv2d(x, kernel, bias, stride=_STRIDES[i], padding=1)
             by_batch = convolved.numel() > convolved.shape[1]
             h, mean, inverse_std = torch.native_batch_norm(
-                convolved, scale, shift, bn.running_mean, bn.running_var, by_batch, bn.momentum,
-                bn.eps,
-            )  # fmt: skip
+                convolved, scale, shift, mean, var, by_batch, momentum, eps
+            )
             h.relu_()
             layers.append(_Layer(x, convolved, mean, inverse_std, by_batch, h))
             x = x + h if i in _RESIDUAL else h
-        self._batches += torch.tensor([layer.by_batch for layer in layers])
+            self._batches[i] += by_batch
         return x.mean(dim=(2, 3)), layers
 
-    def backward(self, gradient: torch.Tensor, layers: list[_Layer]) -> torch.Tensor:
-        """Return the gradient (P,) of `weights` for that of the features ``(B, feature_dim)``.
+    def backward(self, gradient: torch.Tensor, layers: list[_Layer]) -> list[torch.Tensor]:
+        """Return the gradients of `weights` for that of the features ``(B, feature_dim)``.
 
-        Takes the layers off the list: what is not needed any more is freed at once, and comes
-        back for the next gradient while the processor still has it at hand.
+        Takes the layers off the list and writes into their activations: memory that the processor
+        still has at hand is used again, here and for the next gradient.
         """
         last = layers[-1].h
-        gradient = (gradient / prod(last.shape[2:]))[:, :, None, None].expand_as(last)
-        gradients: list[torch.Tensor] = []
+        gradient = (gradient / prod(last.shape[2:])).view(*last.shape[:2], 1, 1).expand_as(last)
+        of_kernels: list[torch.Tensor] = []
+        of_others: list[torch.Tensor] = []
         for i in reversed(_LAYERS):
-            layer, bn = layers.pop(), self._norms[i]
-            kernel, bias, scale, _ = self._views[4 * i : 4 * i + 4]
+            layer = layers.pop()
+            kernel, _, scale, _ = self._parameters[i]
+            mean, var, _, eps = self._norms[i]
             of_sum = gradient if i in _RESIDUAL else None
-            gradient = torch.ops.aten.threshold_backward(gradient, layer.h, 0)  # ReLU
-            gradient, of_scale, of_shift = torch.ops.aten.native_batch_norm_backward(
-                gradient, layer.convolved, scale, bn.running_mean, bn.running_var, layer.mean,
-                layer.inverse_std, layer.by_batch, bn.eps, (True, True, True),
+            gradient = aten.threshold_backward.grad_input(  # ReLU
+                gradient, layer.h, 0, grad_input=layer.h
+            )
+            gradient, of_scale, of_shift = aten.native_batch_norm_backward.default(
+                gradient, layer.convolved, scale, mean, var, layer.mean, layer.inverse_std,
+                layer.by_batch, eps, (True, True, True),
             )  # fmt: skip
-            of_bias = torch.zeros_like(bias) if layer.by_batch else gradient.sum(dim=(0, 2, 3))
-            gradient, of_kernel, _ = torch.ops.aten.convolution_backward(
+            of_bias = self._zeros[i] if layer.by_batch else gradient.sum(dim=(0, 2, 3))
+            gradient, of_kernel, _ = aten.convolution_backward.default(
                 gradient, layer.x, kernel, None, (_STRIDES[i],) * 2, (1, 1), (1, 1), False,
                 (0, 0), 1, (i > 0, True, False),
             )  # fmt: skip
-            gradients = [of_kernel, of_bias, of_scale, of_shift, *gradients]
+            of_kernels = [of_kernel, *of_kernels]
+            of_others = [of_bias, of_scale, of_shift, *of_others]
             if of_sum is not None:
                 gradient.add_(of_sum)
-        return _joined(gradients)
+        return [*of_kernels, torch.cat(of_others)]
+
+    def count_batches(self) -> None:
+        """Add the batches since the last call to the counters of the BatchNorms."""
+        for i, counter in enumerate(self._counters):
+            counter += self._batches[i]
+            self._batches[i] = 0
 
 
-def _joined(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Return the elements of all `tensors` in one vector, kernels channels last."""
-    return torch.cat([t.movedim(1, -1).reshape(-1) if t.ndim == 4 else t for t in tensors])
-
-
-def _parts(vector: torch.Tensor, shapes: list[torch.Size]) -> list[torch.Tensor]:
-    """Return views of `vector` in those shapes, kernels channels last."""
-    parts = vector.split([shape.numel() for shape in shapes])
-    return [
-        part.view(shape[0], *shape[2:], shape[1]).movedim(-1, 1) if len(shape) == 4 else part
-        for part, shape in zip(parts, shapes, strict=True)
-    ]
+def _statistics(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor, float, float]:
+    """Return running mean and variance, momentum and eps: a module looks them up slowly."""
+    mean, var = cast(torch.Tensor, norm.running_mean), cast(torch.Tensor, norm.running_var)
+    return mean, var, cast(float, norm.momentum), norm.eps

@@ -15,6 +15,10 @@ from edaphos_bridge.encoders.training_pass import TrainingPass
 from edaphos_bridge.heads import LinearHead
 from edaphos_bridge.training.backprop import accuracy
 
+aten = torch.ops.aten
+_MEAN = 1  # over the batch, as kernels name it
+_NO_CLASS = -100  # the code of rows without a class: there are none
+
 
 class FineTuning:
     """A MoCo encoder and a head, trained together with cross-entropy.
@@ -56,20 +60,22 @@ class FineTuning:
         self._eval_batch_size = eval_batch_size
         self._passes = TrainingPass(encoder.backbone)
         self._adam = GivenGradients(
-            [(list(head.parameters()), lr), ([self._passes.weights], backbone_lr)], weight_decay
+            [(list(head.parameters()), lr), (self._passes.weights, backbone_lr)], weight_decay
         )
 
     @torch.no_grad()
     def epoch(self, rows: torch.Tensor, batch_size: int) -> torch.Tensor:
         """Take one step on each batch and return their losses."""
         self._head.train()
-        return torch.stack([self._step(batch) for batch in rows.split(batch_size)])
+        losses = [self._step(batch) for batch in rows.split(batch_size)]
+        self._passes.count_batches()
+        return torch.stack(losses)
 
     def _step(self, rows: torch.Tensor) -> torch.Tensor:
         features, layers = self._passes.forward(self._inputs(rows))
         targets = self._targets.index_select(0, rows)
         loss, of_features, of_head = _gradients(self._head, features, targets)
-        self._adam.step([of_head, [self._passes.backward(of_features, layers)]])
+        self._adam.step([of_head, self._passes.backward(of_features, layers)])
         return loss
 
     def accuracy(self, rows: torch.Tensor) -> float:
@@ -79,7 +85,7 @@ class FineTuning:
 
     def is_finite(self) -> bool:
         """Return whether all weights are finite."""
-        weights = [self._passes.weights, *self._head.parameters()]
+        weights = [*self._passes.weights, *self._head.parameters()]
         return all(bool(torch.isfinite(weight).all()) for weight in weights)
 
 
@@ -100,7 +106,8 @@ def _linear_gradients(
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
     """Return what autograd returns, bit for bit, from the same kernels."""
     log_p = functional.linear(features, head.weight, head.bias).log_softmax(dim=1)
-    loss = functional.nll_loss(log_p, targets)
-    of_log_p = torch.zeros_like(log_p).scatter_(1, targets[:, None], -1 / len(targets))
-    of_logits = torch.ops.aten._log_softmax_backward_data(of_log_p, log_p, 1, log_p.dtype)
+    nll = (targets, None, _MEAN, _NO_CLASS)
+    loss, n = aten.nll_loss_forward.default(log_p, *nll)
+    of_log_p = aten.nll_loss_backward.default(torch.ones_like(loss), log_p, *nll, n)
+    of_logits = aten._log_softmax_backward_data.default(of_log_p, log_p, 1, log_p.dtype)
     return loss, of_logits @ head.weight, [of_logits.t() @ features, of_logits.sum(dim=0)]
