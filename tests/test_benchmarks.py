@@ -173,7 +173,7 @@ def test_bare_kernels_train_as_the_plain_loop_does():
 def test_predictions_of_every_encoder_are_those_of_the_eager_forward():
     found = figures(rows_predict.predict_rows(TINY, "cpu"))
     results = [figure for key, figure in found.items() if key.endswith("-result")]
-    assert len(results) == len(data.ENCODERS) == 4
+    assert len(results) == len(data.ENCODERS) == 5
     assert max(results) <= 1e-5
 
 

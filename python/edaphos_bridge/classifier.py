@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from edaphos_bridge.arguments import choice
 from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.features import batch_size_for, check_channels, encode_features
+from edaphos_bridge.encoders.first_layer_check import FirstLayerCheck, shows_every_cell
 from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.foundation import (
     describe_encoder,
@@ -144,13 +145,15 @@ class FoundationClassifier:
             check_channels(self.in_channels, patches.channels)
             patches.check_normalisation(self.normalisation)
             size = batch_size_for(patches.shape, target.type, self.encoder)
+            by_first_layer = shows_every_cell(self.encoder, patches.shape)
             rows = np.arange(len(patches))
             batches = zip(
                 (rows[start : start + size] for start in range(0, len(rows), size)),
-                patches.batches(size, borrow=only_reads(self.encoder)),
+                patches.batches(size, borrow=only_reads(self.encoder), checked=not by_first_layer),
                 strict=True,
             )
-            return self._probabilities(len(patches), batches, target)
+            error = patches.unusable_error if by_first_layer else None
+            return self._probabilities(len(patches), batches, target, error)
         if self.normalisation is None:
             raise InputError(
                 "coords",
@@ -169,10 +172,14 @@ class FoundationClassifier:
         n: int,
         batches: Iterable[tuple[NDArray[np.int64], torch.Tensor]],
         device: torch.device,
+        error: Callable[[], Exception] | None = None,
     ) -> NDArray[np.float64]:
-        """Return one row for each of `n` patches: NaN where no batch has it."""
+        """Return one row for each of `n` patches: NaN where no batch has it.
+
+        With `error`, batches are not checked yet, and it makes what to raise for a bad cell.
+        """
         encoder, head = (_on_device(part, device).eval() for part in (self.encoder, self.head))
-        encoder = folded(encoder)
+        encoder = folded(encoder) if error is None else FirstLayerCheck(encoder, error).eval()
         probabilities = np.full((n, len(self.classes)), np.nan)
         asked = np.zeros(n, dtype=bool)
         with torch.no_grad():

@@ -82,7 +82,7 @@ def convert(x: NDArray[Any], out: NDArray[np.float32]) -> bool:
     for first in range(0, len(x), step):
         block = out[first : first + step]
         copy(block, x[first : first + step])
-        finite = (exact or all_finite(block)) and finite
+        finite = (exact or all_finite(torch.from_numpy(block))) and finite
     return finite
 
 
@@ -156,14 +156,13 @@ def _turn_share(x: NDArray[Any], out: NDArray[np.float32], exact: bool) -> bool:
     return finite
 
 
-def all_finite(block: NDArray[np.float32]) -> bool:
-    """Return whether a C-contiguous array has neither NaN nor infinity.
+def all_finite(x: torch.Tensor) -> bool:
+    """Return whether a tensor has neither NaN nor infinity.
 
     They survive any sum, so that a finite sum answers in one pass that writes nothing. A sum
     may also overflow; then each cell is asked.
     """
-    total = torch.from_numpy(block.reshape(-1)).sum().item()
-    return math.isfinite(total) or bool(np.isfinite(block).all())
+    return math.isfinite(x.sum().item()) or bool(x.isfinite().all())
 
 
 def _all_finite_by_numpy(block: NDArray[np.float32]) -> bool:

@@ -10,15 +10,16 @@ import torch
 from torch import nn
 
 from edaphos_bridge.encoders.folding import folded
-from edaphos_bridge.encoders.known_modules import is_as_built
+from edaphos_bridge.encoders.known_modules import first_layer, is_as_built
 from edaphos_bridge.errors import InputError
 
 # A layer of 32 channels has so many activations in one batch: on a cpu 4 MiB, near what a cache
-# holds, for encoders of ours; others are run as they are, and most shrink what they compute soon.
+# holds, for encoders of ours; others are run as they are, and most shrink what they compute soon,
+# those that begin with a linear layer at once.
 _ELEMENTS_PER_BATCH = {"cpu": 2**20}
-_ELEMENTS_FOR_OTHERS = {"cpu": 2**21}
+_ELEMENTS_FOR_OTHERS = {"cpu": 2**22}
 _ELEMENTS_ELSEWHERE = 2**23
-_MOST_PATCHES_PER_BATCH = 256
+_MOST_PATCHES_PER_BATCH = 1024
 
 
 def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -119,11 +120,15 @@ def _expected_channels(module: nn.Module, patch: torch.Tensor) -> int | None:
 def batch_size_for(
     shape: Sequence[int], device: str = "cpu", encoder: nn.Module | None = None
 ) -> int:
-    """Return how many patches ``(N, C, H, W)`` to encode at once: bounded memory, at most 256."""
+    """Return how many patches ``(N, C, H, W)`` to encode at once: bounded memory, at most 1024."""
     _, channels, height, width = shape
     elements = max(channels, 32) * height * width
-    ours = encoder is None or is_as_built(encoder)
-    limit = (_ELEMENTS_PER_BATCH if ours else _ELEMENTS_FOR_OTHERS).get(device, _ELEMENTS_ELSEWHERE)
+    if encoder is None or is_as_built(encoder):
+        limit = _ELEMENTS_PER_BATCH.get(device, _ELEMENTS_ELSEWHERE)
+    elif isinstance(first_layer(encoder), nn.Linear):
+        limit = _ELEMENTS_ELSEWHERE
+    else:
+        limit = _ELEMENTS_FOR_OTHERS.get(device, _ELEMENTS_ELSEWHERE)
     return max(1, min(_MOST_PATCHES_PER_BATCH, limit // elements))
 
 
