@@ -222,9 +222,7 @@ def test_any_real_array_is_predicted(encoder, x, y):
 
 def test_prediction_goes_in_batches_from_reading_to_the_head(encoder, x, y, monkeypatch):
     fit = quick(encoder, x, y)
-    many = np.random.default_rng(2).normal(size=(1000, 4, 5, 5)).astype(np.float32)
-    limit = batch_size_for(many.shape)
-    assert limit < 1000
+    many = np.random.default_rng(2).normal(size=(3000, 4, 5, 5)).astype(np.float32)
     read, encoded, headed = [], [], []
     original = Patches.batches
     monkeypatch.setattr(
@@ -236,11 +234,13 @@ def test_prediction_goes_in_batches_from_reading_to_the_head(encoder, x, y, monk
     )
     fit.encoder.register_forward_pre_hook(lambda m, inputs: encoded.append(len(inputs[0])))
     fit.head.register_forward_pre_hook(lambda m, inputs: headed.append(len(inputs[0])))
+    limit = batch_size_for(many.shape, "cpu", fit.encoder)
+    assert limit < 3000
     probabilities = fit.predict_proba(many)
     for sizes in (read, encoded, headed):
-        assert sum(sizes) == 1000
+        assert sum(sizes) == 3000
         assert max(sizes) <= limit
-    np.testing.assert_allclose(probabilities[990:], fit.predict_proba(many[990:]), atol=1e-6)
+    np.testing.assert_allclose(probabilities[2990:], fit.predict_proba(many[2990:]), atol=1e-6)
 
 
 def test_prediction_is_in_eval_mode_whatever_mode_the_modules_are_in(dropout_encoder, x, y):

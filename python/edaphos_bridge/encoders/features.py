@@ -19,7 +19,8 @@ from edaphos_bridge.errors import InputError
 _ELEMENTS_PER_BATCH = {"cpu": 2**20}
 _ELEMENTS_FOR_OTHERS = {"cpu": 2**22}
 _ELEMENTS_ELSEWHERE = 2**23
-_MOST_PATCHES_PER_BATCH = 1024
+_MOST_PATCHES_PER_BATCH = 256
+_MOST_FOR_OTHERS = 1024
 
 
 def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -120,16 +121,18 @@ def _expected_channels(module: nn.Module, patch: torch.Tensor) -> int | None:
 def batch_size_for(
     shape: Sequence[int], device: str = "cpu", encoder: nn.Module | None = None
 ) -> int:
-    """Return how many patches ``(N, C, H, W)`` to encode at once: bounded memory, at most 1024."""
+    """Return how many patches ``(N, C, H, W)`` to encode at once, in bounded memory."""
     _, channels, height, width = shape
     elements = max(channels, 32) * height * width
+    most = _MOST_FOR_OTHERS
     if encoder is None or is_as_built(encoder):
+        most = _MOST_PATCHES_PER_BATCH
         limit = _ELEMENTS_PER_BATCH.get(device, _ELEMENTS_ELSEWHERE)
     elif isinstance(first_layer(encoder), nn.Linear):
         limit = _ELEMENTS_ELSEWHERE
     else:
         limit = _ELEMENTS_FOR_OTHERS.get(device, _ELEMENTS_ELSEWHERE)
-    return max(1, min(_MOST_PATCHES_PER_BATCH, limit // elements))
+    return max(1, min(most, limit // elements))
 
 
 def encode_batches(
