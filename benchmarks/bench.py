@@ -84,9 +84,10 @@ def _head(quick: bool) -> list[str]:
         "Each row is measured in one run against the reference that it names, the two in "
         "processes of their own that take turns: reference, ours, reference, ours, ... after a "
         "warm-up. Three pairs of processes follow each other (fifteen for fine-tuning against the "
-        "plain loop), because each gets other pages of memory, and with them up to a tenth of "
-        "speed. Times are medians; a figure is the median of the pairs' own figures, with the "
-        "smallest and the largest pair in brackets, so that noise of the machine mostly cancels. "
+        "plain loop and for prediction with encoders of a user's), because each gets other pages "
+        "of memory, and with them up to a tenth of speed. Times are medians; a figure is the "
+        "median of the pairs' own figures, with the smallest and the largest pair in brackets, so "
+        "that noise of the machine mostly cancels. "
         "Patches are 31×16×16, float32 in NumPy unless said, the encoder is MoCo with 64 "  # noqa: RUF001
         "features, the classes are three, batches have 32 patches. Ours is always the whole "
         "public call. The references are written out in "

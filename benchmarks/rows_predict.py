@@ -28,16 +28,17 @@ def predict_rows(sizes: Sizes, device: str) -> Iterator[Row]:
         encoder, head = fit.encoder.cpu(), fit.head.cpu()
         reference = partial(references.eager, encoder, head, n, device)
 
-        def timed(reference: Prepare, name: str = name) -> Timed:
+        def timed(reference: Prepare, many: bool = False, name: str = name) -> Timed:
             return alternated_apart(
                 reference,
                 partial(ours, name, n, device),
-                runs=sizes.runs,
+                runs=sizes.many_runs if many else sizes.runs,
+                processes=15 if many else 3,
                 device=device,
                 apart=sizes.apart,
             )
 
-        times = timed(reference)
+        times = timed(reference, many=number > 1)  # the light ones, near the target
         key = f"predict-{name.split()[-1].lower()}"
         job = f"predict, N = {n}, {name}"
         yield speed_up(key, job, REFERENCE, times, 1.1 if number == 0 else 1.0)

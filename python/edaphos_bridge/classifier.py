@@ -179,7 +179,9 @@ class FoundationClassifier:
         With `error`, batches are not checked yet, and it makes what to raise for a bad cell.
         """
         encoder, head = (_on_device(part, device).eval() for part in (self.encoder, self.head))
-        encoder = folded(encoder) if error is None else FirstLayerCheck(encoder, error).eval()
+        encoder = folded(encoder)
+        if error is not None:
+            encoder = FirstLayerCheck(encoder, error).eval()
         probabilities = np.full((n, len(self.classes)), np.nan)
         asked = np.zeros(n, dtype=bool)
         with torch.no_grad():

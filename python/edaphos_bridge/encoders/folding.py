@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard, TypeVar
+
 import torch
 from torch import nn
 from torch.nn.functional import conv2d
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
 
-from edaphos_bridge.encoders.known_modules import is_as_built
+from edaphos_bridge.encoders.known_modules import has_other_code, is_as_built
 from edaphos_bridge.encoders.moco import MoCoBackbone, MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 
@@ -16,15 +18,54 @@ def folded(module: nn.Module) -> nn.Module:
     """Return a module with the features of `module` in eval mode, faster where that is known.
 
     Encoders of ours compute channels last, and for MoCo every BatchNorm is folded into the
-    convolution before it; features agree within 1e-6. Any other module is returned as it is.
-    `module` is not changed.
+    convolution before it; features agree within 1e-6. So do those of an `nn.Sequential`, where
+    one of torch's layers follows the other. Any other module is returned as it is. `module` is
+    not changed.
     """
     if not is_as_built(module):
-        return module
+        return _folded_sequence(module)
     if isinstance(module, MoCoEncoder):
         return FoldedBackbone(module.backbone).eval()
     assert isinstance(module, SimCLREncoder)
     return ChannelsLast(module).eval()
+
+
+def _folded_sequence(module: nn.Module) -> nn.Module:
+    """Return an `nn.Sequential` with fewer passes over what its convolutions give.
+
+    A BatchNorm after one is folded into it; a ReLU after one writes to the same memory, which
+    nothing else sees.
+    """
+    if type(module) is not nn.Sequential or has_other_code(module):
+        return module
+    layers: list[nn.Module] = []
+    for layer in map(_folded_sequence, module):
+        before = layers[-1] if layers else layer
+        if _is(before, nn.Conv2d) and _is(layer, nn.BatchNorm2d) and _foldable(before, layer):
+            layers[-1] = fuse_conv_bn_eval(before, layer)
+        elif _is(before, nn.Conv2d) and _is(layer, nn.ReLU):
+            layers.append(nn.ReLU(inplace=True))
+        else:
+            layers.append(layer)
+    return nn.Sequential(*layers)
+
+
+_Layer = TypeVar("_Layer", bound=nn.Module)
+
+
+def _is(layer: nn.Module, kind: type[_Layer]) -> TypeGuard[_Layer]:
+    """Return whether calling `layer` is calling torch's own code of that class."""
+    return type(layer) is kind and not has_other_code(layer)
+
+
+def _foldable(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> bool:
+    """Return whether `bn` is the same linear map of every batch, in the precision of `conv`."""
+    return (
+        not bn.training
+        and bn.running_mean is not None
+        and bn.num_features == conv.out_channels
+        and bn.running_mean.dtype == conv.weight.dtype
+    )
 
 
 class FoldedBackbone(nn.Module):

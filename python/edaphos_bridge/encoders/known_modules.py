@@ -62,15 +62,16 @@ def first_layer(encoder: nn.Module) -> nn.Conv2d | nn.Linear | None:
     seen = [encoder, *list(encoder)[: 1 + flattened]]
     layer = seen[-1]
     known = type(layer) is (nn.Linear if flattened else nn.Conv2d)
-    if not known or any(_has_other_code(part) for part in seen):
+    if not known or any(has_other_code(part) for part in seen):
         return None
     return cast("nn.Conv2d | nn.Linear", layer)
 
 
 def _calls_other_code(module: nn.Module) -> bool:
     """Return whether any part has hooks, or a forward pass that its class does not know."""
-    return any(_has_other_code(part) for part in module.modules())
+    return any(has_other_code(part) for part in module.modules())
 
 
-def _has_other_code(part: nn.Module) -> bool:
+def has_other_code(part: nn.Module) -> bool:
+    """Return whether calling a module does more than its class says, leaving its parts aside."""
     return bool(part._forward_hooks or part._forward_pre_hooks or "forward" in vars(part))
