@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from edaphos_bridge.encoders.first_layer_check import FirstLayerCheck, shows_every_cell
+from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.errors import InputError
 
 SHAPE = (2, 3, 7, 8)
@@ -52,6 +53,18 @@ def test_a_weight_of_zero_hides_nothing():
     x[1, 2, 3, 4] = -np.inf
     with pytest.raises(InputError):
         FirstLayerCheck(encoder, lambda: InputError("x", "is bad"))(x)
+
+
+@torch.no_grad()
+def test_infinity_is_found_before_a_relu_hides_it():
+    layers = nn.Conv2d(3, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten()
+    encoder = nn.Sequential(*layers).eval()
+    encoder[0].weight.abs_()  # minus infinity stays itself, and a ReLU makes zero of it
+    x = torch.zeros(SHAPE)
+    x[1, 2, 3, 4] = -np.inf
+    assert folded(encoder)(x).isfinite().all()
+    with pytest.raises(InputError):
+        FirstLayerCheck(folded(encoder), lambda: InputError("x", "is bad"))(x)
 
 
 @torch.no_grad()

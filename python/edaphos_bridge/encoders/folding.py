@@ -13,6 +13,8 @@ from edaphos_bridge.encoders.known_modules import has_other_code, is_as_built
 from edaphos_bridge.encoders.moco import MoCoBackbone, MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 
+_Layer = TypeVar("_Layer", bound=nn.Module)
+
 
 def folded(module: nn.Module) -> nn.Module:
     """Return a module with the features of `module` in eval mode, faster where that is known.
@@ -48,9 +50,6 @@ def _folded_sequence(module: nn.Module) -> nn.Module:
         else:
             layers.append(layer)
     return nn.Sequential(*layers)
-
-
-_Layer = TypeVar("_Layer", bound=nn.Module)
 
 
 def _is(layer: nn.Module, kind: type[_Layer]) -> TypeGuard[_Layer]:
