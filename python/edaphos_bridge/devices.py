@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal, get_args
 
 import torch
 
-from edaphos_bridge.errors import DeviceFallbackWarning, InputError
+from edaphos_bridge.errors import DeviceFallbackWarning, InputError, warn
 
 DeviceName = Literal["cpu", "mps", "cuda"]
 
@@ -42,10 +41,9 @@ def resolve_device(name: str) -> torch.device:
     if not isinstance(name, str) or name not in get_args(DeviceName):
         raise InputError("device", "must be one of 'cpu', 'mps', 'cuda'", found=name)
     if not is_available(name):  # type: ignore[arg-type]
-        warnings.warn(
+        warn(
             f"note: '{name}' backend requested but not available; falling back to 'cpu'.",
             DeviceFallbackWarning,
-            stacklevel=4,  # the caller of the public function
         )
         name = "cpu"
     return torch.device(name)

@@ -7,8 +7,14 @@ counted from 1) can render the same error in its own words.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 _NOTHING: Any = object()
@@ -112,3 +118,21 @@ class EdaphosWarning(UserWarning):
 
 class DeviceFallbackWarning(EdaphosWarning):
     """The device asked for is not available; the cpu is used."""
+
+
+# Code that stands between a caller's line and ours: the package itself, and wrappers around it.
+_OURS = (str(Path(__file__).parent), contextlib.__file__, functools.__file__)
+
+
+def warn(message: str, category: type[EdaphosWarning] = EdaphosWarning) -> None:
+    """Warn at the line of the caller outside this package, however deep the call is."""
+    frame: FrameType | None = sys._getframe()
+    level = 0
+    while frame is not None and _is_ours(frame):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level + 1)
+
+
+def _is_ours(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename
+    return file.startswith(_OURS) or frame.f_globals.get("__name__", "").startswith("torch.")

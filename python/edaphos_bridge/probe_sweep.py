@@ -261,7 +261,7 @@ def _refit_lbfgs(
     """Return the solution at the best C on all rows as a classifier."""
     c = float(best["C"])
     (solution,) = logistic_path(features.cpu(), labels.codes, len(labels.classes), [c])
-    warn_about_unfinished([] if solution.converged else [c], stacklevel=4)
+    warn_about_unfinished([] if solution.converged else [c])
     head = LinearHead(features.shape[1], len(labels.classes), device="meta")
     state = {"weight": solution.weight, "bias": solution.bias}
     head.load_state_dict(state, assign=True)

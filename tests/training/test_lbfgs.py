@@ -143,10 +143,10 @@ def test_what_was_stopped_early_has_not_converged(monkeypatch):
 
 
 def test_a_warning_names_each_c_that_has_not_converged(recwarn):
-    warn_about_unfinished([], stacklevel=1)
+    warn_about_unfinished([])
     assert not recwarn.list
     with pytest.warns(EdaphosWarning, match=r"before it converged at C = 1\.0, 10\.0"):
-        warn_about_unfinished({10.0, 1.0}, stacklevel=1)
+        warn_about_unfinished({10.0, 1.0})
 
 
 def test_features_targets_and_gradient_mode_are_left_as_they_are():

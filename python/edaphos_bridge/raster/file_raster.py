@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edaphos_bridge.errors import EdaphosError, EdaphosWarning, InputError
+from edaphos_bridge.errors import EdaphosError, InputError, warn
 from edaphos_bridge.raster.raster import Raster, Window, only_finite
 from edaphos_bridge.raster.transform import IDENTITY, Transform, is_usable, same_grid
 
@@ -165,11 +165,9 @@ class _Part:
         """Warn where a band is marked as transparency: GDAL marks the fourth of four bytes so."""
         if self._alpha:
             meanings = [meaning.name for meaning in self.dataset.colorinterp]
-            warnings.warn(
+            warn(
                 f"Band {meanings.index('alpha') + 1} of {self.path} is marked as alpha. It counts "
-                "as data, and its zeros hide no cells of the other bands.",
-                EdaphosWarning,
-                stacklevel=2,
+                "as data, and its zeros hide no cells of the other bands."
             )
 
 

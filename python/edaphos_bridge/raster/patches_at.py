@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.features import batch_size_for
-from edaphos_bridge.errors import EdaphosWarning, InputError
+from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.raster.centres import window_start
 from edaphos_bridge.raster.coords import cells_at, read_coords
@@ -156,11 +155,9 @@ def band_order(raster: Raster, normalisation: Normalisation, argument: str = "st
     if sorted(found) == sorted(expected) and len(set(found)) == len(found):
         return [found.index(name) for name in expected]
     if found != expected:
-        warnings.warn(
+        warn(
             f"The bands of `{argument}` ({_first(found)}) have other names than those that the "
-            f"encoder was pretrained on ({_first(expected)}); they are taken in their order.",
-            EdaphosWarning,
-            stacklevel=2,
+            f"encoder was pretrained on ({_first(expected)}); they are taken in their order."
         )
     return list(range(len(found)))
 

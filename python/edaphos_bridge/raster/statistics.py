@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edaphos_bridge.errors import EdaphosWarning, InputError
+from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.raster.centres import CentreCounts
 from edaphos_bridge.raster.raster import Raster
 
@@ -80,11 +79,9 @@ def band_statistics(raster: Raster, patch_size: int = 1, argument: str = "stack"
             hint="Declare the value that stands for nodata in the file.",
         )
     if (sds == 0).any():
-        warnings.warn(
+        warn(
             f"The valid cells of {', '.join(names[sds == 0])} all have one value; a standard "
-            "deviation of 1 is used.",
-            EdaphosWarning,
-            stacklevel=3,
+            "deviation of 1 is used."
         )
     return BandStatistics(
         means=tuple(means.tolist()),

@@ -10,14 +10,13 @@ mean loss is what it is at every C.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
 
-from edaphos_bridge.errors import EdaphosWarning
+from edaphos_bridge.errors import warn
 
 _ITERATIONS = 500
 _TOLERANCE = 1e-7  # of the largest gradient of the mean loss, with features near unit variance
@@ -91,14 +90,12 @@ def logistic_path(
     return [found[c] for c in path]
 
 
-def warn_about_unfinished(path: Collection[float], stacklevel: int) -> None:
+def warn_about_unfinished(path: Collection[float]) -> None:
     """Warn of each C in `path`, where L-BFGS has not converged."""
     if path:
-        warnings.warn(
+        warn(
             f"L-BFGS stopped before it converged at C = {', '.join(map(str, sorted(path)))}. "
-            "Leave out the largest.",
-            EdaphosWarning,
-            stacklevel=stacklevel + 1,
+            "Leave out the largest."
         )
 
 

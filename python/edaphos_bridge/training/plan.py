@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from edaphos_bridge.errors import EdaphosWarning, InputError
+from edaphos_bridge.errors import InputError, warn
 
 
 @dataclass(frozen=True)
@@ -82,9 +81,7 @@ def warn_about_untrained_classes(
     counts = torch.bincount(codes[plan.train_rows], minlength=len(classes))
     absent = [str(classes[code]) for code in torch.nonzero(counts == 0).flatten().tolist()]
     if absent:
-        warnings.warn(
+        warn(
             f"the validation split left no training row of: {', '.join(absent)}. "
-            "The classifier cannot learn them; use another `seed` or `val_split`.",
-            EdaphosWarning,
-            stacklevel=5,  # the caller of the public function
+            "The classifier cannot learn them; use another `seed` or `val_split`."
         )

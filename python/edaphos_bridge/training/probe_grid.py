@@ -236,5 +236,5 @@ def _by_lbfgs(
             )
             if not solution.converged:
                 unfinished.add(c)
-    warn_about_unfinished(unfinished, stacklevel=5)  # the caller of the public function
+    warn_about_unfinished(unfinished)
     return sorted(rows, key=lambda row: grid.path.index(row["C"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,7 @@ from edaphos_bridge.encoders.features import batch_size_for, encode_features, fi
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.training_pass import can_be_written_out
-from edaphos_bridge.errors import EdaphosWarning
+from edaphos_bridge.errors import warn
 from edaphos_bridge.heads import LinearHead, make_head
 from edaphos_bridge.labels import Labels
 from edaphos_bridge.patches import Patches
@@ -211,10 +210,8 @@ def _trainable(encoder: nn.Module) -> list[nn.Parameter]:
     parameters = list(encoder.parameters())
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
     if parameters and not trainable:
-        warnings.warn(
+        warn(
             "no parameter of the encoder requires a gradient, so only the head is trained; "
-            "set requires_grad on those to fine-tune.",
-            EdaphosWarning,
-            stacklevel=6,  # the caller of the public function
+            "set requires_grad on those to fine-tune."
         )
     return trainable

@@ -18,6 +18,7 @@ from edaphos_bridge.encoders.foundation import describe_encoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import DownloadError, InputError, WeightsError
+from edaphos_bridge.paths import as_path
 from edaphos_bridge.weights import registry
 from edaphos_bridge.weights.container import write_atomically
 from edaphos_bridge.weights.download import download, sha256_of
@@ -176,7 +177,7 @@ def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
             found=type(module).__name__,
             hint="Save the state dict of a module of your own with safetensors.",
         )
-    target = _as_path("path", path)
+    target = as_path("path", path)
     try:
         write_atomically(target, encoder_to_bytes(module))
     except OSError as error:
@@ -227,7 +228,7 @@ def load(
     wanted = {name: whole(name, value) for name, value in wanted.items() if value is not None}
     entry = registry.find(source)
     if entry is None:
-        path = _as_path("source", source)
+        path = as_path("source", source)
         if not path.is_file():
             names = ", ".join(repr(known.name) for known in registry.REGISTRY)
             raise InputError(
@@ -267,11 +268,4 @@ def _is_whole(path: Path, sha256: str) -> bool:
 def _cache_folder(cache_dir: Any) -> Path:
     if cache_dir is None:
         return Path(platformdirs.user_cache_dir("edaphos-bridge", appauthor=False))
-    return _as_path("cache_dir", cache_dir)
-
-
-def _as_path(argument: str, value: Any) -> Path:
-    text = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise InputError(argument, "must be the path of a file or folder", found=value)
-    return Path(text).expanduser()
+    return as_path("cache_dir", cache_dir)
