@@ -37,8 +37,8 @@ def assert_close(found: Any, expected: Any, tolerance: float, size: Any = 1.0) -
 
 
 def size_of(values: Any) -> float:
-    """Return the largest absolute value: the `size` of sums of which some cancel out."""
-    return float(np.abs(_doubles(values)).max())
+    """Return the largest absolute value, at least 1: the `size` of sums, some of which cancel."""
+    return max(1.0, float(np.abs(_doubles(values)).max()))
 
 
 def _compare(found: Any, expected: Any, tolerance: float, size: Any, where: str) -> None:
