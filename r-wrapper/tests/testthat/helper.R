@@ -1,7 +1,7 @@
 # Results and times do not depend on the number of cores. Read when torch is loaded, here and in
 # the fresh processes.
 withr::local_envvar(
-  OMP_NUM_THREADS = "1", MKL_NUM_THREADS = "1",
+  OMP_NUM_THREADS = "1", MKL_NUM_THREADS = "1", OPENBLAS_NUM_THREADS = "1",
   .local_envir = testthat::teardown_env()
 )
 
@@ -152,11 +152,14 @@ tile_fit <- function() {
 
 # Every cell within tolerance * max(size, |expected|), as assert_close() has it in the Python tests
 # (tests/closeness.py): `size` is that of the terms of a sum, 0 for a strictly relative bound. NA
-# stands in the same cells.
+# stands in the same cells; names and dimensions are equal.
 expect_close <- function(found, expected, tolerance, size = 1) {
   label <- deparse1(substitute(found))
-  testthat::expect_identical(dim(found), dim(expected), label = paste0("dim(", label, ")"))
   testthat::expect_identical(length(found), length(expected), label = paste0("length(", label, ")"))
+  testthat::expect_identical(
+    attributes(found), attributes(expected),
+    label = paste0("attributes(", label, ")")
+  )
   testthat::expect_identical(
     as.vector(is.na(found)), as.vector(is.na(expected)),
     label = paste0("is.na(", label, ")")

@@ -4,9 +4,7 @@ version_1 <- function(name) readRDS(test_path("v1", paste0(name, ".rds")))
 
 # Another processor gives other last bits, and those only.
 expect_as_then <- function(found, name) {
-  expected <- version_1("expected")[[name]]
-  expect_identical(dimnames(found), dimnames(expected))
-  expect_close(found, expected, 1e-6)
+  expect_close(found, version_1("expected")[[name]], 1e-6)
 }
 
 test_that("an encoder has its features", {
