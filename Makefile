@@ -14,14 +14,18 @@ R_READY := build/.ready-r
 # What R needs to find this checkout's package and Python.
 R_ENV := R_LIBS=$(RLIB) EDAPHOSBRIDGE_PYTHON=$(CURDIR)/$(PY)
 # One thread: results and times do not depend on the number of cores.
-THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# The kernels of the simplest processor: a bound that only some processors keep fails under them.
+PLAIN := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE
 
-.PHONY: help setup setup-python setup-r demo comparison bench growth test test-python test-r test-modern lint \
+.PHONY: help setup setup-python setup-r demo comparison bench growth test test-python test-r test-plain test-modern \
+        lint \
         check-r document vignettes clean
 
 help:
 	@echo "make demo    real soil patches, from Python and from R: table, figure, comparison"
 	@echo "make test    lint, types, pytest (Python, rpy2) and testthat"
+	@echo "make test-plain  pytest and testthat again, with the kernels of the simplest processor"
 	@echo "make test-modern  pytest and testthat on Debian 13, in a root folder in ~/.cache (needs root)"
 	@echo "make setup   .venv with the Python package; R, its packages and edaphosbridge in build/rlib"
 	@echo "make comparison  does pretraining help? docs/results anew (under 15 minutes on two cores)"
@@ -81,6 +85,9 @@ test-python: setup
 
 test-r: setup
 	$(THREADS) $(R_ENV) EDAPHOSBRIDGE_TEST_STRICT=true Rscript r-wrapper/tools/test.R
+
+test-plain:
+	$(PLAIN) $(MAKE) --no-print-directory test-python test-r
 
 check-r: setup
 	$(THREADS) sh r-wrapper/tools/check.sh $(CURDIR)/$(PY)

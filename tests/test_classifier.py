@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from closeness import assert_close
 from edaphos_bridge import (
     FoundationClassifier,
     foundation_encoder,
@@ -181,7 +182,7 @@ def test_classes_are_the_most_probable_and_rows_of_probabilities_sum_to_1(encode
     assert isinstance(table, pd.DataFrame)
     assert table.shape == (60, 3)
     assert (table.dtypes == np.float64).all()
-    np.testing.assert_allclose(table.sum(axis=1), 1, rtol=0, atol=1e-12)
+    assert_close(table.sum(axis=1), np.ones(60), 1e-12)
     assert ((table > 0) & (table < 1)).all(axis=None)
     probabilities = fit.predict_proba(x)
     assert isinstance(probabilities, np.ndarray)
@@ -197,7 +198,7 @@ def test_probabilities_are_the_softmax_of_head_and_encoder(encoder, x, y):
     with torch.no_grad():
         logits = fit.head(fit.encoder(torch.from_numpy(x).float())).double().numpy()
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(fit.predict_proba(x), expected, atol=1e-6)
+    assert_close(fit.predict_proba(x), expected, 1e-6)
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -209,7 +210,7 @@ def test_no_row_and_one_row_are_predicted(encoder, x, y, n):
     assert table.shape == (n, 3)
     assert table.columns.tolist() == CLASSES
     assert fit.predict_proba(x[:n]).shape == (n, 3)
-    np.testing.assert_allclose(table, fit.predict_proba(x)[:n], atol=1e-6)
+    assert_close(table, fit.predict_proba(x)[:n], 1e-6)
 
 
 def test_any_real_array_is_predicted(encoder, x, y):
@@ -240,7 +241,7 @@ def test_prediction_goes_in_batches_from_reading_to_the_head(encoder, x, y, monk
     for sizes in (read, encoded, headed):
         assert sum(sizes) == 3000
         assert max(sizes) <= limit
-    np.testing.assert_allclose(probabilities[2990:], fit.predict_proba(many[2990:]), atol=1e-6)
+    assert_close(probabilities[2990:], fit.predict_proba(many[2990:]), 1e-6)
 
 
 def test_prediction_is_in_eval_mode_whatever_mode_the_modules_are_in(dropout_encoder, x, y):
@@ -374,7 +375,7 @@ def test_features_are_those_before_the_projection(x, y, architecture):
     encoder = foundation_encoder(architecture, 4, feature_dim=8, proj_dim=8, seed=1)
     assert quick(encoder, x, y).feature_dim == 8
     plain = quick(nn.Sequential(copy.deepcopy(encoder)), x, y)
-    assert quick(encoder, x, y).loss_history == pytest.approx(plain.loss_history, abs=1e-6)
+    assert_close(quick(encoder, x, y).loss_history, plain.loss_history, 1e-6)
 
 
 def test_a_fit_of_ours_is_an_encoder_for_the_next_fit(encoder, x, y):
@@ -805,7 +806,7 @@ def test_a_first_layer_reads_the_callers_patches_and_shows_bad_cells(module, dty
     probabilities = fit.predict_proba(given)
     assert np.array_equal(given, before)
     raw = fit.head(fit.encoder(torch.from_numpy(before).float())).softmax(dim=1).detach()
-    np.testing.assert_allclose(probabilities, raw, atol=1e-6)
+    assert_close(probabilities, raw, 1e-6)
     given[3, 1, 5, 5] = np.nan
     given[7, 0, 0, 0] = -np.inf
     message = rf"infinite values in 2 of {len(x)} patches \(first: 3, 7;"

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from closeness import assert_close
 from edaphos_bridge import (
     FoundationClassifier,
     foundation_encoder,
@@ -47,7 +48,7 @@ def fit(stack, x):
 def test_probabilities_are_those_of_the_patches_and_missing_outside(fit, stack, points, x):
     prob = fit.predict_proba(stack, coords=points)
     assert prob.shape == (23, 2)
-    np.testing.assert_allclose(prob[:20], fit.predict_proba(x), atol=1e-6)
+    assert_close(prob[:20], fit.predict_proba(x), 1e-6)
     assert np.isnan(prob[20:]).all()
     frame = fit.predict(stack, type="prob", coords=points)
     assert frame.columns.tolist() == ["a", "b"]

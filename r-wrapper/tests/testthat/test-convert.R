@@ -46,7 +46,7 @@ class Corner(torch.nn.Module):
   fit <- quick_fit(reticulate::py$Corner())
   logits <- soil_x[, 3, 4, 2:3] %*% t(fit$head$weight) + rep(fit$head$bias, each = 48)
   expected <- exp(logits) / rowSums(exp(logits))
-  expect_equal(unname(prob(fit)), expected, tolerance = 1e-5)
+  expect_close(unname(prob(fit)), expected, 1e-6)
 })
 
 # --- y -------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ test_that("each row equals its own single fit", {
   for (i in seq_len(nrow(results))) {
     row <- results[i, ]
     fit <- quick_fit(epochs = 20, lr = row$lr, weight_decay = row$weight_decay, seed = row$seed)
-    expect_lte(abs(row$train_loss - fit$loss_history[[20]]), 1e-6)
-    expect_lte(abs(row$val_accuracy - fit$val_accuracy_history[[20]]), 1e-6)
+    expect_close(row$train_loss, fit$loss_history[[20]], 1e-6)
+    expect_close(row$val_accuracy, fit$val_accuracy_history[[20]], 1e-6)
   }
 })
 
@@ -31,9 +31,9 @@ test_that("the tables have a row for each fit and each setting, in the order giv
   expect_identical(settings$C, c(NA, NA, NA, NA, 10, 0.1))
   expect_equal(sweep$results$seed, rep(c(3, 1), 6))
   accuracies <- matrix(sweep$results$val_accuracy, 2)
-  expect_equal(settings$val_accuracy, colMeans(accuracies))
-  expect_equal(settings$val_accuracy_sd, apply(accuracies, 2, sd))
-  expect_equal(settings$val_loss, colMeans(matrix(sweep$results$val_loss, 2)))
+  expect_close(settings$val_accuracy, colMeans(accuracies), 1e-12)
+  expect_close(settings$val_accuracy_sd, apply(accuracies, 2, sd), 1e-12)
+  expect_close(settings$val_loss, colMeans(matrix(sweep$results$val_loss, 2)), 1e-12)
 })
 
 test_that("the classifier is the single fit of the best setting on all rows", {
