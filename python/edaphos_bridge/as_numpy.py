@@ -18,7 +18,6 @@ from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.tensors import tensor_as_numpy
 
 _CALLED_MISSING = ("_FillValue", "missing_value")  # by the CF conventions
-_OF_NUMPY = (bool, int, float, np.ndarray, np.generic)
 
 
 def as_numpy(x: Any, argument: str, wanted: str) -> NDArray[Any]:
@@ -93,11 +92,10 @@ def _read(x: Any, argument: str) -> NDArray[Any]:
 def _needs_care(x: list[Any] | tuple[Any, ...]) -> bool:
     """Return whether a nested list holds arrays that NumPy would read without their masks."""
     kinds = set(map(type, x))
-    if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds):
-        return any(np.ndim(part) for part in x)  # the constant `masked` becomes NaN
-    if all(issubclass(kind, (*_OF_NUMPY, list, tuple)) for kind in kinds):
-        return any(_needs_care(part) for part in x if isinstance(part, list | tuple))
-    return any(hasattr(kind, "__array__") for kind in kinds)
+    kinds -= {bool, int, float, np.ndarray, list, tuple}
+    if any(hasattr(kind, "__array__") and not issubclass(kind, np.generic) for kind in kinds):
+        return True
+    return any(_needs_care(part) for part in x if isinstance(part, list | tuple))
 
 
 def _in_memory(x: Any, argument: str) -> NDArray[Any]:
