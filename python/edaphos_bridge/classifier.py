@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edaphos_bridge.arguments import choice
+from edaphos_bridge.arguments import choice, flag
 from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.features import batch_size_for, check_channels, encode_features
@@ -73,6 +73,8 @@ class FoundationClassifier:
     class_counts : list of int or None
         Labelled patches of each class, validation rows included; None in a file that was
         written without them.
+    ordered : bool
+        Whether the order of `classes` means something: labels were an ordered Categorical.
     """
 
     encoder: nn.Module
@@ -88,6 +90,7 @@ class FoundationClassifier:
     in_channels: int
     patch_size: list[int]
     class_counts: list[int] | None = None
+    ordered: bool = False
 
     @property
     def normalisation(self) -> Normalisation | None:
@@ -117,7 +120,8 @@ class FoundationClassifier:
         -------
         pandas.Categorical of length N, or pandas.DataFrame (N, n_classes)
             With ``categories = classes``, or with ``columns = classes`` and float64 rows that
-            sum to 1. Missing for points outside the raster or without data in any band.
+            sum to 1. The Categorical is ordered if the labels were. Missing for points outside
+            the raster or without data in any band.
 
         Raises
         ------
@@ -130,7 +134,9 @@ class FoundationClassifier:
         if type == "prob":
             return pd.DataFrame(probabilities, columns=self.classes)
         codes = np.where(np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1))
-        return pd.Categorical.from_codes(codes.tolist(), categories=self.classes)
+        return pd.Categorical.from_codes(
+            codes.tolist(), categories=self.classes, ordered=self.ordered
+        )
 
     def predict_proba(
         self, x: Any, device: str | None = None, coords: Any = None
@@ -256,7 +262,9 @@ class FoundationClassifier:
         given = None if encoder is None else as_module(encoder)
         tensors, metadata = unpack("classifier", data)
         try:
-            plain = {name: metadata[name] for name in _plain_fields() if name != "class_counts"}
+            later = {"class_counts", "ordered"}  # files of earlier versions have none
+            plain = {name: metadata[name] for name in _plain_fields() if name not in later}
+            plain["ordered"] = flag("ordered", metadata.get("ordered", False))
             plain["val_accuracy_history"] = [
                 math.nan if value is None else value for value in plain["val_accuracy_history"]
             ]

@@ -97,3 +97,30 @@ def test_tensors_cross_as_their_numbers_or_not_at_all(r):
         assert r("identical(value, matrix(c(0, 3, 1, 4, 2, 5), 2))")[0]
     with pytest.raises(InputError, match=r"must be a dense array .* \.to_dense\(\) makes it dense"):
         in_r(numbers.to_sparse())
+
+
+def test_an_ordered_factor_comes_back_ordered(r):
+    x = np.random.default_rng(1).normal(size=(20, 3, 5, 5))
+    in_r(x)
+    r("grades <- factor(rep(c('low', 'high'), 10), c('low', 'high'), ordered = TRUE)")
+    r("fit <- foundation_fit_classifier(encoder, value, grades, epochs = 1, seed = 1)")
+    assert r("is.ordered(predict(fit, value)) && all(predict(fit, value) >= 'low')")[0]
+    with converter.context():
+        fit = ro.globalenv["fit"]
+        ro.globalenv["again"] = fit
+    assert fit.ordered
+    assert fit.predict(x).ordered
+    assert r("is.ordered(predict(again, value))")[0]
+
+
+def test_r_refuses_labels_that_are_measured_or_no_text(r):
+    in_r(np.random.default_rng(1).normal(size=(20, 3, 5, 5)))
+    for labels, says in {
+        "c(0.5, 2:20)": "`y` must hold classes; 1 of 20 numbers are not whole (first: 1;",
+        "rep(c('caf\\xe9', 'b'), 10)": "`y` must hold labels of valid text",
+        "factor(rep(1:2, 10), labels = c('caf\\xe9', 'b'))": "`y` must hold labels of valid text",
+    }.items():
+        code = f"foundation_fit_classifier(encoder, value, {labels})"
+        condition = r(f"tryCatch({code}, error = identity)")
+        assert "edaphosbridge_input_error" in condition.rclass
+        assert says in condition[0][0]
