@@ -161,7 +161,7 @@ def own_copy_for(module: nn.Module, patches: Patches) -> nn.Module:
         If they come from a tile data set with another normalisation than the encoder's.
     """
     copied = own_copy(module)
-    patches.check_normalisation(normalisation_of(copied))
+    patches.check_normalisation(normalisation_of(copied), training=True)
     if patches.normalisation is not None:
         copied.normalisation = patches.normalisation  # type: ignore[assignment]
     return copied

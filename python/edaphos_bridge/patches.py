@@ -19,6 +19,7 @@ from edaphos_bridge import allocator, vector_math  # noqa: F401  (before anythin
 from edaphos_bridge.as_numpy import read_slice, unreadable
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.float32 import ReusedMemory, all_finite, can_be_borrowed, convert, empty
+from edaphos_bridge.input_scale import warn_about_scale
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.patch_arrays import open_array
 
@@ -27,6 +28,8 @@ _BLOCK_CELLS = 2**23
 # Patches that are read at a time from memory, however large: in R's order, fewer of them lie in
 # too short runs.
 _FEWEST_IN_MEMORY = 64
+# Patches that are looked at to know the scale of all.
+_MOST_IN_SAMPLE = 64
 _SHAPE_TEXT = "(N, C, H, W): patches, channels, height, width"
 
 
@@ -180,17 +183,32 @@ class Patches:
             stop = min(start + size, len(self))
             self._read(start, stop, out[: stop - start])
 
-    def check_normalisation(self, expected: Normalisation | None) -> None:
-        """Raise `InputError` if a tile data set gives other numbers than an encoder expects.
+    def check_normalisation(self, expected: Normalisation | None, *, training: bool) -> None:
+        """Hold the patches against what an encoder expects.
 
         Parameters
         ----------
         expected : Normalisation or None
-            What the encoder carries (`normalisation_of`). None expects nothing, and arrays are
-            taken as they are.
+            What the encoder carries (`normalisation_of`). None expects nothing.
+        training : bool
+            Whether they are the data of a fit.
+
+        Raises
+        ------
+        InputError
+            If they are a tile data set with another normalisation.
+
+        Warns
+        -----
+        EdaphosWarning
+            If they are an array, and some of them look like other numbers.
         """
         found = self.normalisation
-        if found is None or expected is None:
+        if expected is None:
+            return
+        if found is None:
+            if len(self) and len(expected.bands) == self.channels:
+                warn_about_scale(self._sample(), expected, self.argument, training=training)
             return
         if (found.means, found.sds, found.normalise) != (
             expected.means,
@@ -203,6 +221,13 @@ class Patches:
                 found=found.to_dict(),
                 hint="foundation_patches_at_coords() reads patches as the encoder expects them.",
             )
+
+    def _sample(self) -> torch.Tensor:
+        """Return a few patches: from all over what is in memory, else the first."""
+        size = max(1, min(len(self), _MOST_IN_SAMPLE, _BLOCK_CELLS // math.prod(self.shape[1:])))
+        if not self.in_memory:
+            return self.read(0, size)
+        return self.rows(torch.linspace(0, len(self) - 1, size).long())
 
     @property
     def _block(self) -> int:
