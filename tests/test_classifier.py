@@ -24,6 +24,7 @@ from edaphos_bridge import (
     FoundationClassifier,
     foundation_encoder,
     foundation_fit_classifier,
+    foundation_probe_sweep,
 )
 from edaphos_bridge.encoders.features import batch_size_for
 from edaphos_bridge.errors import (
@@ -448,7 +449,7 @@ BAD_INPUT = [
     ("y", ["a", "b"] * 20, "one label for each of the 41 patches", "found 40"),
     ("y", ["a"] * 41, "at least two classes", "found ['a']"),
     ("y", ["a", None, "b", float("nan"), *["a"] * 37], "holds NA in 2 of 41", "(first: 1, 3;"),
-    ("y", np.linspace(0, 1, 41), "must be a Categorical or a sequence of", "found 'floating'"),
+    ("y", np.linspace(0, 1, 41), "must hold classes", "found 0.025"),
     ("y", None, "must be a sequence of labels", "found 'NoneType'"),
     ("y", "Oxisol", "must be a sequence of labels", "found 'str'"),
     ("y", np.array([["a"], ["b"]]), "must be one-dimensional", "found [2, 1]"),
@@ -991,6 +992,30 @@ def test_class_counts_come_back_and_may_be_missing_from_a_file(small_file):
     assert FoundationClassifier.from_bytes(small_file).class_counts == [4, 4]
     without = with_metadata(small_file, class_counts="left out")
     assert FoundationClassifier.from_bytes(without).class_counts is None
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_predictions_are_ordered_where_the_labels_were(encoder, x, y, ordered):
+    labels = pd.Categorical(y, categories=CLASSES[::-1], ordered=ordered)
+    settings = {"epochs": 1, "seed": 1}
+    sweep = foundation_probe_sweep(encoder, x, labels, lr=0.1, C=(), seeds=1, epochs=1)
+    for fit in (
+        foundation_fit_classifier(encoder, x, labels, **settings),
+        foundation_fit_classifier(encoder, x, labels, freeze_backbone=False, **settings),
+        sweep.classifier,
+    ):
+        assert fit.ordered is ordered
+        for known in (fit, FoundationClassifier.from_bytes(fit.to_bytes())):
+            predicted = known.predict(x)
+            assert predicted.ordered is ordered
+            assert predicted.categories.tolist() == CLASSES[::-1]
+
+
+def test_a_file_that_does_not_say_is_not_ordered(small_file):
+    without = with_metadata(small_file, ordered="left out")
+    assert FoundationClassifier.from_bytes(without).ordered is False
+    with pytest.raises(WeightsError, match="damaged"):
+        FoundationClassifier.from_bytes(with_metadata(small_file, ordered=1))
 
 
 def test_a_file_of_another_kind_is_an_error(tmp_path, encoder):

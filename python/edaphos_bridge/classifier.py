@@ -15,10 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edaphos_bridge.arguments import choice
+from edaphos_bridge.arguments import choice, flag
 from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
-from edaphos_bridge.encoders.features import batch_size_for, check_channels, encode_features
+from edaphos_bridge.encoders.features import (
+    batch_size_for,
+    check_channels,
+    check_features,
+    encode_features,
+    find_feature_dim,
+)
 from edaphos_bridge.encoders.first_layer_check import FirstLayerCheck, shows_every_cell
 from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.foundation import (
@@ -73,6 +79,8 @@ class FoundationClassifier:
     class_counts : list of int or None
         Labelled patches of each class, validation rows included; None in a file that was
         written without them.
+    ordered : bool
+        Whether the order of `classes` means something: labels were an ordered Categorical.
     """
 
     encoder: nn.Module
@@ -88,6 +96,7 @@ class FoundationClassifier:
     in_channels: int
     patch_size: list[int]
     class_counts: list[int] | None = None
+    ordered: bool = False
 
     @property
     def normalisation(self) -> Normalisation | None:
@@ -117,7 +126,8 @@ class FoundationClassifier:
         -------
         pandas.Categorical of length N, or pandas.DataFrame (N, n_classes)
             With ``categories = classes``, or with ``columns = classes`` and float64 rows that
-            sum to 1. Missing for points outside the raster or without data in any band.
+            sum to 1. The Categorical is ordered if the labels were. Missing for points outside
+            the raster or without data in any band.
 
         Raises
         ------
@@ -130,7 +140,9 @@ class FoundationClassifier:
         if type == "prob":
             return pd.DataFrame(probabilities, columns=self.classes)
         codes = np.where(np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1))
-        return pd.Categorical.from_codes(codes.tolist(), categories=self.classes)
+        return pd.Categorical.from_codes(
+            codes.tolist(), categories=self.classes, ordered=self.ordered
+        )
 
     def predict_proba(
         self, x: Any, device: str | None = None, coords: Any = None
@@ -143,7 +155,8 @@ class FoundationClassifier:
         if coords is None:
             patches = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
             check_channels(self.in_channels, patches.channels)
-            patches.check_normalisation(self.normalisation)
+            patches.check_normalisation(self.normalisation, training=False)
+            self._check_size(patches)
             size = batch_size_for(patches.shape, target.type, self.encoder)
             by_first_layer = shows_every_cell(self.encoder, patches.shape)
             rows = np.arange(len(patches))
@@ -192,14 +205,31 @@ class FoundationClassifier:
             # Softmax in double: rows sum to 1 within R's own tolerance.
             for part in torch.from_numpy(probabilities).split(_SOFTMAX_ROWS):
                 part.copy_(part.softmax(dim=1))
-        bad = np.flatnonzero(asked & ~np.isfinite(probabilities).all(axis=1))
-        if len(bad):  # else they would all be of the first class
+        probabilities[~asked] = 0
+        # NaN would be the first class.
+        check_features(probabilities, {"encoder": self.encoder, "head": self.head}, "x")
+        probabilities[~asked] = np.nan
+        return probabilities
+
+    def _check_size(self, patches: Patches) -> None:
+        """Raise `InputError` if the encoder cannot take patches of this height and width."""
+        if not len(patches) or list(patches.shape[2:]) == self.patch_size:
+            return
+        width, cause = None, None
+        try:
+            device = next((p.device for p in self.encoder.parameters()), torch.device("cpu"))
+            width = find_feature_dim(self.encoder, patches.read(0, 1).to(device))
+        except InputError as error:
+            if error.argument == patches.argument:
+                raise
+            cause = error
+        if width != self.feature_dim:
             raise InputError(
                 "x",
-                f"gives NaN or infinite features in {len(bad)} of {n} patches",
-                rows=bad.tolist(),
-            )
-        return probabilities
+                f"must have patches of {self.patch_size} cells (height, width), as in training: "
+                "this encoder does not make the same features of others",
+                found=list(patches.shape[2:]),
+            ) from cause
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the classifier to one safetensors file, atomically.
@@ -256,7 +286,9 @@ class FoundationClassifier:
         given = None if encoder is None else as_module(encoder)
         tensors, metadata = unpack("classifier", data)
         try:
-            plain = {name: metadata[name] for name in _plain_fields() if name != "class_counts"}
+            later = {"class_counts", "ordered"}  # files of earlier versions have none
+            plain = {name: metadata[name] for name in _plain_fields() if name not in later}
+            plain["ordered"] = flag("ordered", metadata.get("ordered", False))
             plain["val_accuracy_history"] = [
                 math.nan if value is None else value for value in plain["val_accuracy_history"]
             ]

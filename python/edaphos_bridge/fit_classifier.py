@@ -60,7 +60,8 @@ def foundation_fit_classifier(
         (dimensions by position), dask and h5py, a `foundation_tile_dataset`, the path of a
         .npy file or a .zarr array.
     y : pandas.Categorical, Series, or array-like of str, int or bool, shape (N,)
-        Labels. The order of a Categorical's categories is kept; unused ones are dropped.
+        Labels. The order of a Categorical's categories is kept, and whether it is ordered; unused
+        ones are dropped. Numbers that are not whole are no classes.
     freeze_backbone : bool
         Linear probing (True) or full fine-tuning.
     head : {"linear", "mlp"}
@@ -160,7 +161,7 @@ def own_copy_for(module: nn.Module, patches: Patches) -> nn.Module:
         If they come from a tile data set with another normalisation than the encoder's.
     """
     copied = own_copy(module)
-    patches.check_normalisation(normalisation_of(copied))
+    patches.check_normalisation(normalisation_of(copied), training=True)
     if patches.normalisation is not None:
         copied.normalisation = patches.normalisation  # type: ignore[assignment]
     return copied
@@ -194,4 +195,5 @@ def classifier_of(
         in_channels=patches.channels,
         patch_size=list(patches.shape[2:]),
         class_counts=labels.counts(),
+        ordered=labels.ordered,
     )

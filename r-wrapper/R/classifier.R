@@ -22,7 +22,8 @@
 #'   Or patches that are not in memory and are read in parts: the path of a `.npy`
 #'   file or of an array in a `.zarr` folder, or a [foundation_tile_dataset()].
 #' @param y Factor, or a vector that `factor()` accepts, of length N. The order
-#'   of the levels is the order of the columns; unused levels are dropped.
+#'   of the levels is the order of the columns; unused levels are dropped. Numbers
+#'   that are not whole are no classes: [cut()] makes some.
 #' @param freeze_backbone `TRUE` for linear probing, `FALSE` for full fine-tuning.
 #' @param head `"linear"`, or `"mlp"`: for each width in `hidden` a linear layer,
 #'   ReLU and dropout, then a linear layer.
@@ -45,6 +46,7 @@
 #'   "edaphos_foundation_classifier")` with
 #'   \item{encoder, head}{the trained encoder, and the head's weights as arrays}
 #'   \item{classes}{character, the order of the columns of probabilities}
+#'   \item{ordered}{whether `y` was an ordered factor, as predicted classes are then}
 #'   \item{loss_history, val_accuracy_history}{numeric, one value an epoch;
 #'     accuracy is `NA` when `val_split = 0`}
 #'   \item{config}{list of the settings, with the seed used}
@@ -112,8 +114,7 @@ foundation_fit_classifier <- function(encoder, x, y,
   answer <- python_call("fit", list(
     to_encoder(encoder, call),
     to_patches(x, call),
-    labels$codes,
-    labels$levels,
+    labels,
     settings,
     to_choice(device, c("cpu", "mps", "cuda")),
     to_scalar(verbose),
@@ -174,7 +175,7 @@ predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"
   ))
   prediction <- answer_value(answer, call)
   if (is.null(prediction$prob)) {
-    return(from_factor(prediction$codes, object$classes))
+    return(from_factor(prediction$codes, object$classes, isTRUE(object$ordered)))
   }
   prob <- from_matrix(prediction$prob)
   matrix(prob, ncol = length(object$classes), dimnames = list(NULL, object$classes))

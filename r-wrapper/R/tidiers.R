@@ -23,7 +23,7 @@
 #'   `best_epoch`, `device`; of a pretraining fit `method`, `in_channels`,
 #'   `feature_dim`, `proj_dim`, `batch_size`, `epochs`, `final_loss`, `device`.
 #'
-#'   `augment()`: `data` with new columns. Of a classifier `.pred_class` (factor)
+#'   `augment()`: `data` with new columns. Of a classifier `.pred_class` (factor, ordered if `y` was)
 #'   and the probability of each class, `.pred_<class>`; of a pretraining fit the
 #'   features, `.feature_1` and on.
 #'
@@ -96,7 +96,7 @@ augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = N
   class[known] <- max.col(prob[known, , drop = FALSE], ties.method = "first")
   colnames(prob) <- paste0(".pred_", x$classes)
   columns <- data.frame(
-    .pred_class = factor(x$classes[class], levels = x$classes), prob,
+    .pred_class = from_factor(class, x$classes, isTRUE(x$ordered)), prob,
     check.names = FALSE
   )
   bound_to(data, coords, columns, call)

@@ -12,7 +12,8 @@ from edaphos_bridge.arguments import choice, seed_number, whole
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
-from edaphos_bridge.errors import WeightsError
+from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.memory import check_memory
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.seeding import draw_seed, seeded
 
@@ -80,8 +81,23 @@ def make_encoder(
     if proj_dim is not None:
         widths["proj_dim"] = whole("proj_dim", proj_dim)
     number = None if seed is None else seed_number(seed)
+    check_size(encoder_class, **widths)
     with seeded(draw() if number is None else number):
         return encoder_class(**widths)
+
+
+def check_size(encoder_class: Callable[..., nn.Module], **widths: int) -> None:
+    """Raise `InputError` if an encoder of these widths has weights that no memory could hold."""
+    found = ", ".join(f"{name} = {width}" for name, width in widths.items())
+    widest = max(widths, key=lambda name: widths[name])
+    try:
+        with torch.device("meta"):  # no memory, no random numbers
+            weights = encoder_class(**widths).state_dict().values()
+    except RuntimeError as error:  # their number does not even fit in 64 bits
+        raise InputError(
+            widest, "asks for more weights than can be counted", found=found
+        ) from error
+    check_memory(widest, sum(weight.nbytes for weight in weights), found)
 
 
 def describe_encoder(module: nn.Module) -> dict[str, Any]:

@@ -91,8 +91,7 @@ _revive_encoder = functools.lru_cache(maxsize=8)(encoder_from_bytes)
 def fit(
     encoder: Any,
     x: Any,
-    codes: Any,
-    levels: Any,
+    labels: dict[str, Any],
     settings: dict[str, Any],
     device: Any,
     verbose: Any,
@@ -101,14 +100,15 @@ def fit(
 ) -> dict[str, Any]:
     """``foundation_fit_classifier()``: the fit as plain values.
 
-    `codes` are ``as.integer(y) - 1L`` (an int32 array with R's NA), `levels` their names.
+    `labels` has ``codes``, which are ``as.integer(y) - 1L`` (an int32 array with R's NA), their
+    names ``levels``, and whether they are ``ordered``.
     """
     checked = FitSettings.checked(**settings)
     flag("verbose", verbose)
     fitted = fit_classifier(
         encoder_behind(encoder),
         _patches(x),
-        _labels(codes, levels),
+        _labels(**labels),
         checked,
         device,
         _report(on_epoch),
@@ -120,8 +120,7 @@ def fit(
 def probe_sweep(
     encoder: Any,
     x: Any,
-    codes: Any,
-    levels: Any,
+    labels: dict[str, Any],
     grid: dict[str, Any],
     device: Any,
     verbose: Any,
@@ -133,7 +132,7 @@ def probe_sweep(
     sweep = sweep_probes(
         encoder_behind(encoder),
         _patches(x),
-        _labels(codes, levels),
+        _labels(**labels),
         checked,
         device,
         _report(on_epoch),
@@ -182,6 +181,7 @@ def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
             name: tensor.cpu().double().numpy() for name, tensor in fitted.head.state_dict().items()
         },
         "classes": [str(value) for value in fitted.classes],
+        "ordered": fitted.ordered,
         "loss_history": fitted.loss_history,
         "val_accuracy_history": fitted.val_accuracy_history,
         # as a double: reticulate would turn a whole number beyond R's integers into 0
@@ -221,10 +221,10 @@ def _missing_value(x: Any) -> int | None:
     return NA_INTEGER if is_r_integer else None
 
 
-def _labels(codes: Any, levels: Any) -> pd.Categorical:
+def _labels(codes: Any, levels: Any, ordered: bool) -> pd.Categorical:
     # NA - 1 is still NA in R; a Categorical calls it -1.
     codes = np.where(np.asarray(codes) == NA_INTEGER, -1, codes)
-    return pd.Categorical.from_codes(codes.tolist(), categories=list(levels))
+    return pd.Categorical.from_codes(codes.tolist(), categories=list(levels), ordered=ordered)
 
 
 def _report(on_epoch: Callable[..., Any]) -> Report:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from edaphos_bridge.devices import resolve_device
+from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import InputError
@@ -67,6 +68,12 @@ def pretrain_encoder(
     kornia_transforms()
     n, channels, height, width = source.shape
     settings, negatives = _fitted_to(settings, n)
+    check_size(
+        ARCHITECTURES[settings.method],
+        in_channels=channels,
+        feature_dim=settings.feature_dim,
+        proj_dim=settings.proj_dim,
+    )
     checkpoints = progress = None
     if place.checkpoint_dir is not None:
         identity = {

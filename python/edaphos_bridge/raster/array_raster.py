@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.as_numpy import as_numpy
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.raster import Raster, Window, only_finite
 from edaphos_bridge.raster.transform import IDENTITY
@@ -19,18 +19,14 @@ class ArrayRaster(Raster):
     Parameters
     ----------
     array : array or torch.Tensor, shape (C, H, W), any real dtype
-        Cells that are NaN, infinite or masked have no data. Neither copied nor changed.
+        Cells that are NaN, infinite, masked or of the array's fill value have no data. Neither
+        copied nor changed.
     argument : str
         What the caller's function calls it, for errors.
     """
 
     def __init__(self, array: Any, argument: str) -> None:
-        if isinstance(array, torch.Tensor):
-            array = array.detach().cpu()
-            array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
-        array = np.asanyarray(array)
-        if array.dtype.kind not in "biuf":
-            raise InputError(argument, "must hold real numbers", found=array.dtype)
+        array = as_numpy(array, argument, "an array of real numbers (C, H, W)")
         if array.ndim != 3 or 0 in array.shape:
             raise InputError(
                 argument,

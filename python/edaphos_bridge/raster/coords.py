@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edaphos_bridge.as_numpy import as_numpy
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.transform import to_cells
 
 _COLUMNS = (["x", "y"], ["lon", "lat"])
+_WANTED = "pairs of numbers (N, 2)"
 
 
 def read_coords(coords: Any, argument: str = "coords") -> NDArray[np.float64]:
@@ -37,23 +39,19 @@ def read_coords(coords: Any, argument: str = "coords") -> NDArray[np.float64]:
                 argument, "must have columns x and y, or lon and lat", found=list(coords.columns)
             )
         coords = coords[names]
-    try:
-        if isinstance(coords, pd.DataFrame):
+    if isinstance(coords, pd.DataFrame):
+        try:
             points = coords.to_numpy(dtype=np.float64, na_value=np.nan)
-        else:
-            if np.asanyarray(coords).dtype.kind not in "biuf":
-                raise TypeError("not numbers")
-            points = np.ma.filled(np.ma.asarray(coords).astype(np.float64), np.nan)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            argument, "must be pairs of numbers (N, 2)", found=type(coords).__name__
-        ) from error
+        except (TypeError, ValueError) as error:
+            raise InputError(argument, f"must be {_WANTED}", found=type(coords).__name__) from error
+    else:
+        points = np.ma.filled(as_numpy(coords, argument, _WANTED).astype(np.float64), np.nan)
     if points.size == 0 and points.ndim < 2:
         points = points.reshape(0, 2)
     if points.ndim != 2 or points.shape[1] != 2:
         raise InputError(
             argument,
-            "must be pairs of numbers (N, 2)",
+            f"must be {_WANTED}",
             found=list(points.shape),
             hint="One point is an array of shape (1, 2).",
         )

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edaphos_bridge.arguments import flag, seed_number, whole
 from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.memory import check_memory
 from edaphos_bridge.normalisation import Normalisation
 from edaphos_bridge.raster.centres import window_start
 from edaphos_bridge.raster.raster import Raster
@@ -98,6 +99,7 @@ def make_tile_dataset(
     """
     size = whole("patch_size", patch_size, minimum=2, kind="whole number of at least 2")
     number = whole("n_patches", n_patches)
+    check_memory("n_patches", number * 16, number)  # row and column of each
     wanted = flag("normalise", normalise)
     given = None if seed is None else seed_number(seed)
     raster = open_raster(stack)

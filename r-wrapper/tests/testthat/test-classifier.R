@@ -24,7 +24,7 @@ test_that("a fit has both classes and the elements of the original", {
   expect_identical(class(fit), c("edaphosbridge_classifier", "edaphos_foundation_classifier"))
   expect_type(fit, "list")
   original <- c(
-    "encoder", "head", "classes", "loss_history", "val_accuracy_history", "config",
+    "encoder", "head", "classes", "ordered", "loss_history", "val_accuracy_history", "config",
     "feature_dim", "head_type", "freeze_backbone", "device"
   )
   expect_named(fit, c(
