@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -126,3 +128,19 @@ def data_folder():
 def state_of():
     """A deep copy of a module's state dict."""
     return lambda module: copy.deepcopy(dict(module.state_dict()))
+
+
+@pytest.fixture
+def limited_files():
+    """A context in which writing beyond so many bytes of a file fails, as on a full disk."""
+
+    @contextlib.contextmanager
+    def limited(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

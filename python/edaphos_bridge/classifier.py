@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edaphos_bridge.arguments import choice, flag
+from edaphos_bridge.arguments import choice
+from edaphos_bridge.classifier_schema import check_classifier
 from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.features import (
@@ -33,7 +33,7 @@ from edaphos_bridge.encoders.foundation import (
     rebuild_encoder,
 )
 from edaphos_bridge.encoders.known_modules import only_reads
-from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads import make_head
 from edaphos_bridge.labels import ClassLabel
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
@@ -44,10 +44,12 @@ from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.weights.container import (
     pack,
     prefixed,
+    require_finite,
     unpack,
     without_prefix,
-    write_atomically,
 )
+from edaphos_bridge.weights.files import MOST_OF_A_FIT, read_file, save_file
+from edaphos_bridge.weights.schema import damaged_description
 
 _SOFTMAX_ROWS = 4096
 
@@ -238,10 +240,13 @@ class FoundationClassifier:
 
         Raises
         ------
+        InputError
+            If there can be no such file, or it cannot be written.
         WeightsError
-            If the encoder's state dict holds something else than tensors.
+            If the encoder's state dict holds something else than tensors, or a weight is not
+            finite.
         """
-        write_atomically(path, self.to_bytes())
+        save_file("path", path, self.to_bytes())
 
     @classmethod
     def load(
@@ -262,22 +267,23 @@ class FoundationClassifier:
         WeightsError
             If the file is damaged or of another kind, if the encoder is needed and missing,
             or if it does not fit.
+        InputError
+            If the path is that of a folder, a pipe or a device.
         FileNotFoundError
             If there is no such file.
         """
-        return cls.from_bytes(Path(path).read_bytes(), encoder=encoder)
+        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder)
 
     def to_bytes(self) -> bytes:
         """Return the content of the file that `save` writes."""
-        tensors = {
-            **prefixed("encoder", self.encoder.state_dict()),
-            **prefixed("head", self.head.state_dict()),
-        }
+        encoder, head = self.encoder.state_dict(), self.head.state_dict()
         metadata = {name: getattr(self, name) for name in _plain_fields()}
         metadata["encoder"] = describe_encoder(self.encoder)
+        _require_finite(encoder, head, metadata["encoder"])
         metadata["val_accuracy_history"] = [  # JSON has no NaN
             None if math.isnan(value) else value for value in self.val_accuracy_history
         ]
+        tensors = {**prefixed("encoder", encoder), **prefixed("head", head)}
         return pack("classifier", tensors, metadata)
 
     @classmethod
@@ -285,15 +291,15 @@ class FoundationClassifier:
         """Return the classifier whose `to_bytes` gave `data`; see `load`."""
         given = None if encoder is None else as_module(encoder)
         tensors, metadata = unpack("classifier", data)
-        try:
-            later = {"class_counts", "ordered"}  # files of earlier versions have none
-            plain = {name: metadata[name] for name in _plain_fields() if name not in later}
-            plain["ordered"] = flag("ordered", metadata.get("ordered", False))
-            plain["val_accuracy_history"] = [
-                math.nan if value is None else value for value in plain["val_accuracy_history"]
-            ]
-            config = plain["config"]
-            choice("head_type", plain["head_type"], ("linear", "mlp"))
+        plain = check_classifier(metadata)
+        description = plain.pop("encoder")
+        state, head_state = (without_prefix(part, tensors) for part in ("encoder", "head"))
+        _require_finite(state, head_state, description)
+        plain["val_accuracy_history"] = [
+            math.nan if value is None else value for value in plain["val_accuracy_history"]
+        ]
+        config = plain["config"]
+        with damaged_description():
             with torch.device("meta"):  # nothing is allocated before the shapes are known to fit
                 head = make_head(
                     plain["head_type"],
@@ -302,12 +308,8 @@ class FoundationClassifier:
                     config["hidden"],
                     config["dropout"],
                 )
-            fill(head, without_prefix("head", tensors), "head", assign=True)
-            plain["class_counts"] = _checked_counts(metadata.get("class_counts"), plain["classes"])
-            state = without_prefix("encoder", tensors)
-            module = rebuild_encoder(metadata["encoder"], state, given)
-        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
-            raise WeightsError(f"The description in this file is damaged: {error!r}") from error
+            fill(head, head_state, "head", assign=True)
+            module = rebuild_encoder(description, state, given)
         if plain["freeze_backbone"]:
             freeze(module)
         return cls(encoder=module.eval(), head=head.eval(), **plain)
@@ -340,12 +342,11 @@ def _plain_fields() -> list[str]:
     return [field.name for field in fields(FoundationClassifier) if field.type != "nn.Module"]
 
 
-def _checked_counts(counts: Any, classes: list[ClassLabel]) -> list[int] | None:
-    if counts is None:
-        return None
-    if len(counts) != len(classes) or not all(type(n) is int and 0 <= n < 2**31 for n in counts):
-        raise ValueError("class_counts has no whole number for each class")
-    return list(counts)
+def _require_finite(
+    encoder: dict[str, torch.Tensor], head: dict[str, torch.Tensor], description: dict[str, Any]
+) -> None:
+    require_finite("encoder", encoder, with_masks=description["architecture"] == "custom")
+    require_finite("head", head)
 
 
 def _on_device(module: nn.Module, device: torch.device) -> nn.Module:

@@ -119,7 +119,11 @@ class EdaphosWarning(UserWarning):
     """Base class of the warnings of edaphos_bridge."""
 
 
-class DeviceFallbackWarning(EdaphosWarning):
+class AdjustedWarning(EdaphosWarning):
+    """A setting does not fit the data; the nearest one that does is used. A message in R."""
+
+
+class DeviceFallbackWarning(AdjustedWarning):
     """The device asked for is not available; the cpu is used."""
 
 

@@ -19,7 +19,6 @@ from edaphos_bridge.weights.container import (
     prefixed,
     unpack,
     without_prefix,
-    write_atomically,
 )
 
 TENSORS = {
@@ -162,46 +161,6 @@ def test_a_pickle_is_refused_and_nothing_in_it_runs(tmp_path, write):
     with pytest.raises(WeightsError, match="not a readable safetensors file"):
         unpack("thing", file.read_bytes())
     assert not trace.exists()
-
-
-def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path):
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-    write_atomically(str(path), b"new")
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_file_has_the_permissions_that_the_users_umask_gives(tmp_path):
-    before = os.umask(0o027)
-    try:
-        write_atomically(tmp_path / "file", b"x")
-    finally:
-        os.umask(before)
-    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
-def test_when_writing_fails_the_old_file_is_whole_and_nothing_is_left(
-    tmp_path, monkeypatch, step, error
-):
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-
-    def fail(*args):
-        raise error
-
-    monkeypatch.setattr(os, step, fail)
-    with pytest.raises(type(error)):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_folder_that_is_not_there_is_the_systems_own_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        write_atomically(tmp_path / "no" / "file", b"x")
 
 
 def test_prefixes_separate_two_state_dicts():

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edaphos_bridge.errors import (
-    DeviceFallbackWarning,
+    AdjustedWarning,
     DownloadError,
     EdaphosError,
     EdaphosWarning,
@@ -94,10 +94,8 @@ def answered(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
                 error = _described(Interrupted())
             except Exception as raised:
                 error = _described(raised)
-        notes = [str(w.message) for w in caught if issubclass(w.category, DeviceFallbackWarning)]
-        texts = [
-            str(w.message) for w in caught if not issubclass(w.category, DeviceFallbackWarning)
-        ]
+        notes = [str(w.message) for w in caught if issubclass(w.category, AdjustedWarning)]
+        texts = [str(w.message) for w in caught if not issubclass(w.category, AdjustedWarning)]
         return {"value": value, "error": error, "warnings": texts, "messages": notes}
 
     return call

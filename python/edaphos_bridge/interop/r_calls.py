@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
-from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders import foundation
 from edaphos_bridge.encoders.embed import embed as embed_patches
 from edaphos_bridge.fit_classifier import fit_classifier
@@ -261,7 +260,7 @@ def pretrain(
     kinds = {"moco": MoCoSettings, "simclr": SimCLRSettings}
     checked = kinds[method].checked(**settings)
     flag("verbose", verbose)
-    where = Place.checked(**{**place, "device": resolve_device(place["device"])})
+    where = Place.checked(**place)
     source = PatchSource(_patches(x, argument="patches"))
     return _pretrained(source, checked, where, draw, on_epoch)
 
@@ -278,7 +277,7 @@ def pretrain_tiles(
     """``foundation_moco_pretrain_tiles()``: plain values; `dataset` is the bytes of its state."""
     checked = MoCoSettings.checked(**settings)
     flag("verbose", verbose)
-    where = Place.checked(**{**place, "device": resolve_device(place["device"])})
+    where = Place.checked(**place)
     return _pretrained(TileSource(tiles_behind(dataset)), checked, where, draw, on_epoch)
 
 

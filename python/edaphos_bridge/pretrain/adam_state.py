@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from edaphos_bridge.weights.schema import require_form
+
 
 def adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     """Return moments and step counts, named ``<number of the parameter>.<what>``."""
@@ -15,7 +17,22 @@ def adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
 
 
 def fill_adam(optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Put what `adam_tensors` returned into an optimiser over the same parameters."""
+    """Put what `adam_tensors` returned into an optimiser over the same parameters.
+
+    Raises
+    ------
+    WeightsError
+        If it is the state of an optimiser over other parameters.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    form = {
+        f"{i}.{name}": value
+        for i, parameter in enumerate(parameters)
+        for name, value in {
+            "step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter
+        }.items()
+    }  # fmt: skip
+    require_form("optimiser", form, tensors)
     state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
         number, name = key.split(".")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from edaphos_bridge.encoders.foundation import describe_encoder, rebuild_encoder
-from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.encoders.simclr import SimCLREncoder
-from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
-from edaphos_bridge.weights.container import pack, unpack, write_atomically
+from edaphos_bridge.pretrain.fit_schema import check_pretraining
+from edaphos_bridge.weights.container import pack, require_finite, unpack
+from edaphos_bridge.weights.files import MOST_OF_A_FIT, read_file, save_file
+from edaphos_bridge.weights.schema import damaged_description
 
 
 @dataclass(eq=False, repr=False)
@@ -60,6 +59,16 @@ class FoundationPretrain:
         return int(self.config["proj_dim"])
 
     @property
+    def batch_size(self) -> int:
+        """Patches a step."""
+        return int(self.config["batch_size"])
+
+    @property
+    def queue_size(self) -> int | None:
+        """Keys in the queue of MoCo; None for SimCLR, which has none."""
+        return self.config.get("queue_size")
+
+    @property
     def normalisation(self) -> Normalisation | None:
         """How raw raster cells become the encoder's input; None after patches, taken as is."""
         return normalisation_of(self.encoder)
@@ -86,8 +95,16 @@ class FoundationPretrain:
         return ax
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fit to one safetensors file, atomically."""
-        write_atomically(path, self.to_bytes())
+        """Write the fit to one safetensors file, atomically.
+
+        Raises
+        ------
+        InputError
+            If there can be no such file, or it cannot be written.
+        WeightsError
+            If a weight is not finite.
+        """
+        save_file("path", path, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FoundationPretrain:
@@ -97,28 +114,29 @@ class FoundationPretrain:
         ------
         WeightsError
             If the file is damaged or of another kind.
+        InputError
+            If the path is that of a folder, a pipe or a device.
         FileNotFoundError
             If there is no such file.
         """
-        return cls.from_bytes(Path(path).read_bytes())
+        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT))
 
     def to_bytes(self) -> bytes:
         """Return the content of the file that `save` writes."""
+        state = self.encoder.state_dict()
+        require_finite("encoder", state)
         metadata = {name: getattr(self, name) for name in _plain_fields()}
         metadata["encoder"] = describe_encoder(self.encoder)
-        return pack("pretraining", self.encoder.state_dict(), metadata)
+        return pack("pretraining", state, metadata)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FoundationPretrain:
         """Return the fit whose `to_bytes` gave `data`; see `load`."""
         tensors, metadata = unpack("pretraining", data)
-        try:
-            plain = {name: metadata[name] for name in _plain_fields()}
-            encoder = rebuild_encoder(metadata["encoder"], tensors, given=None)
-        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
-            raise WeightsError(f"The description in this file is damaged: {error!r}") from error
-        if not isinstance(encoder, MoCoEncoder | SimCLREncoder) or plain["method"] not in _LOSS:
-            raise WeightsError("The description in this file is damaged.")
+        plain = check_pretraining(metadata)
+        require_finite("encoder", tensors)
+        with damaged_description():
+            encoder = rebuild_encoder(plain.pop("encoder"), tensors, given=None)
         return cls(encoder=encoder.eval(), **plain)
 
     def describe(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.pretrain.fit import FoundationPretrain
-from edaphos_bridge.pretrain.run import pretrain_shown
+from edaphos_bridge.pretrain.run import Place, pretrain_shown
 from edaphos_bridge.pretrain.settings import MoCoSettings
 from edaphos_bridge.pretrain.source import PatchSource
 
@@ -54,8 +54,8 @@ def foundation_moco_pretrain(
     ----------
     patches : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
         Patches of any real dtype and memory order, without missing values; best with zero
-        mean and unit variance per channel. At least `batch_size` of them. Those that are not
-        in memory are read step by step, see `foundation_fit_classifier`.
+        mean and unit variance per channel; at least two. Those that are not in memory are read
+        step by step, see `foundation_fit_classifier`.
     feature_dim, proj_dim : int
         Widths of the features and of the projection that the loss sees.
     queue_size : int
@@ -65,7 +65,7 @@ def foundation_moco_pretrain(
     temperature : float
         Divides the cosines in the loss. The MoCo v2 paper uses 0.2.
     batch_size : int
-        Patches a step, at least 2.
+        Patches a step, at least 2; all patches, with a warning, if there are fewer.
     epochs : int
         Steps, unless `steps_per_epoch` is given.
     lr : float
@@ -95,7 +95,10 @@ def foundation_moco_pretrain(
     checkpoint_dir : path-like, optional
         Folder for checkpoints. A run that was killed goes on from the last one when the same
         call is made again, and ends bit-equal to one that was never interrupted. With
-        ``seed=None`` it goes on with the seed of the checkpoint.
+        ``seed=None`` it goes on with the seed of the checkpoint. With more `epochs` a run that
+        had ended is made longer, and ends bit-equal to one of that length; not with a
+        `momentum_schedule`, where every step depends on the number of steps. The folder belongs
+        to one run at a time.
     checkpoint_every : int, optional
         Steps between two checkpoints; 100 by default. The last step always makes one.
     steps_per_epoch : int
@@ -155,7 +158,7 @@ def foundation_moco_pretrain(
         steps_per_epoch=steps_per_epoch,
         momentum_schedule=momentum_schedule,
     )
+    shown = flag("verbose", verbose)
+    place = Place.checked(device, checkpoint_dir, checkpoint_every)
     source = PatchSource(Patches(patches, argument="patches"))
-    return pretrain_shown(
-        source, settings, flag("verbose", verbose), device, checkpoint_dir, checkpoint_every
-    )
+    return pretrain_shown(source, settings, shown, place)

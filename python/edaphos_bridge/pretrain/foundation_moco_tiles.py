@@ -7,7 +7,7 @@ import os
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.pretrain.fit import FoundationPretrain
-from edaphos_bridge.pretrain.run import pretrain_shown
+from edaphos_bridge.pretrain.run import Place, pretrain_shown
 from edaphos_bridge.pretrain.settings import MoCoSettings
 from edaphos_bridge.pretrain.source import TileSource
 from edaphos_bridge.raster.tiles import FoundationTileDataset
@@ -37,6 +37,7 @@ def foundation_moco_pretrain_tiles(
     device: str = "cpu",
     checkpoint_dir: str | os.PathLike[str] | None = None,
     checkpoint_every: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     steps_per_epoch: int = 1,
     momentum_schedule: str | None = None,
 ) -> FoundationPretrain:
@@ -50,7 +51,7 @@ def foundation_moco_pretrain_tiles(
     Parameters
     ----------
     dataset : FoundationTileDataset
-        From `foundation_tile_dataset`; at least `batch_size` patches.
+        From `foundation_tile_dataset`.
     feature_dim, proj_dim, queue_size, momentum, temperature, batch_size
         See `foundation_moco_pretrain`.
     epochs : int
@@ -62,6 +63,10 @@ def foundation_moco_pretrain_tiles(
     checkpoint_dir, checkpoint_every
         See `foundation_moco_pretrain`. A run goes on only with the same tiles: the same cells of
         a raster with the same statistics.
+    resume : path-like, optional
+        A folder with a checkpoint to go on from, as in edaphos. Nothing is written to it unless it
+        is the `checkpoint_dir` too, from which a run goes on by itself; where both have a
+        checkpoint, the further one is used.
     steps_per_epoch, momentum_schedule
         See `foundation_moco_pretrain`.
 
@@ -123,11 +128,6 @@ def foundation_moco_pretrain_tiles(
             found=type(dataset).__name__,
             hint="foundation_tile_dataset() makes one.",
         )
-    return pretrain_shown(
-        TileSource(dataset),
-        settings,
-        flag("verbose", verbose),
-        device,
-        checkpoint_dir,
-        checkpoint_every,
-    )
+    shown = flag("verbose", verbose)
+    place = Place.checked(device, checkpoint_dir, checkpoint_every, resume)
+    return pretrain_shown(TileSource(dataset), settings, shown, place)

@@ -8,7 +8,7 @@ from typing import Any
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.pretrain.fit import FoundationPretrain
-from edaphos_bridge.pretrain.run import pretrain_shown
+from edaphos_bridge.pretrain.run import Place, pretrain_shown
 from edaphos_bridge.pretrain.settings import SimCLRSettings
 from edaphos_bridge.pretrain.source import PatchSource
 
@@ -42,13 +42,12 @@ def foundation_simclr_pretrain(
     Parameters
     ----------
     patches : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
-        Patches of any real dtype and memory order, without missing values. At least
-        `batch_size` of them. Those that are not in memory are read step by step, see
-        `foundation_fit_classifier`.
+        Patches of any real dtype and memory order, without missing values, at least two. Those
+        that are not in memory are read step by step, see `foundation_fit_classifier`.
     feature_dim, proj_dim : int
         Widths of the features and of the projection that the loss sees.
     batch_size : int
-        Patches B a step, at least 2.
+        Patches B a step, at least 2; all patches, with a warning, if there are fewer.
     epochs : int
         Steps, unless `steps_per_epoch` is given.
     lr : float
@@ -100,7 +99,7 @@ def foundation_simclr_pretrain(
         seed=seed,
         steps_per_epoch=steps_per_epoch,
     )
+    shown = flag("verbose", verbose)
+    place = Place.checked(device, checkpoint_dir, checkpoint_every)
     source = PatchSource(Patches(patches, argument="patches"))
-    return pretrain_shown(
-        source, settings, flag("verbose", verbose), device, checkpoint_dir, checkpoint_every
-    )
+    return pretrain_shown(source, settings, shown, place)

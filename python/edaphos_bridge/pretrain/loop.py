@@ -9,8 +9,8 @@ from typing import Protocol
 
 import torch
 
-from edaphos_bridge.errors import TrainingError
-from edaphos_bridge.pretrain.checkpoint import Checkpoints, Progress
+from edaphos_bridge.errors import InputError, TrainingError, WeightsError, warn
+from edaphos_bridge.pretrain.checkpoint import Checkpoints, Progress, unreadable
 from edaphos_bridge.pretrain.settings import PretrainSettings
 from edaphos_bridge.pretrain.source import Source
 
@@ -85,9 +85,14 @@ def pretrain(
             method.warm_up(source.read(rows).to(device))
     else:
         losses = list(progress.losses)
-        method.restore(progress.tensors)
+        try:
+            method.restore(progress.tensors)
+        except WeightsError as error:
+            raise unreadable(progress.path, error) from error
         torch.set_rng_state(progress.rng)
     steps = settings.epochs * settings.steps_per_epoch
+    if checkpoints is not None and len(losses) < steps:
+        checkpoints.probe(method.tensors(), steps)
     unread: list[torch.Tensor] = []  # to read a loss is to wait for the device
     for step in range(len(losses) + 1, steps + 1):
         rows = torch.randperm(n)[: settings.batch_size]
@@ -99,15 +104,27 @@ def pretrain(
             continue
         losses += _read(unread, len(losses), source)
         unread.clear()
-        if step == steps and not _all_finite(method.tensors()):
-            raise _diverged("Weights are not finite after the last step", source)
+        if (step == steps or saves) and not _all_finite(method.tensors()):
+            last = "the last step" if step == steps else f"step {step}"
+            raise _diverged(f"Weights are not finite after {last}", source)
         if checkpoints is not None and saves:
-            checkpoints.save(Progress(step, losses, method.tensors(), torch.get_rng_state()))
+            progress = Progress(step, losses, method.tensors(), torch.get_rng_state())
+            _save(checkpoints, progress, is_last=step == steps)
         if ends_epoch:
             epoch = step // settings.steps_per_epoch
             (loss,) = _epoch_means(losses[-settings.steps_per_epoch :], settings.steps_per_epoch)
             report(PretrainReport(settings.method, epoch, settings.epochs, loss))
     return _epoch_means(losses, settings.steps_per_epoch)
+
+
+def _save(checkpoints: Checkpoints, progress: Progress, *, is_last: bool) -> None:
+    """Save, or warn where that fails and the run is over: its result is there."""
+    try:
+        checkpoints.save(progress)
+    except InputError as error:
+        if not is_last:
+            raise
+        warn(f"The last checkpoint could not be written; the result is complete. {error}")
 
 
 def _read(unread: list[torch.Tensor], before: int, source: Source) -> list[float]:

@@ -14,6 +14,7 @@ from edaphos_bridge.pretrain.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.pretrain.info_nce import info_nce
 from edaphos_bridge.pretrain.settings import MoCoSettings
 from edaphos_bridge.weights.container import prefixed, without_prefix
+from edaphos_bridge.weights.schema import require_form
 
 
 class MoCo:
@@ -68,9 +69,15 @@ class MoCo:
         }
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Take up the state that `tensors` gave."""
-        self.encoder.load_state_dict(without_prefix("encoder", tensors))
-        self.key_encoder.load_state_dict(without_prefix("key_encoder", tensors))
+        """Take up the state that `tensors` gave, or raise `WeightsError`."""
+        settings = self.settings
+        queue = {"queue": torch.empty((settings.queue_size, settings.proj_dim), device="meta")}
+        found = {name: tensor for name, tensor in tensors.items() if name == "queue"}
+        require_form("queue", queue, found)
+        for name, encoder in {"encoder": self.encoder, "key_encoder": self.key_encoder}.items():
+            state = without_prefix(name, tensors)
+            require_form(name, encoder.state_dict(), state)
+            encoder.load_state_dict(state)
         fill_adam(self.optimizer, without_prefix("optimizer", tensors))
         self.queue = tensors["queue"].to(next(self.encoder.parameters()).device)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +14,16 @@ from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import AdjustedWarning, InputError, warn
 from edaphos_bridge.pretrain.augmentations import kornia_transforms
-from edaphos_bridge.pretrain.checkpoint import Checkpoints, checked_interval
+from edaphos_bridge.pretrain.checkpoint import (
+    FILE,
+    Checkpoints,
+    Progress,
+    checked_folder,
+    checked_interval,
+    read_checkpoint,
+)
 from edaphos_bridge.pretrain.fit import FoundationPretrain
 from edaphos_bridge.pretrain.loop import Report, pretrain
 from edaphos_bridge.pretrain.moco import MoCo
@@ -27,28 +36,30 @@ from edaphos_bridge.seeding import draw_seed, seeded
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run computes and keeps its checkpoints, checked."""
+    """Where a run computes, keeps its checkpoints and goes on from, checked."""
 
     device: torch.device
-    checkpoint_dir: Any
+    checkpoint_dir: Path | None
     checkpoint_every: int | None
+    resume: Path | None = None
 
     @classmethod
-    def checked(cls, device: torch.device, checkpoint_dir: Any, checkpoint_every: Any) -> Place:
+    def checked(
+        cls, device: Any, checkpoint_dir: Any, checkpoint_every: Any, resume: Any = None
+    ) -> Place:
         """Return the place, or raise `InputError`."""
-        return cls(device, checkpoint_dir, checked_interval(checkpoint_dir, checkpoint_every))
+        return cls(
+            resolve_device(device),
+            checked_folder("checkpoint_dir", checkpoint_dir),
+            checked_interval(checkpoint_dir, checkpoint_every),
+            checked_folder("resume", resume),
+        )
 
 
 def pretrain_shown(
-    source: Source,
-    settings: PretrainSettings,
-    verbose: bool,
-    device: Any,
-    checkpoint_dir: Any,
-    checkpoint_every: Any,
+    source: Source, settings: PretrainSettings, verbose: bool, place: Place
 ) -> FoundationPretrain:
     """Pretrain with lines or a bar on the console."""
-    place = Place.checked(resolve_device(device), checkpoint_dir, checkpoint_every)
     with console(settings.method, verbose) as report:
         return pretrain_encoder(source, settings, place, report)
 
@@ -74,33 +85,38 @@ def pretrain_encoder(
         feature_dim=settings.feature_dim,
         proj_dim=settings.proj_dim,
     )
-    checkpoints = progress = None
-    if place.checkpoint_dir is not None:
-        identity = {
-            "method": settings.method,
-            **settings.config(),
-            source.name: source.fingerprint(),
-        }
-        checkpoints = Checkpoints(place.checkpoint_dir, place.checkpoint_every, identity)
-        progress = checkpoints.load()
-        settings = replace(settings, seed=checkpoints.identity["seed"])
-    seed = draw() if settings.seed is None else settings.seed
-    settings = replace(settings, seed=seed)
-    if checkpoints is not None:
-        checkpoints.identity["seed"] = seed
-    # enable_grad: Ctrl-C inside a no_grad() of before may have left gradients off for good.
-    with seeded(seed, place.device), torch.enable_grad():
-        method = _method(settings, channels, place.device)
-        losses = pretrain(
-            method,
-            source,
-            settings,
-            place.device,
-            report,
-            negatives=negatives,
-            checkpoints=checkpoints,
-            progress=progress,
-        )
+    with contextlib.ExitStack() as held:
+        checkpoints = progress = None
+        if place.checkpoint_dir is not None or place.resume is not None:
+            identity = {
+                "method": settings.method,
+                **settings.config(),
+                source.name: source.fingerprint(),
+            }
+            if place.checkpoint_dir is not None:
+                made = Checkpoints(place.checkpoint_dir, place.checkpoint_every, identity)
+                checkpoints = held.enter_context(made)
+                progress = checkpoints.load()
+            if place.resume is not None:
+                progress = _further(progress, place.resume, identity)
+            settings = replace(settings, seed=identity["seed"])
+        seed = draw() if settings.seed is None else settings.seed
+        settings = replace(settings, seed=seed)
+        if checkpoints is not None:
+            checkpoints.identity["seed"] = seed
+        # enable_grad: Ctrl-C inside a no_grad() of before may have left gradients off for good.
+        with seeded(seed, place.device), torch.enable_grad():
+            method = _method(settings, channels, place.device)
+            losses = pretrain(
+                method,
+                source,
+                settings,
+                place.device,
+                report,
+                negatives=negatives,
+                checkpoints=checkpoints,
+                progress=progress,
+            )
     method.encoder.normalisation = source.normalisation
     return FoundationPretrain(
         encoder=method.encoder.eval(),
@@ -113,6 +129,19 @@ def pretrain_encoder(
     )
 
 
+def _further(progress: Progress | None, folder: Path, identity: dict[str, Any]) -> Progress:
+    """Return `progress`, or the checkpoint in `folder` if that is further or the only one."""
+    found = read_checkpoint("resume", folder / FILE, identity)
+    if found is None:
+        raise InputError(
+            "resume",
+            "must be a folder with a checkpoint",
+            found=str(folder),
+            hint=f"There is no {FILE} in it.",
+        )
+    return found if progress is None or found.step > progress.step else progress
+
+
 def _method(settings: PretrainSettings, channels: int, device: torch.device) -> MoCo | SimCLR:
     widths = (channels, settings.feature_dim, settings.proj_dim)
     if isinstance(settings, MoCoSettings):
@@ -122,14 +151,21 @@ def _method(settings: PretrainSettings, channels: int, device: torch.device) -> 
 
 
 def _fitted_to(settings: PretrainSettings, n: int) -> tuple[PretrainSettings, int]:
-    """Return the settings with the queue size that `n` patches allow, and that size (or 0)."""
-    if settings.batch_size > n:
+    """Return the settings with the sizes that `n` patches allow, and the queue's size (or 0)."""
+    if n < 2:
         raise InputError(
             "batch_size",
             f"must not be larger than the number of patches, {n}",
             found=settings.batch_size,
-            hint="Give more patches." if n < 2 else f"Lower it to {n}, or give more patches.",
+            hint="Give more patches.",
         )
+    if settings.batch_size > n:
+        warn(
+            f"note: batch_size = {settings.batch_size} is larger than the number of patches, {n}; "
+            f"using batch_size = {n}.",
+            AdjustedWarning,
+        )
+        settings = replace(settings, batch_size=n)
     if not isinstance(settings, MoCoSettings):
         return settings, 0
     size = min(settings.queue_size, max(2, n - settings.batch_size))

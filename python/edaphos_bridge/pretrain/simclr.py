@@ -12,6 +12,7 @@ from edaphos_bridge.pretrain.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.pretrain.nt_xent import nt_xent
 from edaphos_bridge.pretrain.settings import SimCLRSettings
 from edaphos_bridge.weights.container import prefixed, without_prefix
+from edaphos_bridge.weights.schema import require_form
 
 
 class SimCLR:
@@ -51,6 +52,8 @@ class SimCLR:
         }
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Take up the state that `tensors` gave."""
-        self.encoder.load_state_dict(without_prefix("encoder", tensors))
+        """Take up the state that `tensors` gave, or raise `WeightsError`."""
+        encoder = without_prefix("encoder", tensors)
+        require_form("encoder", self.encoder.state_dict(), encoder)
+        self.encoder.load_state_dict(encoder)
         fill_adam(self.optimizer, without_prefix("optimizer", tensors))

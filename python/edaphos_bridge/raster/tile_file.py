@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.weights.container import pack, unpack
+from edaphos_bridge.weights.schema import (
+    check,
+    check_normalisation,
+    damaged_description,
+    is_table,
+    is_whole,
+    require,
+)
 
 _KIND = "tile dataset"
 
@@ -29,8 +36,21 @@ def tiles_from_bytes(data: bytes) -> FoundationTileDataset:
         If the bytes are damaged.
     """
     tensors, metadata = unpack(_KIND, data)
-    try:
-        cells = tensors["cells"].numpy()
-    except KeyError as error:
-        raise WeightsError("This tile dataset is damaged.") from error
-    return FoundationTileDataset.from_dict({**metadata, "cells": cells})
+    check(
+        metadata,
+        {
+            "stack": is_table,
+            "height": is_whole,
+            "width": is_whole,
+            "normalisation": is_table,
+            "seed": lambda seed: type(seed) is int,
+        },
+    )
+    check_normalisation(metadata["normalisation"])
+    cells = tensors.get("cells")
+    require(
+        list(tensors) == ["cells"] and cells is not None and cells.dtype == torch.int64,
+        "it has other tensors than its cells",
+    )
+    with damaged_description():
+        return FoundationTileDataset.from_dict({**metadata, "cells": tensors["cells"].numpy()})

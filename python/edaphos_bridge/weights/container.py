@@ -1,14 +1,12 @@
-"""Files of tensors: safetensors with JSON metadata, written whole or not at all. No pickle."""
+"""Files of tensors: safetensors with JSON metadata and a digest over every byte. No pickle."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.metadata
 import json
-import os
-import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import safetensors
@@ -17,9 +15,14 @@ import torch
 
 from edaphos_bridge.errors import WeightsError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_FIRST_WITH_DIGEST = 2
 # One key: safetensors writes several in random order, and equal fits should be equal bytes.
 KEY = "edaphos_bridge"
+# Stands where the digest will be while the digest is computed.
+_BLANK = "0" * 64
+# A header describes tensors; the largest of a user's module has some thousand.
+_MOST_HEADER_BYTES = 2**24
 
 # What safetensors, JSON and torch raise for bytes that are no file of tensors.
 _UNREADABLE = (
@@ -49,6 +52,7 @@ def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, 
     document = {
         "kind": kind,
         "format_version": FORMAT_VERSION,
+        "digest": _BLANK,
         "versions": _versions(),
         **metadata,
     }
@@ -58,7 +62,19 @@ def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, 
         for name, tensor in tensors.items()
     }
     text = json.dumps(document, allow_nan=False)
-    return bytes(safetensors.torch.save(owned, metadata={KEY: text}))
+    data = bytearray(safetensors.torch.save(owned, metadata={KEY: text}))
+    place = data.index(_BLANK.encode())
+    data[place : place + len(_BLANK)] = _digest(data, place).encode()
+    return bytes(data)
+
+
+def _digest(data: bytes | bytearray, place: int) -> str:
+    """Return the digest of all bytes but those at `place`, where the digest is kept."""
+    view = memoryview(data)
+    digest = hashlib.sha256(view[:place])
+    digest.update(_BLANK.encode())
+    digest.update(view[place + len(_BLANK) :])
+    return digest.hexdigest()
 
 
 @functools.cache  # each is parsed anew from an installed file
@@ -72,26 +88,41 @@ def _versions() -> dict[str, str]:
 def unpack(kind: str, data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Return the tensors and the metadata of bytes made by `pack`.
 
+    Files of format 1 have no digest.
+
     Raises
     ------
     WeightsError
-        If the bytes are no safetensors file, hold something else than `kind`, or were
-        written by a newer format.
+        If the bytes are no safetensors file, hold something else than `kind`, were
+        written by a newer format, or are not those that were written.
     """
     tensors, metadata = read_safetensors(data)
     try:
         document = json.loads(metadata[KEY])
-        found, version = document["kind"], int(document["format_version"])
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        found, version = document["kind"], document["format_version"]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise WeightsError("This safetensors file was not written by edaphos_bridge.") from error
+    if type(version) is not int or version < 1:
+        raise WeightsError(f"This file is damaged: it has format {str(version)[:20]!r}.")
     if version > FORMAT_VERSION:
         raise WeightsError(
             f"This file has format {version}; this edaphos_bridge reads up to "
             f"{FORMAT_VERSION}. Update edaphos_bridge to open it."
         )
+    if (version >= _FIRST_WITH_DIGEST) != ("digest" in document):
+        raise WeightsError("This file is damaged: its format and its digest do not fit.")
+    if "digest" in document:
+        _check_digest(data, document.pop("digest"))
     if found != kind:
-        raise WeightsError(f"This file holds a {found!r}, not a {kind!r}.")
+        raise WeightsError(f"This file holds a {str(found)[:40]!r}, not a {kind!r}.")
     return tensors, document
+
+
+def _check_digest(data: bytes, digest: Any) -> None:
+    # The first place, as in `pack`: before it are the kind and the format only.
+    place = data.find(digest.encode()) if isinstance(digest, str) and len(digest) == 64 else -1
+    if place < 0 or _digest(data, place) != digest:
+        raise WeightsError("This file is damaged: its content is not what was written.")
 
 
 def read_safetensors(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -103,8 +134,11 @@ def read_safetensors(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, st
         If the bytes are no safetensors file.
     """
     try:
+        length = int.from_bytes(data[:8], "little")
+        if length > _MOST_HEADER_BYTES:
+            raise ValueError(f"a header of {length} bytes")
         views = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        header = json.loads(data[8 : 8 + length])
         metadata = header.get("__metadata__") or {}
         # Clones: views into `data` are aligned by chance, and a kernel that picks its path by
         # alignment could give other last bits in another process.
@@ -114,21 +148,26 @@ def read_safetensors(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, st
     return tensors, {str(key): value for key, value in metadata.items()}
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` under a temporary name beside `path`, then rename it into place."""
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    # os.open, not tempfile: the file gets the permissions that the user's umask gives.
-    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+def looks_like_ours(metadata: Mapping[str, str]) -> bool:
+    """Return whether the metadata of `pack` is there under another name: a damaged file."""
+    return any("format_version" in value and '"kind"' in value for value in metadata.values())
+
+
+def require_finite(
+    what: str, tensors: Mapping[str, torch.Tensor], *, with_masks: bool = False
+) -> None:
+    """Raise `WeightsError` if a weight is NaN or infinite: nothing can be computed with it.
+
+    `with_masks` lets infinite ones pass: a module of a user's own may keep a mask of them.
+    """
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+            continue
+        values = tensor.float() if tensor.element_size() == 1 else tensor  # float8
+        if bool((values.isnan() if with_masks else ~values.isfinite()).any()):
+            raise WeightsError(
+                f"The weights of the {what} are not finite: {name!r} holds NaN or infinity."
+            )
 
 
 def prefixed(prefix: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

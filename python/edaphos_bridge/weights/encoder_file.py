@@ -5,19 +5,21 @@ from __future__ import annotations
 from torch import nn
 
 from edaphos_bridge.encoders.foundation import describe_encoder, rebuild_encoder
-from edaphos_bridge.errors import WeightsError
-from edaphos_bridge.weights.container import pack, unpack
+from edaphos_bridge.weights.container import pack, require_finite, unpack
+from edaphos_bridge.weights.schema import check_encoder, damaged_description
 
 
 def encoder_to_bytes(module: nn.Module) -> bytes:
     """Return the file content that `encoder_from_bytes` reads."""
-    return pack("encoder", module.state_dict(), {"encoder": describe_encoder(module)})
+    state = module.state_dict()
+    require_finite("encoder", state)
+    return pack("encoder", state, {"encoder": describe_encoder(module)})
 
 
 def encoder_from_bytes(data: bytes) -> nn.Module:
     """Return the encoder in `data`, or raise `WeightsError`."""
     tensors, metadata = unpack("encoder", data)
-    try:
-        return rebuild_encoder(metadata["encoder"], tensors, given=None)
-    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise WeightsError(f"The description in this file is damaged: {error!r}") from error
+    description = check_encoder(metadata.get("encoder"))
+    require_finite("encoder", tensors)
+    with damaged_description():
+        return rebuild_encoder(description, tensors, given=None)

@@ -20,10 +20,10 @@ from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import DownloadError, InputError, WeightsError
 from edaphos_bridge.paths import as_path
 from edaphos_bridge.weights import registry
-from edaphos_bridge.weights.container import write_atomically
 from edaphos_bridge.weights.download import download, sha256_of
 from edaphos_bridge.weights.encoder_file import encoder_to_bytes
-from edaphos_bridge.weights.reading import read_encoder, read_file
+from edaphos_bridge.weights.files import MOST_OF_AN_ENCODER, read_file, save_file
+from edaphos_bridge.weights.reading import read_encoder
 
 Say = Callable[[str], None]
 
@@ -158,6 +158,8 @@ def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
     ------
     InputError
         If `encoder` is a module of your own, or `path` cannot be written.
+    WeightsError
+        If a weight is not finite.
 
     Examples
     --------
@@ -177,12 +179,7 @@ def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
             found=type(module).__name__,
             hint="Save the state dict of a module of your own with safetensors.",
         )
-    target = as_path("path", path)
-    try:
-        write_atomically(target, encoder_to_bytes(module))
-    except OSError as error:
-        raise InputError("path", f"cannot be written ({error})", found=str(target)) from error
-    return target
+    return save_file("path", path, encoder_to_bytes(module))
 
 
 # --- the same, with somewhere to say what happens ------------------------------------------
@@ -234,10 +231,10 @@ def load(
             raise InputError(
                 "source", f"must be the path of a file or one of {names}", found=str(path)
             )
-        data = read_file(path)
+        data = read_file("source", path, MOST_OF_AN_ENCODER)
     else:
         path = fetch(entry.name, cache_dir, overwrite, 60, say)
-        data = read_file(path)
+        data = read_file("source", path, MOST_OF_AN_ENCODER)
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise DownloadError(f"{str(path)!r} changed after its download. Try again.")
     try:

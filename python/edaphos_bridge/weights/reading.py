@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from pathlib import Path
+import torch
 
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.weights import r_torch
 from edaphos_bridge.weights.architecture import encoder_from_state
-from edaphos_bridge.weights.container import KEY, read_safetensors
+from edaphos_bridge.weights.container import KEY, looks_like_ours, read_safetensors, require_finite
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes
 from edaphos_bridge.weights.r_rds import GZIP_START, rds_tensors
 
-# More than any encoder of edaphos; a pipe or a device has no size and is refused.
-_MOST_BYTES = 2**30
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
-
-
-def read_file(path: Path) -> bytes:
-    """Return the content of a regular file of at most 1 GiB.
-
-    Raises
-    ------
-    WeightsError
-        If it is something else or cannot be read.
-    """
-    try:
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise WeightsError(f"{str(path)!r} is not a regular file.")
-        if found.st_size > _MOST_BYTES:
-            raise WeightsError(f"{str(path)!r} is larger than any encoder ({found.st_size} bytes).")
-        return path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{str(path)!r} cannot be read: {error}") from error
 
 
 def read_encoder(data: bytes) -> MoCoEncoder | SimCLREncoder:
@@ -49,7 +26,7 @@ def read_encoder(data: bytes) -> MoCoEncoder | SimCLREncoder:
     """
     # A safetensors header begins with "{" at byte 8, where gzip has one of 0, 2 and 4.
     if data.startswith(GZIP_START) and data[8:9] != b"{":
-        return encoder_from_state(rds_tensors(data))
+        return _encoder(rds_tensors(data))
     try:
         tensors, metadata = read_safetensors(data)
     except WeightsError as error:
@@ -63,6 +40,13 @@ def read_encoder(data: bytes) -> MoCoEncoder | SimCLREncoder:
         encoder = encoder_from_bytes(data)
         assert isinstance(encoder, MoCoEncoder | SimCLREncoder)
         return encoder
+    if looks_like_ours(metadata):
+        raise WeightsError("This file of edaphos_bridge is damaged: its metadata is misnamed.")
     if r_torch.METADATA_KEY in metadata:
         tensors = r_torch.named_tensors(tensors, metadata)
+    return _encoder(tensors)
+
+
+def _encoder(tensors: dict[str, torch.Tensor]) -> MoCoEncoder | SimCLREncoder:
+    require_finite("encoder", tensors)
     return encoder_from_state(tensors)

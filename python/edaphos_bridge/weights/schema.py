@@ -1,0 +1,166 @@
+"""What the metadata of our files must be: types, ranges, and lengths that fit each other.
+
+Whoever wrote a file may have been a newer edaphos_bridge, or a damaged disk. Keys that are not
+known pass; those that are known are checked here, before anything is built from them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from edaphos_bridge.errors import EdaphosError, WeightsError
+
+Check = Callable[[Any], bool]
+
+_WIDTHS = ("in_channels", "feature_dim", "proj_dim")
+# What builds a module must not take more than the tensors of a file can have.
+_LARGEST = 2**31 - 1
+
+
+_FAILURES = (
+    KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RuntimeError,
+    RecursionError, MemoryError,
+)  # fmt: skip
+
+
+@contextmanager
+def damaged_description() -> Iterator[None]:
+    """Turn what fails while something is built from a file into `WeightsError`."""
+    try:
+        yield
+    except EdaphosError:
+        raise
+    except _FAILURES as error:
+        text = repr(error)[:300]
+        raise WeightsError(f"The description in this file is damaged: {text}") from error
+
+
+# --- values ------------------------------------------------------------------------------
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a value is a positive whole number that a size can be."""
+    return type(value) is int and 0 < value <= _LARGEST
+
+
+def is_text(value: Any) -> bool:
+    """Return whether a value is a string."""
+    return isinstance(value, str)
+
+
+def is_flag(value: Any) -> bool:
+    """Return whether a value is true or false."""
+    return isinstance(value, bool)
+
+
+def is_table(value: Any) -> bool:
+    """Return whether a value is a table of named values."""
+    return isinstance(value, dict)
+
+
+def is_device(value: Any) -> bool:
+    """Return whether a value is the name of a device."""
+    return isinstance(value, str) and value in ("cpu", "mps", "cuda")
+
+
+def is_patch_size(value: Any) -> bool:
+    """Return whether a value is a height and a width."""
+    return list_of(is_whole)(value) and len(value) == 2
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number."""
+    return type(value) in (int, float) and abs(value) < math.inf
+
+
+def list_of(check: Check) -> Check:
+    """Return a check for a list that is not empty, all of whose values pass `check`."""
+    return lambda value: isinstance(value, list) and bool(value) and all(map(check, value))
+
+
+def one_of(*allowed: str) -> Check:
+    """Return a check for these strings."""
+    return lambda value: isinstance(value, str) and value in allowed
+
+
+def check(metadata: Any, checks: Mapping[str, Check]) -> dict[str, Any]:
+    """Return the values of `checks`' keys, or raise `WeightsError` for the first that is wrong."""
+    if not isinstance(metadata, dict):
+        raise WeightsError("The description in this file is damaged: it is no table of values.")
+    for name, is_right in checks.items():
+        if name not in metadata:
+            raise WeightsError(f"The description in this file is damaged: it has no {name!r}.")
+        if not is_right(metadata[name]):
+            raise WeightsError(
+                f"The description in this file is damaged: {name!r} is {repr(metadata[name])[:60]}."
+            )
+    return {name: metadata[name] for name in checks}
+
+
+def require(holds: bool, problem: str) -> None:
+    """Raise `WeightsError` with `problem` unless it `holds`."""
+    if not holds:
+        raise WeightsError(f"The description in this file is damaged: {problem}.")
+
+
+def settings_of(checked: Callable[..., Any], config: dict[str, Any], **more: Any) -> Any:
+    """Return the settings that `checked` makes of a config, which must be theirs to the type."""
+    try:
+        settings = checked(**config, **more)
+    except _FAILURES as error:  # InputError is a ValueError
+        text = str(error)[:300]
+        raise WeightsError(f"The description in this file is damaged: {text}") from error
+    for name, value in settings.config().items():
+        same = type(config[name]) is type(value) and config[name] == value
+        require(same, f"{name!r} is {repr(config[name])[:60]}")
+    return settings
+
+
+def require_form(
+    what: str, own: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]
+) -> None:
+    """Raise `WeightsError` unless tensors of a file have the names, shapes and types of `own`."""
+    form, other = ({n: (t.dtype, t.shape) for n, t in ts.items()} for ts in (own, found))
+    if form != other:
+        wrong = sorted(n for n in form.keys() | other.keys() if form.get(n) != other.get(n))
+        raise WeightsError(f"The saved state does not fit the {what}: {', '.join(wrong[:5])}.")
+
+
+# --- encoders ----------------------------------------------------------------------------
+
+
+def check_encoder(description: Any) -> dict[str, Any]:
+    """Return what `rebuild_encoder` takes, checked; see `describe_encoder`."""
+    check(description, {"architecture": one_of("moco", "simclr", "custom")})
+    if description["architecture"] == "custom":
+        check(description, {"class": is_text})
+    else:
+        check(description, dict.fromkeys(_WIDTHS, is_whole))
+    if description.get("normalisation") is not None:
+        check_normalisation(description["normalisation"])
+    return dict(description)
+
+
+def check_normalisation(values: Any) -> None:
+    """Check what `Normalisation.from_dict` takes."""
+    check(
+        values,
+        {
+            "bands": list_of(is_text),
+            "means": list_of(is_number),
+            "sds": list_of(is_number),
+            "normalise": is_flag,
+            "patch_size": is_whole,
+        },
+    )
+
+
+def check_widths(encoder: Mapping[str, Any], in_channels: int, feature_dim: int) -> None:
+    """Raise `WeightsError` if an encoder of ours says something else of itself."""
+    for name, value in {"in_channels": in_channels, "feature_dim": feature_dim}.items():
+        require(encoder.get(name, value) == value, f"two values of {name!r} differ")
