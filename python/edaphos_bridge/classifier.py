@@ -73,6 +73,9 @@ class FoundationClassifier:
     class_counts : list of int or None
         Labelled patches of each class, validation rows included; None in a file that was
         written without them.
+    overlapping : int or None
+        How many of the patches shared cells with another, where they came from a tile data set:
+        the accuracy of a random split then says little about other places.
     """
 
     encoder: nn.Module
@@ -88,6 +91,7 @@ class FoundationClassifier:
     in_channels: int
     patch_size: list[int]
     class_counts: list[int] | None = None
+    overlapping: int | None = None
 
     @property
     def normalisation(self) -> Normalisation | None:
@@ -256,7 +260,7 @@ class FoundationClassifier:
         given = None if encoder is None else as_module(encoder)
         tensors, metadata = unpack("classifier", data)
         try:
-            plain = {name: metadata[name] for name in _plain_fields() if name != "class_counts"}
+            plain = {name: metadata[name] for name in _plain_fields() if name not in _LATER}
             plain["val_accuracy_history"] = [
                 math.nan if value is None else value for value in plain["val_accuracy_history"]
             ]
@@ -272,6 +276,7 @@ class FoundationClassifier:
                 )
             fill(head, without_prefix("head", tensors), "head", assign=True)
             plain["class_counts"] = _checked_counts(metadata.get("class_counts"), plain["classes"])
+            plain["overlapping"] = _checked_number(metadata.get("overlapping"))
             state = without_prefix("encoder", tensors)
             module = rebuild_encoder(metadata["encoder"], state, given)
         except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
@@ -297,7 +302,15 @@ class FoundationClassifier:
             f"  device:        {self.device}",
             f"  final loss:    {self.loss_history[-1]:.4f}",
             f"  best val_acc:  {best}",
+            *self._about_overlap(),
         ]
+
+    def _about_overlap(self) -> list[str]:
+        if not self.overlapping or all(map(math.isnan, self.val_accuracy_history)):
+            return []
+        total = "" if self.class_counts is None else f" of {sum(self.class_counts)}"
+        text = f"{self.overlapping}{total} patches share cells, so val_acc says little"
+        return [f"  overlap:       {text}"]
 
     def __repr__(self) -> str:
         """Return what the R original's ``print()`` shows."""
@@ -306,6 +319,16 @@ class FoundationClassifier:
 
 def _plain_fields() -> list[str]:
     return [field.name for field in fields(FoundationClassifier) if field.type != "nn.Module"]
+
+
+# Fields that files of earlier versions lack.
+_LATER = ("class_counts", "overlapping")
+
+
+def _checked_number(number: Any) -> int | None:
+    if number is not None and not (type(number) is int and 0 <= number < 2**31):
+        raise ValueError("overlapping is no whole number")
+    return number
 
 
 def _checked_counts(counts: Any, classes: list[ClassLabel]) -> list[int] | None:

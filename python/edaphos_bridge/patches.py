@@ -164,6 +164,12 @@ class Patches:
             yield self._read_into(memory.empty, start, start + size) if batch is None else batch
             del batch  # else its memory could not be used again
 
+    @property
+    def overlapping(self) -> int | None:
+        """How many patches share cells with another, where that is known."""
+        found: int | None = getattr(self._array, "overlapping", None)
+        return found if isinstance(found, int) else None
+
     def check(self) -> None:
         """Read everything once, in blocks of which nothing is kept.
 
@@ -180,6 +186,8 @@ class Patches:
 
     def check_normalisation(self, expected: Normalisation | None) -> None:
         """Raise `InputError` if a tile data set gives other numbers than an encoder expects.
+
+        Where its cells have another size or CRS, there is a warning.
 
         Parameters
         ----------
@@ -201,6 +209,7 @@ class Patches:
                 found=found.to_dict(),
                 hint="foundation_patches_at_coords() reads patches as the encoder expects them.",
             )
+        expected.warn_of_other_cells(self.argument, found.cell_size, found.crs)
 
     @property
     def _block(self) -> int:

@@ -19,7 +19,8 @@ class ArrayRaster(Raster):
     Parameters
     ----------
     array : array or torch.Tensor, shape (C, H, W), any real dtype
-        Cells that are NaN, infinite or masked have no data. Neither copied nor changed.
+        Cells that are NaN, infinite or masked have no data. Neither copied nor changed. What
+        is not in memory (dask, zarr, h5py) is read in windows.
     argument : str
         What the caller's function calls it, for errors.
     """
@@ -28,8 +29,9 @@ class ArrayRaster(Raster):
         if isinstance(array, torch.Tensor):
             array = array.detach().cpu()
             array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
-        array = np.asanyarray(array)
-        if array.dtype.kind not in "biuf":
+        if not all(hasattr(array, name) for name in ("shape", "ndim", "dtype", "__getitem__")):
+            array = np.asanyarray(array)
+        if np.dtype(array.dtype).kind not in "biuf":
             raise InputError(argument, "must hold real numbers", found=array.dtype)
         if array.ndim != 3 or 0 in array.shape:
             raise InputError(
@@ -38,8 +40,7 @@ class ArrayRaster(Raster):
                 found=list(array.shape),
                 hint="One band is an array of shape (1, H, W).",
             )
-        self._array: NDArray[Any] = np.ma.getdata(array)
-        self._mask = None if np.ma.getmask(array) is np.ma.nomask else np.ma.getmask(array)
+        self._array = array
         channels, height, width = array.shape
         names = [f"band_{number}" for number in range(1, channels + 1)]
         super().__init__(names, height, width, IDENTITY, block_shape=(1, width))
@@ -50,7 +51,12 @@ class ArrayRaster(Raster):
     def _read(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         row, col, height, width = window
         place = np.s_[:, row : row + height, col : col + width]
+        found = in_memory(self._array[place])
         with np.errstate(over="ignore", invalid="ignore"):
-            values = self._array[place].astype(np.float64, order="C")
-        valid = np.ones(values.shape, dtype=bool) if self._mask is None else ~self._mask[place]
-        return only_finite(values, valid)
+            values = np.ma.getdata(found).astype(np.float64, order="C")
+        return only_finite(values, ~np.ma.getmaskarray(found))
+
+
+def in_memory(part: Any) -> NDArray[Any]:
+    """Return a slice of any array as one of NumPy's, masked where it is masked."""
+    return np.asanyarray(part.compute() if hasattr(part, "compute") else part)
