@@ -12,45 +12,38 @@ from edaphos_bridge.errors import warn
 _TOLERANCE = 0.005
 
 
-def crs_text(crs: Any) -> str | None:
-    """Return a CRS as its authority's code (``"EPSG:32723"``) where it has one, else as WKT.
+def as_crs(crs: Any) -> Any:
+    """Return a ``rasterio.crs.CRS``, or None.
 
     Parameters
     ----------
     crs : rasterio.crs.CRS, str or None
-        WKT, a code, or whatever rasterio understands. Without rasterio a text stays as it is.
-
-    Returns
-    -------
-    str or None
-        None where there is none.
+        WKT, a code, or whatever rasterio understands. None comes of what it does not, of an
+        empty text, and where rasterio is missing.
     """
     if crs is None or not str(crs).strip():
         return None
-    found = _parsed(crs)
-    if found is None:
-        return str(crs)
-    return found.to_string() or None if found else None
-
-
-def same_crs(one: str | None, other: str | None) -> bool:
-    """Return whether two texts of `crs_text` are one CRS; what is not known is."""
-    if one is None or other is None or one == other:
-        return True
-    first, second = _parsed(one), _parsed(other)
-    return first is not None and second is not None and bool(first == second)
-
-
-def _parsed(crs: Any) -> Any:
-    """Return rasterio's object, or None where rasterio is missing or does not understand."""
     try:
         module, errors = (importlib.import_module(f"rasterio.{name}") for name in ("crs", "errors"))
     except ImportError:
         return None
     try:
-        return module.CRS.from_user_input(crs)
+        return module.CRS.from_user_input(crs) or None
     except errors.CRSError:
         return None
+
+
+def crs_text(crs: Any) -> str | None:
+    """Return an object of `as_crs` as its code (``"EPSG:32723"``) if it has one, else as WKT."""
+    return None if crs is None else str(crs.to_string())
+
+
+def same_crs(one: Any, other: Any) -> bool:
+    """Return whether two of `as_crs` or `crs_text` are the same; what is not known is."""
+    if one is None or other is None or one == other:
+        return True
+    first, second = as_crs(one), as_crs(other)
+    return first is not None and second is not None and bool(first == second)
 
 
 def warn_of_other_cells(

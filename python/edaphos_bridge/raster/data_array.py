@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edaphos_bridge.crs import crs_text
+from edaphos_bridge.crs import as_crs
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.array_raster import in_memory
 from edaphos_bridge.raster.raster import Raster, Window, only_finite
@@ -147,11 +147,11 @@ def _reference(array: Any) -> Mapping[str, Any]:
     return {}
 
 
-def _crs(array: Any, reference: Mapping[str, Any]) -> str | None:
+def _crs(array: Any, reference: Mapping[str, Any]) -> Any:
     for attrs in (reference, array.attrs):
         for key in ("crs_wkt", "spatial_ref", "crs"):
             if attrs.get(key):
-                return crs_text(attrs[key])
+                return as_crs(attrs[key])
     return None
 
 

@@ -30,7 +30,7 @@ class FileRaster(Raster):
         signs say which way rows and columns run.
     argument : str
         What the caller's function calls it, for errors.
-    crs : str, optional
+    crs : rasterio.crs.CRS, optional
         Replaces that of the files.
 
     Raises
@@ -46,7 +46,7 @@ class FileRaster(Raster):
         names: Sequence[str] | None,
         transform: Transform | None,
         argument: str,
-        crs: str | None = None,
+        crs: Any = None,
     ) -> None:
         with contextlib.ExitStack() as opened:
             self._parts = [FilePart(file, argument, opened) for file in files]
@@ -65,14 +65,14 @@ class FileRaster(Raster):
                 raise InputError(
                     argument, f"must name each of its {len(found)} bands", found=list(names)
                 )
-            own, given = crs_text(first.dataset.crs), crs_text(crs)
+            own = first.dataset.crs or None
             super().__init__(
                 found if names is None else names,
                 first.dataset.height,
                 first.dataset.width,
                 used,
                 first.dataset.block_shapes[first.bands[0] - 1],
-                crs=own if own is not None and same_crs(own, given) else given,
+                crs=own if own is not None and same_crs(own, crs) else crs,
                 georeferenced=first.georeferenced or cell_size(used) != (1, 1),
             )
             for part in self._parts:
@@ -85,7 +85,7 @@ class FileRaster(Raster):
             "files": [part.file.describe(part.bands) for part in self._parts],
             "names": list(self.bands),
             "transform": list(self.transform),
-            "crs": self.crs,
+            "crs": crs_text(self.crs),
         }
 
     def close(self) -> None:

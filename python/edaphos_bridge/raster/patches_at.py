@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphos_bridge.crs import crs_text
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.features import batch_size_for
 from edaphos_bridge.errors import InputError, warn
@@ -126,7 +127,7 @@ def patches_at(
         What the caller's function calls the raster, for errors.
     """
     order = band_order(raster, normalisation, argument)
-    normalisation.warn_of_other_cells(argument, raster.cell_size, raster.crs)
+    normalisation.warn_of_other_cells(argument, raster.cell_size, crs_text(raster.crs))
     size = normalisation.patch_size
     cells, inside = cells_at(raster, points)
     rows = np.flatnonzero(inside)

@@ -39,8 +39,8 @@ class Raster(ABC):
         From positions in cells to coordinates, in the order of rasterio's ``Affine``. Rows run
         from north to south and columns from west to east, whatever the order in the file, as
         in terra; only turned rasters, and arrays without coordinates, stay as they are.
-    crs : str or None
-        Coordinate reference system, as `edaphos_bridge.crs.crs_text` writes it.
+    crs : rasterio.crs.CRS or None
+        Of the coordinates, where it is known.
     cell_size : pair of float or None
         Width and height of a cell in coordinates; None without georeference.
     """
@@ -53,7 +53,7 @@ class Raster(ABC):
         transform: Transform,
         block_shape: tuple[int, int],
         *,
-        crs: str | None = None,
+        crs: Any = None,
         georeferenced: bool = False,
     ) -> None:
         self.bands = list(bands)

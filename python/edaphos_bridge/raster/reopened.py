@@ -34,8 +34,7 @@ class ReopenedRaster(Raster):
         self, described: Mapping[str, Any], bands: Sequence[str], height: int, width: int
     ) -> None:
         a, b, c, d, e, f = (float(number) for number in described["transform"])
-        crs = described.get("crs")
-        super().__init__(bands, height, width, (a, b, c, d, e, f), (1, width), crs=crs)
+        super().__init__(bands, height, width, (a, b, c, d, e, f), (1, width))
         self._described = described
         self._opened: Raster | None = None
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from edaphos_bridge.arguments import whole
+from edaphos_bridge.crs import as_crs
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.array_raster import ArrayRaster
 from edaphos_bridge.raster.data_array import DataArrayRaster, is_data_array
@@ -86,7 +87,7 @@ def _from_mapping(stack: Mapping[str, Any], argument: str) -> Raster:
         ]
         names = None if names is None else [str(name) for name in _several(names)]
         transform = None if transform is None else _six(transform)
-        crs = None if crs is None else str(crs)
+        crs = as_crs(crs)
     except InputError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:

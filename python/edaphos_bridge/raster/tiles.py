@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edaphos_bridge.arguments import flag, seed_number, whole
+from edaphos_bridge.crs import crs_text
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.normalisation import Normalisation
 from edaphos_bridge.raster.centres import count_overlapping, window_start
@@ -125,7 +126,13 @@ def make_tile_dataset(
         used = draw() if given is None else given
         cells = found.centres.draw(number, used)
     normalisation = Normalisation(
-        tuple(raster.bands), found.means, found.sds, wanted, size, raster.cell_size, raster.crs
+        bands=tuple(raster.bands),
+        means=found.means,
+        sds=found.sds,
+        normalise=wanted,
+        patch_size=size,
+        cell_size=raster.cell_size,
+        crs=crs_text(raster.crs),
     )
     return FoundationTileDataset(raster, normalisation, cells, used)
 
