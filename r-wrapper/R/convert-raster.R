@@ -34,6 +34,19 @@ written <- function(raster, call, keep, argument, frame) {
   sources <- unique(terra::sources(raster))
   sources <- sources[nzchar(sources)]
   shown <- if (length(sources)) paste(sources, collapse = ", ") else "a SpatRaster in memory"
+  if (any(terra::window(raster)) && any(vapply(sources, pixel_size_is, NA, "[^,]*,[^-]"))) {
+    stop_input(
+      argument,
+      sprintf(
+        paste0(
+          "has a window on a file whose rows run from south to north, which terra reads wrongly; ",
+          "found %s. terra::crop(terra::rast(path), extent) cuts the same part."
+        ),
+        shown
+      ),
+      call
+    )
+  }
   path <- tempfile("edaphosbridge-", fileext = ".tif")
   # Colour tables do not fit numbers, and warnings would name a file that is not the user's.
   tryCatch(
@@ -145,10 +158,13 @@ is_read_alike <- function(path) {
 }
 
 states_identity <- function(path) {
-  if (!grepl("\\.vrt$", path, ignore.case = TRUE)) {
-    return(FALSE)
-  }
-  any(grepl("^Pixel Size = \\(1\\.0+,1\\.0+\\)", suppressWarnings(terra::describe(path))))
+  grepl("\\.vrt$", path, ignore.case = TRUE) && pixel_size_is(path, "1\\.0+,1\\.0+")
+}
+
+# Whether GDAL's report of a file has a pixel size that matches; one without transform has none.
+pixel_size_is <- function(path, pattern) {
+  report <- suppressWarnings(terra::describe(path))
+  any(grepl(sprintf("^Pixel Size = \\(%s", pattern), report))
 }
 
 # Points in the raster's coordinates, one a row; NA is outside any raster.
