@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.tensors import tensor_as_numpy
 
-_CALLED_MISSING = ("_FillValue", "missing_value")  # by the CF conventions
+_CALLED_MISSING = ("_FillValue", "missing_value", "nodata")  # CF conventions, rasters
 
 
 def as_numpy(x: Any, argument: str, wanted: str) -> NDArray[Any]:
@@ -57,8 +57,8 @@ def as_numpy(x: Any, argument: str, wanted: str) -> NDArray[Any]:
     return array
 
 
-def read_slice(x: Any, argument: str) -> NDArray[Any]:
-    """Return a slice of an array that is read in parts, masked where dask or NumPy mask it.
+def read_slice(x: Any, place: Any, argument: str) -> NDArray[Any]:
+    """Return ``x[place]`` of an array that is read in parts, masked where dask or NumPy mask it.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def read_slice(x: Any, argument: str) -> NDArray[Any]:
         If reading it fails; that error is the cause.
     """
     try:
-        return _in_memory(x, argument)
+        return _in_memory(x[place], argument)
     except EdaphosError:
         raise
     except Exception as error:  # of a file, or of what dask computes
@@ -119,9 +119,10 @@ def fill_values(x: Any) -> tuple[int | float, ...]:
     Parameters
     ----------
     x : array-like
-        These numbers are the attributes ``_FillValue`` and ``missing_value`` of xarray, zarr
-        and h5py, xarray's encoding, and the fill value of zarr and h5py. Of the last, 0 and 1
-        count only where xarray wrote them: else they are what a new array was made of.
+        These numbers are the attributes ``_FillValue``, ``missing_value`` and ``nodata`` of
+        xarray, zarr and h5py, xarray's encoding, and the fill value of zarr and h5py. Of the
+        last, 0 and 1 count only where xarray wrote them: else they are what a new array was
+        made of.
 
     Notes
     -----

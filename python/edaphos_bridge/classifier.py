@@ -83,6 +83,9 @@ class FoundationClassifier:
         written without them.
     ordered : bool
         Whether the order of `classes` means something: labels were an ordered Categorical.
+    overlapping : int or None
+        How many of the patches shared cells with another, where they came from a tile data set:
+        the accuracy of a random split then says little about other places.
     """
 
     encoder: nn.Module
@@ -99,6 +102,7 @@ class FoundationClassifier:
     patch_size: list[int]
     class_counts: list[int] | None = None
     ordered: bool = False
+    overlapping: int | None = None
 
     @property
     def normalisation(self) -> Normalisation | None:
@@ -331,7 +335,15 @@ class FoundationClassifier:
             f"  device:        {self.device}",
             f"  final loss:    {self.loss_history[-1]:.4f}",
             f"  best val_acc:  {best}",
+            *self._about_overlap(),
         ]
+
+    def _about_overlap(self) -> list[str]:
+        if not self.overlapping or all(map(math.isnan, self.val_accuracy_history)):
+            return []
+        total = "" if self.class_counts is None else f" of {sum(self.class_counts)}"
+        text = f"{self.overlapping}{total} patches share cells, so val_acc says little"
+        return [f"  overlap:       {text}"]
 
     def __repr__(self) -> str:
         """Return what the R original's ``print()`` shows."""

@@ -16,6 +16,7 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.labels import Labels, as_labels
 from edaphos_bridge.normalisation import normalisation_of
 from edaphos_bridge.patches import Patches
+from edaphos_bridge.raster.centres import warn_of_overlap
 from edaphos_bridge.seeding import draw_seed
 from edaphos_bridge.training.loop import Report
 from edaphos_bridge.training.progress import console
@@ -148,6 +149,8 @@ def fit_classifier(
     module = as_module(encoder)
     labels = labels_of(patches, y)
     copied = own_copy_for(module, patches)
+    if settings.val_split > 0:
+        warn_of_overlap(patches.overlapping, len(patches))
     trained = train_classifier(copied, patches, labels, settings, target, report, draw)
     return classifier_of(trained, patches, labels, target)
 
@@ -196,4 +199,5 @@ def classifier_of(
         patch_size=list(patches.shape[2:]),
         class_counts=labels.counts(),
         ordered=labels.ordered,
+        overlapping=patches.overlapping,
     )

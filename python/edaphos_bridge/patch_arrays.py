@@ -22,7 +22,7 @@ from edaphos_bridge.paths import as_path
 from edaphos_bridge.tensors import check_tensor, tensor_as_numpy
 
 _FORMATS = "a .npy file or a .zarr folder"
-_WANTED = "an array of real numbers (N, C, H, W)"
+WANTED = "an array of real numbers (N, C, H, W)"
 
 
 class OpenArray(NamedTuple):
@@ -43,7 +43,7 @@ class OpenArray(NamedTuple):
     fills: tuple[int | float, ...] = ()
 
 
-def open_array(x: Any, argument: str) -> OpenArray:
+def open_array(x: Any, argument: str, wanted: str = WANTED) -> OpenArray:
     """Return `x` as an array that can be sliced.
 
     Parameters
@@ -52,6 +52,8 @@ def open_array(x: Any, argument: str) -> OpenArray:
         As in `edaphos_bridge.patches.Patches`.
     argument : str
         What the caller's function calls it, for errors.
+    wanted : str
+        What it must be, for errors.
 
     Raises
     ------
@@ -69,23 +71,23 @@ def open_array(x: Any, argument: str) -> OpenArray:
         return OpenArray(x, True)
     try:
         if _is_read_in_parts(x):
-            return _open_parts(x, argument)
+            return _open_parts(x, argument, wanted)
     except EdaphosError:
         raise
     except Exception as error:  # an array of another package, or a file that is damaged
         raise unreadable(argument, error) from error
-    x = as_numpy(x, argument, _WANTED)
+    x = as_numpy(x, argument, wanted)
     return OpenArray(x, not _is_mapped(x))
 
 
-def _open_parts(x: Any, argument: str) -> OpenArray:
+def _open_parts(x: Any, argument: str, wanted: str) -> OpenArray:
     fills = fill_values(x)
     if _is_xarray_of_memory(x):
         x = x.values
     dtype = np.dtype(x.dtype)
     if dtype.kind not in "biuf":
         found = type(x).__name__ if x.ndim == 0 else dtype
-        raise InputError(argument, f"must be {_WANTED}", found=found)
+        raise InputError(argument, f"must be {wanted}", found=found)
     return OpenArray(x, isinstance(x, np.ndarray) and not _is_mapped(x), fills)
 
 
@@ -138,7 +140,7 @@ def _open_path(given: str | os.PathLike[str], argument: str) -> Any:
     if not is_zarr and path.suffix != ".npy":
         raise InputError(
             argument,
-            f"must be {_WANTED}, or the path of {_FORMATS}",
+            f"must be {WANTED}, or the path of {_FORMATS}",
             found=os.fspath(given),
         )
     if not path.exists():

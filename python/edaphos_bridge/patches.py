@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge import allocator, vector_math  # noqa: F401  (before anything is computed)
-from edaphos_bridge.as_numpy import read_slice, unreadable
+from edaphos_bridge.as_numpy import read_slice
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.float32 import ReusedMemory, all_finite, can_be_borrowed, convert, empty
 from edaphos_bridge.input_scale import warn_about_scale
@@ -169,6 +169,12 @@ class Patches:
             yield self._read_into(memory.empty, start, start + size) if batch is None else batch
             del batch  # else its memory could not be used again
 
+    @property
+    def overlapping(self) -> int | None:
+        """How many patches share cells with another, where that is known."""
+        found: int | None = getattr(self._array, "overlapping", None)
+        return found if isinstance(found, int) else None
+
     def check(self) -> None:
         """Read everything once, in blocks of which nothing is kept.
 
@@ -185,6 +191,8 @@ class Patches:
 
     def check_normalisation(self, expected: Normalisation | None, *, training: bool) -> None:
         """Hold the patches against what an encoder expects.
+
+        Where its cells have another size or CRS, there is a warning.
 
         Parameters
         ----------
@@ -221,6 +229,7 @@ class Patches:
                 found=found.to_dict(),
                 hint="foundation_patches_at_coords() reads patches as the encoder expects them.",
             )
+        expected.warn_of_other_cells(self.argument, found.cell_size, found.crs)
 
     def _sample(self) -> torch.Tensor:
         """Return a few patches: from all over what is in memory, else the first."""
@@ -271,11 +280,7 @@ class Patches:
 
     def _slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Return rows as they are, and where they are masked."""
-        try:
-            part = self._array[first:last]
-        except Exception as error:  # of a file that is damaged
-            raise unreadable(self.argument, error) from error
-        rows = part if type(part) is np.ndarray else read_slice(part, self.argument)
+        rows = read_slice(self._array, slice(first, last), self.argument)
         expected = (last - first, *self.shape[1:])
         if rows.shape != expected or rows.dtype.kind not in "biuf":
             raise InputError(

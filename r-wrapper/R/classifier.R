@@ -53,6 +53,8 @@
 #'   \item{feature_dim, head_type, freeze_backbone, device, in_channels, patch_size}{what was
 #'     trained, and where}
 #'   \item{class_counts}{integer, the labelled patches of each class, validation rows included}
+#'   \item{overlapping}{integer, how many patches of a tile dataset share cells with another, so
+#'     that the accuracy of a random split says little about other places; `NULL` of other patches}
 #'   \item{normalisation}{how raw raster cells become the encoder's input, see
 #'     [foundation_moco_pretrain_tiles()], or `NULL`}
 #'   \item{state}{raw, the whole classifier as a safetensors file}
@@ -193,8 +195,18 @@ format.edaphosbridge_classifier <- function(x, ...) {
     paste0("  regime:        ", regime_of(x)),
     paste0("  device:        ", x$device),
     sprintf("  final loss:    %.4f", x$loss_history[[length(x$loss_history)]]),
-    paste0("  best val_acc:  ", best)
+    paste0("  best val_acc:  ", best),
+    overlap_line(x, "  overlap:       ")
   )
+}
+
+# NULL where no patches are known to share cells, or none were held out.
+overlap_line <- function(x, label) {
+  if (is.null(x$overlapping) || x$overlapping == 0L || all(is.na(x$val_accuracy_history))) {
+    return(NULL)
+  }
+  total <- if (!is.null(x$class_counts)) sprintf(" of %d", sum(x$class_counts)) else ""
+  sprintf("%s%d%s patches share cells, so val_acc says little", label, x$overlapping, total)
 }
 
 #' @export

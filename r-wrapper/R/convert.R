@@ -259,7 +259,9 @@ from_normalisation <- function(fields) {
     means = as.numeric(unlist(fields$means)),
     sds = as.numeric(unlist(fields$sds)),
     normalise = fields$normalise,
-    patch_size = as.integer(fields$patch_size)
+    patch_size = as.integer(fields$patch_size),
+    cell_size = if (!is.null(fields$cell_size)) as.numeric(unlist(fields$cell_size)),
+    crs = fields$crs
   )
 }
 
@@ -306,6 +308,7 @@ from_classifier <- function(fields) {
     in_channels = as.integer(fields$in_channels),
     patch_size = as.integer(unlist(fields$patch_size)),
     class_counts = from_counts(fields$class_counts, fields$classes),
+    overlapping = if (!is.null(fields$overlapping)) as.integer(fields$overlapping),
     normalisation = from_normalisation(fields$normalisation),
     state = fields$state
   )

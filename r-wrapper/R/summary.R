@@ -18,6 +18,7 @@
 #'   \item{final_loss}{the last of the losses}
 #'   \item{best_epoch, best_val_accuracy}{the first epoch of the best validation
 #'     accuracy; `NA` without validation rows. The fit has the weights of the last epoch.}
+#'   \item{overlapping}{as in the fit}
 #'
 #'   Of a pretraining fit, of class `summary.edaphosbridge_pretrain`, with `method`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
@@ -50,7 +51,8 @@ summary.edaphosbridge_classifier <- function(object, ...) {
         history = history_of(object),
         final_loss = object$loss_history[[length(object$loss_history)]],
         best_epoch = best,
-        best_val_accuracy = object$val_accuracy_history[best]
+        best_val_accuracy = object$val_accuracy_history[best],
+        overlapping = object$overlapping
       )
     ),
     class = "summary.edaphosbridge_classifier"
@@ -90,7 +92,14 @@ format.summary.edaphosbridge_classifier <- function(x, ...) {
     count_lines(x$class_counts),
     training_line(x),
     loss_line(x),
-    paste0("  val_acc:   ", best)
+    paste0("  val_acc:   ", best),
+    overlap_line(
+      list(
+        overlapping = x$overlapping, class_counts = x$class_counts,
+        val_accuracy_history = x$history$val_accuracy
+      ),
+      "  overlap:   "
+    )
   )
 }
 

@@ -6,7 +6,7 @@ import torch
 
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder, foundation_moco_embed, foundation_simclr_embed
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosWarning, InputError
 from edaphos_bridge.raster.embed_at_coords import foundation_embed_at_coords
 from edaphos_bridge.raster.patches_at import foundation_patches_at_coords
 from edaphos_bridge.raster.tiles import foundation_tile_dataset
@@ -65,7 +65,8 @@ def test_rows_do_not_depend_on_how_the_points_are_batched(fit, image, points, mo
 
 
 def test_raw_patches_would_give_something_else(method, fit, image):
-    raw = EMBED[method](fit, image[None, :, 20:27, 1:8])
+    with pytest.warns(EdaphosWarning, match="`patches` does not look like"):
+        raw = EMBED[method](fit, image[None, :, 20:27, 1:8])
     assert np.abs(foundation_embed_at_coords(fit, [[4.5, 23.5]], image) - raw).max() > 1e-2
 
 

@@ -65,15 +65,18 @@ def test_something_else_is_an_error_that_names_the_argument(coords):
     assert "; found " in str(caught.value)
 
 
-def test_a_point_lies_in_the_cell_that_covers_it_and_the_last_edges_are_outside(write_tif):
+def test_a_point_lies_in_the_cell_that_covers_it_and_those_on_the_last_edges_in_the_last(write_tif):
     path = write_tif("one.tif", np.zeros((1, 4, 5)))  # x 500 to 550, y 900 down to 860
     points = {
         (500, 900): (0, 0),  # the first corner
         (509.99, 890.01): (0, 0),
         (510, 890): (1, 1),  # an inner corner belongs to the cell after it
         (549.99, 860.01): (3, 4),
-        (550, 880): None,  # the right edge
-        (520, 860): None,  # the lower edge
+        (550, 880): (2, 4),  # the right edge
+        (520, 860): (3, 2),  # the lower edge
+        (550, 860): (3, 4),
+        (550.01, 880): None,
+        (520, 859.99): None,
         (499.99, 880): None,
         (520, 900.01): None,
         (np.nan, 880): None,

@@ -209,6 +209,7 @@ def test_what_describes_a_raster_in_files_opens_it_again(write_tif, image):
         "files": [{"path": str(path), "bands": [1, 2, 3]}] * 2,
         "names": ["a", "b", "c"] * 2,
         "transform": [10, 0, 500, 0, -10, 900],
+        "crs": "EPSG:32723",
     }
     with open_raster(described) as raster:
         assert raster.describe() == described

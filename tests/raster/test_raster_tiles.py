@@ -40,7 +40,7 @@ def naive_patches(image, cells, size, normalise=True):
 @pytest.mark.parametrize("size", [2, 5, 8])
 @pytest.mark.parametrize("normalise", [True, False])
 def test_patches_are_slices_with_nodata_filled_by_the_mean(image, size, normalise, small_blocks):
-    tiles = foundation_tile_dataset(image, size, 90, normalise, seed=1)
+    tiles = foundation_tile_dataset(image, size, 90, normalise=normalise, seed=1)
     expected = naive_patches(image, tiles.cells, size, normalise)
     found = tiles.read(np.arange(90))
     assert found.dtype == np.float32
@@ -53,7 +53,7 @@ def test_patches_are_slices_with_nodata_filled_by_the_mean(image, size, normalis
 def test_a_cell_without_data_is_0_after_normalisation_or_the_raw_mean(normalise):
     image = np.random.default_rng(1).normal(5, size=(1, 3, 3))
     image[0, 0, 0] = np.nan
-    tiles = foundation_tile_dataset(image, 3, 1, normalise, seed=1)
+    tiles = foundation_tile_dataset(image, 3, 1, normalise=normalise, seed=1)
     expected = 0 if normalise else np.float32(np.nanmean(image))
     assert_close(tiles.read([0])[0, 0, 0, 0], expected, 1e-6)
 
@@ -236,10 +236,10 @@ def test_a_sample_is_of_distinct_patches_and_follows_its_seed(image):
     assert len({tiles.sample(5).tobytes() for _ in range(5)}) > 1
 
 
-@pytest.mark.parametrize("b", [0, 21, 1.5, None])
-def test_a_sample_of_no_or_too_many_patches_is_an_error(image, b):
-    with pytest.raises(InputError, match="`b` must"):
-        foundation_tile_dataset(image, 4, 20, seed=1).sample(b)
+@pytest.mark.parametrize("size", [0, 21, 1.5, None])
+def test_a_sample_of_no_or_too_many_patches_is_an_error(image, size):
+    with pytest.raises(InputError, match="`batch_size` must"):
+        foundation_tile_dataset(image, 4, 20, seed=1).sample(size)
 
 
 @pytest.mark.parametrize(
@@ -321,10 +321,10 @@ def test_files_that_are_gone_or_another_raster_are_an_error(write_tif, image):
     values = foundation_tile_dataset(path, 4, 20, seed=1).to_dict()
     write_tif("one.tif", image[:, 1:])
     with pytest.raises(InputError, match="must still have 37 x 53 cells in 3 bands"):
-        FoundationTileDataset.from_dict(values)
+        FoundationTileDataset.from_dict(values).read([0])
     path.unlink()
     with pytest.raises(InputError, match="cannot be opened"):
-        FoundationTileDataset.from_dict(values)
+        FoundationTileDataset.from_dict(values).read([0])
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,7 @@ def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
         "in_channels": fitted.in_channels,
         "patch_size": fitted.patch_size,
         "class_counts": fitted.class_counts,
+        "overlapping": fitted.overlapping,
         "normalisation": _normalisation_fields(fitted.normalisation),
         "state": bytearray(fitted.to_bytes()),
     }
@@ -320,12 +321,13 @@ def tile_dataset(
     stack: Any,
     patch_size: Any,
     n_patches: Any,
+    valid_mask: Any,
     normalise: Any,
     seed: Any,
     draw: Callable[[], int],
 ) -> dict[str, Any]:
     """``foundation_tile_dataset()``: plain values; cells count from 1."""
-    dataset = make_tile_dataset(stack, patch_size, n_patches, normalise, seed, draw)
+    dataset = make_tile_dataset(stack, patch_size, n_patches, valid_mask, normalise, seed, draw)
     with dataset.raster:
         return {
             "patch_size": dataset.patch_size,
@@ -344,15 +346,17 @@ def tile_dataset(
 
 
 def tiles_behind(state: Any) -> FoundationTileDataset:
-    """Return the dataset that R's bytes describe; its files are opened again."""
+    """Return the dataset that R's bytes describe; its files are opened when they are read."""
     return tiles_from_bytes(bytes(state))
 
 
-def tile_sample(state: Any, b: Any, seed: Any, draw: Callable[[], int]) -> NDArray[np.float64]:
-    """``dataset$sample(b)``: patches (b, C, H, W)."""
+def tile_sample(
+    state: Any, batch_size: Any, seed: Any, draw: Callable[[], int]
+) -> NDArray[np.float64]:
+    """``dataset$sample(batch_size)``: patches (batch_size, C, H, W)."""
     dataset = tiles_behind(state)
     with dataset.raster:
-        return dataset.sample(b, seed, draw).astype(np.float64)
+        return dataset.sample(batch_size, seed, draw).astype(np.float64)
 
 
 def embed_at_coords(

@@ -63,10 +63,13 @@ def cells_at(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the row and column ``(N, 2)`` where points lie, and which lie inside the raster.
 
-    A point on an edge belongs to the cell with the higher row or column; those on the last
-    edges are outside, and so are missing ones.
+    A point on an edge belongs to the cell with the higher row or column; on the last edges of the
+    raster to the last cell, as in terra. Missing ones are outside.
     """
+    last = np.array([raster.height, raster.width])
+    slack = 1e-9 * last  # the digits of a transform, so that the edge itself is inside
     with np.errstate(invalid="ignore", over="ignore"):
-        found = np.floor(np.stack(to_cells(raster.transform, points[:, 0], points[:, 1]), axis=1))
-        inside = ((found >= 0) & (found < (raster.height, raster.width))).all(axis=1)
+        places = np.stack(to_cells(raster.transform, points[:, 0], points[:, 1]), axis=1)
+        inside = ((places >= -slack) & (places <= last + slack)).all(axis=1)
+        found = np.clip(np.floor(places), 0, last - 1)
     return np.where(inside[:, None], found, -1).astype(np.int64), inside

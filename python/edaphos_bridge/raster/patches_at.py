@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphos_bridge.crs import crs_text
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.features import batch_size_for
 from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
-from edaphos_bridge.raster.centres import window_start
+from edaphos_bridge.raster.centres import count_overlapping, warn_of_overlap, window_start
 from edaphos_bridge.raster.coords import cells_at, read_coords
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.sources import open_raster
@@ -46,7 +47,8 @@ def foundation_patches_at_coords(fit: Any, coords: Any, stack: Any) -> NDArray[n
     Warns
     -----
     EdaphosWarning
-        If the raster's bands have other names; they are taken in their order.
+        If the raster's bands have other names; they are taken in their order. If its cells have
+        another size or CRS than those that the encoder was pretrained on. If patches share cells.
     """
     normalisation = find_normalisation(fit)
     points = read_coords(coords)
@@ -57,6 +59,9 @@ def foundation_patches_at_coords(fit: Any, coords: Any, stack: Any) -> NDArray[n
         )
         for rows, patches in patches_at(raster, points, normalisation):
             result[rows] = patches
+        cells, inside = cells_at(raster, points)
+        shared = count_overlapping(cells[inside], size)
+    warn_of_overlap(shared, len(points))
     return result
 
 
@@ -81,7 +86,7 @@ def find_normalisation(
         own: Normalisation | None = fit.normalisation
     else:
         own = normalisation_of(as_module(fit, argument))
-    if own is not None and given is not None and own != given:
+    if own is not None and given is not None and not own.makes_the_same_of_cells(given):
         raise InputError(
             "dataset",
             f"must not differ from the normalisation that `{argument}` was pretrained with",
@@ -122,6 +127,7 @@ def patches_at(
         What the caller's function calls the raster, for errors.
     """
     order = band_order(raster, normalisation, argument)
+    normalisation.warn_of_other_cells(argument, raster.cell_size, crs_text(raster.crs))
     size = normalisation.patch_size
     cells, inside = cells_at(raster, points)
     rows = np.flatnonzero(inside)

@@ -117,3 +117,41 @@ test_that("what cannot be used is refused by its name", {
   elsewhere <- terra::vect(points[1, ], geom = c("x", "y"), crs = "EPSG:4326")
   refused(foundation_embed_at_coords(fit, elsewhere, stack), "coords", "another CRS")
 })
+
+test_that("a raster of other cells than the pretraining's is read with a warning that says both", {
+  skip_if_no_python()
+  points <- cbind(705, 755)
+  coarse <- terra::aggregate(soil_stack(), 2, na.rm = TRUE)
+  moved <- soil_stack()
+  terra::crs(moved) <- "EPSG:32722"
+  expect_warning(
+    foundation_embed_at_coords(tile_fit(), points, coarse),
+    "cells of 20 x 20 in EPSG:32723, but .* cells of 10 x 10 in EPSG:32723"
+  )
+  expect_warning(
+    foundation_embed_at_coords(tile_fit(), points, moved),
+    "10 x 10 in EPSG:32722, but .* 10 x 10 in EPSG:32723"
+  )
+  expect_no_warning(foundation_embed_at_coords(tile_fit(), points, soil_stack() * 1))
+})
+
+test_that("patches that share cells are told, when they are read and in the fit", {
+  skip_if_no_python()
+  points <- cbind(c(705, 715, 555), c(755, 755, 655))
+  expect_warning(
+    foundation_patches_at_coords(soil_tiles(), points, soil_stack()), "2 of 3 patches share cells"
+  )
+  expect_no_warning(foundation_patches_at_coords(soil_tiles(), points[2:3, ], soil_stack()))
+  y <- rep(c("a", "b"), 20)
+  encoder <- foundation_encoder("simclr", in_channels = 3, seed = 1)
+  fit_tiles <- function(...) {
+    foundation_fit_classifier(encoder, soil_tiles(), y, epochs = 1, ...)
+  }
+  expect_warning(fit <- fit_tiles(seed = 1), "40 of 40 patches share cells")
+  expect_identical(fit$overlapping, 40L)
+  expect_match(format(fit), "overlap: .* 40 of 40 patches share cells", all = FALSE)
+  expect_match(format(summary(fit)), "overlap: .* 40 of 40 patches share cells", all = FALSE)
+  expect_no_warning(fit <- fit_tiles(seed = 1, val_split = 0))
+  expect_no_match(paste(format(fit), collapse = " "), "overlap")
+  expect_null(soil_fit()$overlapping)
+})
