@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphos_bridge.errors import InputError
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -84,6 +86,20 @@ class Normalisation:
 
 
 def normalisation_of(module: object) -> Normalisation | None:
-    """Return the normalisation that an encoder carries, or None."""
+    """Return the normalisation that an encoder carries, or None.
+
+    Raises
+    ------
+    InputError
+        If a dict, or a tile data set itself, was assigned: it would be ignored.
+    """
     found = getattr(module, "normalisation", None)
+    is_table = isinstance(found, Mapping) and "means" in found
+    if is_table or isinstance(getattr(found, "normalisation", None), Normalisation):
+        raise InputError(
+            "normalisation",
+            "of an encoder must be a Normalisation",
+            found=type(found).__name__,
+            hint="A data set from foundation_tile_dataset() has one, `dataset.normalisation`.",
+        )
     return found if isinstance(found, Normalisation) else None

@@ -19,6 +19,7 @@ from edaphos_bridge import allocator, vector_math  # noqa: F401  (before anythin
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.float32 import ReusedMemory, all_finite, can_be_borrowed, convert, empty
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.orientation import orientation_to_read
 from edaphos_bridge.patch_arrays import open_array
 
 # Cells that are read and checked at a time: 64 MiB in float64.
@@ -178,17 +179,21 @@ class Patches:
             stop = min(start + size, len(self))
             self._read(start, stop, out[: stop - start])
 
-    def check_normalisation(self, expected: Normalisation | None) -> None:
-        """Raise `InputError` if a tile data set gives other numbers than an encoder expects.
+    def read_for(self, encoder: object) -> None:
+        """Read the patches of a tile data set as an encoder learnt to see them.
 
-        Parameters
-        ----------
-        expected : Normalisation or None
-            What the encoder carries (`normalisation_of`). None expects nothing, and arrays are
-            taken as they are.
+        They are turned to its orientation. Arrays are taken as they are.
+
+        Raises
+        ------
+        InputError
+            If a tile data set gives other numbers than the encoder expects.
         """
-        found = self.normalisation
-        if found is None or expected is None:
+        found, expected = self.normalisation, normalisation_of(encoder)
+        if found is None:
+            return
+        self._array = self._array.oriented(orientation_to_read(encoder))
+        if expected is None:
             return
         if (found.means, found.sds, found.normalise) != (
             expected.means,

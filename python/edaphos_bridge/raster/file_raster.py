@@ -75,6 +75,7 @@ class FileRaster(Raster):
                 used,
                 first.dataset.block_shapes[first.bands[0] - 1],
             )
+            self.crs = first.dataset.crs or None
             for part in self._parts:
                 part.warn_of_alpha()
             self._opened = opened.pop_all()

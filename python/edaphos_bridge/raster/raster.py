@@ -37,7 +37,11 @@ class Raster(ABC):
         Extents in cells.
     transform : tuple of six floats
         From positions in cells to coordinates, in the order of rasterio's ``Affine``.
+    crs : rasterio.crs.CRS or None
+        Of the coordinates, where it is known.
     """
+
+    crs: Any = None
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from edaphos_bridge.arguments import flag, seed_number, whole
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.normalisation import Normalisation
+from edaphos_bridge.orientation import ROWS_FIRST, turn
 from edaphos_bridge.raster.centres import window_start
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.sources import open_raster
@@ -135,7 +136,11 @@ class FoundationTileDataset:
         Row and column of each centre, counted from 0.
     seed : int
         The seed that was used.
+    patch_orientation : {"rows_first", "transposed"}
+        How its patches lie; see `oriented`.
     """
+
+    patch_orientation = ROWS_FIRST
 
     def __init__(
         self, raster: Raster, normalisation: Normalisation, cells: NDArray[np.int64], seed: int
@@ -241,8 +246,15 @@ class FoundationTileDataset:
             some = order[first : first + _BLOCK]
             pairs = [self.raster.read(int(row), int(col), size, size) for row, col in starts[some]]
             values, valid = (np.stack(parts) for parts in zip(*pairs, strict=True))
-            result[some] = self.normalisation.apply(values, valid)
+            patches = self.normalisation.apply(values, valid)
+            result[some] = turn(patches, self.patch_orientation)
         return result
+
+    def oriented(self, orientation: str) -> FoundationTileDataset:
+        """Return the same data set, on the same open files, with patches in an orientation."""
+        turned = FoundationTileDataset(self.raster, self.normalisation, self.cells, self.seed)
+        turned.patch_orientation = orientation
+        return turned
 
     def sample(
         self, b: int, seed: int | None = None, draw: Callable[[], int] = draw_seed

@@ -49,7 +49,7 @@ def read_encoder(data: bytes) -> MoCoEncoder | SimCLREncoder:
     """
     # A safetensors header begins with "{" at byte 8, where gzip has one of 0, 2 and 4.
     if data.startswith(GZIP_START) and data[8:9] != b"{":
-        return encoder_from_state(rds_tensors(data))
+        return _unknown_orientation(encoder_from_state(rds_tensors(data)))
     try:
         tensors, metadata = read_safetensors(data)
     except WeightsError as error:
@@ -65,4 +65,10 @@ def read_encoder(data: bytes) -> MoCoEncoder | SimCLREncoder:
         return encoder
     if r_torch.METADATA_KEY in metadata:
         tensors = r_torch.named_tensors(tensors, metadata)
-    return encoder_from_state(tensors)
+    return _unknown_orientation(encoder_from_state(tensors))
+
+
+def _unknown_orientation(encoder: MoCoEncoder | SimCLREncoder) -> MoCoEncoder | SimCLREncoder:
+    """Mark an encoder of edaphos: only files of ours say how its patches lay."""
+    encoder.patch_orientation = None
+    return encoder
