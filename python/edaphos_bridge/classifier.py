@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 import os
 from collections.abc import Callable, Iterable
@@ -37,10 +38,12 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads import make_head
 from edaphos_bridge.labels import ClassLabel
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.orientation import orientation_to_read
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.raster.coords import read_coords
-from edaphos_bridge.raster.patches_at import patches_at
+from edaphos_bridge.raster.patches_at import normalisation_for, patches_at
 from edaphos_bridge.raster.sources import open_raster
+from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.weights.container import (
     pack,
     prefixed,
@@ -110,7 +113,12 @@ class FoundationClassifier:
         return normalisation_of(self.encoder)
 
     def predict(
-        self, x: Any, type: str = "class", device: str | None = None, coords: Any = None
+        self,
+        x: Any,
+        type: str = "class",
+        device: str | None = None,
+        coords: Any = None,
+        dataset: FoundationTileDataset | None = None,
     ) -> pd.Categorical | pd.DataFrame:
         """Predict classes or class probabilities of patches, in batches.
 
@@ -123,10 +131,12 @@ class FoundationClassifier:
             What to return.
         device : {"cpu", "mps", "cuda"}, optional
             Instead of the one used for fitting.
-        coords : array-like, shape (N, 2), or pandas.DataFrame with x and y or lon and lat
-            Points in the coordinates of the raster `x`. The patches around them are read in
-            windows and normalised as in pretraining; the encoder must carry a
-            `normalisation`.
+        coords : array-like, shape (N, 2), table, or points of geopandas
+            Points in the coordinates of the raster `x`, as in `foundation_embed_at_coords`. The
+            patches around them are read in windows and normalised as in pretraining.
+        dataset : FoundationTileDataset, optional
+            With `coords`: gives means and standard deviations for an encoder that carries no
+            `normalisation`. Its patches have the size that the classifier was trained on.
 
         Returns
         -------
@@ -141,8 +151,15 @@ class FoundationClassifier:
             If `x` is not such an array, holds missing values, has other channels, or has
             patches that the encoder maps to no finite features.
         """
+        if not isinstance(type, str):
+            raise InputError(
+                "type",
+                "must be one of 'class', 'prob'",
+                found=builtins.type(type).__name__,
+                hint="Points are given by name: predict(x, coords=points).",
+            )
         choice("type", type, ("class", "prob"))
-        probabilities = self.predict_proba(x, device=device, coords=coords)
+        probabilities = self.predict_proba(x, device=device, coords=coords, dataset=dataset)
         if type == "prob":
             return pd.DataFrame(probabilities, columns=self.classes)
         codes = np.where(np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1))
@@ -151,7 +168,11 @@ class FoundationClassifier:
         )
 
     def predict_proba(
-        self, x: Any, device: str | None = None, coords: Any = None
+        self,
+        x: Any,
+        device: str | None = None,
+        coords: Any = None,
+        dataset: FoundationTileDataset | None = None,
     ) -> NDArray[np.float64]:
         """Return class probabilities, shape (N, n_classes), float64, columns as in `classes`.
 
@@ -159,9 +180,11 @@ class FoundationClassifier:
         """
         target = resolve_device(self.device if device is None else device)
         if coords is None:
+            if dataset is not None:
+                raise InputError("dataset", "is for points of a raster", hint="Give `coords` too.")
             patches = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
             check_channels(self.in_channels, patches.channels)
-            patches.check_normalisation(self.normalisation, training=False)
+            patches.read_for(self.encoder, training=False)
             self._check_size(patches)
             size = batch_size_for(patches.shape, target.type, self.encoder)
             by_first_layer = shows_every_cell(self.encoder, patches.shape)
@@ -173,16 +196,11 @@ class FoundationClassifier:
             )
             error = patches.unusable_error if by_first_layer else None
             return self._probabilities(len(patches), batches, target, error)
-        if self.normalisation is None:
-            raise InputError(
-                "coords",
-                "needs an encoder that carries the normalisation of a tile dataset, which "
-                "this one does not",
-                hint="Predict patches (N, C, H, W), or pretrain on foundation_tile_dataset().",
-            )
-        points = read_coords(coords)
+        normalisation = normalisation_for(self.encoder, self.patch_size, dataset)
+        orientation = orientation_to_read(self.encoder)
         with open_raster(x, "x") as raster:
-            found = patches_at(raster, points, self.normalisation, "x")
+            points = read_coords(coords, crs=raster.crs, stack="x")
+            found = patches_at(raster, points, normalisation, orientation, "x")
             tensors = ((rows, torch.from_numpy(patches)) for rows, patches in found)
             return self._probabilities(len(points), tensors, target)
 

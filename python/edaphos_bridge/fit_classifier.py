@@ -14,7 +14,6 @@ from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.labels import Labels, as_labels
-from edaphos_bridge.normalisation import normalisation_of
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.raster.centres import warn_of_overlap
 from edaphos_bridge.seeding import draw_seed
@@ -158,13 +157,15 @@ def fit_classifier(
 def own_copy_for(module: nn.Module, patches: Patches) -> nn.Module:
     """Return a copy of an encoder that knows how its patches were made of raw cells.
 
+    Patches of tiles are from then on read as it learnt to see them.
+
     Raises
     ------
     InputError
         If they come from a tile data set with another normalisation than the encoder's.
     """
     copied = own_copy(module)
-    patches.check_normalisation(normalisation_of(copied), training=True)
+    patches.read_for(copied, training=True)
     if patches.normalisation is not None:
         copied.normalisation = patches.normalisation  # type: ignore[assignment]
     return copied

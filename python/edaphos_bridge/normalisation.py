@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphos_bridge.crs import warn_of_other_cells
+from edaphos_bridge.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,20 @@ def _cell_size(values: Any) -> tuple[float, float] | None:
 
 
 def normalisation_of(module: object) -> Normalisation | None:
-    """Return the normalisation that an encoder carries, or None."""
+    """Return the normalisation that an encoder carries, or None.
+
+    Raises
+    ------
+    InputError
+        If a dict, or a tile data set itself, was assigned: it would be ignored.
+    """
     found = getattr(module, "normalisation", None)
+    is_table = isinstance(found, Mapping) and "means" in found
+    if is_table or isinstance(getattr(found, "normalisation", None), Normalisation):
+        raise InputError(
+            "normalisation",
+            "of an encoder must be a Normalisation",
+            found=type(found).__name__,
+            hint="A data set from foundation_tile_dataset() has one, `dataset.normalisation`.",
+        )
     return found if isinstance(found, Normalisation) else None

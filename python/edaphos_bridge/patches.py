@@ -21,6 +21,7 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.float32 import ReusedMemory, all_finite, can_be_borrowed, convert, empty
 from edaphos_bridge.input_scale import warn_about_scale
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.orientation import orientation_to_read
 from edaphos_bridge.patch_arrays import open_array
 
 # Cells that are read and checked at a time: 64 MiB in float64.
@@ -189,29 +190,32 @@ class Patches:
             stop = min(start + size, len(self))
             self._read(start, stop, out[: stop - start])
 
-    def check_normalisation(self, expected: Normalisation | None, *, training: bool) -> None:
-        """Hold the patches against what an encoder expects.
+    def read_for(self, encoder: object, *, training: bool) -> None:
+        """Read the patches of a tile data set as an encoder learnt to see them.
 
-        Where its cells have another size or CRS, there is a warning.
+        They are turned to its orientation. Arrays are taken as they are.
 
         Parameters
         ----------
-        expected : Normalisation or None
-            What the encoder carries (`normalisation_of`). None expects nothing.
+        encoder : object
+            What may carry a normalisation and an orientation.
         training : bool
             Whether they are the data of a fit.
 
         Raises
         ------
         InputError
-            If they are a tile data set with another normalisation.
+            If a tile data set gives other numbers than the encoder expects.
 
         Warns
         -----
         EdaphosWarning
-            If they are an array, and some of them look like other numbers.
+            If the cells of a tile data set have another size or CRS, or if they are an array and
+            some of them look like other numbers.
         """
-        found = self.normalisation
+        found, expected = self.normalisation, normalisation_of(encoder)
+        if found is not None:
+            self._array = self._array.oriented(orientation_to_read(encoder))
         if expected is None:
             return
         if found is None:

@@ -1,5 +1,7 @@
 """Embeddings at points: those of the normalised patches, row by row, NaN outside."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -49,7 +51,7 @@ def test_a_row_is_the_embedding_of_the_patch_around_its_point_and_nan_outside(
     patches = foundation_patches_at_coords(tiles, points, image)
     outside = np.isnan(patches).all(axis=(1, 2, 3))
     assert 5 < outside.sum() < 40
-    found = foundation_embed_at_coords(fit, points, image, projection)
+    found = foundation_embed_at_coords(fit, points, image, projection=projection)
     expected = EMBED[method](fit, patches[~outside], projection)
     assert found.dtype == np.float32
     assert found.shape == (80, expected.shape[1])
@@ -92,9 +94,21 @@ def test_a_module_of_a_users_own_works_with_a_dataset(tiles, image, points):
 
 def test_points_that_are_all_outside_or_none_at_all_give_the_width_of_the_embedding(fit, image):
     width = fit.feature_dim
-    assert np.isnan(foundation_embed_at_coords(fit, [[-1, -1]], image)).tolist() == [[True] * width]
+    with pytest.warns(EdaphosWarning, match="The only point of `coords` lies outside `stack`"):
+        found = foundation_embed_at_coords(fit, [[-1, -1]], image)
+    assert np.isnan(found).tolist() == [[True] * width]
     assert foundation_embed_at_coords(fit, [], image).shape == (0, width)
     assert foundation_embed_at_coords(fit, [], image, projection=True).shape == (0, fit.proj_dim)
+
+
+def test_the_patch_size_may_be_another_and_the_batch_size_changes_nothing(fit, image, points):
+    expected = foundation_embed_at_coords(fit, points, image)
+    by_threes = foundation_embed_at_coords(fit, points, image, batch_size=3)
+    assert_close(by_threes, expected, 1e-5)
+    larger = foundation_embed_at_coords(fit, points, image, patch_size=9)
+    fit.normalisation = replace(fit.normalisation, patch_size=9)
+    assert np.array_equal(larger, foundation_embed_at_coords(fit, points, image), equal_nan=True)
+    assert np.nanmax(np.abs(larger - expected)) > 1e-3
 
 
 def test_the_encoder_is_left_as_it_was(fit, image, points, snapshot):
@@ -122,6 +136,9 @@ def test_bands_in_another_order_are_taken_by_name(write_tif, image, points, fit)
         ({"stack": "missing.tif"}, "stack"),
         ({"projection": 1}, "projection"),
         ({"dataset": 1}, "dataset"),
+        ({"dataset": True}, "dataset"),
+        ({"patch_size": 1}, "patch_size"),
+        ({"batch_size": 0}, "batch_size"),
     ],
 )
 def test_an_argument_that_cannot_be_used_is_an_error_that_names_it(fit, image, change, argument):

@@ -129,7 +129,7 @@ def test_a_folder_a_pipe_and_a_huge_file_are_errors(tmp_path, monkeypatch):
             foundation_weights_load(source)
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(2**31)  # takes no space
-    with pytest.raises(WeightsError, match="larger than any encoder"):
+    with pytest.raises(InputError, match="larger than any file of this kind"):
         foundation_weights_load(tmp_path / "huge")
 
 
@@ -170,3 +170,20 @@ def test_a_path_that_cannot_be_written_is_an_error(tmp_path, monkeypatch, encode
 def test_verbose_prints_what_was_opened(r_path, capsys):
     foundation_weights_load(r_path, verbose=True)
     assert "moco, 4 channels" in capsys.readouterr().out
+
+
+def test_a_file_of_r_torch_does_not_say_how_its_patches_lay_and_the_argument_does(r_path, tmp_path):
+    assert foundation_weights_load(r_path).patch_orientation is None
+    encoder = foundation_weights_load(r_path, patch_orientation="transposed")
+    assert encoder.patch_orientation == "transposed"
+    path = foundation_weights_save(encoder, tmp_path / "encoder.safetensors")
+    assert foundation_weights_load(path).patch_orientation == "transposed"
+    with pytest.raises(InputError, match="`patch_orientation` must be 'transposed', as the enc"):
+        foundation_weights_load(path, patch_orientation="rows_first")
+    with pytest.raises(InputError, match="`patch_orientation` must be one of 'rows_first'"):
+        foundation_weights_load(r_path, patch_orientation="sideways")
+
+
+def test_older_files_of_r_torch_do_not_say_it_either(data_folder):
+    path = data_folder / "rtorch_files" / "moco_encoder_q_serv2_rds.pt"
+    assert foundation_weights_load(path).patch_orientation is None

@@ -15,6 +15,7 @@ from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.memory import check_memory
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.orientation import ROWS_FIRST, as_orientation, orientation_of
 from edaphos_bridge.seeding import draw_seed, seeded
 
 ARCHITECTURES: dict[str, type[MoCoEncoder] | type[SimCLREncoder]] = {
@@ -103,7 +104,10 @@ def check_size(encoder_class: Callable[..., nn.Module], **widths: int) -> None:
 def describe_encoder(module: nn.Module) -> dict[str, Any]:
     """Return what `rebuild_encoder` needs besides the weights, as JSON values."""
     carried = normalisation_of(module)
-    normalisation = None if carried is None else carried.to_dict()
+    carries = {
+        "normalisation": None if carried is None else carried.to_dict(),
+        "patch_orientation": orientation_of(module),
+    }
     for architecture, encoder_class in ARCHITECTURES.items():
         if type(module) is encoder_class:
             return {
@@ -111,19 +115,19 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
                 "in_channels": module.in_channels,
                 "feature_dim": module.feature_dim,
                 "proj_dim": module.proj_dim,
-                "normalisation": normalisation,
+                **carries,
             }
     return {
         "architecture": "custom",
         "class": f"{type(module).__module__}.{type(module).__qualname__}",
-        "normalisation": normalisation,
+        **carries,
     }
 
 
 def rebuild_encoder(
     description: Mapping[str, Any], state: Mapping[str, torch.Tensor], given: nn.Module | None
 ) -> nn.Module:
-    """Return an encoder with the weights in `state` and the normalisation it carried.
+    """Return an encoder with the weights in `state` and what it carried beside them.
 
     Parameters
     ----------
@@ -161,11 +165,30 @@ def rebuild_encoder(
     fill(module, state, "encoder", assign=into_meta)
     normalisation = description.get("normalisation")
     if normalisation is not None:
-        carried = Normalisation.from_dict(normalisation)
-        if into_meta and len(carried.bands) != description["in_channels"]:
-            raise WeightsError("The normalisation in this file is of another number of bands.")
-        module.normalisation = carried  # type: ignore[assignment]
+        module.normalisation = Normalisation.from_dict(normalisation)  # type: ignore[assignment]
+        try:
+            check_bands(module)
+        except InputError as error:
+            raise WeightsError(
+                "The normalisation in this file is of another number of bands."
+            ) from error
+    # Files of earlier versions hold encoders that saw patches as this package cuts them.
+    orientation = as_orientation(description.get("patch_orientation", ROWS_FIRST))
+    if orientation != orientation_of(module):
+        module.patch_orientation = orientation  # type: ignore[assignment]
     return module
+
+
+def check_bands(module: nn.Module) -> None:
+    """Raise `InputError` if an encoder of ours carries a normalisation of other channels."""
+    carried = normalisation_of(module)
+    channels = getattr(module, "in_channels", None)
+    if type(module) in ARCHITECTURES.values() and carried and len(carried.bands) != channels:
+        raise InputError(
+            "normalisation",
+            f"must be of {channels} bands, the channels of the encoder",
+            found=len(carried.bands),
+        )
 
 
 def fill(module: nn.Module, state: Mapping[str, torch.Tensor], what: str, *, assign: bool) -> None:

@@ -20,10 +20,13 @@ from edaphos_bridge.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
 from edaphos_bridge.encoders import foundation
+from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.embed import embed as embed_patches
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.fit_classifier import fit_classifier
 from edaphos_bridge.interop.answers import Interrupted
 from edaphos_bridge.normalisation import Normalisation
+from edaphos_bridge.orientation import as_orientation
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.pretrain.fit import FoundationPretrain
 from edaphos_bridge.pretrain.loop import PretrainReport
@@ -69,6 +72,34 @@ def encoder_fields(module: torch.nn.Module) -> dict[str, Any] | None:
     if description["architecture"] == "custom":
         return None
     return {**description, "state": bytearray(encoder_to_bytes(module))}
+
+
+def encoder_with(encoder: Any, name: Any, value: Any) -> dict[str, Any] | None:
+    """``encoder$normalisation <-`` and ``encoder$patch_orientation <-``: the encoder anew.
+
+    A normalisation is a dict of its fields, or the bytes of a tile data set that has one.
+    """
+    module = own_copy(encoder_behind(encoder))
+    if name == "patch_orientation":
+        module.patch_orientation = as_orientation(value)  # type: ignore[assignment]
+    else:
+        module.normalisation = _normalisation_from(value)  # type: ignore[assignment]
+        foundation.check_bands(module)
+    return encoder_fields(module)
+
+
+def _normalisation_from(value: Any) -> Normalisation | None:
+    if isinstance(value, bytes | bytearray):
+        return tiles_behind(value).normalisation
+    try:
+        return None if value is None else Normalisation.from_dict(value)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            "normalisation",
+            "must have bands, means, sds, normalise and patch_size, as that of a tile dataset",
+            found=value,
+            hint="A dataset from foundation_tile_dataset() may be assigned too.",
+        ) from error
 
 
 def encoder_behind(encoder: Any) -> Any:
@@ -150,12 +181,19 @@ def sweep_fields(sweep: FoundationProbeSweep) -> dict[str, Any]:
 
 
 def predict(
-    state: Any, encoder: Any, x: Any, type: Any, device: Any, coords: Any = None
+    state: Any,
+    encoder: Any,
+    x: Any,
+    type: Any,
+    device: Any,
+    coords: Any = None,
+    dataset: Any = None,
 ) -> dict[str, Any]:
     """``predict()``: codes counted from 1 for "class", an N x n_classes matrix for "prob"."""
     fitted = revive(bytes(state), encoder_behind(encoder))
     source = _patches(x, allow_empty=True) if coords is None else x
-    prediction = fitted.predict(source, type=type, device=device, coords=coords)
+    tiles = None if dataset is None else tiles_behind(dataset)
+    prediction = fitted.predict(source, type=type, device=device, coords=coords, dataset=tiles)
     if isinstance(prediction, pd.Categorical):
         return {"codes": _with_na(prediction.codes, shift=1)}
     return {"prob": prediction.to_numpy()}
@@ -360,19 +398,27 @@ def tile_sample(
 
 
 def embed_at_coords(
-    encoder: Any, coords: Any, stack: Any, projection: Any, dataset: Any
+    encoder: Any,
+    coords: Any,
+    stack: Any,
+    dataset: Any,
+    patch_size: Any,
+    batch_size: Any,
+    projection: Any,
 ) -> NDArray[np.float64]:
     """``foundation_embed_at_coords()``: an N x D matrix, NaN rows outside."""
     tiles = None if dataset is None else tiles_behind(dataset)
-    module = encoder_behind(encoder)
-    embedded = foundation_embed_at_coords(module, coords, stack, projection, tiles)
+    embedded = foundation_embed_at_coords(
+        encoder_behind(encoder), coords, stack, tiles, patch_size, batch_size, projection
+    )
     return embedded.astype(np.float64)
 
 
-def patches_at_coords(encoder: Any, dataset: Any, coords: Any, stack: Any) -> NDArray[np.float64]:
-    """``foundation_patches_at_coords()``: patches (N, C, H, W), NaN outside."""
-    fit = encoder_behind(encoder) if dataset is None else tiles_behind(dataset)
-    return foundation_patches_at_coords(fit, coords, stack).astype(np.float64)
+def patches_at_coords(encoder: Any, coords: Any, stack: Any, dataset: Any) -> NDArray[np.float64]:
+    """``foundation_patches_at_coords()``: patches (N, C, H, W), NaN outside; no encoder is none."""
+    tiles = None if dataset is None else tiles_behind(dataset)
+    fit = tiles if encoder is None else encoder_behind(encoder)
+    return foundation_patches_at_coords(fit, coords, stack, tiles).astype(np.float64)
 
 
 # --- embeddings and weights ---------------------------------------------------------------
@@ -415,12 +461,13 @@ def weights_load(
     cache_dir: Any,
     overwrite: Any,
     verbose: Any,
+    patch_orientation: Any,
 ) -> dict[str, Any]:
     """``foundation_weights_load()``: the encoder as plain values, and lines."""
     lines: list[str] = []
     say = lines.append if flag("verbose", verbose) else weights_verbs.mute
     widths = (n_channels, feature_dim, proj_dim)
-    encoder = weights_verbs.load(source, *widths, cache_dir, overwrite, say)
+    encoder = weights_verbs.load(source, *widths, cache_dir, overwrite, say, patch_orientation)
     return {"encoder": encoder_fields(encoder), "lines": lines}
 
 

@@ -16,6 +16,7 @@ from edaphos_bridge.crs import crs_text
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.memory import check_memory
 from edaphos_bridge.normalisation import Normalisation
+from edaphos_bridge.orientation import ROWS_FIRST, turn
 from edaphos_bridge.raster.centres import count_overlapping, window_start
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.reopened import ReopenedRaster
@@ -165,7 +166,11 @@ class FoundationTileDataset:
         Row and column of each centre, counted from 0.
     seed : int
         The seed that was used.
+    patch_orientation : {"rows_first", "transposed"}
+        How its patches lie; see `oriented`.
     """
+
+    patch_orientation = ROWS_FIRST
 
     def __init__(
         self, raster: Raster, normalisation: Normalisation, cells: NDArray[np.int64], seed: int
@@ -276,8 +281,15 @@ class FoundationTileDataset:
             some = order[first : first + _BLOCK]
             pairs = [self.raster.read(int(row), int(col), size, size) for row, col in starts[some]]
             values, valid = (np.stack(parts) for parts in zip(*pairs, strict=True))
-            result[some] = self.normalisation.apply(values, valid)
+            patches = self.normalisation.apply(values, valid)
+            result[some] = turn(patches, self.patch_orientation)
         return result
+
+    def oriented(self, orientation: str) -> FoundationTileDataset:
+        """Return the same data set, on the same open files, with patches in an orientation."""
+        turned = FoundationTileDataset(self.raster, self.normalisation, self.cells, self.seed)
+        turned.patch_orientation = orientation
+        return turned
 
     def sample(
         self, batch_size: int, seed: int | None = None, draw: Callable[[], int] = draw_seed

@@ -61,6 +61,11 @@ def find(name: object) -> PublishedWeights | None:
     return next((entry for entry in REGISTRY if entry.name == name), None)
 
 
+def has_published(sha256: str) -> bool:
+    """Return whether a file with this digest is one that edaphos has published."""
+    return any(entry.sha256 == sha256 for entry in REGISTRY)
+
+
 def published(name: object) -> PublishedWeights:
     """Return the entry called `name`.
 
