@@ -54,6 +54,7 @@ _RETICULATE_ONLY = {
     "doctor-troubles.R",
     "doctor.R",
     "edaphosbridge-package.R",
+    "find-python.R",
     "install.R",
     "onload.R",
     "probe.R",

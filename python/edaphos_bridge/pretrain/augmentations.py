@@ -82,7 +82,7 @@ def kornia_transforms() -> Any:
     except ImportError as error:
         raise EdaphosError(
             "Pretraining needs the package kornia. Install it with "
-            "`pip install 'edaphos-bridge[pretrain]'`."
+            "`pip install kornia`."
         ) from error
 
 

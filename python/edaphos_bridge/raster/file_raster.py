@@ -178,7 +178,7 @@ def rasterio() -> Any:
     except ImportError as error:
         raise EdaphosError(
             "Rasters in files need the package rasterio. Install it with "
-            "`pip install 'edaphos-bridge[raster]'`."
+            "`pip install rasterio`."
         ) from error
 
 
