@@ -204,6 +204,7 @@ from_encoder <- function(fields) {
   fields[c("in_channels", "feature_dim", "proj_dim")] <-
     lapply(fields[c("in_channels", "feature_dim", "proj_dim")], as.integer)
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
+  fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
   structure(fields, class = "edaphosbridge_encoder")
 }
 
