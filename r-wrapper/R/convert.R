@@ -294,10 +294,19 @@ from_pretrain <- function(fields) {
 from_probe_sweep <- function(fields) {
   fields$classifier <- from_classifier(fields$classifier)
   fields[c("settings", "results")] <- lapply(fields[c("settings", "results")], from_columns)
+  fields$config <- from_grid(fields$config)
   structure(
-    fields[c("classifier", "best", "settings", "results")],
+    fields[c("classifier", "best", "settings", "results", "config")],
     class = c("edaphosbridge_probe_sweep", "edaphos_probe_sweep")
   )
+}
+
+from_grid <- function(config) {
+  numbers <- c("lr", "weight_decay", "C", "seeds")
+  config[numbers] <- lapply(config[numbers], function(values) as.numeric(unlist(values)))
+  whole <- c("epochs", "batch_size")
+  config[whole] <- lapply(config[whole], as.integer)
+  config
 }
 
 # A data frame of characters and numbers; NaN is NA.

@@ -148,6 +148,7 @@ def sweep_fields(sweep: FoundationProbeSweep) -> dict[str, Any]:
         "best": sweep.best,
         "settings": sweep.settings.to_dict("list"),
         "results": sweep.results.astype({"seed": float}).to_dict("list"),
+        "config": {**sweep.config, "seeds": [float(seed) for seed in sweep.config["seeds"]]},
     }
 
 
