@@ -31,7 +31,7 @@ help:
 	@echo "make comparison  does pretraining help? docs/results anew (under 15 minutes on two cores)"
 	@echo "make bench   what is promised about speed and memory, measured: docs/benchmarks.md anew"
 	@echo "make growth  time and memory against N, C and H: docs/growth.md anew (up to half an hour)"
-	@echo "make check-r   R CMD check --as-cran, with Python and without (needs qpdf, pandoc, rmarkdown)"
+	@echo "make check-r   R CMD check --as-cran, with Python and without (needs qpdf)"
 	@echo "make document  R documentation from roxygen comments (needs roxygen2)"
 	@echo "make vignettes  the stored output of the vignettes anew"
 	@echo "make clean   remove .venv and build"
@@ -51,10 +51,17 @@ $(RPY2_READY): $(PYTHON_READY) $(R_READY)
 	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[rpy2]'
 	@touch $@
 
-$(R_READY): r-wrapper/DESCRIPTION r-wrapper/NAMESPACE $(wildcard r-wrapper/R/*.R r-wrapper/man/*.Rd) | $(PYTHON_READY)
+# Vignettes come with what R CMD build has built; without a Python it takes their stored output.
+$(R_READY): r-wrapper/DESCRIPTION r-wrapper/NAMESPACE \
+		$(wildcard r-wrapper/R/*.R r-wrapper/man/*.Rd r-wrapper/inst/* r-wrapper/vignettes/*.Rmd r-wrapper/vignettes/precomputed/*.md) \
+		| $(PYTHON_READY)
 	sh r-wrapper/tools/install-r.sh $(PY)
 	@mkdir -p $(RLIB)
-	R CMD INSTALL --library=$(RLIB) r-wrapper >build/install-r.log 2>&1 || { cat build/install-r.log; exit 1; }
+	@rm -f build/edaphosbridge_*.tar.gz
+	{ (cd build && EDAPHOSBRIDGE_PYTHON=none R CMD build ../r-wrapper) && \
+		R CMD INSTALL --library=$(RLIB) build/edaphosbridge_*.tar.gz && \
+		test -s $(RLIB)/edaphosbridge/doc/soil-map.html; \
+	} >build/install-r.log 2>&1 || { cat build/install-r.log; exit 1; }
 	@touch $@
 
 # The Python part ends before the R part begins, so that it is there where R is not.

@@ -119,8 +119,25 @@ def test_printing_shows_what_the_original_shows(encoder, x, y, changes, regime):
         "regime": regime,
         "device": "cpu",
         "final loss": f"{fit.loss_history[-1]:.4f}",
-        "best val_acc": f"{max(fit.val_accuracy_history):.3f}",
+        "best val_acc": shown["best val_acc"],
     }
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "line"),
+    [
+        ([0.5, 0.875, 0.75], "0.875 (epoch 2), at the end 0.750"),
+        ([0.5, 0.875, 0.875], "0.875 (epoch 2), at the end 0.875"),
+        ([0.25], "0.250 (epoch 1), at the end 0.250"),
+        ([math.nan, math.nan], "NA"),
+    ],
+)
+def test_printing_shows_the_accuracy_of_the_weights_kept_beside_the_best(
+    encoder, x, y, accuracies, line
+):
+    fit = quick(encoder, x, y)
+    fit.val_accuracy_history = accuracies
+    assert repr(fit).splitlines()[-1] == f"  best val_acc:  {line}"
 
 
 @pytest.fixture

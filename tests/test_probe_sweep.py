@@ -65,6 +65,16 @@ def adam_row(lr, seed, accuracy, loss, weight_decay=0.0):
     }
 
 
+def test_a_sweep_keeps_the_settings_that_make_it_again(encoder, x, y):
+    sweep = sweep_of(encoder, x, y, val_split=0.3, batch_size=16)
+    assert sweep.config == {**SMALL, "batch_size": 16, "val_split": 0.3}
+    again = foundation_probe_sweep(encoder, x, y, **sweep.config)
+    assert again.classifier.to_bytes() == sweep.classifier.to_bytes()
+    pd.testing.assert_frame_equal(again.results, sweep.results)
+    only_c = sweep_of(encoder, x, y, lr=())
+    assert (only_c.config["lr"], only_c.config["weight_decay"]) == ([], [])
+
+
 # --- the rows -----------------------------------------------------------------------------
 
 

@@ -341,8 +341,12 @@ class FoundationClassifier:
         regime = "linear probing" if self.freeze_backbone else "full fine-tuning"
         if self.freeze_backbone and self.head_type == "mlp":
             regime = "frozen backbone"
-        accuracies = [value for value in self.val_accuracy_history if not math.isnan(value)]
-        best = f"{max(accuracies):.3f}" if accuracies else "NA"
+        # the weights kept are the last epoch's, which may not be the best
+        accuracies, best = self.val_accuracy_history, "NA"
+        known = [value for value in accuracies if not math.isnan(value)]
+        if known:
+            first = accuracies.index(max(known)) + 1
+            best = f"{max(known):.3f} (epoch {first}), at the end {accuracies[-1]:.3f}"
         classes = ", ".join(str(value) for value in self.classes)
         return [
             "<edaphos_foundation_classifier>",

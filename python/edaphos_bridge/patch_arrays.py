@@ -164,7 +164,7 @@ def _open_zarr(path: Path, argument: str) -> Any:
         import zarr
     except ImportError as error:
         raise EdaphosError(
-            "Patches in a .zarr folder need zarr: pip install 'edaphos-bridge[zarr]'"
+            "Patches in a .zarr folder need the package zarr. Install it with `pip install zarr`."
         ) from error
     _refuse_pickle(path, argument)
     try:

@@ -130,12 +130,16 @@ class FoundationProbeSweep:
         One row a fit: setting, ``seed``, ``train_loss``, ``val_loss``, ``val_accuracy``. The
         training loss is the last epoch's for Adam, the mean cross-entropy for L-BFGS. NaN in all
         three where training diverged.
+    config : dict
+        The grid: ``lr``, ``weight_decay``, ``C``, ``seeds``, ``epochs``, ``batch_size`` and
+        ``val_split``.
     """
 
     classifier: FoundationClassifier
     best: dict[str, Any]
     settings: pd.DataFrame
     results: pd.DataFrame
+    config: dict[str, Any]
 
     def predict(
         self, x: Any, type: str = "class", device: str | None = None, coords: Any = None
@@ -200,6 +204,7 @@ def sweep_probes(
         },
         settings=settings,
         results=results,
+        config=grid.config(),
     )
 
 

@@ -150,6 +150,17 @@ foundation_fit_classifier <- function(encoder, x, y,
 #'   `"prob"` a numeric matrix (N, number of classes) with
 #'   `colnames = object$classes`, whose rows sum to 1. Both are `NA` for points of
 #'   `coords` outside the raster or without data in any band.
+#' @examplesIf edaphosbridge::edaphosbridge_available()
+#' data <- statlog_landsat()
+#' x <- (data$x - mean(data$x)) / sd(data$x)
+#' train <- which(data$train)[1:200]
+#' test <- which(!data$train)[1:100]
+#' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+#' fit <- foundation_fit_classifier(encoder, x[train, , , ], data$y[train], epochs = 5, seed = 1)
+#' predicted <- predict(fit, x[test, , , ])
+#' table(predicted, truth = data$y[test])
+#' # one patch: drop = FALSE keeps its dimension
+#' predict(fit, x[test[1], , , , drop = FALSE], type = "prob")
 #' @importFrom stats predict
 #' @export
 predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"),
@@ -185,8 +196,6 @@ predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"
 
 #' @export
 format.edaphosbridge_classifier <- function(x, ...) {
-  accuracy <- x$val_accuracy_history[!is.na(x$val_accuracy_history)]
-  best <- if (length(accuracy)) sprintf("%.3f", max(accuracy)) else "NA"
   c(
     "<edaphos_foundation_classifier>",
     paste0("  classes:       ", paste(x$classes, collapse = ", ")),
@@ -195,7 +204,7 @@ format.edaphosbridge_classifier <- function(x, ...) {
     paste0("  regime:        ", regime_of(x)),
     paste0("  device:        ", x$device),
     sprintf("  final loss:    %.4f", x$loss_history[[length(x$loss_history)]]),
-    paste0("  best val_acc:  ", best),
+    paste0("  best val_acc:  ", accuracy_text(x)),
     overlap_line(x, "  overlap:       ")
   )
 }

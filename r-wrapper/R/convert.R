@@ -247,6 +247,7 @@ from_encoder <- function(fields) {
   fields[c("in_channels", "feature_dim", "proj_dim")] <-
     lapply(fields[c("in_channels", "feature_dim", "proj_dim")], as.integer)
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
+  fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
   structure(fields, class = "edaphosbridge_encoder")
 }
 
@@ -340,10 +341,19 @@ from_pretrain <- function(fields) {
 from_probe_sweep <- function(fields) {
   fields$classifier <- from_classifier(fields$classifier)
   fields[c("settings", "results")] <- lapply(fields[c("settings", "results")], from_columns)
+  fields$config <- from_grid(fields$config)
   structure(
-    fields[c("classifier", "best", "settings", "results")],
+    fields[c("classifier", "best", "settings", "results", "config")],
     class = c("edaphosbridge_probe_sweep", "edaphos_probe_sweep")
   )
+}
+
+from_grid <- function(config) {
+  numbers <- c("lr", "weight_decay", "C", "seeds")
+  config[numbers] <- lapply(config[numbers], function(values) as.numeric(unlist(values)))
+  whole <- c("epochs", "batch_size")
+  config[whole] <- lapply(config[whole], as.integer)
+  config
 }
 
 # A data frame of characters and numbers; NaN is NA.

@@ -37,10 +37,13 @@ def test_the_registry_is_that_of_edaphos():
         "url": "https://zenodo.org/records/19701276/files/encoder_q.pt?download=1",
         "sha256": "44ace7f78c658b6028f1cf5ccfa624023295e5576f681d0135db64726c6738e8",
         "doi": "10.5281/zenodo.19701276", "license": "CC-BY-4.0",
+        "description": first["description"], "published_at": "2026-04-22T21:59:12Z",
+        "aoi": "Cerrado core (lon -53 to -43, lat -23 to -10)", "edaphos_version": "1.2.0",
     }  # fmt: skip
+    assert "SoilGrids" in first["description"]
     assert second["name"] == "edaphos-cerrado-moco-v2"
     assert pd.isna(second["url"])
-    assert pd.isna(second["n_channels"])
+    assert second["n_channels"] == 31
 
 
 @pytest.mark.parametrize("verb", [foundation_weights_download, foundation_weights_load])

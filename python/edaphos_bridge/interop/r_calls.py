@@ -177,6 +177,7 @@ def sweep_fields(sweep: FoundationProbeSweep) -> dict[str, Any]:
         "best": sweep.best,
         "settings": sweep.settings.to_dict("list"),
         "results": sweep.results.astype({"seed": float}).to_dict("list"),
+        "config": {**sweep.config, "seeds": [float(seed) for seed in sweep.config["seeds"]]},
     }
 
 
@@ -434,7 +435,10 @@ def embed(architecture: str, encoder: Any, x: Any, projection: Any) -> NDArray[n
 
 def weights_list() -> dict[str, Any]:
     """``foundation_weights_list()``: columns; "" and NaN stand for what is not known."""
-    table = weights_verbs.foundation_weights_list()
+    return _columns(weights_verbs.foundation_weights_list())
+
+
+def _columns(table: pd.DataFrame) -> dict[str, Any]:
     return {
         column: values.astype(float).fillna(np.nan).tolist()
         if values.dtype == "Int64"
@@ -446,11 +450,12 @@ def weights_list() -> dict[str, Any]:
 def weights_download(
     name: Any, cache_dir: Any, overwrite: Any, timeout_sec: Any, verbose: Any
 ) -> dict[str, Any]:
-    """``foundation_weights_download()``: the path, and lines about what happened."""
+    """``foundation_weights_download()``: path, entry of the registry, and what happened."""
     lines: list[str] = []
     say = lines.append if flag("verbose", verbose) else weights_verbs.mute
     path = weights_verbs.fetch(name, cache_dir, overwrite, timeout_sec, say)
-    return {"path": str(path), "lines": lines}
+    table = weights_verbs.foundation_weights_list()
+    return {"path": str(path), "entry": _columns(table[table["name"] == name]), "lines": lines}
 
 
 def weights_load(

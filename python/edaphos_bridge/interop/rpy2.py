@@ -63,6 +63,7 @@ _RETICULATE_ONLY = {
     "doctor-troubles.R",
     "doctor.R",
     "edaphosbridge-package.R",
+    "find-python.R",
     "install.R",
     "onload.R",
     "probe.R",
@@ -156,7 +157,7 @@ register_method <- function(package, generic, class) {
 
 def _methods() -> list[tuple[str, str, str]]:
     """Return package, generic and class of the S3 methods, as the R package's NAMESPACE does."""
-    fits = ("edaphosbridge_classifier", "edaphosbridge_pretrain")
+    fits = ("edaphosbridge_classifier", "edaphosbridge_pretrain", "edaphosbridge_probe_sweep")
     shown = (*_CLASSES, *(f"summary.{fit}" for fit in fits))
     of_fits = (
         ("base", "summary"),
@@ -250,6 +251,7 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 best=from_r(fields["best"]),
                 settings=_table(fields["settings"]),
                 results=_table(fields["results"]).astype({"seed": int}),
+                config=_grid(fields["config"]),
             )
         if "edaphosbridge_encoder" in value.rclass:
             return encoder_from_bytes(from_r(value)["state"])  # theirs to change
@@ -261,6 +263,14 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _table(value: Any) -> pd.DataFrame:
     columns = {name: np.atleast_1d(column).tolist() for name, column in from_r(value).items()}
     return pd.DataFrame(columns)
+
+
+def _grid(value: Any) -> dict[str, Any]:
+    """Return the settings of a sweep: four are lists, of which seeds are whole numbers."""
+    config: dict[str, Any] = from_r(value)
+    for name in ("lr", "weight_decay", "C", "seeds"):
+        config[name] = np.atleast_1d(config[name]).astype(float).tolist()
+    return {**config, "seeds": [int(seed) for seed in config["seeds"]]}
 
 
 def _array_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -36,9 +36,10 @@ def foundation_weights_list() -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row each: ``name``, ``architecture``, ``n_channels``, ``feature_dim``,
-        ``proj_dim``, ``patch_size``, ``file``, ``url``, ``sha256``, ``doi``, ``license``.
-        Numbers are of type Int64. What is not known is missing; without ``url`` an encoder is
-        announced and cannot be downloaded.
+        ``proj_dim``, ``patch_size``, ``file``, ``url``, ``sha256``, ``doi``, ``license``,
+        ``description``, ``aoi`` (where it was pretrained), ``published_at`` and
+        ``edaphos_version``. Numbers are of type Int64. What is not known is missing; without
+        ``url`` an encoder is announced and cannot be downloaded.
 
     Examples
     --------
