@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import choice
 from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
@@ -94,6 +95,7 @@ class FoundationClassifier:
         """How raw raster cells become the encoder's input, if it was pretrained on a raster."""
         return normalisation_of(self.encoder)
 
+    @plain
     def predict(
         self, x: Any, type: str = "class", device: str | None = None, coords: Any = None
     ) -> pd.Categorical | pd.DataFrame:
@@ -132,6 +134,7 @@ class FoundationClassifier:
         codes = np.where(np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1))
         return pd.Categorical.from_codes(codes.tolist(), categories=self.classes)
 
+    @plain
     def predict_proba(
         self, x: Any, device: str | None = None, coords: Any = None
     ) -> NDArray[np.float64]:
@@ -201,6 +204,7 @@ class FoundationClassifier:
             )
         return probabilities
 
+    @plain
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the classifier to one safetensors file, atomically.
 
@@ -214,6 +218,7 @@ class FoundationClassifier:
         write_atomically(path, self.to_bytes())
 
     @classmethod
+    @plain
     def load(
         cls, path: str | os.PathLike[str], encoder: nn.Module | None = None
     ) -> FoundationClassifier:
@@ -237,6 +242,7 @@ class FoundationClassifier:
         """
         return cls.from_bytes(Path(path).read_bytes(), encoder=encoder)
 
+    @plain
     def to_bytes(self) -> bytes:
         """Return the content of the file that `save` writes."""
         tensors = {
@@ -251,6 +257,7 @@ class FoundationClassifier:
         return pack("classifier", tensors, metadata)
 
     @classmethod
+    @plain
     def from_bytes(cls, data: bytes, encoder: nn.Module | None = None) -> FoundationClassifier:
         """Return the classifier whose `to_bytes` gave `data`; see `load`."""
         given = None if encoder is None else as_module(encoder)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from edaphos_bridge.errors import EdaphosError, InputError
+from edaphos_bridge.interrupts import imported
 
 _FORMATS = "a .npy file or a .zarr folder"
 
@@ -144,7 +145,7 @@ def _open_npy(path: Path, argument: str) -> Any:
 
 def _open_zarr(path: Path, argument: str) -> Any:
     try:
-        import zarr
+        zarr = imported("zarr")
     except ImportError as error:
         raise EdaphosError(
             "Patches in a .zarr folder need zarr: pip install 'edaphos-bridge[zarr]'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from types import MethodType
 from typing import Any
 
 from torch import nn
@@ -55,20 +54,26 @@ def freeze(module: nn.Module) -> nn.Module:
     module.eval()
     module.requires_grad_(False)
     for submodule in module.modules():
-        submodule.__dict__["train"] = MethodType(_locked_train, submodule)
+        submodule.__dict__["train"] = _Lock(submodule)
     return module
 
 
-def _locked_train(self: nn.Module, mode: bool = True) -> nn.Module:
-    return self
+class _Lock:
+    """The ``train`` of a frozen module, which does nothing: an object that copies and pickles.
 
+    A method would be pickled by its name, and come back as the one that unfreezes.
+    """
 
-_locked_train.__name__ = "train"  # so that copy and torch.save find the method by its name
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+
+    def __call__(self, mode: bool = True) -> nn.Module:
+        return self._module
 
 
 def _unlock(module: nn.Module) -> None:
     for submodule in module.modules():
-        if getattr(submodule.__dict__.get("train"), "__func__", None) is _locked_train:
+        if isinstance(submodule.__dict__.get("train"), _Lock):
             del submodule.__dict__["train"]
             for parameter in submodule.parameters(recurse=False):
                 parameter.requires_grad_(parameter.is_floating_point())

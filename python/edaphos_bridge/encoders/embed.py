@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.encoders.features import batch_size_for, check_channels
@@ -17,6 +18,7 @@ from edaphos_bridge.normalisation import normalisation_of
 from edaphos_bridge.patches import Patches
 
 
+@plain
 def foundation_moco_embed(
     object: Any, patches: ArrayLike, projection: bool = False
 ) -> NDArray[np.float32]:
@@ -53,6 +55,7 @@ def foundation_moco_embed(
     return embed("moco", object, patches, projection)
 
 
+@plain
 def foundation_simclr_embed(
     object: Any, patches: ArrayLike, projection: bool = False
 ) -> NDArray[np.float32]:

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from edaphos_bridge.ambient import plain_torch
 from edaphos_bridge.arguments import choice, seed_number, whole
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
-from edaphos_bridge.seeding import draw_seed, seeded
+from edaphos_bridge.seeding import Randomness, draw_seed
 
 ARCHITECTURES: dict[str, type[MoCoEncoder] | type[SimCLREncoder]] = {
     "moco": MoCoEncoder,
@@ -80,7 +81,8 @@ def make_encoder(
     if proj_dim is not None:
         widths["proj_dim"] = whole("proj_dim", proj_dim)
     number = None if seed is None else seed_number(seed)
-    with seeded(draw() if number is None else number):
+    randomness = Randomness(draw() if number is None else number)
+    with plain_torch(), randomness.everywhere():
         return encoder_class(**widths)
 
 

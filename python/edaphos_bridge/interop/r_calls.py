@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
@@ -51,6 +52,7 @@ NA_INTEGER = -(2**31)
 # --- encoders ----------------------------------------------------------------------------
 
 
+@plain
 def make_encoder(
     architecture: Any,
     in_channels: Any,
@@ -88,6 +90,7 @@ _revive_encoder = functools.lru_cache(maxsize=8)(encoder_from_bytes)
 # --- classifiers -------------------------------------------------------------------------
 
 
+@plain
 def fit(
     encoder: Any,
     x: Any,
@@ -117,6 +120,7 @@ def fit(
     return classifier_fields(fitted)
 
 
+@plain
 def probe_sweep(
     encoder: Any,
     x: Any,
@@ -151,6 +155,7 @@ def sweep_fields(sweep: FoundationProbeSweep) -> dict[str, Any]:
     }
 
 
+@plain
 def predict(
     state: Any, encoder: Any, x: Any, type: Any, device: Any, coords: Any = None
 ) -> dict[str, Any]:
@@ -247,6 +252,7 @@ def _tell(on_epoch: Callable[..., Any], *news: Any) -> None:
 # --- pretraining -------------------------------------------------------------------------
 
 
+@plain
 def pretrain(
     method: Any,
     x: Any,
@@ -266,6 +272,7 @@ def pretrain(
     return _pretrained(source, checked, where, draw, on_epoch)
 
 
+@plain
 def pretrain_tiles(
     method: Any,
     dataset: Any,
@@ -356,6 +363,7 @@ def tile_sample(state: Any, b: Any, seed: Any, draw: Callable[[], int]) -> NDArr
         return dataset.sample(b, seed, draw).astype(np.float64)
 
 
+@plain
 def embed_at_coords(
     encoder: Any, coords: Any, stack: Any, projection: Any, dataset: Any
 ) -> NDArray[np.float64]:
@@ -375,6 +383,7 @@ def patches_at_coords(encoder: Any, dataset: Any, coords: Any, stack: Any) -> ND
 # --- embeddings and weights ---------------------------------------------------------------
 
 
+@plain
 def embed(architecture: str, encoder: Any, x: Any, projection: Any) -> NDArray[np.float64]:
     """``foundation_moco_embed()`` and ``foundation_simclr_embed()``: an N x D matrix."""
     module = encoder_behind(encoder)
@@ -404,6 +413,7 @@ def weights_download(
     return {"path": str(path), "lines": lines}
 
 
+@plain
 def weights_load(
     source: Any,
     n_channels: Any,
@@ -421,6 +431,7 @@ def weights_load(
     return {"encoder": encoder_fields(encoder), "lines": lines}
 
 
+@plain
 def weights_save(encoder: Any, path: Any) -> str:
     """``foundation_weights_save()``: the path."""
     return str(weights_verbs.foundation_weights_save(encoder_behind(encoder), path))

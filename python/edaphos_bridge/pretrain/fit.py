@@ -9,10 +9,12 @@ from typing import Any
 
 from torch import nn
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.encoders.foundation import describe_encoder, rebuild_encoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import WeightsError
+from edaphos_bridge.interrupts import imported
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.weights.container import pack, unpack, write_atomically
 
@@ -78,18 +80,18 @@ class FoundationPretrain:
             Where to draw; by default on a new figure.
         """
         if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots()
+            _, ax = imported("matplotlib.pyplot").subplots()
         ax.plot(range(1, len(self.loss_history) + 1), self.loss_history)
         ax.set(xlabel="epoch", ylabel=_LOSS[self.method], title=f"{self.method} pretraining")
         return ax
 
+    @plain
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to one safetensors file, atomically."""
         write_atomically(path, self.to_bytes())
 
     @classmethod
+    @plain
     def load(cls, path: str | os.PathLike[str]) -> FoundationPretrain:
         """Read a fit written by `save`.
 
@@ -102,6 +104,7 @@ class FoundationPretrain:
         """
         return cls.from_bytes(Path(path).read_bytes())
 
+    @plain
     def to_bytes(self) -> bytes:
         """Return the content of the file that `save` writes."""
         metadata = {name: getattr(self, name) for name in _plain_fields()}
@@ -109,6 +112,7 @@ class FoundationPretrain:
         return pack("pretraining", self.encoder.state_dict(), metadata)
 
     @classmethod
+    @plain
     def from_bytes(cls, data: bytes) -> FoundationPretrain:
         """Return the fit whose `to_bytes` gave `data`; see `load`."""
         tensors, metadata = unpack("pretraining", data)

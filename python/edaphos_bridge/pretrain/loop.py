@@ -50,17 +50,20 @@ def pretrain(
     settings: PretrainSettings,
     device: torch.device,
     report: Report,
+    generator: torch.Generator,
     *,
     negatives: int,
     checkpoints: Checkpoints | None,
     progress: Progress | None,
 ) -> list[float]:
-    """Train `method` in place; random numbers come from torch's default generator.
+    """Train `method` in place.
 
     Parameters
     ----------
     source : Source
         The patches; a step takes ``settings.batch_size`` of them at random.
+    generator : torch.Generator
+        The cpu's, from which `method` draws too.
     negatives : int
         Patches that `method` asks for to warm up; whole batches are given.
     checkpoints, progress : optional
@@ -81,16 +84,16 @@ def pretrain(
     if progress is None:
         batches = math.ceil(negatives / settings.batch_size)
         if batches:
-            rows = torch.randperm(n)[: batches * settings.batch_size]
+            rows = torch.randperm(n, generator=generator)[: batches * settings.batch_size]
             method.warm_up(source.read(rows).to(device))
     else:
         losses = list(progress.losses)
         method.restore(progress.tensors)
-        torch.set_rng_state(progress.rng)
+        generator.set_state(progress.rng)
     steps = settings.epochs * settings.steps_per_epoch
     unread: list[torch.Tensor] = []  # to read a loss is to wait for the device
     for step in range(len(losses) + 1, steps + 1):
-        rows = torch.randperm(n)[: settings.batch_size]
+        rows = torch.randperm(n, generator=generator)[: settings.batch_size]
         batch = source.read(rows).to(device)
         unread.append(method.step(batch, (step - 1) / steps))
         ends_epoch = step % settings.steps_per_epoch == 0
@@ -102,7 +105,7 @@ def pretrain(
         if step == steps and not _all_finite(method.tensors()):
             raise _diverged("Weights are not finite after the last step", source)
         if checkpoints is not None and saves:
-            checkpoints.save(Progress(step, losses, method.tensors(), torch.get_rng_state()))
+            checkpoints.save(Progress(step, losses, method.tensors(), generator.get_state()))
         if ends_epoch:
             epoch = step // settings.steps_per_epoch
             (loss,) = _epoch_means(losses[-settings.steps_per_epoch :], settings.steps_per_epoch)

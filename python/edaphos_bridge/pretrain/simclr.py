@@ -22,13 +22,17 @@ class SimCLR:
     encoder : SimCLREncoder
         Trained in place.
     settings : SimCLRSettings
+    generator : torch.Generator
+        The cpu's, for the views.
     """
 
-    def __init__(self, encoder: SimCLREncoder, settings: SimCLRSettings) -> None:
+    def __init__(
+        self, encoder: SimCLREncoder, settings: SimCLRSettings, generator: torch.Generator
+    ) -> None:
         self.encoder = encoder.train()
         self.settings = settings
         self.optimizer = adam([{"params": list(encoder.parameters()), "lr": settings.lr}])
-        self._view = settings.augmentations.view
+        self._generator = generator
 
     def warm_up(self, x: torch.Tensor) -> None:
         """Do nothing: there is no queue."""
@@ -54,3 +58,6 @@ class SimCLR:
         """Take up the state that `tensors` gave."""
         self.encoder.load_state_dict(without_prefix("encoder", tensors))
         fill_adam(self.optimizer, without_prefix("optimizer", tensors))
+
+    def _view(self, x: torch.Tensor) -> torch.Tensor:
+        return self.settings.augmentations.view(x, self._generator)

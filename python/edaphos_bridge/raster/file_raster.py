@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphos_bridge.errors import EdaphosError, InputError, warn
+from edaphos_bridge.interrupts import imported
 from edaphos_bridge.raster.raster import Raster, Window, only_finite
 from edaphos_bridge.raster.transform import IDENTITY, Transform, is_usable, same_grid
 
@@ -174,7 +174,7 @@ class _Part:
 def rasterio() -> Any:
     """Return the package rasterio, or raise `EdaphosError` with how to install it."""
     try:
-        return importlib.import_module("rasterio")
+        return imported("rasterio")
     except ImportError as error:
         raise EdaphosError(
             "Rasters in files need the package rasterio. Install it with "
