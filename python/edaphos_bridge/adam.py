@@ -36,7 +36,7 @@ def load_optimisers() -> None:
     with held():
         parameter = torch.zeros(1, device="cpu", requires_grad=True)
         optimizer = torch.optim.Adam([parameter])
-        parameter.sum().backward()
+        parameter.grad = torch.zeros(1, device="cpu")
         optimizer.step()
         optimizer.zero_grad()
 

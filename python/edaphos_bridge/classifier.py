@@ -26,6 +26,7 @@ from edaphos_bridge.encoders.foundation import (
     describe_encoder,
     fill,
     rebuild_encoder,
+    state_for_file,
 )
 from edaphos_bridge.encoders.known_modules import only_reads
 from edaphos_bridge.errors import InputError, WeightsError
@@ -246,8 +247,8 @@ class FoundationClassifier:
     def to_bytes(self) -> bytes:
         """Return the content of the file that `save` writes."""
         tensors = {
-            **prefixed("encoder", self.encoder.state_dict()),
-            **prefixed("head", self.head.state_dict()),
+            **prefixed("encoder", state_for_file(self.encoder, "encoder")),
+            **prefixed("head", state_for_file(self.head, "head")),
         }
         metadata = {name: getattr(self, name) for name in _plain_fields()}
         metadata["encoder"] = describe_encoder(self.encoder)

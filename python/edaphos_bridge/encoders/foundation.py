@@ -13,7 +13,8 @@ from edaphos_bridge.arguments import choice, seed_number, whole
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
-from edaphos_bridge.errors import WeightsError
+from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.heads import LinearHead, MLPHead
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.seeding import Randomness, draw_seed
 
@@ -152,6 +153,33 @@ def rebuild_encoder(
             raise WeightsError("The normalisation in this file is of another number of bands.")
         module.normalisation = carried  # type: ignore[assignment]
     return module
+
+
+def state_for_file(module: nn.Module, what: str) -> dict[str, torch.Tensor]:
+    """Return the state dict of an encoder or head, in the types that `fill` expects of a file.
+
+    Weights of ours are float32 there: ``.double()`` or ``.half()`` made others of them. A module of
+    the user's own is kept as it is.
+
+    Raises
+    ------
+    InputError
+        If float32 would change a weight.
+    """
+    state: dict[str, torch.Tensor] = module.state_dict()
+    if type(module) not in (*ARCHITECTURES.values(), LinearHead, MLPHead):
+        return state
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            state[name] = tensor.float()
+            if not torch.equal(state[name].to(tensor.dtype).nan_to_num(), tensor.nan_to_num()):
+                raise InputError(
+                    what,
+                    f"must have weights that float32 can hold, as files do, and {name} is not",
+                    found=tensor.dtype,
+                    hint=f"Round them with {what}.float().",
+                )
+    return state
 
 
 def fill(module: nn.Module, state: Mapping[str, torch.Tensor], what: str, *, assign: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from edaphos_bridge.ambient import plain
-from edaphos_bridge.encoders.foundation import describe_encoder, rebuild_encoder
+from edaphos_bridge.encoders.foundation import describe_encoder, rebuild_encoder, state_for_file
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import WeightsError
@@ -109,7 +109,7 @@ class FoundationPretrain:
         """Return the content of the file that `save` writes."""
         metadata = {name: getattr(self, name) for name in _plain_fields()}
         metadata["encoder"] = describe_encoder(self.encoder)
-        return pack("pretraining", self.encoder.state_dict(), metadata)
+        return pack("pretraining", state_for_file(self.encoder, "encoder"), metadata)
 
     @classmethod
     @plain

@@ -36,7 +36,7 @@ class MoCo:
         self.settings = settings
         self.optimizer = adam([{"params": list(encoder.parameters()), "lr": settings.lr}])
         self.queue = torch.empty((0, settings.proj_dim))
-        self._generator = generator
+        self.generator = generator
 
     def warm_up(self, x: torch.Tensor) -> None:
         """Fill the queue with the keys of views of the patches `x`.
@@ -79,7 +79,7 @@ class MoCo:
         self.queue = tensors["queue"].to(next(self.encoder.parameters()).device)
 
     def _view(self, x: torch.Tensor) -> torch.Tensor:
-        return self.settings.augmentations.view(x, self._generator)
+        return self.settings.augmentations.view(x, self.generator)
 
     @torch.no_grad()
     def _keys(self, x: torch.Tensor) -> torch.Tensor:

@@ -32,7 +32,7 @@ class SimCLR:
         self.encoder = encoder.train()
         self.settings = settings
         self.optimizer = adam([{"params": list(encoder.parameters()), "lr": settings.lr}])
-        self._generator = generator
+        self.generator = generator
 
     def warm_up(self, x: torch.Tensor) -> None:
         """Do nothing: there is no queue."""
@@ -60,4 +60,4 @@ class SimCLR:
         fill_adam(self.optimizer, without_prefix("optimizer", tensors))
 
     def _view(self, x: torch.Tensor) -> torch.Tensor:
-        return self.settings.augmentations.view(x, self._generator)
+        return self.settings.augmentations.view(x, self.generator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from edaphos_bridge.ambient import plain
-from edaphos_bridge.encoders.foundation import describe_encoder, rebuild_encoder
+from edaphos_bridge.encoders.foundation import describe_encoder, rebuild_encoder, state_for_file
 from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.weights.container import pack, unpack
 
@@ -13,7 +13,7 @@ from edaphos_bridge.weights.container import pack, unpack
 @plain
 def encoder_to_bytes(module: nn.Module) -> bytes:
     """Return the file content that `encoder_from_bytes` reads."""
-    return pack("encoder", module.state_dict(), {"encoder": describe_encoder(module)})
+    return pack("encoder", state_for_file(module, "encoder"), {"encoder": describe_encoder(module)})
 
 
 @plain
