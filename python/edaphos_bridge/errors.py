@@ -32,17 +32,15 @@ class Notation:
 
     first_index: int
     show: Callable[[object], str]
-    forked: str
-    """What to say in a process that was forked from one in which torch has threads."""
+    forked: str = (
+        "this process was forked from one in which torch has started threads, and torch would "
+        "wait for them here for ever. Start processes by multiprocessing.get_context('spawn') "
+        "or 'forkserver', or let torch do without threads: torch.set_num_threads(1)."
+    )
+    """What to say in a fork of a process in which torch has threads."""
 
 
-PYTHON = Notation(
-    first_index=0,
-    show=_show,
-    forked="this process was forked from one in which torch has started threads, and torch would "
-    "wait for them here for ever. Start processes by multiprocessing.get_context('spawn') "
-    "or 'forkserver', or let torch do without threads: torch.set_num_threads(1).",
-)
+PYTHON = Notation(first_index=0, show=_show)
 
 
 class EdaphosError(Exception):
