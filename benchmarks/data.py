@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge import foundation_encoder
-from edaphos_bridge.seeding import seeded
+from edaphos_bridge.seeding import Randomness
 
 CLASSES = ("Inceptisol", "Oxisol", "Ultisol")
 
@@ -69,7 +69,7 @@ class Residual(nn.Module):
 
 def resnet() -> nn.Module:
     """Return a small residual network in eval-ready form, a module of a user's own."""
-    with seeded(1):
+    with Randomness(1).everywhere():
         return nn.Sequential(
             nn.Conv2d(31, 32, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(32),
@@ -95,7 +95,7 @@ class Encoder(nn.Module):
 
 def one_layer() -> nn.Module:
     """Return the cheapest encoder that still reads every value: Flatten and one Linear."""
-    with seeded(1):
+    with Randomness(1).everywhere():
         return nn.Sequential(nn.Flatten(), nn.Linear(31 * 16 * 16, 64))
 
 

@@ -18,7 +18,7 @@ from edaphos_bridge import foundation_moco_pretrain
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.settings import MoCoSettings
-from edaphos_bridge.seeding import seeded
+from edaphos_bridge.seeding import Randomness
 
 NO_CHANGE = {
     "crop_ratio": (1.0, 1.0),
@@ -48,13 +48,13 @@ def moco_rows(sizes: Sizes, device: str) -> Iterator[Row]:
 def steps_of(batch: int, steps: int, device: str, **changes: Any) -> Run:
     """Prepare steps on one batch."""
     x = torch.from_numpy(data.patches(batch)).to(device)
-    with seeded(1):
+    with Randomness(1).everywhere():
         method = _method(x, **changes)
 
     def run() -> None:
-        with seeded(1):
-            for _ in range(steps):
-                method.step(x, 0.0)
+        method.generator.manual_seed(1)
+        for _ in range(steps):
+            method.step(x, 0.0)
 
     return run
 
@@ -66,6 +66,6 @@ def _method(x: torch.Tensor, **changes: object) -> MoCo:
     values = {name: parameters[name].default for name in names}
     values.update(batch_size=len(x), queue_size=16 * len(x), **changes)
     encoder = MoCoEncoder(x.shape[1], values["feature_dim"], values["proj_dim"]).to(x.device)
-    method = MoCo(encoder, MoCoSettings.checked(**values))
+    method = MoCo(encoder, MoCoSettings.checked(**values), torch.Generator())
     method.warm_up(x.repeat(16, 1, 1, 1))
     return method

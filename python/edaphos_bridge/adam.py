@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+
+from edaphos_bridge.interrupts import held
 
 
 def adam(groups: list[dict[str, Any]], weight_decay: float = 0.0) -> torch.optim.Adam:
@@ -18,12 +21,24 @@ def adam(groups: list[dict[str, Any]], weight_decay: float = 0.0) -> torch.optim
     ----------
     Kingma, D. P. and Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
     """
+    load_optimisers()
     fused = all(
         parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
         for group in groups
         for parameter in group["params"]
     )
     return torch.optim.Adam(groups, weight_decay=weight_decay, fused=fused or None)
+
+
+@functools.cache
+def load_optimisers() -> None:
+    """Let torch import what its optimisers need, some seconds of work, before training starts."""
+    with held():
+        parameter = torch.zeros(1, device="cpu", requires_grad=True)
+        optimizer = torch.optim.Adam([parameter])
+        parameter.grad = torch.zeros(1, device="cpu")
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 class GivenGradients:

@@ -18,7 +18,7 @@ _BYTES = 2**25 - 2**16  # below the limit with its header and alignment
 
 
 def _settle() -> None:
-    torch.empty(_BYTES, dtype=torch.uint8)
+    torch.empty(_BYTES, dtype=torch.uint8, device="cpu")
 
 
 _settle()

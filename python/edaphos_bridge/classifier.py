@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import choice
 from edaphos_bridge.classifier_schema import check_classifier
 from edaphos_bridge.devices import resolve_device
@@ -29,7 +30,9 @@ from edaphos_bridge.encoders.features import (
 from edaphos_bridge.encoders.first_layer_check import FirstLayerCheck, shows_every_cell
 from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.foundation import (
+    as_float32,
     describe_encoder,
+    encoder_state,
     fill,
     rebuild_encoder,
 )
@@ -112,6 +115,7 @@ class FoundationClassifier:
         """How raw raster cells become the encoder's input, if it was pretrained on a raster."""
         return normalisation_of(self.encoder)
 
+    @plain
     def predict(
         self,
         x: Any,
@@ -167,6 +171,7 @@ class FoundationClassifier:
             codes.tolist(), categories=self.classes, ordered=self.ordered
         )
 
+    @plain
     def predict_proba(
         self,
         x: Any,
@@ -255,6 +260,7 @@ class FoundationClassifier:
                 found=list(patches.shape[2:]),
             ) from cause
 
+    @plain
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the classifier to one safetensors file, atomically.
 
@@ -271,6 +277,7 @@ class FoundationClassifier:
         save_file("path", path, self.to_bytes())
 
     @classmethod
+    @plain
     def load(
         cls, path: str | os.PathLike[str], encoder: nn.Module | None = None
     ) -> FoundationClassifier:
@@ -296,9 +303,10 @@ class FoundationClassifier:
         """
         return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder)
 
+    @plain
     def to_bytes(self) -> bytes:
         """Return the content of the file that `save` writes."""
-        encoder, head = self.encoder.state_dict(), self.head.state_dict()
+        encoder, head = encoder_state(self.encoder), as_float32(self.head.state_dict(), "head")
         metadata = {name: getattr(self, name) for name in _plain_fields()}
         metadata["encoder"] = describe_encoder(self.encoder)
         _require_finite(encoder, head, metadata["encoder"])
@@ -309,6 +317,7 @@ class FoundationClassifier:
         return pack("classifier", tensors, metadata)
 
     @classmethod
+    @plain
     def from_bytes(cls, data: bytes, encoder: nn.Module | None = None) -> FoundationClassifier:
         """Return the classifier whose `to_bytes` gave `data`; see `load`."""
         given = None if encoder is None else as_module(encoder)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from typing import Any
 
 from edaphos_bridge.errors import warn
+from edaphos_bridge.interrupts import imported
 
 # Cell sizes that differ by less are one size, written with other digits.
 _TOLERANCE = 0.005
@@ -24,7 +24,7 @@ def as_crs(crs: Any) -> Any:
     if crs is None or not str(crs).strip():
         return None
     try:
-        module, errors = (importlib.import_module(f"rasterio.{name}") for name in ("crs", "errors"))
+        module, errors = (imported(f"rasterio.{name}") for name in ("crs", "errors"))
     except ImportError:
         return None
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -30,10 +31,16 @@ def _show(value: object) -> str:
 
 @dataclass(frozen=True)
 class Notation:
-    """How a caller counts rows and writes values."""
+    """How a caller counts rows, writes values, and gets more processes."""
 
     first_index: int
     show: Callable[[object], str]
+    forked: str = (
+        "this process was forked from one in which torch has started threads, and torch would "
+        "wait for them here for ever. Start processes by multiprocessing.get_context('spawn') "
+        "or 'forkserver', or let torch do without threads: torch.set_num_threads(1)."
+    )
+    """What to say in a fork of a process in which torch has threads."""
 
 
 PYTHON = Notation(first_index=0, show=_show)
@@ -115,6 +122,17 @@ class TrainingError(EdaphosError, RuntimeError):
     """Training cannot go on, for example because the loss is no longer finite."""
 
 
+class ForkedProcessError(EdaphosError, RuntimeError):
+    """Forked from a process in which torch has started threads, which a fork does not have."""
+
+    def render(self, notation: Notation = PYTHON) -> str:
+        """Return the message, with what to use instead in the caller's language."""
+        return notation.forked
+
+    def __str__(self) -> str:
+        return self.render()
+
+
 class EdaphosWarning(UserWarning):
     """Base class of the warnings of edaphos_bridge."""
 
@@ -128,7 +146,7 @@ class DeviceFallbackWarning(AdjustedWarning):
 
 
 # Code that stands between a caller's line and ours: the package itself, and wrappers around it.
-_OURS = (str(Path(__file__).parent), contextlib.__file__, functools.__file__)
+_OURS = (f"{Path(__file__).parent}{os.sep}", contextlib.__file__, functools.__file__)
 
 
 def warn(message: str, category: type[EdaphosWarning] = EdaphosWarning) -> None:

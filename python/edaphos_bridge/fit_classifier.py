@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.devices import resolve_device
@@ -23,6 +24,7 @@ from edaphos_bridge.training.regimes import Trained, train_classifier
 from edaphos_bridge.training.settings import FitSettings
 
 
+@plain
 def foundation_fit_classifier(
     encoder: Any,
     x: Any,

@@ -18,6 +18,7 @@ from torch.masked import MaskedTensor
 
 from edaphos_bridge.as_numpy import as_numpy, fill_values, unreadable
 from edaphos_bridge.errors import EdaphosError, InputError
+from edaphos_bridge.interrupts import imported
 from edaphos_bridge.paths import as_path
 from edaphos_bridge.tensors import check_tensor, tensor_as_numpy
 
@@ -161,7 +162,7 @@ def _open_npy(path: Path, argument: str) -> Any:
 
 def _open_zarr(path: Path, argument: str) -> Any:
     try:
-        import zarr
+        zarr = imported("zarr")
     except ImportError as error:
         raise EdaphosError(
             "Patches in a .zarr folder need the package zarr. Install it with `pip install zarr`."

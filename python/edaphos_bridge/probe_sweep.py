@@ -12,18 +12,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze
 from edaphos_bridge.encoders.features import find_feature_dim
+from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.fit_classifier import classifier_of, labels_of, own_copy_for
 from edaphos_bridge.heads import LinearHead
 from edaphos_bridge.labels import Labels
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.raster.centres import warn_of_overlap
-from edaphos_bridge.seeding import seeded
+from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.cached_features import cached_features
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
 from edaphos_bridge.training.linear import LinearProbe
@@ -36,6 +38,7 @@ from edaphos_bridge.training.regimes import Trained
 _SETTINGS = ["solver", "lr", "weight_decay", "C"]
 
 
+@plain
 def foundation_probe_sweep(
     encoder: Any,
     x: Any,
@@ -183,7 +186,7 @@ def sweep_probes(
     module = own_copy_for(as_module(encoder), patches).to(target)
     validation_size(len(patches), grid.val_split)
     warn_of_overlap(patches.overlapping, len(patches))
-    with seeded(0, target):  # as in a single fit
+    with draws_of(module, Randomness(0, target)):  # as in a single fit
         feature_dim = find_feature_dim(module, patches.read(0, 1).to(target))
         features = cached_features(freeze(module), patches, target, feature_dim)
     results = pd.DataFrame(fit_grid(features, labels, grid, report))
@@ -242,17 +245,19 @@ def _refit_adam(
     """Return the single fit with the best setting on all rows."""
     settings = grid.fit_settings(float(best["lr"]), float(best["weight_decay"]))
     device = features.device
-    with seeded(grid.seeds[0], device):
-        plan = draw_plan(len(patches), settings.val_split)
-        head = LinearHead(features.shape[1], len(labels.classes)).to(device)
-        targets = labels.codes.to(device)
-        losses, accuracies = train(
-            LinearProbe(head, features, targets, settings.lr, settings.weight_decay),
-            plan.to(device),
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            report=lambda report: None,
-        )
+    randomness = Randomness(grid.seeds[0])
+    plan = draw_plan(len(patches), settings.val_split, randomness.generator)
+    with randomness.everywhere():
+        head = LinearHead(features.shape[1], len(labels.classes))
+    head.to(device)
+    targets = labels.codes.to(device)
+    losses, accuracies = train(
+        LinearProbe(head, features, targets, settings.lr, settings.weight_decay),
+        plan.to(device),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        report=lambda report: None,
+    )
     trained = Trained(encoder, head.eval(), features.shape[1], settings, losses, accuracies)
     return classifier_of(trained, patches, labels, device)
 

@@ -43,7 +43,7 @@ _FUNCTIONS = [
 def _settle() -> None:
     with torch.inference_mode():
         for dtype in (torch.float32, torch.float64):
-            number = torch.full((1,), 0.5, dtype=dtype)
+            number = torch.full((1,), 0.5, dtype=dtype, device="cpu")
             for name in _FUNCTIONS:
                 getattr(torch, name)(number)
 

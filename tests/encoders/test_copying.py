@@ -1,13 +1,17 @@
 """A copy that is ours to change, and a lock that no `.train()` opens."""
 
 import copy
+import io
 import pickle
+import warnings
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from edaphos_bridge import foundation_fit_classifier
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.errors import InputError
 
@@ -111,7 +115,54 @@ def test_our_copy_of_a_frozen_module_can_be_trained_and_the_frozen_one_stays_fro
     assert not any(parameter.requires_grad for parameter in frozen.parameters())
 
 
-def test_a_frozen_module_can_be_pickled(encoder, equal_states):
-    twin = pickle.loads(pickle.dumps(freeze(encoder)))
-    assert equal_states(twin.state_dict(), encoder.state_dict())
-    assert not any(modes(twin))
+def pickled(module):
+    return pickle.loads(pickle.dumps(module))
+
+
+def saved_by_torch(module):
+    file = io.BytesIO()
+    torch.save(module, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+COPIES = {
+    "pickle": pickled,
+    "the oldest pickle": lambda module: pickle.loads(pickle.dumps(module, protocol=0)),
+    "torch.save": saved_by_torch,
+    "deepcopy": copy.deepcopy,
+    "twice": lambda module: copy.deepcopy(pickled(pickled(module))),
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_copy_of_a_frozen_module_by_anybody_is_frozen(dropout_encoder, equal_states, way):
+    twin = COPIES[way](freeze(dropout_encoder))
+    assert equal_states(twin.state_dict(), dropout_encoder.state_dict())
+    assert all(part.train() is part for part in twin.modules())
+    assert not any(modes(twin.train()))
+    assert not any(parameter.requires_grad for parameter in twin.parameters())
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_our_copy_of_such_a_copy_can_be_trained(dropout_encoder, way):
+    twin = own_copy(COPIES[way](freeze(dropout_encoder)))
+    assert all(modes(twin.train()))
+    assert all(parameter.requires_grad for parameter in twin.parameters())
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_copied_fit_stays_frozen_and_can_be_fine_tuned(encoder, way):
+    """A fit that has lost its lock would train its head alone."""
+    x = np.random.default_rng(1).normal(size=(12, 4, 5, 5))
+    y = ["dry", "wet"] * 6
+    fit = foundation_fit_classifier(encoder, x, y, epochs=1, seed=1)
+    copied = COPIES[way](fit)
+    assert not any(modes(copied.encoder.train()))
+    tuned = {"freeze_backbone": False, "epochs": 1, "seed": 2, "lr": 0.1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = foundation_fit_classifier(copied, x, y, **tuned)
+    assert found.to_bytes() == foundation_fit_classifier(fit, x, y, **tuned).to_bytes()
+    before = copied.encoder.backbone.conv1.weight
+    assert not torch.equal(found.encoder.backbone.conv1.weight, before)

@@ -9,17 +9,17 @@ from closeness import assert_close
 from edaphos_bridge.adam import adam
 from edaphos_bridge.encoders import MoCoEncoder
 from edaphos_bridge.pretrain.adam_state import adam_tensors, fill_adam
-from edaphos_bridge.seeding import seeded
+from edaphos_bridge.seeding import Randomness
 
 
 @pytest.fixture
 def encoder():
-    with seeded(1):
+    with Randomness(1).everywhere():
         return MoCoEncoder(2, 6, 4)
 
 
 def give_gradients(module, seed):
-    with seeded(seed):
+    with Randomness(seed).everywhere():
         for parameter in module.parameters():
             parameter.grad = torch.randn(parameter.shape)
 

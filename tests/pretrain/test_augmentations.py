@@ -25,8 +25,8 @@ from edaphos_bridge.pretrain.augmentations import (
     read_between,
     turned,
 )
-from edaphos_bridge.seeding import seeded
 
+GENERATOR = torch.Generator()
 ALL = Augmentations(
     crop_ratio=(0.6, 1.0),
     flip_prob=0.5,
@@ -41,8 +41,7 @@ ALL = Augmentations(
 
 @pytest.fixture(autouse=True)
 def seed():
-    with seeded(1):
-        yield
+    GENERATOR.manual_seed(1)
 
 
 def patches(n=400, channels=3, height=6, width=6):
@@ -55,7 +54,7 @@ def near(count, n, probability):
 
 
 def crop_resize(x, crop_ratio):
-    return read_between(x, crop_places(x.shape, crop_ratio))
+    return read_between(x, crop_places(x.shape, crop_ratio, GENERATOR))
 
 
 # --- crop-resize -------------------------------------------------------------------------
@@ -103,7 +102,7 @@ def test_a_crop_of_the_whole_patch_changes_nothing():
 
 def test_places_are_read_as_kornia_does():
     x = patches(20, 2, 6, 4)
-    places = crop_places(x.shape, (0.3, 1.0))
+    places = crop_places(x.shape, (0.3, 1.0), GENERATOR)
     expected = remap(x, places[:, 0], places[:, 1], mode="bilinear", align_corners=True)
     assert_close(read_between(x, places), expected, 1e-5)
 
@@ -124,7 +123,7 @@ def test_cells_are_counted_row_by_row():
 @pytest.mark.parametrize("width", [6, 4])
 def test_flips_are_numpys_and_each_way_comes_as_often_as_asked(width):
     x = patches(width=width)
-    found = flip(x, 0.3).numpy()
+    found = flip(x, 0.3, GENERATOR).numpy()
     ways = {(): 0, (3,): 0, (2,): 0, (2, 3): 0}
     for one, result in zip(x.numpy(), found, strict=True):
         (way,) = [w for w in ways if np.array_equal(np.flip(one[None], w)[0], result)]
@@ -144,7 +143,7 @@ def test_quarter_turns_are_those_of_numpy():
 
 def test_turns_come_as_often_as_asked_and_each_angle_equally_often():
     x = patches(900)
-    found = quarter_turn(x, 0.75).numpy()
+    found = quarter_turn(x, 0.75, GENERATOR).numpy()
     counts = [0, 0, 0, 0]
     for one, result in zip(x.numpy(), found, strict=True):
         (k,) = [k for k in range(4) if np.array_equal(np.rot90(one, k, axes=(1, 2)), result)]
@@ -154,7 +153,7 @@ def test_turns_come_as_often_as_asked_and_each_angle_equally_often():
 
 def test_patches_that_are_not_square_turn_by_half_only():
     x = patches(height=6, width=4)
-    found = quarter_turn(x, 0.5).numpy()
+    found = quarter_turn(x, 0.5, GENERATOR).numpy()
     half = np.rot90(x.numpy(), 2, axes=(2, 3))
     is_half = (found == half).all(axis=(1, 2, 3))
     assert np.array_equal(found[~is_half], x.numpy()[~is_half])
@@ -166,13 +165,13 @@ def test_patches_that_are_not_square_turn_by_half_only():
 
 def test_channels_are_dropped_whole_one_by_one_and_as_often_as_asked():
     x = patches(1000, 5)
-    found = channel_drop(x, 0.2)
+    found = channel_drop(x, 0.2, GENERATOR)
     dropped = (found == 0).all(dim=(2, 3))
     assert torch.equal(found, torch.where(dropped[:, :, None, None], 0, x))
     for channel in range(5):
         assert near(dropped[:, channel].sum().item(), 1000, 0.2)
     assert near((dropped.sum(dim=1) == 2).sum().item(), 1000, 10 * 0.2**2 * 0.8**3)
-    assert (channel_drop(x, 1.0) == 0).all()
+    assert (channel_drop(x, 1.0, GENERATOR) == 0).all()
 
 
 @pytest.mark.parametrize(("extent", "ratio", "box"), [
@@ -180,7 +179,7 @@ def test_channels_are_dropped_whole_one_by_one_and_as_often_as_asked():
 ])  # fmt: skip
 def test_cutout_sets_one_box_of_the_asked_size_in_all_channels_to_zero(extent, ratio, box):
     x = patches(500, 3, *extent)
-    found = cutout(x, 0.3, ratio)
+    found = cutout(x, 0.3, ratio, GENERATOR)
     zero = found == 0
     assert torch.equal(found, torch.where(zero, 0, x))
     assert torch.equal(zero, zero[:, :1].expand_as(zero))
@@ -197,7 +196,7 @@ def test_cutout_sets_one_box_of_the_asked_size_in_all_channels_to_zero(extent, r
 
 def test_brightness_multiplies_each_channel_by_one_factor_within_the_range():
     x = patches(1000)
-    factor = brightness(x, 0.2) / x
+    factor = brightness(x, 0.2, GENERATOR) / x
     lowest, highest = factor.amin(dim=(2, 3)), factor.amax(dim=(2, 3))
     assert_close(lowest, highest, 1e-6)
     assert 0.8 <= lowest.min() < 0.81
@@ -207,7 +206,7 @@ def test_brightness_multiplies_each_channel_by_one_factor_within_the_range():
 
 
 def test_noise_is_gaussian_with_the_asked_deviation():
-    added = noise(patches(1000), 0.1) - patches(1000)
+    added = noise(patches(1000), 0.1, GENERATOR) - patches(1000)
     assert abs(added.mean()) < 0.002
     assert abs(added.std() - 0.1) < 0.002
     assert abs((added.abs() < 0.1).float().mean() - 0.6827) < 0.01
@@ -215,10 +214,9 @@ def test_noise_is_gaussian_with_the_asked_deviation():
 
 def test_noise_is_a_draw_of_randn_for_every_cell():
     x = patches()
-    with seeded(3):
-        found = noise(x, 0.1)
-    with seeded(3):
-        assert_close(found, x + 0.1 * torch.randn(x.shape), 1e-6)
+    found = noise(x, 0.1, GENERATOR.manual_seed(3))
+    expected = x + 0.1 * torch.randn(x.shape, generator=GENERATOR.manual_seed(3))
+    assert_close(found, expected, 1e-6)
 
 
 # --- views -------------------------------------------------------------------------------
@@ -228,13 +226,13 @@ def test_each_patch_of_a_batch_is_changed_on_its_own():
     x = patches(1).expand(50, -1, -1, -1)
     for change in (
         lambda x: crop_resize(x, (0.3, 1.0)),
-        lambda x: flip(x, 0.5),
-        lambda x: quarter_turn(x, 0.5),
-        lambda x: channel_drop(x, 0.5),
-        lambda x: cutout(x, 0.5, 0.3),
-        lambda x: brightness(x, 0.2),
-        lambda x: noise(x, 0.1),
-        ALL.view,
+        lambda x: flip(x, 0.5, GENERATOR),
+        lambda x: quarter_turn(x, 0.5, GENERATOR),
+        lambda x: channel_drop(x, 0.5, GENERATOR),
+        lambda x: cutout(x, 0.5, 0.3, GENERATOR),
+        lambda x: brightness(x, 0.2, GENERATOR),
+        lambda x: noise(x, 0.1, GENERATOR),
+        lambda x: ALL.view(x, GENERATOR),
     ):
         assert len({row.numpy().tobytes() for row in change(x)}) > 3
 
@@ -248,31 +246,30 @@ def test_each_patch_of_a_batch_is_changed_on_its_own():
 def test_a_view_is_its_changes_one_after_the_other(changes, extent):
     views = replace(ALL, **changes)
     x = patches(50, 3, *extent)
-    with seeded(3):
-        found, draws = views.view(x), torch.get_rng_state()
-    with seeded(3):
-        if views.crop_ratio != (1.0, 1.0):
-            x = crop_resize(x, views.crop_ratio)
-        if views.flip_prob:
-            x = flip(x, views.flip_prob)
-        if views.rot90_prob:
-            x = quarter_turn(x, views.rot90_prob)
-        if views.channel_drop_prob:
-            x = channel_drop(x, views.channel_drop_prob)
-        if views.cutout_prob:
-            x = cutout(x, views.cutout_prob, views.cutout_size_ratio)
-        if views.brightness_jitter:
-            x = brightness(x, views.brightness_jitter)
-        if views.noise_sd:
-            x = noise(x, views.noise_sd)
-        assert torch.equal(torch.get_rng_state(), draws)
+    found = views.view(x, GENERATOR.manual_seed(3))
+    draws = GENERATOR.get_state()
+    GENERATOR.manual_seed(3)
+    if views.crop_ratio != (1.0, 1.0):
+        x = crop_resize(x, views.crop_ratio)
+    if views.flip_prob:
+        x = flip(x, views.flip_prob, GENERATOR)
+    if views.rot90_prob:
+        x = quarter_turn(x, views.rot90_prob, GENERATOR)
+    if views.channel_drop_prob:
+        x = channel_drop(x, views.channel_drop_prob, GENERATOR)
+    if views.cutout_prob:
+        x = cutout(x, views.cutout_prob, views.cutout_size_ratio, GENERATOR)
+    if views.brightness_jitter:
+        x = brightness(x, views.brightness_jitter, GENERATOR)
+    if views.noise_sd:
+        x = noise(x, views.noise_sd, GENERATOR)
+    assert torch.equal(GENERATOR.get_state(), draws)
     assert_close(found, x, 1e-5)
 
 
 def test_the_same_seed_gives_the_same_view_and_another_seed_another():
     def view(seed):
-        with seeded(seed):
-            return ALL.view(patches())
+        return ALL.view(patches(), GENERATOR.manual_seed(seed))
 
     assert torch.equal(view(3), view(3))
     assert not torch.equal(view(3), view(4))
@@ -281,18 +278,18 @@ def test_the_same_seed_gives_the_same_view_and_another_seed_another():
 def test_a_view_has_the_shape_of_the_patches_and_leaves_them_alone():
     x = patches(7, 4, 9, 5)
     before = x.clone()
-    assert ALL.view(x).shape == x.shape
+    assert ALL.view(x, GENERATOR).shape == x.shape
     assert torch.equal(x, before)
 
 
 def test_without_any_change_asked_for_the_view_is_the_patch():
-    assert torch.equal(Augmentations().view(patches()), patches())
+    assert torch.equal(Augmentations().view(patches(), GENERATOR), patches())
 
 
 def test_without_kornia_the_error_says_how_to_install_it(monkeypatch):
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(augmentations.importlib, "import_module", missing)
+    monkeypatch.setattr(augmentations, "imported", missing)
     with pytest.raises(EdaphosError, match="pip install kornia"):
         augmentations.kornia_transforms()

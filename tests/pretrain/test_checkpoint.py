@@ -25,6 +25,7 @@ from edaphos_bridge import (
 from edaphos_bridge.pretrain import run
 
 method, folder, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
+torch.set_num_threads(1)  # a fork has no others
 moments = random.Random(method)
 
 def moco_on_tiles(stack, **settings):
@@ -68,7 +69,7 @@ def in_a_fork(job):
     return pid, os.fdopen(reading)
 
 run.pretrain_encoder.__globals__["pretrain"] = (lambda pretrain: lambda *args, **kwargs: pretrain(
-    *args[:4], lambda report: print(report.epoch, flush=True), **kwargs
+    *args[:4], lambda report: print(report.epoch, flush=True), *args[5:], **kwargs
 ))(run.pretrain)
 
 pid, output = in_a_fork(train)
@@ -125,7 +126,7 @@ def stopped(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(
                 "edaphos_bridge.pretrain.run.pretrain",
-                lambda *args, **kwargs: loop.pretrain(*args[:4], report, **kwargs),
+                lambda *args, **kwargs: loop.pretrain(*args[:4], report, *args[5:], **kwargs),
             )
             with pytest.raises(StoppedError):
                 call()

@@ -9,7 +9,7 @@ from edaphos_bridge.encoders import MoCoEncoder
 from edaphos_bridge.pretrain.info_nce import info_nce
 from edaphos_bridge.pretrain.moco import MoCo, momentum_at
 from edaphos_bridge.pretrain.settings import MoCoSettings
-from edaphos_bridge.seeding import seeded
+from edaphos_bridge.seeding import Randomness
 
 PLAIN = {
     "feature_dim": 6, "proj_dim": 4, "batch_size": 4, "epochs": 3, "steps_per_epoch": 1,
@@ -20,9 +20,10 @@ PLAIN = {
 
 
 def made(**changes):
-    with seeded(3):
+    randomness = Randomness(3)
+    with randomness.everywhere():
         encoder = MoCoEncoder(2, 6, 4)
-    moco = MoCo(encoder, MoCoSettings.checked(**{**PLAIN, **changes}))
+    moco = MoCo(encoder, MoCoSettings.checked(**{**PLAIN, **changes}), randomness.generator)
     moco.warm_up(patches(12, seed=7))
     return moco
 
@@ -38,7 +39,7 @@ def determined(encoder):
 
 
 def test_the_key_encoder_starts_as_an_exact_copy_without_gradients(equal_states):
-    moco = MoCo(MoCoEncoder(2, 6, 4), MoCoSettings.checked(**PLAIN))
+    moco = MoCo(MoCoEncoder(2, 6, 4), MoCoSettings.checked(**PLAIN), torch.Generator())
     assert equal_states(moco.key_encoder.state_dict(), moco.encoder.state_dict())
     assert not any(parameter.requires_grad for parameter in moco.key_encoder.parameters())
     assert moco.key_encoder is not moco.encoder
@@ -46,7 +47,7 @@ def test_the_key_encoder_starts_as_an_exact_copy_without_gradients(equal_states)
 
 def test_the_queue_is_warmed_with_keys_of_real_patches():
     moco = made()
-    key_encoder = copy.deepcopy(MoCo(made().encoder, moco.settings).key_encoder)
+    key_encoder = copy.deepcopy(MoCo(made().encoder, moco.settings, torch.Generator()).key_encoder)
     expected = [key_encoder.project(key_encoder(batch)) for batch in patches(12, seed=7).split(4)]
     assert torch.equal(moco.queue, torch.cat(expected)[:10])
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from closeness import assert_close
 from edaphos_bridge.errors import TrainingError
+from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.linear import LinearProbe
 from edaphos_bridge.training.loop import train
@@ -38,7 +39,7 @@ def linear():
 def run(model, data, plan, optimizer, report=lambda report: None, **changes):
     settings = {"epochs": 3, "batch_size": 2, **changes}
     x, codes = data
-    learner = Backprop(model, lambda rows: x[rows], codes, optimizer, eval_batch_size=2)
+    learner = Backprop(model, lambda rows: x[rows], codes, optimizer, 2, Randomness(1))
     return train(learner, plan, report=report, **settings)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from types import MethodType
 from typing import Any
 
 import torch
@@ -77,19 +76,25 @@ def freeze(module: nn.Module) -> nn.Module:
     for parameter in module.parameters():  # TorchScript has no requires_grad_() of a module
         parameter.requires_grad_(False)
     for submodule in module.modules():
-        submodule.__dict__["train"] = MethodType(_locked_train, submodule)
+        submodule.__dict__["train"] = _Lock(submodule)
     return module
 
 
-def _locked_train(self: nn.Module, mode: bool = True) -> nn.Module:
-    return self
+class _Lock:
+    """The ``train`` of a frozen module, which does nothing: an object that copies and pickles.
 
+    A method would be pickled by its name, and come back as the one that unfreezes.
+    """
 
-_locked_train.__name__ = "train"  # so that copy and torch.save find the method by its name
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+
+    def __call__(self, mode: bool = True) -> nn.Module:
+        return self._module
 
 
 def _is_lock(method: object) -> bool:
-    return getattr(method, "__func__", None) is _locked_train
+    return isinstance(method, _Lock)
 
 
 def _unlock(module: nn.Module) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.encoders.features import batch_size_for, check_channels, check_features
@@ -16,6 +17,7 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.patches import Patches
 
 
+@plain
 def foundation_moco_embed(
     object: Any, patches: ArrayLike, projection: bool = False
 ) -> NDArray[np.float32]:
@@ -52,6 +54,7 @@ def foundation_moco_embed(
     return embed("moco", object, patches, projection)
 
 
+@plain
 def foundation_simclr_embed(
     object: Any, patches: ArrayLike, projection: bool = False
 ) -> NDArray[np.float32]:

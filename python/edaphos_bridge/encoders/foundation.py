@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edaphos_bridge.ambient import plain_torch
 from edaphos_bridge.arguments import choice, seed_number, whole
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.moco import MoCoEncoder
@@ -16,7 +17,7 @@ from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.memory import check_memory
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.orientation import ROWS_FIRST, as_orientation, orientation_of
-from edaphos_bridge.seeding import draw_seed, seeded
+from edaphos_bridge.seeding import Randomness, draw_seed
 
 ARCHITECTURES: dict[str, type[MoCoEncoder] | type[SimCLREncoder]] = {
     "moco": MoCoEncoder,
@@ -83,7 +84,8 @@ def make_encoder(
         widths["proj_dim"] = whole("proj_dim", proj_dim)
     number = None if seed is None else seed_number(seed)
     check_size(encoder_class, **widths)
-    with seeded(draw() if number is None else number):
+    randomness = Randomness(draw() if number is None else number)
+    with plain_torch(), randomness.everywhere():
         return encoder_class(**widths)
 
 
@@ -189,6 +191,36 @@ def check_bands(module: nn.Module) -> None:
             f"must be of {channels} bands, the channels of the encoder",
             found=len(carried.bands),
         )
+
+
+def encoder_state(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the state dict of an encoder, in the types that `rebuild_encoder` expects of a file.
+
+    A module of the user's own is kept as it is.
+    """
+    state: dict[str, torch.Tensor] = module.state_dict()
+    return as_float32(state, "encoder") if type(module) in ARCHITECTURES.values() else state
+
+
+def as_float32(state: dict[str, torch.Tensor], what: str) -> dict[str, torch.Tensor]:
+    """Return a state dict with the weights in float32: ``.double()`` or ``.half()`` made others.
+
+    Raises
+    ------
+    InputError
+        If float32 would change a weight.
+    """
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            state[name] = tensor.float()
+            if not torch.equal(state[name].to(tensor.dtype).nan_to_num(), tensor.nan_to_num()):
+                raise InputError(
+                    what,
+                    f"must have weights that float32 can hold, as files do, and {name} is not",
+                    found=tensor.dtype,
+                    hint=f"Round them with {what}.float().",
+                )
+    return state
 
 
 def fill(module: nn.Module, state: Mapping[str, torch.Tensor], what: str, *, assign: bool) -> None:

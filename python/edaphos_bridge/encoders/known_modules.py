@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import cast
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.seeding import Randomness
+
+# Layers of torch's that draw, in training at least.
+_RANDOM = (
+    _DropoutNd, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d, nn.MultiheadAttention, nn.RNNBase,
+    nn.RReLU,
+)  # fmt: skip
 
 
 def is_as_built(module: nn.Module) -> bool:
@@ -65,6 +74,23 @@ def first_layer(encoder: nn.Module) -> nn.Conv2d | nn.Linear | None:
     if not known or any(has_other_code(part) for part in seen):
         return None
     return cast("nn.Conv2d | nn.Linear", layer)
+
+
+def draws_of(module: nn.Module, randomness: Randomness) -> AbstractContextManager[Any]:
+    """Return a context, to be used any number of times, in which `module` draws from `randomness`.
+
+    It does nothing for what is known to draw no numbers: encoders of ours, and modules put together
+    of torch's own layers that are not random.
+    """
+    known = is_as_built(module) or not (
+        _calls_other_code(module)
+        or any(
+            isinstance(part, _RANDOM)
+            or not type(part).__module__.startswith(("torch.nn.modules.", "edaphos_bridge."))
+            for part in module.modules()
+        )
+    )
+    return nullcontext() if known else randomness.everywhere()
 
 
 def _calls_other_code(module: nn.Module) -> bool:

@@ -19,6 +19,7 @@ from edaphos_bridge.errors import (
     DownloadError,
     EdaphosError,
     EdaphosWarning,
+    ForkedProcessError,
     InputError,
     Notation,
     TrainingError,
@@ -42,8 +43,14 @@ def _show(value: object) -> str:
     return repr(value)
 
 
-R = Notation(first_index=1, show=_show)
-"""How R counts and writes."""
+R = Notation(
+    first_index=1,
+    show=_show,
+    forked="this process was forked from an R in which Python runs, and Python's torch cannot "
+    "compute in it.\nUse parallel::makePSOCKcluster(), callr or future::multisession instead of "
+    "mclapply() and the like.",
+)
+"""How R counts, writes and gets more processes; as the R package says it in process.R."""
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -60,6 +67,8 @@ def _conditions(error: Exception) -> list[str]:
     for error_class, name in kinds.items():
         if isinstance(error, error_class):
             return [f"edaphosbridge_{name}_error", "edaphosbridge_error"]
+    if isinstance(error, ForkedProcessError):
+        return ["edaphosbridge_forked_process", "edaphosbridge_error"]
     if isinstance(error, Interrupted):
         return ["edaphosbridge_interrupt", "edaphosbridge_error"]
     return ["edaphosbridge_python_error", "edaphosbridge_error"]

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
@@ -53,6 +54,7 @@ NA_INTEGER = -(2**31)
 # --- encoders ----------------------------------------------------------------------------
 
 
+@plain
 def make_encoder(
     architecture: Any,
     in_channels: Any,
@@ -118,6 +120,7 @@ _revive_encoder = functools.lru_cache(maxsize=8)(encoder_from_bytes)
 # --- classifiers -------------------------------------------------------------------------
 
 
+@plain
 def fit(
     encoder: Any,
     x: Any,
@@ -147,6 +150,7 @@ def fit(
     return classifier_fields(fitted)
 
 
+@plain
 def probe_sweep(
     encoder: Any,
     x: Any,
@@ -181,6 +185,7 @@ def sweep_fields(sweep: FoundationProbeSweep) -> dict[str, Any]:
     }
 
 
+@plain
 def predict(
     state: Any,
     encoder: Any,
@@ -286,6 +291,7 @@ def _tell(on_epoch: Callable[..., Any], *news: Any) -> None:
 # --- pretraining -------------------------------------------------------------------------
 
 
+@plain
 def pretrain(
     method: Any,
     x: Any,
@@ -305,6 +311,7 @@ def pretrain(
     return _pretrained(source, checked, where, draw, on_epoch)
 
 
+@plain
 def pretrain_tiles(
     method: Any,
     dataset: Any,
@@ -398,6 +405,7 @@ def tile_sample(
         return dataset.sample(batch_size, seed, draw).astype(np.float64)
 
 
+@plain
 def embed_at_coords(
     encoder: Any,
     coords: Any,
@@ -425,6 +433,7 @@ def patches_at_coords(encoder: Any, coords: Any, stack: Any, dataset: Any) -> ND
 # --- embeddings and weights ---------------------------------------------------------------
 
 
+@plain
 def embed(architecture: str, encoder: Any, x: Any, projection: Any) -> NDArray[np.float64]:
     """``foundation_moco_embed()`` and ``foundation_simclr_embed()``: an N x D matrix."""
     module = encoder_behind(encoder)
@@ -458,6 +467,7 @@ def weights_download(
     return {"path": str(path), "entry": _columns(table[table["name"] == name]), "lines": lines}
 
 
+@plain
 def weights_load(
     source: Any,
     n_channels: Any,
@@ -476,6 +486,7 @@ def weights_load(
     return {"encoder": encoder_fields(encoder), "lines": lines}
 
 
+@plain
 def weights_save(encoder: Any, path: Any) -> str:
     """``foundation_weights_save()``: the path."""
     return str(weights_verbs.foundation_weights_save(encoder_behind(encoder), path))

@@ -10,10 +10,10 @@ import functools
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
+
+from edaphos_bridge.interrupts import handled_by, held
 
 
 def _import_torch_with_its_own_blas() -> str:
@@ -41,11 +41,12 @@ def _import_torch_with_its_own_blas() -> str:
     return ""
 
 
-startup_note = _import_torch_with_its_own_blas()
-"""What the R package tells the user once, when Python has started; empty for nothing."""
+with held():
+    startup_note = _import_torch_with_its_own_blas()
+    """What the R package tells the user once, when Python has started; empty for nothing."""
 
-from edaphos_bridge.interop import r_calls  # noqa: E402
-from edaphos_bridge.interop.answers import answered  # noqa: E402
+    from edaphos_bridge.interop import r_calls
+    from edaphos_bridge.interop.answers import answered
 
 
 def _called(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
@@ -59,30 +60,10 @@ def _called(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
 
     @functools.wraps(function)
     def call(*args: Any) -> dict[str, Any]:
-        handler = signal.getsignal(signal.SIGINT)
-        is_main = threading.current_thread() is threading.main_thread()
-        if os.name != "posix" or handler is None or not is_main:
+        with handled_by(signal.default_int_handler):
             return answer(*args)
-        with _kept_signal_action():
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            try:
-                return answer(*args)
-            finally:
-                signal.signal(signal.SIGINT, handler)
 
     return call
-
-
-@contextmanager
-def _kept_signal_action() -> Iterator[None]:
-    """Put back what the process does on SIGINT: R's own handler, which Python does not know."""
-    libc = ctypes.CDLL(None)
-    action = ctypes.create_string_buffer(1024)  # a struct sigaction, larger than any
-    libc.sigaction(signal.SIGINT, None, action)
-    try:
-        yield
-    finally:
-        libc.sigaction(signal.SIGINT, action, None)
 
 
 embed = _called(r_calls.embed)

@@ -1,18 +1,18 @@
 """Random views of patches: each patch of a batch is changed on its own, all at once.
 
-The random numbers come from the cpu's default generator, whatever device the patches are on,
+The random numbers come from a generator of the cpu, whatever device the patches are on,
 so that one generator state says all about a run.
 """
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from edaphos_bridge.errors import EdaphosError
+from edaphos_bridge.interrupts import imported
 
 
 @dataclass(frozen=True)
@@ -46,50 +46,54 @@ class Augmentations:
     brightness_jitter: float = 0.0
     noise_sd: float = 0.0
 
-    def view(self, x: torch.Tensor) -> torch.Tensor:
+    def view(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return a random view ``(B, C, H, W)`` of `x`, which is left as it is."""
         n, channels, height, width = x.shape
         # What a change does to whole places or whole channels is worked out on the few numbers
         # that say so; the cells themselves are passed over once for all changes of a kind.
         if self.crop_ratio != (1.0, 1.0):
-            x = read_between(x, self._turned(crop_places(x.shape, self.crop_ratio)))
+            x = read_between(
+                x, self._turned(crop_places(x.shape, self.crop_ratio, generator), generator)
+            )
         elif self.flip_prob > 0 or self.rot90_prob > 0:
             cells = torch.arange(height * width).reshape(1, 1, height, width)
-            x = read_at(x, self._turned(cells.expand(n, -1, -1, -1)))
+            x = read_at(x, self._turned(cells.expand(n, -1, -1, -1), generator))
         factors, kept = torch.ones(n, channels, 1, 1), torch.ones(n, 1, height, width)
         if self.channel_drop_prob > 0:
-            factors = channel_drop(factors, self.channel_drop_prob)
+            factors = channel_drop(factors, self.channel_drop_prob, generator)
         if self.cutout_prob > 0:
-            kept = cutout(kept, self.cutout_prob, self.cutout_size_ratio)
+            kept = cutout(kept, self.cutout_prob, self.cutout_size_ratio, generator)
         if self.brightness_jitter > 0:
-            factors = brightness(factors, self.brightness_jitter)
+            factors = brightness(factors, self.brightness_jitter, generator)
         if self.channel_drop_prob > 0 or self.brightness_jitter > 0:
             x = x * factors.to(x.device)
         if self.cutout_prob > 0:
             x = x * kept.to(x.device)
-        return noise(x, self.noise_sd) if self.noise_sd > 0 else x
+        return noise(x, self.noise_sd, generator) if self.noise_sd > 0 else x
 
-    def _turned(self, x: torch.Tensor) -> torch.Tensor:
+    def _turned(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         if self.flip_prob > 0:
-            x = flip(x, self.flip_prob)
-        return quarter_turn(x, self.rot90_prob) if self.rot90_prob > 0 else x
+            x = flip(x, self.flip_prob, generator)
+        return quarter_turn(x, self.rot90_prob, generator) if self.rot90_prob > 0 else x
 
 
 def kornia_transforms() -> Any:
     """Return kornia's geometric transforms, or raise `EdaphosError` with how to install them."""
     try:
-        return importlib.import_module("kornia.geometry.transform")
+        return imported("kornia.geometry.transform")
     except ImportError as error:
         raise EdaphosError(
             "Pretraining needs the package kornia. Install it with `pip install kornia`."
         ) from error
 
 
-def crop_places(shape: torch.Size, crop_ratio: tuple[float, float]) -> torch.Tensor:
+def crop_places(
+    shape: torch.Size, crop_ratio: tuple[float, float], generator: torch.Generator
+) -> torch.Tensor:
     """Return the places ``(B, 2, H, W)`` that resize a box at a random place to the patch."""
     low, high = crop_ratio
-    ratio = low + (high - low) * torch.rand(shape[0])
-    (tops, heights), (lefts, widths) = (_interval(ratio, extent) for extent in shape[2:])
+    ratio = low + (high - low) * torch.rand(shape[0], generator=generator)
+    (tops, heights), (lefts, widths) = (_interval(ratio, extent, generator) for extent in shape[2:])
     return box_places(shape, tops, lefts, heights, widths)
 
 
@@ -131,19 +135,20 @@ def read_at(x: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
     return x.flatten(2).gather(2, cells).reshape(x.shape)
 
 
-def flip(x: torch.Tensor, flip_prob: float) -> torch.Tensor:
+def flip(x: torch.Tensor, flip_prob: float, generator: torch.Generator) -> torch.Tensor:
     """Flip each patch left-right and, separately, up-down, each with probability `flip_prob`."""
     transforms = kornia_transforms()
-    x = torch.where(_chance(x, flip_prob), transforms.hflip(x), x)
-    return torch.where(_chance(x, flip_prob), transforms.vflip(x), x)
+    x = torch.where(_chance(x, flip_prob, generator), transforms.hflip(x), x)
+    return torch.where(_chance(x, flip_prob, generator), transforms.vflip(x), x)
 
 
-def quarter_turn(x: torch.Tensor, rot90_prob: float) -> torch.Tensor:
+def quarter_turn(x: torch.Tensor, rot90_prob: float, generator: torch.Generator) -> torch.Tensor:
     """Turn each patch with probability `rot90_prob`, by each possible angle equally often."""
-    quarters = torch.randint(1, 4, (len(x),))
+    quarters = torch.randint(1, 4, (len(x),), generator=generator)
     if x.shape[2] != x.shape[3]:
         quarters = torch.full_like(quarters, 2)
-    return turned(x, torch.where(torch.rand(len(x)) < rot90_prob, quarters, 0))
+    chosen = torch.rand(len(x), generator=generator) < rot90_prob
+    return turned(x, torch.where(chosen, quarters, 0))
 
 
 def turned(x: torch.Tensor, quarters: torch.Tensor) -> torch.Tensor:
@@ -156,43 +161,52 @@ def turned(x: torch.Tensor, quarters: torch.Tensor) -> torch.Tensor:
     return result
 
 
-def channel_drop(x: torch.Tensor, channel_drop_prob: float) -> torch.Tensor:
+def channel_drop(
+    x: torch.Tensor, channel_drop_prob: float, generator: torch.Generator
+) -> torch.Tensor:
     """Set each channel of each patch to zero with probability `channel_drop_prob`."""
-    dropped = torch.rand(*x.shape[:2], 1, 1) < channel_drop_prob
+    dropped = torch.rand(*x.shape[:2], 1, 1, generator=generator) < channel_drop_prob
     return x.masked_fill(dropped.to(x.device), 0)
 
 
-def cutout(x: torch.Tensor, cutout_prob: float, cutout_size_ratio: float) -> torch.Tensor:
+def cutout(
+    x: torch.Tensor, cutout_prob: float, cutout_size_ratio: float, generator: torch.Generator
+) -> torch.Tensor:
     """Set a box at a random place in all channels to zero, with probability `cutout_prob`."""
     ratio = torch.full((len(x),), cutout_size_ratio)
     inside = []
     for extent in x.shape[2:]:
-        start, length = (value[:, None] for value in _interval(ratio, extent))
+        start, length = (value[:, None] for value in _interval(ratio, extent, generator))
         cells = torch.arange(extent)
         inside.append((cells >= start) & (cells < start + length))
     box = (inside[0][:, :, None] & inside[1][:, None, :])[:, None].to(x.device)
-    return x.masked_fill(box & _chance(x, cutout_prob), 0)
+    return x.masked_fill(box & _chance(x, cutout_prob, generator), 0)
 
 
-def brightness(x: torch.Tensor, brightness_jitter: float) -> torch.Tensor:
+def brightness(
+    x: torch.Tensor, brightness_jitter: float, generator: torch.Generator
+) -> torch.Tensor:
     """Multiply each channel of each patch by a number in 1 ± `brightness_jitter`."""
-    factor = 1 + brightness_jitter * (2 * torch.rand(*x.shape[:2], 1, 1) - 1)
+    share = torch.rand(*x.shape[:2], 1, 1, generator=generator)
+    factor = 1 + brightness_jitter * (2 * share - 1)
     return x * factor.to(x.device)
 
 
-def noise(x: torch.Tensor, noise_sd: float) -> torch.Tensor:
+def noise(x: torch.Tensor, noise_sd: float, generator: torch.Generator) -> torch.Tensor:
     """Add Gaussian noise to every cell."""
-    return torch.normal(0.0, noise_sd, x.shape).to(x.device).add_(x)
+    return torch.normal(0.0, noise_sd, x.shape, generator=generator).to(x.device).add_(x)
 
 
-def _chance(x: torch.Tensor, probability: float) -> torch.Tensor:
-    return (torch.rand(len(x), 1, 1, 1) < probability).to(x.device)
+def _chance(x: torch.Tensor, probability: float, generator: torch.Generator) -> torch.Tensor:
+    return (torch.rand(len(x), 1, 1, 1, generator=generator) < probability).to(x.device)
 
 
-def _interval(ratio: torch.Tensor, extent: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _interval(
+    ratio: torch.Tensor, extent: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return random starts, and lengths of `ratio` times `extent`, in whole cells, at least 1."""
     length = (ratio * extent).round().clamp(1, extent).long()
-    start = (torch.rand(len(ratio)) * (extent - length + 1)).long()
+    start = (torch.rand(len(ratio), generator=generator) * (extent - length + 1)).long()
     return torch.minimum(start, extent - length), length
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from edaphos_bridge.encoders.foundation import describe_encoder, rebuild_encoder
+from edaphos_bridge.ambient import plain
+from edaphos_bridge.encoders.foundation import describe_encoder, encoder_state, rebuild_encoder
+from edaphos_bridge.interrupts import imported
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.pretrain.fit_schema import check_pretraining
 from edaphos_bridge.weights.container import pack, require_finite, unpack
@@ -87,13 +89,12 @@ class FoundationPretrain:
             Where to draw; by default on a new figure.
         """
         if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots()
+            _, ax = imported("matplotlib.pyplot").subplots()
         ax.plot(range(1, len(self.loss_history) + 1), self.loss_history)
         ax.set(xlabel="epoch", ylabel=_LOSS[self.method], title=f"{self.method} pretraining")
         return ax
 
+    @plain
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to one safetensors file, atomically.
 
@@ -107,6 +108,7 @@ class FoundationPretrain:
         save_file("path", path, self.to_bytes())
 
     @classmethod
+    @plain
     def load(cls, path: str | os.PathLike[str]) -> FoundationPretrain:
         """Read a fit written by `save`.
 
@@ -121,15 +123,17 @@ class FoundationPretrain:
         """
         return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT))
 
+    @plain
     def to_bytes(self) -> bytes:
         """Return the content of the file that `save` writes."""
-        state = self.encoder.state_dict()
+        state = encoder_state(self.encoder)
         require_finite("encoder", state)
         metadata = {name: getattr(self, name) for name in _plain_fields()}
         metadata["encoder"] = describe_encoder(self.encoder)
         return pack("pretraining", state, metadata)
 
     @classmethod
+    @plain
     def from_bytes(cls, data: bytes) -> FoundationPretrain:
         """Return the fit whose `to_bytes` gave `data`; see `load`."""
         tensors, metadata = unpack("pretraining", data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.pretrain.fit import FoundationPretrain
@@ -13,6 +14,7 @@ from edaphos_bridge.pretrain.settings import MoCoSettings
 from edaphos_bridge.pretrain.source import PatchSource
 
 
+@plain
 def foundation_moco_pretrain(
     patches: Any,
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.pretrain.fit import FoundationPretrain
@@ -13,6 +14,7 @@ from edaphos_bridge.pretrain.source import TileSource
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 
 
+@plain
 def foundation_moco_pretrain_tiles(
     dataset: FoundationTileDataset,
     *,

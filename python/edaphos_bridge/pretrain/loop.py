@@ -50,17 +50,20 @@ def pretrain(
     settings: PretrainSettings,
     device: torch.device,
     report: Report,
+    generator: torch.Generator,
     *,
     negatives: int,
     checkpoints: Checkpoints | None,
     progress: Progress | None,
 ) -> list[float]:
-    """Train `method` in place; random numbers come from torch's default generator.
+    """Train `method` in place.
 
     Parameters
     ----------
     source : Source
         The patches; a step takes ``settings.batch_size`` of them at random.
+    generator : torch.Generator
+        The cpu's, from which `method` draws too.
     negatives : int
         Patches that `method` asks for to warm up; whole batches are given.
     checkpoints, progress : optional
@@ -81,7 +84,7 @@ def pretrain(
     if progress is None:
         batches = math.ceil(negatives / settings.batch_size)
         if batches:
-            rows = torch.randperm(n)[: batches * settings.batch_size]
+            rows = torch.randperm(n, generator=generator)[: batches * settings.batch_size]
             method.warm_up(source.read(rows).to(device))
     else:
         losses = list(progress.losses)
@@ -89,13 +92,13 @@ def pretrain(
             method.restore(progress.tensors)
         except WeightsError as error:
             raise unreadable(progress.path, error) from error
-        torch.set_rng_state(progress.rng)
+        generator.set_state(progress.rng)
     steps = settings.epochs * settings.steps_per_epoch
     if checkpoints is not None and len(losses) < steps:
         checkpoints.probe(method.tensors(), steps)
     unread: list[torch.Tensor] = []  # to read a loss is to wait for the device
     for step in range(len(losses) + 1, steps + 1):
-        rows = torch.randperm(n)[: settings.batch_size]
+        rows = torch.randperm(n, generator=generator)[: settings.batch_size]
         batch = source.read(rows).to(device)
         unread.append(method.step(batch, (step - 1) / steps))
         ends_epoch = step % settings.steps_per_epoch == 0
@@ -108,7 +111,7 @@ def pretrain(
             last = "the last step" if step == steps else f"step {step}"
             raise _diverged(f"Weights are not finite after {last}", source)
         if checkpoints is not None and saves:
-            progress = Progress(step, losses, method.tensors(), torch.get_rng_state())
+            progress = Progress(step, losses, method.tensors(), generator.get_state())
             _save(checkpoints, progress, is_last=step == steps)
         if ends_epoch:
             epoch = step // settings.steps_per_epoch

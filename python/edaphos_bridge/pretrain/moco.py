@@ -25,15 +25,19 @@ class MoCo:
     encoder : MoCoEncoder
         The query encoder, trained in place. The key encoder starts as an exact copy.
     settings : MoCoSettings
+    generator : torch.Generator
+        The cpu's, for the views.
     """
 
-    def __init__(self, encoder: MoCoEncoder, settings: MoCoSettings) -> None:
+    def __init__(
+        self, encoder: MoCoEncoder, settings: MoCoSettings, generator: torch.Generator
+    ) -> None:
         self.encoder = encoder.train()
         self.key_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.settings = settings
         self.optimizer = adam([{"params": list(encoder.parameters()), "lr": settings.lr}])
         self.queue = torch.empty((0, settings.proj_dim))
-        self._view = settings.augmentations.view
+        self.generator = generator
 
     def warm_up(self, x: torch.Tensor) -> None:
         """Fill the queue with the keys of views of the patches `x`.
@@ -80,6 +84,9 @@ class MoCo:
             encoder.load_state_dict(state)
         fill_adam(self.optimizer, without_prefix("optimizer", tensors))
         self.queue = tensors["queue"].to(next(self.encoder.parameters()).device)
+
+    def _view(self, x: torch.Tensor) -> torch.Tensor:
+        return self.settings.augmentations.view(x, self.generator)
 
     @torch.no_grad()
     def _keys(self, x: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,8 @@ from tqdm import tqdm
 
 from edaphos_bridge.pretrain.loop import PretrainReport, Report
 
+tqdm.get_lock()  # imports now what the first bar would import in the middle of a call
+
 
 def progress_line(report: PretrainReport) -> str | None:
     """Return a line for epoch 1, every 10th and the last; None for the others.

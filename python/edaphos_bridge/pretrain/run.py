@@ -31,7 +31,7 @@ from edaphos_bridge.pretrain.progress import console
 from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
-from edaphos_bridge.seeding import draw_seed, seeded
+from edaphos_bridge.seeding import Randomness, draw_seed
 
 
 @dataclass(frozen=True)
@@ -104,19 +104,19 @@ def pretrain_encoder(
         settings = replace(settings, seed=seed)
         if checkpoints is not None:
             checkpoints.identity["seed"] = seed
-        # enable_grad: Ctrl-C inside a no_grad() of before may have left gradients off for good.
-        with seeded(seed, place.device), torch.enable_grad():
-            method = _method(settings, channels, place.device)
-            losses = pretrain(
-                method,
-                source,
-                settings,
-                place.device,
-                report,
-                negatives=negatives,
-                checkpoints=checkpoints,
-                progress=progress,
-            )
+        randomness = Randomness(seed)
+        method = _method(settings, channels, place.device, randomness)
+        losses = pretrain(
+            method,
+            source,
+            settings,
+            place.device,
+            report,
+            randomness.generator,
+            negatives=negatives,
+            checkpoints=checkpoints,
+            progress=progress,
+        )
     method.encoder.normalisation = source.normalisation
     return FoundationPretrain(
         encoder=method.encoder.eval(),
@@ -142,12 +142,18 @@ def _further(progress: Progress | None, folder: Path, identity: dict[str, Any]) 
     return found if progress is None or found.step > progress.step else progress
 
 
-def _method(settings: PretrainSettings, channels: int, device: torch.device) -> MoCo | SimCLR:
+def _method(
+    settings: PretrainSettings, channels: int, device: torch.device, randomness: Randomness
+) -> MoCo | SimCLR:
     widths = (channels, settings.feature_dim, settings.proj_dim)
     if isinstance(settings, MoCoSettings):
-        return MoCo(MoCoEncoder(*widths).to(device), settings)
+        with randomness.everywhere():
+            moco = MoCoEncoder(*widths)
+        return MoCo(moco.to(device), settings, randomness.generator)
     assert isinstance(settings, SimCLRSettings)
-    return SimCLR(SimCLREncoder(*widths).to(device), settings)
+    with randomness.everywhere():
+        simclr = SimCLREncoder(*widths)
+    return SimCLR(simclr.to(device), settings, randomness.generator)
 
 
 def _fitted_to(settings: PretrainSettings, n: int) -> tuple[PretrainSettings, int]:

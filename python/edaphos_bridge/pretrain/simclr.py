@@ -23,13 +23,17 @@ class SimCLR:
     encoder : SimCLREncoder
         Trained in place.
     settings : SimCLRSettings
+    generator : torch.Generator
+        The cpu's, for the views.
     """
 
-    def __init__(self, encoder: SimCLREncoder, settings: SimCLRSettings) -> None:
+    def __init__(
+        self, encoder: SimCLREncoder, settings: SimCLRSettings, generator: torch.Generator
+    ) -> None:
         self.encoder = encoder.train()
         self.settings = settings
         self.optimizer = adam([{"params": list(encoder.parameters()), "lr": settings.lr}])
-        self._view = settings.augmentations.view
+        self.generator = generator
 
     def warm_up(self, x: torch.Tensor) -> None:
         """Do nothing: there is no queue."""
@@ -57,3 +61,6 @@ class SimCLR:
         require_form("encoder", self.encoder.state_dict(), encoder)
         self.encoder.load_state_dict(encoder)
         fill_adam(self.optimizer, without_prefix("optimizer", tensors))
+
+    def _view(self, x: torch.Tensor) -> torch.Tensor:
+        return self.settings.augmentations.view(x, self.generator)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag, whole
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.encoders.features import check_channels, encode_features, find_feature_dim
@@ -23,6 +24,7 @@ from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 
 
+@plain
 def foundation_embed_at_coords(
     fit: Any,
     coords: Any,

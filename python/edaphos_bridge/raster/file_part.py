@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import re
 import warnings
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphos_bridge.errors import EdaphosError, InputError, warn
+from edaphos_bridge.interrupts import imported
 from edaphos_bridge.paths import as_path
 from edaphos_bridge.raster.raster import Window, only_finite
 from edaphos_bridge.raster.transform import IDENTITY, Transform, is_turned, north_up, same_grid
@@ -183,7 +183,7 @@ class FilePart:
 def rasterio() -> Any:
     """Return the package rasterio, or raise `EdaphosError` with how to install it."""
     try:
-        return importlib.import_module("rasterio")
+        return imported("rasterio")
     except ImportError as error:
         raise EdaphosError(
             "Rasters in files need the package rasterio. Install it with `pip install rasterio`."

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from edaphos_bridge.encoders.known_modules import draws_of
+from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.batchnorm import single_values_use_running_statistics
 
 
@@ -27,6 +29,8 @@ class Backprop:
         Over the parameters to train.
     eval_batch_size : int
         Rows at once in validation.
+    randomness : Randomness
+        What the model draws from, dropout for example.
     """
 
     def __init__(
@@ -36,12 +40,14 @@ class Backprop:
         targets: torch.Tensor,
         optimizer: torch.optim.Optimizer,
         eval_batch_size: int,
+        randomness: Randomness,
     ) -> None:
         self.model = model
         self.inputs = inputs
         self.targets = targets
         self.optimizer = optimizer
         self.eval_batch_size = eval_batch_size
+        self._draws = draws_of(model, randomness)
 
     def epoch(self, rows: torch.Tensor, batch_size: int) -> torch.Tensor:
         """Take one step on each batch and return their losses."""
@@ -51,15 +57,18 @@ class Backprop:
         return torch.stack(losses)
 
     def _step(self, rows: torch.Tensor) -> torch.Tensor:
-        loss = functional.cross_entropy(self.model(self.inputs(rows)), self.targets[rows])
+        inputs, targets = self.inputs(rows), self.targets[rows]
         self.optimizer.zero_grad()
-        loss.backward()
+        with self._draws:
+            loss = functional.cross_entropy(self.model(inputs), targets)
+            loss.backward()
         self.optimizer.step()
         return loss.detach()
 
     def accuracy(self, rows: torch.Tensor) -> float:
         """Return the accuracy on `rows`, in eval mode."""
-        return accuracy(self.model, self.inputs, self.targets, rows, self.eval_batch_size)
+        with self._draws:
+            return accuracy(self.model, self.inputs, self.targets, rows, self.eval_batch_size)
 
     def is_finite(self) -> bool:
         """Return whether all parameters are finite."""

@@ -10,9 +10,11 @@ from torch.nn import functional
 
 from edaphos_bridge.adam import GivenGradients
 from edaphos_bridge.encoders.folding import FoldedBackbone
+from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.training_pass import TrainingPass
 from edaphos_bridge.heads import LinearHead
+from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.backprop import accuracy
 
 aten = torch.ops.aten
@@ -39,6 +41,8 @@ class FineTuning:
         Coupled weight decay of both.
     eval_batch_size : int
         Rows at once in validation.
+    randomness : Randomness
+        What the head's dropout draws from.
     """
 
     def __init__(
@@ -52,12 +56,14 @@ class FineTuning:
         backbone_lr: float,
         weight_decay: float,
         eval_batch_size: int,
+        randomness: Randomness,
     ) -> None:
         self._encoder = encoder
         self._head = head
         self._inputs = inputs
         self._targets = targets
         self._eval_batch_size = eval_batch_size
+        self._draws = draws_of(head, randomness)
         self._passes = TrainingPass(encoder.backbone)
         self._adam = GivenGradients(
             [(list(head.parameters()), lr), (self._passes.weights, backbone_lr)], weight_decay
@@ -74,7 +80,8 @@ class FineTuning:
     def _step(self, rows: torch.Tensor) -> torch.Tensor:
         features, layers = self._passes.forward(self._inputs(rows))
         targets = self._targets.index_select(0, rows)
-        loss, of_features, of_head = _gradients(self._head, features, targets)
+        with self._draws:
+            loss, of_features, of_head = _gradients(self._head, features, targets)
         self._adam.step([of_head, self._passes.backward(of_features, layers)])
         return loss
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from edaphos_bridge.adam import load_optimisers
 from edaphos_bridge.errors import warn
 
 _ITERATIONS = 500
@@ -103,6 +104,7 @@ def _minimise(
     weights: torch.Tensor, x: torch.Tensor, targets: torch.Tensor, penalties: torch.Tensor
 ) -> list[float]:
     """Minimise in place; return the mean losses on the way."""
+    load_optimisers()
     optimizer = torch.optim.LBFGS(
         [weights],
         max_iter=_ITERATIONS,

@@ -58,8 +58,10 @@ def validation_size(n: int, val_split: float) -> int:
     return n_val
 
 
-def draw_plan(n: int, val_split: float) -> Plan:
-    """Draw a plan for `n` rows from torch's default generator, as the R original does.
+def draw_plan(n: int, val_split: float, generator: torch.Generator) -> Plan:
+    """Draw a plan for `n` rows from a generator of the cpu, in the order of the R original.
+
+    The order of an epoch's rows is drawn when it is asked for.
 
     Raises
     ------
@@ -67,11 +69,16 @@ def draw_plan(n: int, val_split: float) -> Plan:
         If no row is left to train on.
     """
     n_val = validation_size(n, val_split)
-    val_rows = torch.randperm(n)[:n_val] if n_val else torch.empty(0, dtype=torch.int64)
+    val_rows = (
+        torch.randperm(n, generator=generator)[:n_val]
+        if n_val
+        else torch.empty(0, dtype=torch.int64)
+    )
     held_out = torch.zeros(n, dtype=torch.bool)
     held_out[val_rows] = True
     train_rows = torch.nonzero(~held_out).flatten()
-    return Plan(train_rows, val_rows, lambda epoch: torch.randperm(len(train_rows)))
+    n_train = len(train_rows)
+    return Plan(train_rows, val_rows, lambda epoch: torch.randperm(n_train, generator=generator))
 
 
 def warn_about_untrained_classes(

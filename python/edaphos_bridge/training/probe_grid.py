@@ -15,7 +15,7 @@ from edaphos_bridge.arguments import number, seed_number, whole
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads import LinearHead
 from edaphos_bridge.labels import Labels
-from edaphos_bridge.seeding import seeded
+from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
 from edaphos_bridge.training.linear import LinearHeads
 from edaphos_bridge.training.loop import EpochReport, Report
@@ -157,18 +157,10 @@ class _Start:
     @classmethod
     def drawn(cls, seed: int, features: torch.Tensor, labels: Labels, val_split: float) -> _Start:
         n, feature_dim = features.shape
-        with seeded(seed):
-            plan = draw_plan(n, val_split)
+        randomness = Randomness(seed)
+        plan = draw_plan(n, val_split, randomness.generator)
+        with randomness.everywhere():
             head = LinearHead(feature_dim, len(labels.classes))
-            # Orders are drawn epoch by epoch, in turn with other seeds: each has a generator.
-            generator = torch.Generator()
-            generator.set_state(torch.get_rng_state())
-        n_train = len(plan.train_rows)
-        plan = Plan(
-            plan.train_rows,
-            plan.val_rows,
-            lambda epoch: torch.randperm(n_train, generator=generator),
-        )
         return cls(seed, plan.to(features.device), head.to(features.device))
 
 

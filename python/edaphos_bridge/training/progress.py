@@ -9,6 +9,8 @@ from tqdm import tqdm
 
 from edaphos_bridge.training.loop import EpochReport, Report
 
+tqdm.get_lock()  # imports now what the first bar would import in the middle of a call
+
 
 def progress_line(report: EpochReport) -> str | None:
     """Return the original's line for epoch 1, every 10th and the last; None for the others.

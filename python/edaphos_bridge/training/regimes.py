@@ -12,13 +12,14 @@ from edaphos_bridge.adam import adam
 from edaphos_bridge.encoders.copying import freeze
 from edaphos_bridge.encoders.features import batch_size_for, encode_features, find_feature_dim
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.training_pass import can_be_written_out
 from edaphos_bridge.errors import warn
 from edaphos_bridge.heads import LinearHead, make_head
 from edaphos_bridge.labels import Labels
 from edaphos_bridge.patches import Patches
-from edaphos_bridge.seeding import draw_seed, seeded
+from edaphos_bridge.seeding import Randomness, draw_seed
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.cached_features import cached_features
 from edaphos_bridge.training.fine_tuning import FineTuning
@@ -93,25 +94,25 @@ def train_classifier(
     encoder.to(device)
     targets = labels.codes.to(device)
     regime = _frozen if settings.freeze_backbone else _full
-    with seeded(0, device):  # a lazy module draws its weights here
+    with draws_of(encoder, Randomness(0, device)):  # a lazy module draws its weights here
         feature_dim = find_feature_dim(encoder, patches.read(0, 1).to(device))
         learner_for = regime(encoder, patches, targets, settings, feature_dim)
     seed = draw() if settings.seed is None else settings.seed
     settings = replace(settings, seed=seed)
-    # enable_grad: Ctrl-C inside a no_grad() of before may have left gradients off for good.
-    with seeded(seed, device), torch.enable_grad():
-        plan = plan or draw_plan(len(patches), settings.val_split)
-        warn_about_untrained_classes(labels.codes, labels.classes, plan)
+    randomness = Randomness(seed, device)
+    plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator)
+    warn_about_untrained_classes(labels.codes, labels.classes, plan)
+    with randomness.everywhere():
         head = head or make_head(
             settings.head, feature_dim, len(labels.classes), settings.hidden, settings.dropout
         )
-        losses, accuracies = train(
-            learner_for(head.to(device)),
-            plan.to(device),
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            report=report,
-        )
+    losses, accuracies = train(
+        learner_for(head.to(device), randomness),
+        plan.to(device),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        report=report,
+    )
     if type(encoder) in ARCHITECTURES.values():
         _give_own_memory(encoder)
     return Trained(encoder.eval(), head.eval(), feature_dim, settings, losses, accuracies)
@@ -123,17 +124,19 @@ def _frozen(
     targets: torch.Tensor,
     settings: FitSettings,
     feature_dim: int,
-) -> Callable[[nn.Module], Learner]:
+) -> Callable[[nn.Module, Randomness], Learner]:
     """Encode the patches once, and return what trains a head on their features."""
     features = cached_features(freeze(encoder), patches, targets.device, feature_dim)
 
-    def learner(head: nn.Module) -> Learner:
+    def learner(head: nn.Module, randomness: Randomness) -> Learner:
         if isinstance(head, LinearHead):
             return LinearProbe(head, features, targets, settings.lr, settings.weight_decay)
         optimizer = adam(
             [{"params": list(head.parameters()), "lr": settings.lr}], settings.weight_decay
         )
-        return Backprop(head, lambda rows: features[rows], targets, optimizer, _EVAL_ROWS)
+        return Backprop(
+            head, lambda rows: features[rows], targets, optimizer, _EVAL_ROWS, randomness
+        )
 
     return learner
 
@@ -144,7 +147,7 @@ def _full(
     targets: torch.Tensor,
     settings: FitSettings,
     feature_dim: int,
-) -> Callable[[nn.Module], Learner]:
+) -> Callable[[nn.Module, Randomness], Learner]:
     """Check the patches, and return what trains a head together with the encoder."""
     trainable = _trainable(encoder)
     # Faster for the encoders of ours; a module of the user's own may need the usual layout.
@@ -164,7 +167,7 @@ def _full(
     backbone_lr = settings.lr * settings.backbone_lr_mult
     size = batch_size_for(patches.shape, targets.device.type, encoder)
 
-    def learner(head: nn.Module) -> Learner:
+    def learner(head: nn.Module, randomness: Randomness) -> Learner:
         if isinstance(encoder, MoCoEncoder) and can_be_written_out(encoder):
             return FineTuning(
                 encoder,
@@ -175,13 +178,15 @@ def _full(
                 backbone_lr=backbone_lr,
                 weight_decay=settings.weight_decay,
                 eval_batch_size=size,
+                randomness=randomness,
             )
         groups = [
             {"params": list(head.parameters()), "lr": settings.lr},
             {"params": trainable, "lr": backbone_lr},
         ]
         optimizer = adam(groups, settings.weight_decay)
-        return Backprop(EncoderWithHead(encoder, head), inputs, targets, optimizer, size)
+        model = EncoderWithHead(encoder, head)
+        return Backprop(model, inputs, targets, optimizer, size, randomness)
 
     return learner
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import platformdirs
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag, number, whole
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.foundation import describe_encoder
@@ -94,6 +95,7 @@ def foundation_weights_download(
     )
 
 
+@plain
 def foundation_weights_load(
     source: str | os.PathLike[str],
     n_channels: int | None = None,
@@ -149,6 +151,7 @@ def foundation_weights_load(
     return load(source, *widths, cache_dir, overwrite, say, patch_orientation)
 
 
+@plain
 def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
     """Write an encoder as one safetensors file; it is written whole or not at all.
 
