@@ -165,7 +165,9 @@ def own_copy_for(module: nn.Module, patches: Patches) -> nn.Module:
     copied = own_copy(module)
     patches.check_normalisation(normalisation_of(copied))
     if patches.normalisation is not None:
-        copied.normalisation = patches.normalisation  # type: ignore[assignment]
+        copied.normalisation = patches.normalisation.completed_by(  # type: ignore[assignment]
+            normalisation_of(copied)
+        )
     return copied
 
 
