@@ -169,7 +169,9 @@ def own_copy_for(module: nn.Module, patches: Patches) -> nn.Module:
     copied = own_copy(module)
     patches.read_for(copied, training=True)
     if patches.normalisation is not None:
-        copied.normalisation = patches.normalisation  # type: ignore[assignment]
+        copied.normalisation = patches.normalisation.completed_by(  # type: ignore[assignment]
+            normalisation_of(copied)
+        )
     return copied
 
 

@@ -47,6 +47,12 @@ class Normalisation:
         """Return whether both make the same input of raw cells, wherever these lie."""
         return replace(self, cell_size=None, crs=None) == replace(other, cell_size=None, crs=None)
 
+    def completed_by(self, other: Normalisation | None) -> Normalisation:
+        """Return this one with the cell size and CRS of another where it knows neither."""
+        if other is None or self.cell_size is not None or self.crs is not None:
+            return self
+        return replace(self, cell_size=other.cell_size, crs=other.crs)
+
     def warn_of_other_cells(
         self, argument: str, cell_size: tuple[float, float] | None, crs: str | None
     ) -> None:

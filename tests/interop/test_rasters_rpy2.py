@@ -77,3 +77,36 @@ def test_pretraining_embeddings_and_predictions_are_pythons_bits(r, dataset, pat
     assert r("is.na(predict(classifier, stack, coords = points))")[2]
     codes = np.array(r("as.integer(predict(classifier, stack, coords = points))"))[:2]
     assert (codes - 1).tolist() == classifier.predict(path, coords=POINTS).codes[:2].tolist()
+
+
+def test_a_raster_without_a_file_crosses_as_bytes_and_a_mask_as_a_file(r, path):
+    r("kept <- foundation_tile_dataset(stack * 2, patch_size = 5, n_patches = 30, seed = 2)")
+    expected = foundation_tile_dataset(path, patch_size=5, n_patches=30, seed=2)
+    assert np.array_equal(np.array(r("kept$cells")) - 1, expected.cells)
+    found = np.array(r("kept$sample(4, seed = 3)"))
+    assert np.allclose(found, expected.sample(4, seed=3), rtol=1e-6, atol=1e-6)
+    r("mask <- stack[[1]] > 0")
+    r("masked <- foundation_tile_dataset(stack, 5, 30, mask, seed = 2)")
+    with rasterio.open(path) as file:
+        mask = np.nan_to_num(file.read(1)) > 0
+    expected = foundation_tile_dataset(path, 5, 30, mask, seed=2)
+    assert np.array_equal(np.array(r("masked$cells")) - 1, expected.cells)
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_a_file_of_either_order_of_rows_gives_pythons_bits(r, path, tmp_path, up):
+    with rasterio.open(path) as file:
+        cells, profile = file.read(), file.profile
+    if up:
+        profile["transform"] = rasterio.Affine(10, 0, 500, 0, 10, 600)
+    with rasterio.open(tmp_path / "other.tif", "w", **profile) as file:
+        file.write(cells)
+        file.descriptions = ("clay", "ndvi", "slope")
+    ro.globalenv["other"] = str(tmp_path / "other.tif")
+    tiles = foundation_tile_dataset(tmp_path / "other.tif", 5, 30, seed=2)
+    expected = foundation_patches_at_coords(tiles, POINTS[:2], tmp_path / "other.tif")
+    for stack in ("other", "terra::rast(other)"):
+        r(f"tiles <- foundation_tile_dataset({stack}, 5, 30, seed = 2)")
+        r(f"x <- foundation_patches_at_coords(tiles, points[1:2, ], {stack})")
+        assert np.array_equal(np.array(r("tiles$cells")) - 1, tiles.cells)
+        assert np.array_equal(np.array(r("x")), expected.astype(np.float64))

@@ -205,7 +205,7 @@ def _open(
                 memory = opened.enter_context(package.MemoryFile(file.data))
                 dataset = opened.enter_context(memory.open(driver="GTiff"))
             a, b, c, d, e, f = (float(number) for number in dataset.transform[:6])
-        except (package.errors.RasterioError, ValueError) as error:
+        except (package.errors.RasterioError, ValueError, TypeError) as error:
             raise InputError(
                 argument, f"cannot be opened as a raster ({error})", found=shown
             ) from error

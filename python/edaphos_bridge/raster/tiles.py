@@ -144,13 +144,11 @@ def _without_centre(complete: int, size: int, *, masked: bool) -> InputError:
     """Return the error for a raster without any cell that can be a centre."""
     found = "no cell with data in every band"
     if complete:
-        where = "nearer to the edge" + (" or without `valid_mask`" if masked else "")
-        found = f"{complete} cells with data in every band, all {where}"
-    return InputError(
-        "stack",
-        f"must have a cell with data in every band, at least {size // 2} cells from the edge",
-        found=found,
-    )
+        found = f"{complete} cells with data in every band, all nearer to the edge"
+    wanted = f"a cell with data in every band, at least {size // 2} cells from the edge"
+    if complete and masked:
+        return InputError("valid_mask", f"must be neither 0 nor missing in {wanted}")
+    return InputError("stack", f"must have {wanted}", found=found)
 
 
 class FoundationTileDataset:
