@@ -37,6 +37,7 @@ from benchmarks.rows_training import fine_tuning_rows, head_rows, probe_rows
 from benchmarks.sizes import TINY
 from benchmarks.timing import Timed, alternated, alternated_apart
 
+from benchmark_jobs import count_in_this_process, fail_to_run
 from closeness import assert_close
 from edaphos_bridge.pretrain.augmentations import Augmentations
 
@@ -58,41 +59,22 @@ def test_runs_alternate_and_the_last_results_are_kept():
     assert (times.reference_result, times.result) == ("plain 7", "ours 8")
 
 
-def count_in_this_process(start):
-    """A job for a process of its own."""
-    calls = []
-
-    def run():
-        calls.append(0)
-        print("a job may print")
-        return os.getpid(), start + len(calls)
-
-    return run
-
-
-def fail_to_run():
-    def run():
-        raise ValueError("this job cannot run")
-
-    return run
-
-
 @pytest.fixture
 def jobs_are_found(monkeypatch):
-    """Let a new process import the jobs of this file."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    """Let a new process import them."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
 
 
 @pytest.mark.usefixtures("jobs_are_found")
 def test_apart_each_of_the_two_runs_in_processes_of_its_own():
     times = alternated_apart(
-        partial(count_in_this_process, 10), partial(count_in_this_process, 20), runs=6
+        partial(count_in_this_process, 10), partial(count_in_this_process, 20), runs=3
     )
-    assert len(times.reference) == len(times.ours) == 6
+    assert len(times.reference) == len(times.ours) == 3
     assert all(seconds > 0 for seconds in times.reference + times.ours)
     (reference, first), (ours, second) = times.reference_result, times.result
     assert len({reference, ours, os.getpid()}) == 3
-    assert (first, second) == (13, 23)  # three processes, in each an untimed run
+    assert (first, second) == (12, 22)  # three processes, in each an untimed run
 
 
 @pytest.mark.usefixtures("jobs_are_found")

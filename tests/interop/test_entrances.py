@@ -16,13 +16,13 @@ ROOT = Path(__file__).parents[2]
 
 # One R program for both entrances from R; `out` is set before it.
 R_CODE = """
-x <- array(readBin(file.path(out, "x.f64"), "double", 60 * 4 * 9 * 9), c(60, 4, 9, 9))
+x <- array(readBin(file.path(out, "x.f64"), "double", 36 * 4 * 9 * 9), c(36, 4, 9, 9))
 levels <- c("Ultisol", "Oxisol", "Inceptisol")
-y <- factor(rep(levels, 20), levels = levels)
+y <- factor(rep(levels, 12), levels = levels)
 encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
 for (freeze in c(TRUE, FALSE)) {
   fit <- foundation_fit_classifier(encoder, x, y, freeze_backbone = freeze, head = "mlp",
-                                   dropout = 0.2, epochs = 3, seed = 11)
+                                   dropout = 0.2, epochs = 2, seed = 11)
   name <- file.path(out, paste0(entrance, freeze))
   writeBin(as.vector(predict(fit, x, type = "prob")), paste0(name, ".prob"))
   writeBin(c(fit$loss_history, fit$val_accuracy_history), paste0(name, ".history"))
@@ -35,7 +35,7 @@ for (freeze in c(TRUE, FALSE)) {
 def folder(tmp_path_factory):
     """What each entrance wrote, each in a process of its own with two threads."""
     out = tmp_path_factory.mktemp("entrances")
-    x = np.random.default_rng(2).normal(size=(60, 4, 9, 9))
+    x = np.random.default_rng(2).normal(size=(36, 4, 9, 9))
     (out / "x.f64").write_bytes(x.tobytes(order="F"))
     (out / "fit.R").write_text(R_CODE)
     python = (
@@ -55,12 +55,12 @@ def folder(tmp_path_factory):
 
 def fit_in_python(out):
     folder = Path(out)
-    x = np.fromfile(folder / "x.f64").reshape((60, 4, 9, 9), order="F")
+    x = np.fromfile(folder / "x.f64").reshape((36, 4, 9, 9), order="F")
     y = pd_factor()
     encoder = foundation_encoder("moco", in_channels=4, seed=1)
     for freeze in (True, False):
         fit = foundation_fit_classifier(
-            encoder, x, y, freeze_backbone=freeze, head="mlp", dropout=0.2, epochs=3, seed=11
+            encoder, x, y, freeze_backbone=freeze, head="mlp", dropout=0.2, epochs=2, seed=11
         )
         name = f"python{str(freeze).upper()}"
         (folder / f"{name}.prob").write_bytes(fit.predict_proba(x).tobytes(order="F"))
@@ -73,7 +73,7 @@ def pd_factor():
     import pandas as pd
 
     levels = ["Ultisol", "Oxisol", "Inceptisol"]
-    return pd.Categorical(levels * 20, categories=levels)
+    return pd.Categorical(levels * 12, categories=levels)
 
 
 def fit_in_embedded_r(out):

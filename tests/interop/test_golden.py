@@ -56,7 +56,8 @@ def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("golden")
     for entrance in ("rpy2", "reticulate"):
         (out / f"{entrance}.R").write_text(r_program(out, entrance), encoding="utf-8")
-    here = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_golden"
+    folders = [str(Path(__file__).parent), str(ROOT / "tests")]  # where pytest finds our modules
+    here = f"import sys; sys.path[:0] = {folders}; import test_golden"
     in_python = f"{here} as t; t.fit_in_embedded_r({str(out / 'rpy2.R')!r})"
     in_r = f'library(edaphosbridge); source("{out / "reticulate.R"}", encoding = "UTF-8")'
     for command in ([sys.executable, "-c", in_python], ["Rscript", "-e", in_r]):
