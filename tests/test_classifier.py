@@ -320,6 +320,37 @@ def test_arguments_of_predict_that_cannot_be_used_are_named(encoder, x, y, argum
         fit.predict(**{"x": x, **arguments})
 
 
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.Flatten(), nn.Linear(100, 6)],
+        [nn.Flatten()],
+        [nn.Conv2d(4, 2, 3), nn.Flatten(), nn.Linear(18, 6), nn.ReLU()],
+    ],
+)
+@pytest.mark.parametrize("size", [(7, 7), (5, 6), (2, 2)])
+def test_patches_of_a_size_that_the_encoder_cannot_take_are_an_error_with_both(x, y, layers, size):
+    fit = quick(nn.Sequential(*layers), x, y)
+    says = rf"`x` must have patches of \[5, 5\] cells .*found \[{size[0]}, {size[1]}\]"
+    with pytest.raises(InputError, match=says):
+        fit.predict(np.zeros((3, 4, *size)))
+    assert len(fit.predict(np.zeros((0, 4, *size)))) == 0
+
+
+def test_an_encoder_that_fails_on_later_patches_is_an_error_that_keeps_the_cause(x, y):
+    class Fails(nn.Module):
+        def forward(self, x):
+            if x[0, 0, 0, 0] == 77:
+                raise LookupError("no such patch")
+            return x.mean((2, 3))
+
+    fit = quick(Fails(), x, y)
+    x[0, 0, 0, 0] = 77
+    with pytest.raises(InputError, match=r"`encoder` fails on patches .*no such patch") as caught:
+        fit.predict(x)
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
 def test_a_patch_that_an_encoder_maps_to_nan_is_not_called_the_first_class(x, y):
     class Standardised(nn.Module):
         """Divides each patch by its own spread, which is 0 for a constant one."""

@@ -1,5 +1,6 @@
 """What may be given as patches: arrays in memory or in files, read in parts, and paths."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -268,3 +269,48 @@ def test_unknown_extents_are_an_error():
     unknown = x[x[:, 0, 0, 0] > 0]
     with pytest.raises(InputError, match="known extents"):
         Patches(unknown)
+
+
+@pytest.mark.parametrize("version", [2, 3] if int(zarr.__version__.split(".")[0]) >= 3 else [2])
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"", lambda data: data[:9], lambda data: b"x" * 99]
+)
+def test_a_damaged_chunk_of_a_zarr_array_is_an_error_that_keeps_the_cause(
+    version, damage, tmp_path
+):
+    path = zarr_folder(tmp_path, X, version)
+    chunks = [part for part in path.rglob("*") if part.is_file() and ".z" not in part.name]
+    chunk = sorted(part for part in chunks if part.name != "zarr.json")[1]
+    chunk.write_bytes(damage(chunk.read_bytes()))
+    for patches in (path, zarr.open(str(path), mode="r")):
+        with pytest.raises(InputError, match="`x` cannot be read") as caught:
+            Patches(patches).check()
+        assert caught.value.__cause__ is not None
+
+
+def test_a_block_that_dask_cannot_compute_is_an_error_that_keeps_the_cause():
+    def fails(block):
+        if block.size:
+            raise OSError("the disk is gone")
+        return block
+
+    x = dask.array.from_array(X, chunks=(7, 4, 5, 5)).map_blocks(fails, dtype=X.dtype)
+    with pytest.raises(InputError, match=r"`x` cannot be read \(OSError: the disk is gone"):
+        Patches(x).tensor()
+
+
+def test_a_changed_byte_in_the_header_of_a_npy_file_is_an_error_or_an_array(tmp_path):
+    data = npy(tmp_path, X[:2]).read_bytes()
+    for place in range(128):
+        for value in (0, 10, 39, 40, 123, 255):
+            (tmp_path / "x.npy").write_bytes(data[:place] + bytes([value]) + data[place + 1 :])
+            with contextlib.suppress(InputError):
+                Patches(tmp_path / "x.npy").check()
+
+
+@pytest.mark.parametrize(
+    "path", ["", "a\0.npy", "~nouser-at-all/x.npy", "x" * 5000 + ".npy", "x/" * 3000 + "x.npy"]
+)
+def test_what_cannot_be_a_path_is_an_error(path):
+    with pytest.raises(InputError, match=r"^`x` "):
+        Patches(path)

@@ -89,15 +89,17 @@ def widths(argument: str, value: Any) -> tuple[int, ...]:
     """Return layer widths as a tuple of positive whole numbers; a single number is one width."""
     if _is_number(value):
         value = (value,)
+    problem = "must be a sequence of positive whole numbers"
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise InputError(argument, "must be a sequence of positive whole numbers", found=value)
-    found = tuple(value)
+        raise InputError(argument, problem, found=value)
+    try:
+        found = tuple(value)
+    except Exception as error:  # an array without dimensions, an object that refuses
+        raise InputError(argument, problem, found=value) from error
     try:
         return tuple(whole(argument, width) for width in found)
     except InputError:
-        raise InputError(
-            argument, "must be a sequence of positive whole numbers", found=list(found)
-        ) from None
+        raise InputError(argument, problem, found=list(found)) from None
 
 
 def seed_number(value: Any) -> int:

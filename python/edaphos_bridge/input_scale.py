@@ -7,7 +7,8 @@ import torch
 from edaphos_bridge.errors import warn
 from edaphos_bridge.normalisation import Normalisation
 
-# A mean so many standard deviations off, or a spread so many times too wide, is no chance.
+# A mean so many standard deviations off is no chance, nor a spread so many times too wide or
+# narrow.
 _FAR = 5.0
 # Fewer patches may well lie on one field, where all cells are nearly alike.
 _FEWEST_FOR_SPREAD = 16
@@ -32,7 +33,7 @@ def warn_about_scale(
     Notes
     -----
     Three signs count: most channels are far off; all are as raw cells are, where these differ
-    much from what is expected; or, in training, all vary ten times too little.
+    much from what is expected; or, in training, all vary too little.
     """
     cells = sample.double().movedim(1, 0).flatten(1)
     means, sds = cells.mean(dim=1), cells.std(dim=1, correction=0)
@@ -44,7 +45,7 @@ def warn_about_scale(
     as_other = (
         ((means - other_mean).abs() <= other_sd) & (sds <= 2 * other_sd) & (other_sd <= sd / _FAR)
     )
-    narrow = (sds > 0) & (sds < sd / 10)
+    narrow = (sds > 0) & (sds < sd / _FAR)
     enough = len(sample) >= _FEWEST_FOR_SPREAD
     if far.double().mean() > 0.5:
         channel = int(distance.argmax())

@@ -132,9 +132,12 @@ def normalisation_of(module: object) -> Normalisation | None:
     InputError
         If a dict, or a tile data set itself, was assigned: it would be ignored.
     """
-    found = getattr(module, "normalisation", None)
-    is_table = isinstance(found, Mapping) and "means" in found
-    if is_table or isinstance(getattr(found, "normalisation", None), Normalisation):
+    try:
+        found = getattr(module, "normalisation", None)
+        carries_one = isinstance(getattr(found, "normalisation", None), Normalisation)
+    except Exception:  # of an object that is no encoder of anybody's
+        return None
+    if carries_one or (isinstance(found, Mapping) and "means" in found):
         raise InputError(
             "normalisation",
             "of an encoder must be a Normalisation",

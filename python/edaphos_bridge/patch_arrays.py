@@ -123,9 +123,7 @@ def _is_mapped(x: np.ndarray[Any, Any]) -> bool:
     while base is not None:
         if isinstance(base, np.memmap | mmap.mmap):
             return True
-        if isinstance(base, np.ma.MaskedArray):
-            base = base.data
-        elif isinstance(base, memoryview):
+        if isinstance(base, memoryview):
             base = base.obj
             continue
         base = getattr(base, "base", None)

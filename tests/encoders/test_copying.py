@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from edaphos_bridge import foundation_fit_classifier
+from closeness import assert_close
+from edaphos_bridge import FoundationClassifier, foundation_fit_classifier
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosWarning, InputError
 
 
 def modes(module):
@@ -166,3 +167,69 @@ def test_a_copied_fit_stays_frozen_and_can_be_fine_tuned(encoder, way):
     assert found.to_bytes() == foundation_fit_classifier(fit, x, y, **tuned).to_bytes()
     before = copied.encoder.backbone.conv1.weight
     assert not torch.equal(found.encoder.backbone.conv1.weight, before)
+
+
+# --- TorchScript ----------------------------------------------------------------------------
+
+pytest_jit = pytest.mark.filterwarnings("ignore:`?torch.jit:DeprecationWarning")
+X = np.random.default_rng(1).normal(size=(40, 4, 5, 5)).astype(np.float32)
+
+
+def plain(norm=nn.BatchNorm2d):
+    torch.manual_seed(1)
+    pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(nn.Conv2d(4, 6, 3), norm(6), nn.ReLU(), *pool)
+
+
+def without_modes():
+    return plain(norm=nn.Identity)  # a trace holds one mode for good
+
+
+SCRIPTS = {
+    "script": (plain, torch.jit.script),
+    "trace": (without_modes, lambda module: torch.jit.trace(module, torch.from_numpy(X[:3]))),
+    "part of a module": (plain, lambda module: nn.Sequential(torch.jit.script(module))),
+}
+
+
+@pytest_jit
+@pytest.mark.parametrize("kind", SCRIPTS)
+@pytest.mark.parametrize("freeze_backbone", [True, False])
+def test_a_script_is_fitted_as_the_module_it_was_made_of(kind, freeze_backbone, equal_states):
+    settings = {"freeze_backbone": freeze_backbone, "epochs": 2, "lr": 0.1, "seed": 1}
+    make, scripted = SCRIPTS[kind]
+    module, script = make(), scripted(make())
+    before = copy.deepcopy(script.state_dict())
+    fit = foundation_fit_classifier(script, X, list("abcd") * 10, **settings)
+    expected = foundation_fit_classifier(module, X, list("abcd") * 10, **settings)
+    assert_close(fit.predict_proba(X), expected.predict_proba(X), 1e-4)
+    assert equal_states(script.state_dict(), before)
+    assert equal_states(script.state_dict(), fit.encoder.state_dict()) is freeze_backbone
+    read = FoundationClassifier.from_bytes(fit.to_bytes(), encoder=scripted(make()))
+    np.testing.assert_array_equal(read.predict_proba(X), fit.predict_proba(X))
+
+
+@pytest_jit
+def test_a_frozen_script_stays_frozen_and_our_copy_of_it_trains():
+    script = torch.jit.script(plain())
+    script.normalisation = "carried"
+    frozen = freeze(own_copy(script))
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
+    assert not any(modes(frozen.train()))
+    twin = own_copy(frozen)
+    assert twin.normalisation == "carried"
+    assert all(parameter.requires_grad and parameter.is_leaf for parameter in twin.parameters())
+    assert all(modes(twin.train()))
+    assert not any(modes(frozen))
+
+
+@pytest_jit
+def test_a_script_without_weights_trains_the_head_alone_and_says_so():
+    script = torch.jit.freeze(torch.jit.script(plain().eval()))
+    with pytest.warns(EdaphosWarning, match="only the head is trained"):
+        foundation_fit_classifier(script, X, list("abcd") * 10, freeze_backbone=False, epochs=1)
+
+
+def test_weights_on_the_meta_device_are_refused():
+    with pytest.raises(InputError, match="`encoder` has weights on the meta device"):
+        own_copy(plain().to("meta"))

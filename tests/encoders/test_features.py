@@ -1,16 +1,25 @@
 """Features of patches from any module, found and checked by running it."""
 
+import copy
 import warnings
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from closeness import assert_close
-from edaphos_bridge import foundation_encoder
+from edaphos_bridge import (
+    foundation_embed_at_coords,
+    foundation_encoder,
+    foundation_fit_classifier,
+    foundation_moco_embed,
+    foundation_probe_sweep,
+    foundation_tile_dataset,
+)
 from edaphos_bridge.encoders.features import (
     batch_size_for,
     check_channels,
@@ -219,3 +228,40 @@ def test_batches_are_encoded_in_order_in_eval_mode_without_gradients(encoder, st
 
 def test_no_batches_give_no_features(encoder):
     assert encode_batches(encoder, [], torch.device("cpu"), 8).shape == (0, 8)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [("weight", np.nan), ("weight", np.inf), ("running_mean", np.nan)]
+)
+def test_weights_that_are_not_finite_are_the_reason_that_is_named(place, value):
+    encoder = foundation_encoder("moco", 4, seed=1)
+    name = next(name for name in encoder.state_dict() if name.endswith(place))
+    broken = copy.deepcopy(encoder)
+    broken.state_dict()[name].view(-1)[0] = value
+    x, y = np.random.default_rng(1).normal(size=(20, 4, 5, 5)), list("ab") * 10
+    tiles = foundation_tile_dataset(x[0], patch_size=2, n_patches=4, seed=1)
+    fit = foundation_fit_classifier(encoder, x, y, epochs=1, seed=1)
+    fit.encoder = broken
+    calls = {
+        "encoder": [
+            lambda: foundation_fit_classifier(broken, x, y),
+            lambda: foundation_fit_classifier(broken, x, y, freeze_backbone=False),
+            lambda: foundation_probe_sweep(broken, x, y),
+            lambda: fit.predict(x),
+            lambda: foundation_embed_at_coords(broken, [[2.5, 2.5]], x[0], dataset=tiles),
+        ],
+        "object": [lambda: foundation_moco_embed(broken, x)],
+    }
+    for argument, several in calls.items():
+        for call in several:
+            with pytest.raises(InputError, match=f"has weights that are NaN or .*{name}") as caught:
+                call()
+            assert caught.value.argument == argument
+
+
+def test_a_head_that_is_not_finite_is_named_too():
+    x = np.random.default_rng(1).normal(size=(20, 4, 5, 5))
+    fit = foundation_fit_classifier(foundation_encoder("moco", 4), x, list("ab") * 10, epochs=1)
+    fit.head.weight.data[0, 0] = float("nan")
+    with pytest.raises(InputError, match="`head` has weights that are NaN or infinite"):
+        fit.predict(x)

@@ -21,7 +21,10 @@ def as_module(encoder: Any, argument: str = "encoder") -> nn.Module:
     """
     if isinstance(encoder, nn.Module):
         return encoder
-    inner = getattr(encoder, "encoder", None)
+    try:
+        inner = getattr(encoder, "encoder", None)
+    except Exception:  # an object that refuses in a way of its own holds none either
+        inner = None
     if isinstance(inner, nn.Module):
         return inner
     raise InputError(

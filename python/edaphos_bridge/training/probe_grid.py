@@ -105,7 +105,7 @@ def _values(argument: str, given: Any, check: Callable[[Any], _T]) -> list[_T]:
         raise InputError(argument, "must be a number or a sequence of numbers", found=given)
     try:
         found = list(given)
-    except TypeError:
+    except Exception:  # no sequence, or none that can be read
         found = [given]
     values = [check(value) for value in found]
     if len(set(values)) < len(values):
