@@ -133,9 +133,7 @@ def fits(x, y):
     encoder = foundation_encoder("simclr", 4, feature_dim=4, proj_dim=3, seed=1)
     return {
         "classifier": foundation_fit_classifier(encoder, x, y, epochs=1, seed=1),
-        "pretraining": foundation_simclr_pretrain(
-            x, feature_dim=4, proj_dim=3, epochs=1, seed=1
-        ),
+        "pretraining": foundation_simclr_pretrain(x, feature_dim=4, proj_dim=3, epochs=1, seed=1),
         "encoder": encoder,
     }
 

@@ -129,7 +129,7 @@ def test_a_folder_a_pipe_and_a_huge_file_are_errors(tmp_path, monkeypatch):
             foundation_weights_load(source)
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(2**31)  # takes no space
-    with pytest.raises(WeightsError, match="larger than any encoder"):
+    with pytest.raises(InputError, match="larger than any file of this kind"):
         foundation_weights_load(tmp_path / "huge")
 
 
