@@ -13,7 +13,7 @@
 #'
 #' @return A list of class `edaphosbridge_encoder` with `architecture`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `normalisation` (`NULL` here) and
-#'   `state` (raw, a safetensors file). It survives `saveRDS()`.
+#'   `state` (raw by `encoder$state`, a safetensors file). It survives `saveRDS()`.
 #' @references
 #' Chen, X., Fan, H., Girshick, R. and He, K. (2020). Improved baselines with
 #' momentum contrastive learning. arXiv:2003.04297.

@@ -31,7 +31,7 @@
 #'   \item{normalise}{logical}
 #'   \item{cells}{integer matrix `(n_patches, 2)`: row and column of the centres}
 #'   \item{seed}{the seed used}
-#'   \item{state}{raw, the whole dataset without the raster's cells}
+#'   \item{state}{raw (by `dataset$state`), the whole dataset without the raster's cells}
 #'   `dataset$sample(b, seed = NULL)` gives `b` of its patches at random, an array
 #'   `(b, C, H, W)`. The list survives `saveRDS()` as long as the raster's files
 #'   are where they were.
@@ -61,7 +61,7 @@ foundation_tile_dataset <- function(stack, patch_size = 16L, n_patches = 1000L, 
   if (identical(name, "sample")) {
     return(function(b, seed = NULL) sample_tiles(x, b, seed, sys.call()))
   }
-  .subset2(x, name)
+  element_of(x, name)
 }
 
 sample_tiles <- function(dataset, b, seed, call) {
