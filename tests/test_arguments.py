@@ -65,6 +65,23 @@ def test_a_number_beyond_any_float_is_refused(check):
     refuses(check, 10**400)
 
 
+@pytest.mark.parametrize("value", [2**31, 2**63, 2**64, 1e18])
+def test_a_count_beyond_what_r_and_torch_can_hold_is_refused(value):
+    assert "must be a whole number up to 2147483647; found" in refuses(whole, value)
+    refuses(widths, value)
+
+
+@pytest.mark.parametrize("check", [whole, number, widths])
+def test_a_duration_is_no_number(check):
+    refuses(check, np.timedelta64(3, "D"))
+    with pytest.raises(InputError):
+        seed_number(np.timedelta64(3))
+
+
+def test_a_number_too_long_to_print_is_refused_all_the_same():
+    assert "found <int>" in refuses(number, 10**5000)
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_finite_number_comes_back_as_the_float_it_is(value):
     assert number("thing", value) == value

@@ -17,10 +17,12 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from closeness import assert_close
 from edaphos_bridge import (
     FoundationClassifier,
     foundation_encoder,
     foundation_fit_classifier,
+    foundation_probe_sweep,
 )
 from edaphos_bridge.encoders.features import batch_size_for
 from edaphos_bridge.errors import (
@@ -115,8 +117,25 @@ def test_printing_shows_what_the_original_shows(encoder, x, y, changes, regime):
         "regime": regime,
         "device": "cpu",
         "final loss": f"{fit.loss_history[-1]:.4f}",
-        "best val_acc": f"{max(fit.val_accuracy_history):.3f}",
+        "best val_acc": shown["best val_acc"],
     }
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "line"),
+    [
+        ([0.5, 0.875, 0.75], "0.875 (epoch 2), at the end 0.750"),
+        ([0.5, 0.875, 0.875], "0.875 (epoch 2), at the end 0.875"),
+        ([0.25], "0.250 (epoch 1), at the end 0.250"),
+        ([math.nan, math.nan], "NA"),
+    ],
+)
+def test_printing_shows_the_accuracy_of_the_weights_kept_beside_the_best(
+    encoder, x, y, accuracies, line
+):
+    fit = quick(encoder, x, y)
+    fit.val_accuracy_history = accuracies
+    assert repr(fit).splitlines()[-1] == f"  best val_acc:  {line}"
 
 
 @pytest.fixture
@@ -179,7 +198,7 @@ def test_classes_are_the_most_probable_and_rows_of_probabilities_sum_to_1(encode
     assert isinstance(table, pd.DataFrame)
     assert table.shape == (60, 3)
     assert (table.dtypes == np.float64).all()
-    np.testing.assert_allclose(table.sum(axis=1), 1, rtol=0, atol=1e-12)
+    assert_close(table.sum(axis=1), np.ones(60), 1e-12)
     assert ((table > 0) & (table < 1)).all(axis=None)
     probabilities = fit.predict_proba(x)
     assert isinstance(probabilities, np.ndarray)
@@ -195,7 +214,7 @@ def test_probabilities_are_the_softmax_of_head_and_encoder(encoder, x, y):
     with torch.no_grad():
         logits = fit.head(fit.encoder(torch.from_numpy(x).float())).double().numpy()
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(fit.predict_proba(x), expected, atol=1e-6)
+    assert_close(fit.predict_proba(x), expected, 1e-6)
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -207,7 +226,7 @@ def test_no_row_and_one_row_are_predicted(encoder, x, y, n):
     assert table.shape == (n, 3)
     assert table.columns.tolist() == CLASSES
     assert fit.predict_proba(x[:n]).shape == (n, 3)
-    np.testing.assert_allclose(table, fit.predict_proba(x)[:n], atol=1e-6)
+    assert_close(table, fit.predict_proba(x)[:n], 1e-6)
 
 
 def test_any_real_array_is_predicted(encoder, x, y):
@@ -238,7 +257,7 @@ def test_prediction_goes_in_batches_from_reading_to_the_head(encoder, x, y, monk
     for sizes in (read, encoded, headed):
         assert sum(sizes) == 3000
         assert max(sizes) <= limit
-    np.testing.assert_allclose(probabilities[2990:], fit.predict_proba(many[2990:]), atol=1e-6)
+    assert_close(probabilities[2990:], fit.predict_proba(many[2990:]), 1e-6)
 
 
 def test_prediction_is_in_eval_mode_whatever_mode_the_modules_are_in(dropout_encoder, x, y):
@@ -372,7 +391,7 @@ def test_features_are_those_before_the_projection(x, y, architecture):
     encoder = foundation_encoder(architecture, 4, feature_dim=8, proj_dim=8, seed=1)
     assert quick(encoder, x, y).feature_dim == 8
     plain = quick(nn.Sequential(copy.deepcopy(encoder)), x, y)
-    assert quick(encoder, x, y).loss_history == pytest.approx(plain.loss_history, abs=1e-6)
+    assert_close(quick(encoder, x, y).loss_history, plain.loss_history, 1e-6)
 
 
 def test_a_fit_of_ours_is_an_encoder_for_the_next_fit(encoder, x, y):
@@ -445,7 +464,7 @@ BAD_INPUT = [
     ("y", ["a", "b"] * 20, "one label for each of the 41 patches", "found 40"),
     ("y", ["a"] * 41, "at least two classes", "found ['a']"),
     ("y", ["a", None, "b", float("nan"), *["a"] * 37], "holds NA in 2 of 41", "(first: 1, 3;"),
-    ("y", np.linspace(0, 1, 41), "must be a Categorical or a sequence of", "found 'floating'"),
+    ("y", np.linspace(0, 1, 41), "must hold classes", "found 0.025"),
     ("y", None, "must be a sequence of labels", "found 'NoneType'"),
     ("y", "Oxisol", "must be a sequence of labels", "found 'str'"),
     ("y", np.array([["a"], ["b"]]), "must be one-dimensional", "found [2, 1]"),
@@ -803,7 +822,7 @@ def test_a_first_layer_reads_the_callers_patches_and_shows_bad_cells(module, dty
     probabilities = fit.predict_proba(given)
     assert np.array_equal(given, before)
     raw = fit.head(fit.encoder(torch.from_numpy(before).float())).softmax(dim=1).detach()
-    np.testing.assert_allclose(probabilities, raw, atol=1e-6)
+    assert_close(probabilities, raw, 1e-6)
     given[3, 1, 5, 5] = np.nan
     given[7, 0, 0, 0] = -np.inf
     message = rf"infinite values in 2 of {len(x)} patches \(first: 3, 7;"
@@ -1042,6 +1061,30 @@ def test_class_counts_come_back_and_may_be_missing_from_a_file(small_file):
     assert FoundationClassifier.from_bytes(small_file).class_counts == [4, 4]
     without = with_metadata(small_file, class_counts="left out")
     assert FoundationClassifier.from_bytes(without).class_counts is None
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_predictions_are_ordered_where_the_labels_were(encoder, x, y, ordered):
+    labels = pd.Categorical(y, categories=CLASSES[::-1], ordered=ordered)
+    settings = {"epochs": 1, "seed": 1}
+    sweep = foundation_probe_sweep(encoder, x, labels, lr=0.1, C=(), seeds=1, epochs=1)
+    for fit in (
+        foundation_fit_classifier(encoder, x, labels, **settings),
+        foundation_fit_classifier(encoder, x, labels, freeze_backbone=False, **settings),
+        sweep.classifier,
+    ):
+        assert fit.ordered is ordered
+        for known in (fit, FoundationClassifier.from_bytes(fit.to_bytes())):
+            predicted = known.predict(x)
+            assert predicted.ordered is ordered
+            assert predicted.categories.tolist() == CLASSES[::-1]
+
+
+def test_a_file_that_does_not_say_is_not_ordered(small_file):
+    without = with_metadata(small_file, ordered="left out")
+    assert FoundationClassifier.from_bytes(without).ordered is False
+    with pytest.raises(WeightsError, match="damaged"):
+        FoundationClassifier.from_bytes(with_metadata(small_file, ordered=1))
 
 
 def test_a_file_of_another_kind_is_an_error(tmp_path, encoder):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from closeness import assert_close
 from edaphos_bridge import (
     FoundationClassifier,
     foundation_encoder,
@@ -27,8 +28,8 @@ def test_cells_are_centred_and_scaled_in_each_band():
     values = np.arange(2 * 3 * 3, dtype=np.int16).reshape(2, 3, 3)
     result = NORMALISATION.apply(values, np.ones(values.shape, dtype=bool))
     assert result.dtype == np.float32
-    np.testing.assert_allclose(result[0], (values[0] - 10) / 4, rtol=1e-7)
-    np.testing.assert_allclose(result[1], (values[1] + 2) / 0.5, rtol=1e-7)
+    assert_close(result[0], (values[0] - 10) / 4, 1e-7)
+    assert_close(result[1], (values[1] + 2) / 0.5, 1e-7)
 
 
 @pytest.mark.parametrize(("normalise", "filled"), [(True, (0, 0)), (False, (10, -2))])

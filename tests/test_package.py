@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,10 @@ def test_the_version_is_that_of_the_distribution():
 
 def test_the_package_is_marked_as_typed():
     assert (files("edaphos_bridge") / "py.typed").is_file()
+
+
+def test_no_message_names_the_package_to_pip_which_pypi_does_not_have_yet():
+    sources = sorted(Path(edaphos_bridge.__file__).parent.rglob("*.py"))
+    assert len(sources) > 50
+    for path in sources:
+        assert "pip install 'edaphos" not in path.read_text(encoding="utf-8"), path

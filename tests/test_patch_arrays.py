@@ -18,7 +18,7 @@ from edaphos_bridge import (
     foundation_moco_embed,
     foundation_tile_dataset,
 )
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.patches import Patches
 
 X = np.random.default_rng(1).normal(size=(30, 4, 5, 5))
@@ -228,6 +228,13 @@ def test_a_npy_file_of_objects_is_not_unpickled(tmp_path):
     np.save(tmp_path / "x.npy", np.array([[[[print]]]]), allow_pickle=True)
     with pytest.raises(InputError, match=r"cannot be opened as a \.npy file"):
         Patches(tmp_path / "x.npy")
+
+
+def test_without_zarr_a_folder_is_an_error_that_says_how_to_install_it(monkeypatch, tmp_path):
+    path = zarr_folder(tmp_path, X, 2)
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(EdaphosError, match="pip install zarr"):
+        Patches(path)
 
 
 def test_a_zarr_array_written_by_pickle_is_not_read(tmp_path):

@@ -4,15 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from closeness import assert_close
 from edaphos_bridge import (
     FoundationClassifier,
+    foundation_embed_at_coords,
     foundation_encoder,
     foundation_fit_classifier,
     foundation_moco_pretrain_tiles,
     foundation_patches_at_coords,
     foundation_tile_dataset,
 )
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosWarning, InputError
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def fit(stack, x):
 def test_probabilities_are_those_of_the_patches_and_missing_outside(fit, stack, points, x):
     prob = fit.predict_proba(stack, coords=points)
     assert prob.shape == (23, 2)
-    np.testing.assert_allclose(prob[:20], fit.predict_proba(x), atol=1e-6)
+    assert_close(prob[:20], fit.predict_proba(x), 1e-6)
     assert np.isnan(prob[20:]).all()
     frame = fit.predict(stack, type="prob", coords=points)
     assert frame.columns.tolist() == ["a", "b"]
@@ -77,8 +79,59 @@ def test_without_points_there_are_no_rows(fit, stack):
 def test_an_encoder_without_normalisation_says_so(stack, points, x):
     encoder = foundation_encoder("moco", 3, seed=1)
     plain = foundation_fit_classifier(encoder, x, ["b", "a"] * 10, epochs=1, seed=1)
-    with pytest.raises(InputError, match="`coords` needs an encoder that carries"):
+    with pytest.raises(InputError, match=r"`coords` needs an encoder that carries.*`dataset`"):
         plain.predict(stack, coords=points)
+
+
+def test_an_encoder_without_normalisation_takes_that_of_a_dataset(fit, stack, points, x):
+    tiles = foundation_tile_dataset(stack, patch_size=5, n_patches=40, seed=1)
+    encoder = foundation_encoder("moco", 3, seed=1)
+    plain = foundation_fit_classifier(encoder, x, ["b", "a"] * 10, epochs=1, seed=1)
+    prob = plain.predict_proba(stack, coords=points, dataset=tiles)
+    assert_close(prob[:20], plain.predict_proba(x), 1e-6)
+    predicted = plain.predict(stack, coords=points, dataset=tiles)
+    assert predicted[:20].tolist() == plain.predict(x).tolist()
+    assert plain.normalisation is None
+    encoder.normalisation = tiles.normalisation
+    known = foundation_fit_classifier(encoder, x, ["b", "a"] * 10, epochs=1, seed=1)
+    np.testing.assert_array_equal(known.predict_proba(stack, coords=points), prob)
+
+
+def test_a_dataset_that_does_not_fit_is_refused(fit, stack, points, x):
+    plain = foundation_fit_classifier(
+        foundation_encoder("moco", 3, seed=1), x, ["b", "a"] * 10, epochs=1, seed=1
+    )
+    larger = foundation_tile_dataset(stack, patch_size=7, n_patches=40, seed=1)
+    with pytest.raises(InputError, match=r"`dataset` must have the patch_size .* 5 x 5; found 7"):
+        plain.predict(stack, coords=points, dataset=larger)
+    with pytest.raises(InputError, match="`dataset` must not differ from the normalisation"):
+        fit.predict(stack, coords=points, dataset=larger)
+    with pytest.raises(InputError, match="`dataset` must be a data set"):
+        fit.predict(stack, coords=points, dataset=stack)
+    with pytest.raises(InputError, match=r"`dataset` is for points of a raster. Give `coords` too"):
+        fit.predict(x, dataset=larger)
+
+
+def test_a_raster_without_points_and_points_without_a_name_say_what_to_write(fit, stack, points):
+    with pytest.raises(InputError, match=r"`x` must .*predict\(\) takes a raster .*`coords`"):
+        fit.predict("stack.tif")
+    with pytest.raises(InputError, match=r"`type` must .* by name: predict\(x, coords=points\)"):
+        fit.predict(stack, points)
+
+
+def test_points_that_all_lie_outside_are_a_warning_that_names_x(fit, stack):
+    with pytest.warns(EdaphosWarning, match=r"All 2 points of `coords` lie outside `x`"):
+        predicted = fit.predict(stack, coords=[[-47, -15], [-46, -14]])
+    assert predicted.isna().all()
+
+
+@pytest.mark.parametrize("assigned", ["a dataset", "a dict"])
+def test_a_normalisation_of_another_type_is_refused_and_not_ignored(stack, points, assigned):
+    tiles = foundation_tile_dataset(stack, patch_size=5, n_patches=40, seed=1)
+    encoder = foundation_encoder("moco", 3, seed=1)
+    encoder.normalisation = tiles if assigned == "a dataset" else tiles.normalisation.to_dict()
+    with pytest.raises(InputError, match=r"`normalisation` of an encoder must be .*`dataset\.norm"):
+        foundation_embed_at_coords(encoder, points, stack)
 
 
 @pytest.mark.parametrize(

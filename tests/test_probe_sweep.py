@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from closeness import assert_close
 from edaphos_bridge import (
     FoundationClassifier,
     foundation_encoder,
@@ -64,6 +65,16 @@ def adam_row(lr, seed, accuracy, loss, weight_decay=0.0):
     }
 
 
+def test_a_sweep_keeps_the_settings_that_make_it_again(encoder, x, y):
+    sweep = sweep_of(encoder, x, y, val_split=0.3, batch_size=16)
+    assert sweep.config == {**SMALL, "batch_size": 16, "val_split": 0.3}
+    again = foundation_probe_sweep(encoder, x, y, **sweep.config)
+    assert again.classifier.to_bytes() == sweep.classifier.to_bytes()
+    pd.testing.assert_frame_equal(again.results, sweep.results)
+    only_c = sweep_of(encoder, x, y, lr=())
+    assert (only_c.config["lr"], only_c.config["weight_decay"]) == ([], [])
+
+
 # --- the rows -----------------------------------------------------------------------------
 
 
@@ -74,8 +85,8 @@ def test_each_row_equals_its_own_single_fit(encoder, x, y):
     for row in rows.to_dict("records"):
         setting = {name: row[name] for name in ("lr", "weight_decay", "seed")}
         fit = foundation_fit_classifier(encoder, x, y, epochs=20, **setting)
-        assert row["train_loss"] == pytest.approx(fit.loss_history[-1], abs=1e-6)
-        assert row["val_accuracy"] == pytest.approx(fit.val_accuracy_history[-1], abs=1e-6)
+        assert_close(row["train_loss"], fit.loss_history[-1], 1e-6)
+        assert_close(row["val_accuracy"], fit.val_accuracy_history[-1], 1e-6)
 
 
 def test_the_tables_have_a_row_for_each_fit_and_each_setting_in_the_order_given(encoder, x, y):
@@ -94,9 +105,9 @@ def test_settings_are_means_over_seeds(encoder, x, y):
     accuracies = sweep.results["val_accuracy"].to_numpy().reshape(-1, 3)
     losses = sweep.results["val_loss"].to_numpy().reshape(-1, 3)
     settings = sweep.settings
-    np.testing.assert_allclose(settings["val_accuracy"], accuracies.mean(axis=1), atol=1e-15)
-    np.testing.assert_allclose(settings["val_accuracy_sd"], accuracies.std(axis=1, ddof=1))
-    np.testing.assert_allclose(settings["val_loss"], losses.mean(axis=1))
+    assert_close(settings["val_accuracy"], accuracies.mean(axis=1), 1e-12)
+    assert_close(settings["val_accuracy_sd"], accuracies.std(axis=1, ddof=1), 1e-12)
+    assert_close(settings["val_loss"], losses.mean(axis=1), 1e-12)
 
 
 def test_with_one_seed_the_standard_deviation_is_nan(encoder, x, y):
@@ -185,14 +196,14 @@ def test_the_classifier_of_lbfgs_is_the_solution_on_all_rows(encoder, x, y):
         features = fit.encoder(torch.from_numpy(x).float())
     codes = torch.tensor([fit.classes.index(label) for label in y])
     (expected,) = lbfgs.logistic_path(features, codes, 3, [0.5])
-    torch.testing.assert_close(fit.head.weight, expected.weight, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(fit.head.bias, expected.bias, rtol=1e-4, atol=1e-5)
+    assert_close(fit.head.weight, expected.weight, 1e-5)
+    assert_close(fit.head.bias, expected.bias, 1e-5)
     assert fit.config == {
         "solver": "lbfgs", "C": 0.5, "epochs": len(fit.loss_history),
         "head": "linear", "hidden": [64, 32], "dropout": 0.0, "val_split": 0.0, "seed": 3,
     }  # fmt: skip
     p = fit.predict_proba(x)
-    assert -np.log(p[range(61), codes]).mean() == pytest.approx(fit.loss_history[-1], abs=1e-6)
+    assert_close(-np.log(p[range(61), codes]).mean(), fit.loss_history[-1], 1e-6)
     assert np.isnan(fit.val_accuracy_history).all()
 
 

@@ -26,7 +26,8 @@ debian="ca-certificates r-base-dev r-cran-${r_packages// / r-cran-} python3-dev 
 
 inside() { # inside FOLDER COMMAND...
     env -i HOME=/root PATH=/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8 LC_ALL=C.UTF-8 \
-        DEBIAN_FRONTEND=noninteractive OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 chroot "$@"
+        DEBIAN_FRONTEND=noninteractive OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+        OPENBLAS_NUM_THREADS=1 chroot "$@"
 }
 
 mount_system() {

@@ -31,8 +31,14 @@ def flag(argument: str, value: object) -> bool:
     return bool(value)
 
 
+# R's largest integer. No count of anything is near it, and torch and the system take no size that
+# is much larger.
+_LARGEST = 2**31 - 1
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+    no_number = bool | np.bool_ | np.timedelta64  # a duration is a subclass of a NumPy integer
+    return isinstance(value, numbers.Real) and not isinstance(value, no_number)
 
 
 def _is_finite(value: Any) -> bool:
@@ -42,12 +48,18 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
-def whole(argument: str, value: Any, *, minimum: int = 1, kind: str = "") -> int:
-    """Return a whole number of at least `minimum`; 40.0 is whole, 2.7 and True are not."""
+def whole(
+    argument: str, value: Any, *, minimum: int = 1, maximum: int = _LARGEST, kind: str = ""
+) -> int:
+    """Return a whole number in a range; 40.0 is whole, 2.7 and True are not."""
     usable = _is_finite(value) and value == int(value)
     if not usable or value < minimum:
         wanted = kind or ("positive whole number" if minimum == 1 else "whole number")
         raise InputError(argument, f"must be a {wanted}", found=value)
+    if value > maximum:
+        raise InputError(
+            argument, f"must be a {kind or f'whole number up to {maximum}'}", found=value
+        )
     return int(value)
 
 
@@ -91,7 +103,5 @@ def widths(argument: str, value: Any) -> tuple[int, ...]:
 def seed_number(value: Any) -> int:
     """Return a seed: a whole number that fits in 64 bits and is exact in R's doubles too."""
     limit = 2**53
-    result = whole("seed", value, minimum=-limit, kind="whole number between -2^53 and 2^53")
-    if result > limit:
-        raise InputError("seed", "must be a whole number between -2^53 and 2^53", found=value)
-    return result
+    kind = "whole number between -2^53 and 2^53"
+    return whole("seed", value, minimum=-limit, maximum=limit, kind=kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 import os
 from collections.abc import Callable, Iterable
@@ -18,7 +19,13 @@ from edaphos_bridge.arguments import choice
 from edaphos_bridge.classifier_schema import check_classifier
 from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
-from edaphos_bridge.encoders.features import batch_size_for, check_channels, encode_features
+from edaphos_bridge.encoders.features import (
+    batch_size_for,
+    check_channels,
+    check_features,
+    encode_features,
+    find_feature_dim,
+)
 from edaphos_bridge.encoders.first_layer_check import FirstLayerCheck, shows_every_cell
 from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.foundation import (
@@ -31,10 +38,12 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads import make_head
 from edaphos_bridge.labels import ClassLabel
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.orientation import orientation_to_read
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.raster.coords import read_coords
-from edaphos_bridge.raster.patches_at import patches_at
+from edaphos_bridge.raster.patches_at import normalisation_for, patches_at
 from edaphos_bridge.raster.sources import open_raster
+from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.weights.container import (
     pack,
     prefixed,
@@ -75,6 +84,11 @@ class FoundationClassifier:
     class_counts : list of int or None
         Labelled patches of each class, validation rows included; None in a file that was
         written without them.
+    ordered : bool
+        Whether the order of `classes` means something: labels were an ordered Categorical.
+    overlapping : int or None
+        How many of the patches shared cells with another, where they came from a tile data set:
+        the accuracy of a random split then says little about other places.
     """
 
     encoder: nn.Module
@@ -90,6 +104,8 @@ class FoundationClassifier:
     in_channels: int
     patch_size: list[int]
     class_counts: list[int] | None = None
+    ordered: bool = False
+    overlapping: int | None = None
 
     @property
     def normalisation(self) -> Normalisation | None:
@@ -97,7 +113,12 @@ class FoundationClassifier:
         return normalisation_of(self.encoder)
 
     def predict(
-        self, x: Any, type: str = "class", device: str | None = None, coords: Any = None
+        self,
+        x: Any,
+        type: str = "class",
+        device: str | None = None,
+        coords: Any = None,
+        dataset: FoundationTileDataset | None = None,
     ) -> pd.Categorical | pd.DataFrame:
         """Predict classes or class probabilities of patches, in batches.
 
@@ -110,16 +131,19 @@ class FoundationClassifier:
             What to return.
         device : {"cpu", "mps", "cuda"}, optional
             Instead of the one used for fitting.
-        coords : array-like, shape (N, 2), or pandas.DataFrame with x and y or lon and lat
-            Points in the coordinates of the raster `x`. The patches around them are read in
-            windows and normalised as in pretraining; the encoder must carry a
-            `normalisation`.
+        coords : array-like, shape (N, 2), table, or points of geopandas
+            Points in the coordinates of the raster `x`, as in `foundation_embed_at_coords`. The
+            patches around them are read in windows and normalised as in pretraining.
+        dataset : FoundationTileDataset, optional
+            With `coords`: gives means and standard deviations for an encoder that carries no
+            `normalisation`. Its patches have the size that the classifier was trained on.
 
         Returns
         -------
         pandas.Categorical of length N, or pandas.DataFrame (N, n_classes)
             With ``categories = classes``, or with ``columns = classes`` and float64 rows that
-            sum to 1. Missing for points outside the raster or without data in any band.
+            sum to 1. The Categorical is ordered if the labels were. Missing for points outside
+            the raster or without data in any band.
 
         Raises
         ------
@@ -127,15 +151,28 @@ class FoundationClassifier:
             If `x` is not such an array, holds missing values, has other channels, or has
             patches that the encoder maps to no finite features.
         """
+        if not isinstance(type, str):
+            raise InputError(
+                "type",
+                "must be one of 'class', 'prob'",
+                found=builtins.type(type).__name__,
+                hint="Points are given by name: predict(x, coords=points).",
+            )
         choice("type", type, ("class", "prob"))
-        probabilities = self.predict_proba(x, device=device, coords=coords)
+        probabilities = self.predict_proba(x, device=device, coords=coords, dataset=dataset)
         if type == "prob":
             return pd.DataFrame(probabilities, columns=self.classes)
         codes = np.where(np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1))
-        return pd.Categorical.from_codes(codes.tolist(), categories=self.classes)
+        return pd.Categorical.from_codes(
+            codes.tolist(), categories=self.classes, ordered=self.ordered
+        )
 
     def predict_proba(
-        self, x: Any, device: str | None = None, coords: Any = None
+        self,
+        x: Any,
+        device: str | None = None,
+        coords: Any = None,
+        dataset: FoundationTileDataset | None = None,
     ) -> NDArray[np.float64]:
         """Return class probabilities, shape (N, n_classes), float64, columns as in `classes`.
 
@@ -143,9 +180,12 @@ class FoundationClassifier:
         """
         target = resolve_device(self.device if device is None else device)
         if coords is None:
+            if dataset is not None:
+                raise InputError("dataset", "is for points of a raster", hint="Give `coords` too.")
             patches = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
             check_channels(self.in_channels, patches.channels)
-            patches.check_normalisation(self.normalisation)
+            patches.read_for(self.encoder, training=False)
+            self._check_size(patches)
             size = batch_size_for(patches.shape, target.type, self.encoder)
             by_first_layer = shows_every_cell(self.encoder, patches.shape)
             rows = np.arange(len(patches))
@@ -156,16 +196,11 @@ class FoundationClassifier:
             )
             error = patches.unusable_error if by_first_layer else None
             return self._probabilities(len(patches), batches, target, error)
-        if self.normalisation is None:
-            raise InputError(
-                "coords",
-                "needs an encoder that carries the normalisation of a tile dataset, which "
-                "this one does not",
-                hint="Predict patches (N, C, H, W), or pretrain on foundation_tile_dataset().",
-            )
-        points = read_coords(coords)
+        normalisation = normalisation_for(self.encoder, self.patch_size, dataset)
+        orientation = orientation_to_read(self.encoder)
         with open_raster(x, "x") as raster:
-            found = patches_at(raster, points, self.normalisation, "x")
+            points = read_coords(coords, crs=raster.crs, stack="x")
+            found = patches_at(raster, points, normalisation, orientation, "x")
             tensors = ((rows, torch.from_numpy(patches)) for rows, patches in found)
             return self._probabilities(len(points), tensors, target)
 
@@ -194,14 +229,31 @@ class FoundationClassifier:
             # Softmax in double: rows sum to 1 within R's own tolerance.
             for part in torch.from_numpy(probabilities).split(_SOFTMAX_ROWS):
                 part.copy_(part.softmax(dim=1))
-        bad = np.flatnonzero(asked & ~np.isfinite(probabilities).all(axis=1))
-        if len(bad):  # else they would all be of the first class
+        probabilities[~asked] = 0
+        # NaN would be the first class.
+        check_features(probabilities, {"encoder": self.encoder, "head": self.head}, "x")
+        probabilities[~asked] = np.nan
+        return probabilities
+
+    def _check_size(self, patches: Patches) -> None:
+        """Raise `InputError` if the encoder cannot take patches of this height and width."""
+        if not len(patches) or list(patches.shape[2:]) == self.patch_size:
+            return
+        width, cause = None, None
+        try:
+            device = next((p.device for p in self.encoder.parameters()), torch.device("cpu"))
+            width = find_feature_dim(self.encoder, patches.read(0, 1).to(device))
+        except InputError as error:
+            if error.argument == patches.argument:
+                raise
+            cause = error
+        if width != self.feature_dim:
             raise InputError(
                 "x",
-                f"gives NaN or infinite features in {len(bad)} of {n} patches",
-                rows=bad.tolist(),
-            )
-        return probabilities
+                f"must have patches of {self.patch_size} cells (height, width), as in training: "
+                "this encoder does not make the same features of others",
+                found=list(patches.shape[2:]),
+            ) from cause
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the classifier to one safetensors file, atomically.
@@ -289,8 +341,12 @@ class FoundationClassifier:
         regime = "linear probing" if self.freeze_backbone else "full fine-tuning"
         if self.freeze_backbone and self.head_type == "mlp":
             regime = "frozen backbone"
-        accuracies = [value for value in self.val_accuracy_history if not math.isnan(value)]
-        best = f"{max(accuracies):.3f}" if accuracies else "NA"
+        # the weights kept are the last epoch's, which may not be the best
+        accuracies, best = self.val_accuracy_history, "NA"
+        known = [value for value in accuracies if not math.isnan(value)]
+        if known:
+            first = accuracies.index(max(known)) + 1
+            best = f"{max(known):.3f} (epoch {first}), at the end {accuracies[-1]:.3f}"
         classes = ", ".join(str(value) for value in self.classes)
         return [
             "<edaphos_foundation_classifier>",
@@ -301,7 +357,15 @@ class FoundationClassifier:
             f"  device:        {self.device}",
             f"  final loss:    {self.loss_history[-1]:.4f}",
             f"  best val_acc:  {best}",
+            *self._about_overlap(),
         ]
+
+    def _about_overlap(self) -> list[str]:
+        if not self.overlapping or all(map(math.isnan, self.val_accuracy_history)):
+            return []
+        total = "" if self.class_counts is None else f" of {sum(self.class_counts)}"
+        text = f"{self.overlapping}{total} patches share cells, so val_acc says little"
+        return [f"  overlap:       {text}"]
 
     def __repr__(self) -> str:
         """Return what the R original's ``print()`` shows."""

@@ -50,6 +50,10 @@ def check_classifier(metadata: Any) -> dict[str, Any]:
         counts is None or (list_of(_is_count)(counts) and len(counts) == len(found["classes"])),
         "'class_counts' has no whole number for each class",
     )
+    ordered = metadata.get("ordered", False)  # as old
+    require(is_flag(ordered), "'ordered' is neither true nor false")
+    overlapping = metadata.get("overlapping")
+    require(overlapping is None or _is_count(overlapping), "'overlapping' is no whole number")
     config = found["config"]
     _check_config(config, found["freeze_backbone"])
     require(config["head"] == found["head_type"], "its two types of the head differ")
@@ -59,7 +63,8 @@ def check_classifier(metadata: Any) -> dict[str, Any]:
     )
     encoder = check_encoder(metadata.get("encoder"))
     check_widths(encoder, found["in_channels"], found["feature_dim"])
-    return {**found, "class_counts": counts, "encoder": encoder}
+    later = {"class_counts": counts, "ordered": ordered, "overlapping": overlapping}
+    return {**found, **later, "encoder": encoder}
 
 
 def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:

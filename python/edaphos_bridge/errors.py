@@ -21,7 +21,10 @@ _NOTHING: Any = object()
 
 
 def _show(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # a number of thousands of digits, an object of the caller's that refuses
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= 80 else f"{text[:60]}... ({type(value).__name__})"
 
 

@@ -14,8 +14,8 @@ from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.labels import Labels, as_labels
-from edaphos_bridge.normalisation import normalisation_of
 from edaphos_bridge.patches import Patches
+from edaphos_bridge.raster.centres import warn_of_overlap
 from edaphos_bridge.seeding import draw_seed
 from edaphos_bridge.training.loop import Report
 from edaphos_bridge.training.progress import console
@@ -60,7 +60,8 @@ def foundation_fit_classifier(
         (dimensions by position), dask and h5py, a `foundation_tile_dataset`, the path of a
         .npy file or a .zarr array.
     y : pandas.Categorical, Series, or array-like of str, int or bool, shape (N,)
-        Labels. The order of a Categorical's categories is kept; unused ones are dropped.
+        Labels. The order of a Categorical's categories is kept, and whether it is ordered; unused
+        ones are dropped. Numbers that are not whole are no classes.
     freeze_backbone : bool
         Linear probing (True) or full fine-tuning.
     head : {"linear", "mlp"}
@@ -147,6 +148,8 @@ def fit_classifier(
     module = as_module(encoder)
     labels = labels_of(patches, y)
     copied = own_copy_for(module, patches)
+    if settings.val_split > 0:
+        warn_of_overlap(patches.overlapping, len(patches))
     trained = train_classifier(copied, patches, labels, settings, target, report, draw)
     return classifier_of(trained, patches, labels, target)
 
@@ -154,13 +157,15 @@ def fit_classifier(
 def own_copy_for(module: nn.Module, patches: Patches) -> nn.Module:
     """Return a copy of an encoder that knows how its patches were made of raw cells.
 
+    Patches of tiles are from then on read as it learnt to see them.
+
     Raises
     ------
     InputError
         If they come from a tile data set with another normalisation than the encoder's.
     """
     copied = own_copy(module)
-    patches.check_normalisation(normalisation_of(copied))
+    patches.read_for(copied, training=True)
     if patches.normalisation is not None:
         copied.normalisation = patches.normalisation  # type: ignore[assignment]
     return copied
@@ -194,4 +199,6 @@ def classifier_of(
         in_channels=patches.channels,
         patch_size=list(patches.shape[2:]),
         class_counts=labels.counts(),
+        ordered=labels.ordered,
+        overlapping=patches.overlapping,
     )

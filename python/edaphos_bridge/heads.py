@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import nn
+
+from edaphos_bridge.memory import check_memory
+
+_BYTES_IN_TRAINING = 16  # a weight, its gradient and two means, in float32
 
 
 class LinearHead(nn.Linear):
@@ -29,7 +34,21 @@ class MLPHead(nn.Sequential):
 def make_head(
     head_type: str, in_features: int, n_classes: int, hidden: Sequence[int], dropout: float
 ) -> LinearHead | MLPHead:
-    """Return an untrained head of type "linear" or "mlp" with torch's default initialisation."""
+    """Return an untrained head of type "linear" or "mlp" with torch's default initialisation.
+
+    Raises
+    ------
+    InputError
+        As `check_hidden`.
+    """
     if head_type == "linear":
         return LinearHead(in_features, n_classes)
+    check_hidden(hidden, in_features, n_classes)
     return MLPHead(in_features, n_classes, hidden, dropout)
+
+
+def check_hidden(hidden: Sequence[int], in_features: int = 1, n_classes: int = 1) -> None:
+    """Raise `InputError` if no memory could hold the weights of an MLP and what Adam keeps."""
+    widths = [in_features, *hidden, n_classes]
+    weights = sum(wide * next_one for wide, next_one in pairwise(widths))
+    check_memory("hidden", weights * _BYTES_IN_TRAINING, list(hidden))

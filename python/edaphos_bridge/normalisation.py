@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edaphos_bridge.crs import warn_of_other_cells
+from edaphos_bridge.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class Normalisation:
         Whether cells become ``(cell - mean) / sd``. Otherwise they stay as they are.
     patch_size : int
         Height and width of a patch, in cells.
+    cell_size : pair of float, optional
+        Width and height of a cell, in units of `crs`; None where the raster had no
+        georeference, or a file was written without it.
+    crs : str, optional
+        Coordinate reference system of the raster: its authority's code, else WKT.
     """
 
     bands: tuple[str, ...]
@@ -32,6 +40,18 @@ class Normalisation:
     sds: tuple[float, ...]
     normalise: bool
     patch_size: int
+    cell_size: tuple[float, float] | None = None
+    crs: str | None = None
+
+    def makes_the_same_of_cells(self, other: Normalisation) -> bool:
+        """Return whether both make the same input of raw cells, wherever these lie."""
+        return replace(self, cell_size=None, crs=None) == replace(other, cell_size=None, crs=None)
+
+    def warn_of_other_cells(
+        self, argument: str, cell_size: tuple[float, float] | None, crs: str | None
+    ) -> None:
+        """Warn if cells of this size and CRS are not those that the encoder learnt from."""
+        warn_of_other_cells(argument, (cell_size, crs), (self.cell_size, self.crs))
 
     def apply(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return raw cells as the encoder's input; invalid ones become the band's mean.
@@ -59,6 +79,8 @@ class Normalisation:
             "sds": list(self.sds),
             "normalise": self.normalise,
             "patch_size": self.patch_size,
+            "cell_size": None if self.cell_size is None else list(self.cell_size),
+            "crs": self.crs,
         }
 
     @classmethod
@@ -70,6 +92,8 @@ class Normalisation:
             sds=tuple(float(sd) for sd in values["sds"]),
             normalise=values["normalise"],
             patch_size=int(values["patch_size"]),
+            cell_size=_cell_size(values.get("cell_size")),
+            crs=values.get("crs"),
         )
         numbers = (*result.means, *result.sds)
         if (
@@ -78,12 +102,37 @@ class Normalisation:
             or not all(sd > 0 for sd in result.sds)
             or not isinstance(result.normalise, bool)
             or result.patch_size < 1
+            or not isinstance(result.crs, str | None)
         ):
             raise ValueError(f"no normalisation: {dict(values)!r}")
         return result
 
 
+def _cell_size(values: Any) -> tuple[float, float] | None:
+    """Return a pair of positive numbers; older files have none."""
+    if values is None:
+        return None
+    width, height = (float(number) for number in values)
+    if not (0 < width < math.inf and 0 < height < math.inf):
+        raise ValueError(f"no cell size: {values!r}")
+    return width, height
+
+
 def normalisation_of(module: object) -> Normalisation | None:
-    """Return the normalisation that an encoder carries, or None."""
+    """Return the normalisation that an encoder carries, or None.
+
+    Raises
+    ------
+    InputError
+        If a dict, or a tile data set itself, was assigned: it would be ignored.
+    """
     found = getattr(module, "normalisation", None)
+    is_table = isinstance(found, Mapping) and "means" in found
+    if is_table or isinstance(getattr(found, "normalisation", None), Normalisation):
+        raise InputError(
+            "normalisation",
+            "of an encoder must be a Normalisation",
+            found=type(found).__name__,
+            hint="A data set from foundation_tile_dataset() has one, `dataset.normalisation`.",
+        )
     return found if isinstance(found, Normalisation) else None

@@ -10,18 +10,41 @@ import json
 import mmap
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.masked import MaskedTensor
 
+from edaphos_bridge.as_numpy import as_numpy, fill_values, unreadable
 from edaphos_bridge.errors import EdaphosError, InputError
+from edaphos_bridge.paths import as_path
+from edaphos_bridge.tensors import check_tensor, tensor_as_numpy
 
 _FORMATS = "a .npy file or a .zarr folder"
+WANTED = "an array of real numbers (N, C, H, W)"
 
 
-def open_array(x: Any, argument: str) -> tuple[Any, bool]:
-    """Return `x` as an array that can be sliced, and whether its cells are all in memory.
+class OpenArray(NamedTuple):
+    """What `open_array` returns.
+
+    Attributes
+    ----------
+    array : numpy.ndarray, torch.Tensor or array that is read in parts
+        Can be sliced; `edaphos_bridge.as_numpy.read_slice` reads a slice of the last kind.
+    in_memory : bool
+        False where a slice is read from a file, or computed, each time.
+    fills : tuple of numbers
+        What stands for a missing cell, see `edaphos_bridge.as_numpy.fill_values`.
+    """
+
+    array: Any
+    in_memory: bool
+    fills: tuple[int | float, ...] = ()
+
+
+def open_array(x: Any, argument: str, wanted: str = WANTED) -> OpenArray:
+    """Return `x` as an array that can be sliced.
 
     Parameters
     ----------
@@ -29,13 +52,8 @@ def open_array(x: Any, argument: str) -> tuple[Any, bool]:
         As in `edaphos_bridge.patches.Patches`.
     argument : str
         What the caller's function calls it, for errors.
-
-    Returns
-    -------
-    array : numpy.ndarray, torch.Tensor or array that is read in parts
-        A slice of the last kind becomes a NumPy array by ``numpy.asanyarray``.
-    in_memory : bool
-        False where a slice is read from a file, or computed, each time.
+    wanted : str
+        What it must be, for errors.
 
     Raises
     ------
@@ -47,33 +65,30 @@ def open_array(x: Any, argument: str) -> tuple[Any, bool]:
     if isinstance(x, str | os.PathLike):
         x = _open_path(x, argument)
     if isinstance(x, torch.Tensor):
-        if x.is_complex():
-            raise InputError(argument, "must hold real numbers", found=x.dtype)
-        return x, True
+        if isinstance(x, MaskedTensor):
+            return OpenArray(tensor_as_numpy(x, argument), True)
+        check_tensor(x, argument)
+        return OpenArray(x, True)
+    try:
+        if _is_read_in_parts(x):
+            return _open_parts(x, argument, wanted)
+    except EdaphosError:
+        raise
+    except Exception as error:  # an array of another package, or a file that is damaged
+        raise unreadable(argument, error) from error
+    x = as_numpy(x, argument, wanted)
+    return OpenArray(x, not _is_mapped(x))
+
+
+def _open_parts(x: Any, argument: str, wanted: str) -> OpenArray:
+    fills = fill_values(x)
     if _is_xarray_of_memory(x):
         x = x.values
-    if not _is_read_in_parts(x):
-        x = _as_numpy(x, argument)
     dtype = np.dtype(x.dtype)
     if dtype.kind not in "biuf":
         found = type(x).__name__ if x.ndim == 0 else dtype
-        raise InputError(argument, "must be an array of real numbers (N, C, H, W)", found=found)
-    return x, isinstance(x, np.ndarray) and not _is_mapped(x)
-
-
-def _as_numpy(x: Any, argument: str) -> Any:
-    try:
-        array = np.asanyarray(x)
-    except (ValueError, TypeError) as error:  # ragged lists, objects that refuse
-        raise InputError(
-            argument,
-            "must be an array (N, C, H, W): patches, channels, height, width",
-            found=type(x).__name__,
-        ) from error
-    if array.dtype.kind not in "biuf":
-        found = type(x).__name__ if array.ndim == 0 else array.dtype
-        raise InputError(argument, "must be an array of real numbers (N, C, H, W)", found=found)
-    return array
+        raise InputError(argument, f"must be {wanted}", found=found)
+    return OpenArray(x, isinstance(x, np.ndarray) and not _is_mapped(x), fills)
 
 
 def _is_read_in_parts(x: Any) -> bool:
@@ -120,13 +135,15 @@ def _is_mapped(x: np.ndarray[Any, Any]) -> bool:
 
 
 def _open_path(given: str | os.PathLike[str], argument: str) -> Any:
-    path = Path(given).expanduser()
+    path = as_path(argument, given, f"file of patches: {_FORMATS}")
     is_zarr = any(part.endswith(".zarr") for part in path.parts)
     if not is_zarr and path.suffix != ".npy":
         raise InputError(
             argument,
-            f"must be an array of real numbers (N, C, H, W), or the path of {_FORMATS}",
+            f"must be {WANTED}, or the path of {_FORMATS}",
             found=os.fspath(given),
+            hint="Of a raster foundation_tile_dataset() makes patches; predict() takes a raster "
+            "together with points, `coords`.",
         )
     if not path.exists():
         raise InputError(argument, "names no file", found=os.fspath(given))
@@ -136,7 +153,7 @@ def _open_path(given: str | os.PathLike[str], argument: str) -> Any:
 def _open_npy(path: Path, argument: str) -> Any:
     try:
         return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, SyntaxError, OverflowError) as error:
+    except Exception as error:  # a damaged header fails in any way
         raise InputError(
             argument, f"cannot be opened as a .npy file ({error})", found=str(path)
         ) from error
@@ -147,7 +164,7 @@ def _open_zarr(path: Path, argument: str) -> Any:
         import zarr
     except ImportError as error:
         raise EdaphosError(
-            "Patches in a .zarr folder need zarr: pip install 'edaphos-bridge[zarr]'"
+            "Patches in a .zarr folder need the package zarr. Install it with `pip install zarr`."
         ) from error
     _refuse_pickle(path, argument)
     try:

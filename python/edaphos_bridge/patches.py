@@ -16,9 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge import allocator, vector_math  # noqa: F401  (before anything is computed)
+from edaphos_bridge.as_numpy import read_slice
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.float32 import ReusedMemory, all_finite, can_be_borrowed, convert, empty
+from edaphos_bridge.input_scale import warn_about_scale
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.orientation import orientation_to_read
 from edaphos_bridge.patch_arrays import open_array
 
 # Cells that are read and checked at a time: 64 MiB in float64.
@@ -26,6 +29,8 @@ _BLOCK_CELLS = 2**23
 # Patches that are read at a time from memory, however large: in R's order, fewer of them lie in
 # too short runs.
 _FEWEST_IN_MEMORY = 64
+# Patches that are looked at to know the scale of all.
+_MOST_IN_SAMPLE = 64
 _SHAPE_TEXT = "(N, C, H, W): patches, channels, height, width"
 
 
@@ -35,7 +40,8 @@ class Patches:
     Parameters
     ----------
     x : array-like, torch.Tensor, FoundationTileDataset or path, shape (N, C, H, W)
-        The patches, of any real dtype and memory order. NumPy masked entries count as missing.
+        The patches, of any real dtype and memory order. Masked entries count as missing, and so
+        do the fill values of xarray, zarr and h5py (`edaphos_bridge.as_numpy.fill_values`).
         Arrays that are not in memory (``numpy.memmap``, zarr, h5py, dask, xarray, tile data
         sets, and the path of a .npy file or a .zarr folder) are read in parts, never whole.
         The dimensions of xarray are taken by position.
@@ -72,8 +78,8 @@ class Patches:
     ) -> None:
         self.argument = argument
         self.normalisation: Normalisation | None = normalisation_of(x)
-        self._missing_value = missing_value
-        self._array, self.in_memory = open_array(x, argument)
+        self._array, self.in_memory, self._fills = open_array(x, argument)
+        self._missing_values = self._fills if missing_value is None else (missing_value,)
         shape = tuple(self._array.shape)
         if len(shape) != 4:
             raise InputError(
@@ -164,6 +170,12 @@ class Patches:
             yield self._read_into(memory.empty, start, start + size) if batch is None else batch
             del batch  # else its memory could not be used again
 
+    @property
+    def overlapping(self) -> int | None:
+        """How many patches share cells with another, where that is known."""
+        found: int | None = getattr(self._array, "overlapping", None)
+        return found if isinstance(found, int) else None
+
     def check(self) -> None:
         """Read everything once, in blocks of which nothing is kept.
 
@@ -178,17 +190,37 @@ class Patches:
             stop = min(start + size, len(self))
             self._read(start, stop, out[: stop - start])
 
-    def check_normalisation(self, expected: Normalisation | None) -> None:
-        """Raise `InputError` if a tile data set gives other numbers than an encoder expects.
+    def read_for(self, encoder: object, *, training: bool) -> None:
+        """Read the patches of a tile data set as an encoder learnt to see them.
+
+        They are turned to its orientation. Arrays are taken as they are.
 
         Parameters
         ----------
-        expected : Normalisation or None
-            What the encoder carries (`normalisation_of`). None expects nothing, and arrays are
-            taken as they are.
+        encoder : object
+            What may carry a normalisation and an orientation.
+        training : bool
+            Whether they are the data of a fit.
+
+        Raises
+        ------
+        InputError
+            If a tile data set gives other numbers than the encoder expects.
+
+        Warns
+        -----
+        EdaphosWarning
+            If the cells of a tile data set have another size or CRS, or if they are an array and
+            some of them look like other numbers.
         """
-        found = self.normalisation
-        if found is None or expected is None:
+        found, expected = self.normalisation, normalisation_of(encoder)
+        if found is not None:
+            self._array = self._array.oriented(orientation_to_read(encoder))
+        if expected is None:
+            return
+        if found is None:
+            if len(self) and len(expected.bands) == self.channels:
+                warn_about_scale(self._sample(), expected, self.argument, training=training)
             return
         if (found.means, found.sds, found.normalise) != (
             expected.means,
@@ -201,6 +233,14 @@ class Patches:
                 found=found.to_dict(),
                 hint="foundation_patches_at_coords() reads patches as the encoder expects them.",
             )
+        expected.warn_of_other_cells(self.argument, found.cell_size, found.crs)
+
+    def _sample(self) -> torch.Tensor:
+        """Return a few patches: from all over what is in memory, else the first."""
+        size = max(1, min(len(self), _MOST_IN_SAMPLE, _BLOCK_CELLS // math.prod(self.shape[1:])))
+        if not self.in_memory:
+            return self.read(0, size)
+        return self.rows(torch.linspace(0, len(self) - 1, size).long())
 
     @property
     def _block(self) -> int:
@@ -210,13 +250,13 @@ class Patches:
     def _read(self, start: int, stop: int, out: torch.Tensor) -> None:
         """Write rows ``start:stop`` to `out`."""
         step = self._block
-        if self.in_memory and self._missing_value is None:
+        if self.in_memory and not self._missing_values:
             step = max(stop - start, 1)  # `convert` takes blocks of its own
         for first in range(start, stop, step):
             last = min(first + step, stop)
             x, mask = self._slice(first, last)
             usable = convert(x, out[first - start : last - start].numpy())
-            if mask is not None or self._missing_value is not None:
+            if mask is not None or self._missing_values:
                 usable = usable and not self._missing(x, mask).any()
             if not usable:
                 raise self.unusable_error()
@@ -234,8 +274,8 @@ class Patches:
         """Return rows as a view of the caller's memory, or None where they need conversion."""
         x = self._array[start:stop]
         if isinstance(x, torch.Tensor):
-            x = x.detach().numpy() if x.device.type == "cpu" and not x.is_neg() else None
-        if self._missing_value is not None or not can_be_borrowed(x):
+            x = x.detach().numpy() if _numpy_shares(x) else None
+        if self._missing_values or not can_be_borrowed(x):
             return None
         batch = torch.from_numpy(x.reshape(-1)).view(x.shape)
         if checked and not all_finite(batch):
@@ -244,13 +284,14 @@ class Patches:
 
     def _slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Return rows as they are, and where they are masked."""
-        rows = self._array[first:last]
-        if isinstance(rows, torch.Tensor):
-            rows = rows.detach().cpu().resolve_neg()
-            if rows.is_floating_point() and rows.dtype != torch.float64:
-                rows = rows.float()  # NumPy has no bfloat16
-            return rows.numpy(), None
-        rows = np.asanyarray(rows)
+        rows = read_slice(self._array, slice(first, last), self.argument)
+        expected = (last - first, *self.shape[1:])
+        if rows.shape != expected or rows.dtype.kind not in "biuf":
+            raise InputError(
+                self.argument,
+                f"must give real numbers of shape {list(expected)} for rows {first}:{last}",
+                found=f"{rows.dtype}, {list(rows.shape)}",
+            )
         if isinstance(rows, np.ma.MaskedArray):
             mask = np.ma.getmask(rows)
             return rows.data, None if mask is np.ma.nomask else mask
@@ -259,7 +300,9 @@ class Patches:
     def _missing(self, x: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """Return which cells are marked as missing, whatever their value."""
         missing = np.zeros((), dtype=bool) if mask is None else mask
-        return missing if self._missing_value is None else missing | (x == self._missing_value)
+        for value in self._missing_values:
+            missing = missing | (x == value)
+        return missing
 
     def unusable_error(self) -> InputError:
         """Return the error for missing and infinite values; it counts them over all of `x`."""
@@ -270,9 +313,15 @@ class Patches:
                 unusable = ~np.isfinite(x.astype(np.float32)) | self._missing(x, mask)
             bad += (first + np.flatnonzero(unusable.any(axis=(1, 2, 3)))).tolist()
         patches = f"{len(bad)} of {len(self)} patches"
+        hint = "Fill those cells or leave the patches out."
+        if self._fills:
+            numbers = " and ".join(f"{value:g}" for value in self._fills)
+            hint += f" Cells of {numbers} count as missing: the array says so."
         return InputError(
-            self.argument,
-            f"holds NA, NaN or infinite values in {patches}",
-            rows=bad,
-            hint="Fill those cells or leave the patches out.",
+            self.argument, f"holds NA, NaN or infinite values in {patches}", rows=bad, hint=hint
         )
+
+
+def _numpy_shares(x: torch.Tensor) -> bool:
+    """Return whether NumPy can see a tensor where it lies."""
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not x.is_neg()

@@ -22,6 +22,7 @@ from edaphos_bridge.fit_classifier import classifier_of, labels_of, own_copy_for
 from edaphos_bridge.heads import LinearHead
 from edaphos_bridge.labels import Labels
 from edaphos_bridge.patches import Patches
+from edaphos_bridge.raster.centres import warn_of_overlap
 from edaphos_bridge.seeding import seeded
 from edaphos_bridge.training.cached_features import cached_features
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
@@ -129,12 +130,16 @@ class FoundationProbeSweep:
         One row a fit: setting, ``seed``, ``train_loss``, ``val_loss``, ``val_accuracy``. The
         training loss is the last epoch's for Adam, the mean cross-entropy for L-BFGS. NaN in all
         three where training diverged.
+    config : dict
+        The grid: ``lr``, ``weight_decay``, ``C``, ``seeds``, ``epochs``, ``batch_size`` and
+        ``val_split``.
     """
 
     classifier: FoundationClassifier
     best: dict[str, Any]
     settings: pd.DataFrame
     results: pd.DataFrame
+    config: dict[str, Any]
 
     def predict(
         self, x: Any, type: str = "class", device: str | None = None, coords: Any = None
@@ -177,6 +182,7 @@ def sweep_probes(
     labels = labels_of(patches, y)
     module = own_copy_for(as_module(encoder), patches).to(target)
     validation_size(len(patches), grid.val_split)
+    warn_of_overlap(patches.overlapping, len(patches))
     with seeded(0, target):  # as in a single fit
         feature_dim = find_feature_dim(module, patches.read(0, 1).to(target))
         features = cached_features(freeze(module), patches, target, feature_dim)
@@ -198,6 +204,7 @@ def sweep_probes(
         },
         settings=settings,
         results=results,
+        config=grid.config(),
     )
 
 

@@ -3,11 +3,12 @@
 #' The same as `plot()`, as an object of ggplot2. The methods are there when
 #' ggplot2 is.
 #'
-#' @param object A fit of [foundation_fit_classifier()], or of
-#'   [foundation_moco_pretrain()] and its sisters.
+#' @param object A fit of [foundation_fit_classifier()], of
+#'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param ... Not used.
 #' @return A `ggplot`: the loss of each epoch and, of a classifier with validation
-#'   rows, the validation accuracy in a second panel.
+#'   rows, the validation accuracy in a second panel, with a dotted line at the first
+#'   epoch of the best; of a sweep what [plot.edaphosbridge_probe_sweep()] draws.
 #' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
@@ -21,26 +22,33 @@ NULL
 #' @exportS3Method ggplot2::autoplot
 autoplot.edaphosbridge_classifier <- function(object, ...) {
   history <- history_of(object)
-  drawn <- Filter(
-    function(name) !all(is.na(history[[name]])), c(loss = "loss", accuracy = "val_accuracy")
-  )
+  drawn <- Filter(function(name) !all(is.na(history[[name]])), names(course_names))
   long <- data.frame(
     epoch = rep(history$epoch, length(drawn)),
     value = unlist(history[drawn], use.names = FALSE),
-    panel = factor(rep(drawn, each = nrow(history)), levels = drawn)
+    panel = factor(rep(course_names[drawn], each = nrow(history)), levels = course_names[drawn])
   )
-  history_plot(long) + ggplot2::facet_wrap("panel", scales = "free_y") + ggplot2::ylab(NULL)
+  best <- best_epoch_of(object)
+  course_plot(long) +
+    (if (!is.na(best)) ggplot2::geom_vline(xintercept = best, linetype = "dotted")) +
+    ggplot2::facet_wrap("panel", scales = "free_y") +
+    ggplot2::labs(x = epoch_name(object), y = NULL)
 }
 
 #' @rdname autoplot.edaphosbridge
 #' @exportS3Method ggplot2::autoplot
 autoplot.edaphosbridge_pretrain <- function(object, ...) {
   history <- history_of(object)
-  history_plot(data.frame(epoch = history$epoch, value = history$loss)) +
-    ggplot2::ylab(loss_name(object))
+  course_plot(data.frame(epoch = history$epoch, value = history$loss)) +
+    ggplot2::labs(x = "epoch", y = loss_name(object), title = paste(object$method, "pretraining"))
 }
 
-history_plot <- function(long) {
+# A line over whole epochs, or a point where a line would have no length.
+course_plot <- function(long) {
+  epochs <- range(long$epoch)
   ggplot2::ggplot(long, ggplot2::aes(x = !!quote(epoch), y = !!quote(value))) +
-    ggplot2::geom_line()
+    (if (epochs[[1]] < epochs[[2]]) ggplot2::geom_line() else ggplot2::geom_point()) +
+    ggplot2::scale_x_continuous(
+      breaks = function(limits) whole_numbers(pretty(limits), epochs), minor_breaks = NULL
+    )
 }

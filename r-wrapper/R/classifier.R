@@ -22,7 +22,8 @@
 #'   Or patches that are not in memory and are read in parts: the path of a `.npy`
 #'   file or of an array in a `.zarr` folder, or a [foundation_tile_dataset()].
 #' @param y Factor, or a vector that `factor()` accepts, of length N. The order
-#'   of the levels is the order of the columns; unused levels are dropped.
+#'   of the levels is the order of the columns; unused levels are dropped. Numbers
+#'   that are not whole are no classes: [cut()] makes some.
 #' @param freeze_backbone `TRUE` for linear probing, `FALSE` for full fine-tuning.
 #' @param head `"linear"`, or `"mlp"`: for each width in `hidden` a linear layer,
 #'   ReLU and dropout, then a linear layer.
@@ -45,12 +46,15 @@
 #'   "edaphos_foundation_classifier")` with
 #'   \item{encoder, head}{the trained encoder, and the head's weights as arrays}
 #'   \item{classes}{character, the order of the columns of probabilities}
+#'   \item{ordered}{whether `y` was an ordered factor, as predicted classes are then}
 #'   \item{loss_history, val_accuracy_history}{numeric, one value an epoch;
 #'     accuracy is `NA` when `val_split = 0`}
 #'   \item{config}{list of the settings, with the seed used}
 #'   \item{feature_dim, head_type, freeze_backbone, device, in_channels, patch_size}{what was
 #'     trained, and where}
 #'   \item{class_counts}{integer, the labelled patches of each class, validation rows included}
+#'   \item{overlapping}{integer, how many patches of a tile dataset share cells with another, so
+#'     that the accuracy of a random split says little about other places; `NULL` of other patches}
 #'   \item{normalisation}{how raw raster cells become the encoder's input, see
 #'     [foundation_moco_pretrain_tiles()], or `NULL`}
 #'   \item{state}{raw (by `fit$state`), the whole classifier as a safetensors file}
@@ -112,8 +116,7 @@ foundation_fit_classifier <- function(encoder, x, y,
   answer <- python_call("fit", list(
     to_encoder(encoder, call),
     to_patches(x, call),
-    labels$codes,
-    labels$levels,
+    labels,
     settings,
     to_choice(device, c("cpu", "mps", "cuda")),
     to_scalar(verbose),
@@ -147,6 +150,17 @@ foundation_fit_classifier <- function(encoder, x, y,
 #'   `"prob"` a numeric matrix (N, number of classes) with
 #'   `colnames = object$classes`, whose rows sum to 1. Both are `NA` for points of
 #'   `coords` outside the raster or without data in any band.
+#' @examplesIf edaphosbridge::edaphosbridge_available()
+#' data <- statlog_landsat()
+#' x <- (data$x - mean(data$x)) / sd(data$x)
+#' train <- which(data$train)[1:200]
+#' test <- which(!data$train)[1:100]
+#' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+#' fit <- foundation_fit_classifier(encoder, x[train, , , ], data$y[train], epochs = 5, seed = 1)
+#' predicted <- predict(fit, x[test, , , ])
+#' table(predicted, truth = data$y[test])
+#' # one patch: drop = FALSE keeps its dimension
+#' predict(fit, x[test[1], , , , drop = FALSE], type = "prob")
 #' @importFrom stats predict
 #' @export
 predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"),
@@ -174,7 +188,7 @@ predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"
   ))
   prediction <- answer_value(answer, call)
   if (is.null(prediction$prob)) {
-    return(from_factor(prediction$codes, object$classes))
+    return(from_factor(prediction$codes, object$classes, isTRUE(object$ordered)))
   }
   prob <- from_matrix(prediction$prob)
   matrix(prob, ncol = length(object$classes), dimnames = list(NULL, object$classes))
@@ -182,8 +196,6 @@ predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"
 
 #' @export
 format.edaphosbridge_classifier <- function(x, ...) {
-  accuracy <- x$val_accuracy_history[!is.na(x$val_accuracy_history)]
-  best <- if (length(accuracy)) sprintf("%.3f", max(accuracy)) else "NA"
   c(
     "<edaphos_foundation_classifier>",
     paste0("  classes:       ", paste(x$classes, collapse = ", ")),
@@ -192,8 +204,18 @@ format.edaphosbridge_classifier <- function(x, ...) {
     paste0("  regime:        ", regime_of(x)),
     paste0("  device:        ", x$device),
     sprintf("  final loss:    %.4f", x$loss_history[[length(x$loss_history)]]),
-    paste0("  best val_acc:  ", best)
+    paste0("  best val_acc:  ", accuracy_text(x)),
+    overlap_line(x, "  overlap:       ")
   )
+}
+
+# NULL where no patches are known to share cells, or none were held out.
+overlap_line <- function(x, label) {
+  if (is.null(x$overlapping) || x$overlapping == 0L || all(is.na(x$val_accuracy_history))) {
+    return(NULL)
+  }
+  total <- if (!is.null(x$class_counts)) sprintf(" of %d", sum(x$class_counts)) else ""
+  sprintf("%s%d%s patches share cells, so val_acc says little", label, x$overlapping, total)
 }
 
 #' @export

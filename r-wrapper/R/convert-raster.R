@@ -1,8 +1,13 @@
-# Rasters on their way to Python: where their cells lie, never the cells themselves.
+# Rasters on their way to Python: where their cells lie, never the cells themselves, but for a small
+# raster that no file holds.
 
 # Python reads files, in windows. A SpatRaster that is one on disk crosses as its files and bands,
 # any other (computed, in memory, with another NA flag, ...) is written to a temporary GeoTIFF,
-# block by block. `keep` leaves that file for the session; otherwise it goes with the caller.
+# block by block, which goes with the caller. `keep` is for what outlives the session: the content of
+# that GeoTIFF crosses, unless it is large.
+#
+# terra shows every raster north up, and its columns as in the file. Python reads a file in the
+# directions that the transform says.
 to_raster <- function(stack, call, keep = FALSE, argument = "stack", frame = parent.frame()) {
   if (missing(stack)) {
     stop_input(argument, "is missing: a SpatRaster of terra, or the path of a raster.", call)
@@ -10,28 +15,80 @@ to_raster <- function(stack, call, keep = FALSE, argument = "stack", frame = par
   raster <- as_spat_raster(stack, argument, call)
   files <- files_of(raster)
   if (is.null(files)) {
-    path <- tempfile("edaphosbridge-", fileext = ".tif")
-    if (!keep) {
-      do.call(on.exit, list(substitute(unlink(path), list(path = path)), add = TRUE), envir = frame)
-    }
-    terra::writeRaster(raster, path, datatype = "FLT8S", NAflag = NaN)
-    files <- list(list(path = path, bands = as.list(seq_len(terra::nlyr(raster)))))
+    files <- list(written(raster, call, keep, argument, frame))
   }
-  cell <- terra::res(raster)
+  edges <- as.vector(terra::ext(raster))
+  x <- range(edges[1:2]) # where columns run from east to west terra has xmin > xmax
+  y <- range(edges[3:4])
+  cell <- c(diff(x) / terra::ncol(raster), diff(y) / terra::nrow(raster))
   list(
     files = files,
     names = as.list(names(raster)),
-    transform = as.list(c(cell[[1]], 0, terra::xmin(raster), 0, -cell[[2]], terra::ymax(raster)))
+    transform = as.list(c(cell[[1]], 0, x[[1]], 0, -cell[[2]], y[[2]])),
+    crs = terra::crs(raster)
   )
 }
 
-as_spat_raster <- function(stack, argument, call) {
-  is_path <- is.character(stack) && length(stack) > 0L && !anyNA(stack)
-  if (!is_path && !inherits(stack, "SpatRaster")) {
+# A raster without a file of its own, as a file: what it holds if that may be kept, else its path.
+written <- function(raster, call, keep, argument, frame) {
+  sources <- unique(terra::sources(raster))
+  sources <- sources[nzchar(sources)]
+  shown <- if (length(sources)) paste(sources, collapse = ", ") else "a SpatRaster in memory"
+  if (any(terra::window(raster)) && any(vapply(sources, pixel_size_is, NA, "[^,]*,[^-]"))) {
     stop_input(
       argument,
       sprintf(
-        "must be a SpatRaster of terra, or the paths of aligned rasters; found %s.",
+        paste0(
+          "has a window on a file whose rows run from south to north, which terra reads wrongly; ",
+          "found %s. terra::crop(terra::rast(path), extent) cuts the same part."
+        ),
+        shown
+      ),
+      call
+    )
+  }
+  path <- tempfile("edaphosbridge-", fileext = ".tif")
+  # Colour tables do not fit numbers, and warnings would name a file that is not the user's.
+  tryCatch(
+    suppressWarnings(terra::writeRaster(raster, path, datatype = "FLT8S", NAflag = NaN)),
+    error = function(error) {
+      unlink(path)
+      stop_input(
+        argument, sprintf("cannot be read (%s); found %s.", conditionMessage(error), shown), call
+      )
+    }
+  )
+  bands <- as.list(seq_len(terra::nlyr(raster)))
+  if (keep && file.size(path) <= largest_kept) {
+    on.exit(unlink(path))
+    data <- readBin(path, "raw", file.size(path))
+    return(list(path = "", bands = bands, data = data, shown = shown))
+  }
+  if (keep) {
+    text <- sprintf(
+      paste0(
+        "`%s` is in no file that Python can read as it is, and too large to be kept in the ",
+        "dataset: a temporary file holds it, which goes with this R session. ",
+        "terra::writeRaster() to a GeoTIFF gives it one that stays."
+      ),
+      argument
+    )
+    warning(warningCondition(text, class = "edaphosbridge_warning", call = call))
+  } else {
+    do.call(on.exit, list(substitute(unlink(path), list(path = path)), add = TRUE), envir = frame)
+  }
+  list(path = path, bands = bands, shown = shown)
+}
+
+largest_kept <- 64 * 2^20 # bytes
+
+as_spat_raster <- function(stack, argument, call) {
+  is_path <- is.character(stack) && length(stack) > 0L && !anyNA(stack)
+  if (!is_path && !inherits(stack, c("SpatRaster", "stars", "stars_proxy"))) {
+    stop_input(
+      argument,
+      sprintf(
+        "must be a SpatRaster of terra, a stars object, or the paths of aligned rasters; found %s.",
         class(stack)[[1]]
       ),
       call
@@ -40,18 +97,24 @@ as_spat_raster <- function(stack, argument, call) {
   if (!requireNamespace("terra", quietly = TRUE)) {
     stop_input(argument, "needs the package terra: install.packages(\"terra\")", call)
   }
-  if (!is_path) {
+  if (inherits(stack, "SpatRaster")) {
     if (!terra::hasValues(stack)) {
       stop_input(argument, "is a SpatRaster without values.", call)
     }
     return(stack)
   }
-  missing_files <- stack[!file.exists(stack)]
-  if (length(missing_files) > 0L) {
-    stop_input(argument, sprintf("names no file: %s", missing_files[[1]]), call)
+  if (!is_path && !requireNamespace("stars", quietly = TRUE)) {
+    stop_input(argument, "needs the package stars: install.packages(\"stars\")", call)
+  }
+  if (is_path) {
+    stack <- path.expand(stack)
+    missing_files <- stack[!file.exists(stack) & !is_name_of_gdal(stack)]
+    if (length(missing_files) > 0L) {
+      stop_input(argument, sprintf("names no file: %s", missing_files[[1]]), call)
+    }
   }
   tryCatch(
-    suppressWarnings(terra::rast(path.expand(stack))),
+    suppressWarnings(terra::rast(stack)),
     error = function(error) {
       stop_input(
         argument, paste0("cannot be opened as a raster: ", conditionMessage(error)), call
@@ -60,14 +123,14 @@ as_spat_raster <- function(stack, argument, call) {
   )
 }
 
-# The GeoTIFFs and bands that hold exactly what `raster` shows, or NULL.
+# "/vsizip/a.zip/b.tif", "NETCDF:a.nc:b", "vrt://a.tif?bands=1": what is no path, but known to GDAL.
+is_name_of_gdal <- function(path) grepl("^(/vsi|[A-Za-z][A-Za-z0-9_+.]+:)", path)
+
+# The files and bands that hold exactly what `raster` shows, or NULL.
 files_of <- function(raster) {
   table <- terra::sources(raster, bands = TRUE)
   paths <- unique(table$source)
-  if (nrow(table) != terra::nlyr(raster) || !all(grepl("\\.tiff?$", paths, ignore.case = TRUE))) {
-    return(NULL)
-  }
-  if (!all(file.exists(paths)) || any(terra::window(raster))) {
+  if (nrow(table) != terra::nlyr(raster) || any(terra::window(raster)) || !all(is_read_alike(paths))) {
     return(NULL)
   }
   runs <- rle(table$sid)
@@ -76,12 +139,32 @@ files_of <- function(raster) {
     function(from, to) list(path = table$source[[from]], bands = as.list(table$bands[from:to])),
     ends - runs$lengths + 1L, ends
   )
-  twin <- do.call(c, lapply(unname(files), function(file) {
+  twin <- suppressWarnings(do.call(c, lapply(unname(files), function(file) {
     terra::rast(file$path)[[unlist(file$bands)]]
-  }))
+  })))
   same <- function(property) identical(property(twin), property(raster))
   grid <- function(x) c(dim(x), as.vector(terra::ext(x)))
   if (same(grid) && same(terra::NAflag) && same(terra::scoff)) unname(files)
+}
+
+# Whether terra and rasterio give the same cells of a file: both by GDAL, without a driver of terra's
+# own. terra turns rows round where the identity is stated as transform, which rasterio does not
+# tell from none.
+is_read_alike <- function(path) {
+  is_file <- file.exists(path) | startsWith(path, "/vsi")
+  is_plain <- is_file & grepl("\\.(tiff?|vrt)$", path, ignore.case = TRUE)
+  is_name <- !is_file & is_name_of_gdal(path)
+  (is_plain | is_name) & !vapply(path, states_identity, NA)
+}
+
+states_identity <- function(path) {
+  grepl("\\.vrt$", path, ignore.case = TRUE) && pixel_size_is(path, "1\\.0+,1\\.0+")
+}
+
+# Whether GDAL's report of a file has a pixel size that matches; one without transform has none.
+pixel_size_is <- function(path, pattern) {
+  report <- suppressWarnings(terra::describe(path))
+  any(grepl(sprintf("^Pixel Size = \\(%s", pattern), report))
 }
 
 # Points in the raster's coordinates, one a row; NA is outside any raster.

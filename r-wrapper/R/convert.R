@@ -44,7 +44,8 @@ to_patches <- function(x, call, argument = "x") {
   unclass(x)
 }
 
-# A factor crosses as codes and levels: reticulate would turn its NA into the class "NA".
+# A factor crosses as codes and levels: reticulate would turn its NA into the class "NA". Text
+# crosses as UTF-8, whatever R's locale is.
 to_labels <- function(y, call) {
   if (missing(y)) {
     stop_input("y", "is missing.", call)
@@ -52,8 +53,50 @@ to_labels <- function(y, call) {
   if (!is.atomic(y) || is.null(y) || is.complex(y) || is.raw(y)) {
     stop_input("y", sprintf("must be a factor or a vector of labels; found %s.", class(y)[[1]]), call)
   }
+  if (!is.factor(y)) {
+    y <- checked_classes(y, call)
+  }
   y <- factor(y)
-  list(codes = as.array(as.integer(y) - 1L), levels = as.list(levels(y)))
+  levels <- checked_text(levels(y), call)
+  list(codes = as.array(as.integer(y) - 1L), levels = as.list(levels), ordered = is.ordered(y))
+}
+
+# Python cannot see that the levels of a factor were numbers.
+checked_classes <- function(y, call) {
+  if (is.character(y)) {
+    return(checked_text(y, call))
+  }
+  if (is.numeric(y) && any(measured <- !is.na(y) & y != trunc(y))) {
+    rows <- which(measured)
+    shown <- paste(utils::head(rows, 5L), collapse = ", ")
+    stop_input("y", sprintf(
+      paste0(
+        "must hold classes; %d of %d numbers are not whole (first: %s%s; counted from 1); found %s. ",
+        "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut())."
+      ),
+      length(rows), length(y), shown, if (length(rows) > 5L) ", ..." else "",
+      format(y[[rows[[1]]]], digits = 15)
+    ), call)
+  }
+  y
+}
+
+# UTF-8 without a change: R would translate bytes that it believes to be of another encoding.
+checked_text <- function(text, call) {
+  latin <- Encoding(text) == "latin1"
+  text[latin] <- enc2utf8(text[latin])
+  bad <- !is.na(text) & (!validUTF8(text) | Encoding(text) == "bytes")
+  if (any(bad)) {
+    stop_input("y", sprintf(
+      paste0(
+        "must hold labels of valid text (UTF-8, without NUL); found %s. ",
+        "Read the labels again in the encoding that they were written in."
+      ),
+      encodeString(iconv(text[bad][[1]], "UTF-8", "UTF-8", sub = "byte"), quote = "'")
+    ), call)
+  }
+  Encoding(text) <- "UTF-8"
+  text
 }
 
 # An encoder crosses as the bytes of its state, or as the Python object that R holds.
@@ -160,8 +203,8 @@ draw_seed <- function() {
 # --- from Python ---------------------------------------------------------------------------
 
 # Code NA is no class.
-from_factor <- function(codes, levels) {
-  factor(unlist(levels)[as.integer(codes)], levels = unlist(levels))
+from_factor <- function(codes, levels, ordered = FALSE) {
+  factor(unlist(levels)[as.integer(codes)], levels = unlist(levels), ordered = ordered)
 }
 
 from_matrix <- function(values) {
@@ -204,6 +247,7 @@ from_encoder <- function(fields) {
   fields[c("in_channels", "feature_dim", "proj_dim")] <-
     lapply(fields[c("in_channels", "feature_dim", "proj_dim")], as.integer)
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
+  fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
   fields$state <- shelved(fields$state)
   structure(fields, class = "edaphosbridge_encoder")
 }
@@ -217,7 +261,9 @@ from_normalisation <- function(fields) {
     means = as.numeric(unlist(fields$means)),
     sds = as.numeric(unlist(fields$sds)),
     normalise = fields$normalise,
-    patch_size = as.integer(fields$patch_size)
+    patch_size = as.integer(fields$patch_size),
+    cell_size = if (!is.null(fields$cell_size)) as.numeric(unlist(fields$cell_size)),
+    crs = fields$crs
   )
 }
 
@@ -254,6 +300,7 @@ from_classifier <- function(fields) {
     # a one-dimensional NumPy array arrives as a one-dimensional R array
     head = lapply(fields$head, function(w) if (length(dim(w)) == 1L) as.vector(w) else w),
     classes = as.character(unlist(fields$classes)),
+    ordered = fields$ordered,
     loss_history = from_history(fields$loss_history),
     val_accuracy_history = from_history(fields$val_accuracy_history),
     config = from_config(fields$config),
@@ -264,6 +311,7 @@ from_classifier <- function(fields) {
     in_channels = as.integer(fields$in_channels),
     patch_size = as.integer(unlist(fields$patch_size)),
     class_counts = from_counts(fields$class_counts, fields$classes),
+    overlapping = if (!is.null(fields$overlapping)) as.integer(fields$overlapping),
     normalisation = from_normalisation(fields$normalisation),
     state = shelved(fields$state)
   )
@@ -297,10 +345,19 @@ from_pretrain <- function(fields) {
 from_probe_sweep <- function(fields) {
   fields$classifier <- from_classifier(fields$classifier)
   fields[c("settings", "results")] <- lapply(fields[c("settings", "results")], from_columns)
+  fields$config <- from_grid(fields$config)
   structure(
-    fields[c("classifier", "best", "settings", "results")],
+    fields[c("classifier", "best", "settings", "results", "config")],
     class = c("edaphosbridge_probe_sweep", "edaphos_probe_sweep")
   )
+}
+
+from_grid <- function(config) {
+  numbers <- c("lr", "weight_decay", "C", "seeds")
+  config[numbers] <- lapply(config[numbers], function(values) as.numeric(unlist(values)))
+  whole <- c("epochs", "batch_size")
+  config[whole] <- lapply(config[whole], as.integer)
+  config
 }
 
 # A data frame of characters and numbers; NaN is NA.

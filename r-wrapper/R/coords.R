@@ -15,7 +15,7 @@
 #'   `foundation_patches_at_coords()` also a [foundation_tile_dataset()].
 #' @param coords Points in the raster's coordinates: a numeric matrix `(N, 2)`, a
 #'   data frame with `x` and `y` or `lon` and `lat`, or a `SpatVector` of points.
-#' @param stack A `SpatRaster` of terra, or paths, as in
+#' @param stack A `SpatRaster` of terra, a stars object, or paths, as in
 #'   [foundation_tile_dataset()].
 #' @param projection `TRUE` for the projections, unit vectors of length
 #'   `proj_dim`, instead of the features before them.

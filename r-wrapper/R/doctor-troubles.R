@@ -5,7 +5,13 @@
 troubles_of <- function(report, facts, problem = NULL) {
   troubles <- c(
     process_troubles(report),
-    if (is.na(report$python$path)) no_python_trouble(problem) else python_troubles(report, facts)
+    if (is.na(report$python$path)) {
+      no_python_trouble(problem, report$python)
+    } else if (!is.null(problem)) {
+      trouble(problem, restart_first)
+    } else {
+      python_troubles(report, facts)
+    }
   )
   data.frame(
     problem = vapply(troubles, `[[`, "", "problem"),
@@ -28,15 +34,12 @@ process_troubles <- function(report) {
   )
 }
 
-no_python_trouble <- function(problem) {
+no_python_trouble <- function(problem, python) {
   if (!is.null(problem)) {
-    return(trouble(problem, "Sys.unsetenv(\"EDAPHOSBRIDGE_PYTHON\")"))
+    return(trouble(problem, unset_line(python)))
   }
-  mend <- "install_edaphosbridge()"
-  if (is.null(find_starter())) {
-    mend <- "install_edaphosbridge(python = reticulate::install_python(\"3.12:latest\"))"
-  }
-  trouble("There is no Python.", mend)
+  get_one <- "reticulate::install_python(\"3.12:latest\")"
+  trouble("There is no Python.", install_line(if (is.null(find_starter())) get_one))
 }
 
 python_troubles <- function(report, facts) {
@@ -58,9 +61,30 @@ python_troubles <- function(report, facts) {
 
 # Another environment, which no variable of the user's stands before.
 anew <- function(python) {
-  named <- python$chosen_by %in% c("EDAPHOSBRIDGE_PYTHON", "RETICULATE_PYTHON")
-  paste0(
-    if (named) sprintf("Sys.unsetenv(\"%s\"); ", python$chosen_by), "install_edaphosbridge()"
+  paste0(if (is_named(python)) paste0(unset_line(python), "; "), install_line())
+}
+
+# Whether a variable of the environment has chosen it.
+is_named <- function(python) {
+  python$chosen_by %in% c(
+    "EDAPHOSBRIDGE_PYTHON", "RETICULATE_PYTHON", "RETICULATE_PYTHON_ENV", "VIRTUAL_ENV"
+  )
+}
+
+unset_line <- function(python) sprintf("Sys.unsetenv(\"%s\")", python$chosen_by)
+
+# edaphos-bridge is not there. Where install_edaphosbridge() has set up another environment, a
+# variable or the running session stands before it.
+missing_trouble <- function(python, install) {
+  problem <- "The Python package edaphos-bridge is not installed there"
+  own <- own_instead_of(python$path)
+  if (is.null(own) || !(is_named(python) || python$running)) {
+    return(trouble(paste0(problem, "."), install))
+  }
+  stands <- if (python$running) "The running Python" else python$chosen_by
+  trouble(
+    sprintf("%s. %s stands before what install_edaphosbridge() has set up, %s.", problem, stands, own),
+    if (python$running) restart_first else unset_line(python)
   )
 }
 
@@ -69,30 +93,30 @@ package_troubles <- function(report, facts) {
   # an environment that the user has chosen gets the packages; otherwise a new one does
   chosen <- report$python$chosen_by != "found by reticulate"
   pip <- function(...) paste(c(shQuote(report$python$path), "-m pip install", ...), collapse = " ")
-  install <- if (chosen) install_command(report$python$path) else "install_edaphosbridge()"
+  install <- if (chosen) install_command(report$python$path) else install_line()
   if (is.na(packages[["edaphos-bridge"]]) && !is.null(facts$error.edaphos_bridge)) {
-    return(trouble("The Python package edaphos-bridge is not installed there.", install))
+    return(missing_trouble(report$python, install))
   }
   found <- c(
     version_troubles(packages, report$reticulate, pip),
     import_troubles(packages, facts, pip),
-    crash_trouble(facts, pip)
+    crash_trouble(facts, pip, install)
   )
   if (length(found) == 0L && !is.null(facts$error.edaphos_bridge)) {
     found <- trouble(
       paste("edaphos_bridge cannot be imported:", facts$error.edaphos_bridge), install
     )
   }
-  c(found, skew_trouble(packages[["edaphos-bridge"]], report$edaphosbridge, pip))
+  c(found, skew_trouble(packages[["edaphos-bridge"]], report$edaphosbridge, install))
 }
 
 # The first two numbers of the two packages' versions go together.
-skew_trouble <- function(there, here, pip) {
+skew_trouble <- function(there, here, install) {
   minor <- function(version) sub("^([0-9]+[.][0-9]+).*", "\\1", version)
   if (!is.na(there) && minor(there) != minor(here)) {
     trouble(
       sprintf("The Python package edaphos-bridge is %s, the R package %s.", there, here),
-      pip(sprintf("\"edaphos-bridge==%s.*\"", minor(here)))
+      install
     )
   }
 }
@@ -117,13 +141,13 @@ version_troubles <- function(packages, reticulate, pip) {
   c(too_new("numpy", 2L, "1.38", "NumPy"), too_new("pandas", 3L, "1.45", "pandas"))
 }
 
-crash_trouble <- function(facts, pip) {
+crash_trouble <- function(facts, pip, install) {
   begun <- sub("^begun[.]", "", grep("^begun[.]", names(facts), value = TRUE))
   if (is.null(facts$done) && length(begun)) {
     module <- begun[[length(begun)]]
     trouble(
       sprintf("Python crashed, or stood still, when it imported %s.", module),
-      pip("--force-reinstall", sub("_", "-", module))
+      if (module == "edaphos_bridge") install else pip("--force-reinstall", module)
     )
   }
 }

@@ -8,6 +8,23 @@ history_of <- function(fit) {
   as.data.frame(columns)
 }
 
+# The validation accuracy of the weights kept: the last epoch's; NA without validation rows.
+final_accuracy_of <- function(fit) {
+  fit$val_accuracy_history[[length(fit$val_accuracy_history)]]
+}
+
+# The best accuracy and its epoch, and the last one, as print() and summary() show them.
+accuracy_text <- function(fit) {
+  best <- best_epoch_of(fit)
+  if (is.na(best)) {
+    return("NA")
+  }
+  sprintf(
+    "%.3f (epoch %d), at the end %.3f", fit$val_accuracy_history[[best]], best,
+    final_accuracy_of(fit)
+  )
+}
+
 # The first epoch of the best validation accuracy; NA without validation rows.
 best_epoch_of <- function(fit) {
   best <- which.max(fit$val_accuracy_history)

@@ -13,8 +13,10 @@
 #' @param path Folder of the environment; `NULL` is the folder `python` in
 #'   `tools::R_user_dir("edaphosbridge", "data")`. An environment that is there is
 #'   brought up to date.
-#' @param source `NULL` for the package of that name on PyPI, or the path of a
-#'   checkout, a wheel or a source archive.
+#' @param source Where the Python package comes from: the path of a checkout, a
+#'   wheel or a source archive, or an address that pip knows, such as
+#'   `"git+https://host/edaphos-bridge.git"`. It has no default yet, since PyPI does
+#'   not have the package.
 #' @param python The Python that the environment is made of, 3.10 or newer with a
 #'   shared library; `NULL` takes the first suitable one on the search path.
 #' @param pip_options Options for `pip install`, for example
@@ -30,8 +32,15 @@
 #' @seealso [edaphosbridge_doctor()]
 #' @examples
 #' \dontrun{
-#' install_edaphosbridge()
+#' # in a checkout, whose folder r-wrapper this R package is installed from
+#' install_edaphosbridge(source = ".")
 #' edaphosbridge_doctor()
+#'
+#' # a PyTorch without CUDA, which is much smaller, on Linux
+#' install_edaphosbridge(source = ".", pip_options = c(
+#'   "--index-url", "https://download.pytorch.org/whl/cpu",
+#'   "--extra-index-url", "https://pypi.org/simple"
+#' ))
 #' }
 #' @export
 install_edaphosbridge <- function(path = NULL, source = NULL, python = NULL,
@@ -69,12 +78,21 @@ installation_plan <- function(path, source, python, pip_options, call) {
     is_windows <- .Platform$OS.type == "windows"
     inside <- file.path(path, if (is_windows) "Scripts/python.exe" else "bin/python")
   }
-  install <- list(
-    says = paste("Installing", paste(requirements, collapse = ", ")),
-    command = inside,
-    arguments = c("-m", "pip", "install", "--upgrade", pip_options, requirements)
-  )
-  list(path = path, python = inside, steps = c(if (!is.null(make)) list(make), list(install)))
+  pip <- function(says, ...) {
+    arguments <- c("-m", "pip", "install", ..., pip_options)
+    list(says = says, command = inside, arguments = arguments)
+  }
+  steps <- list(pip(
+    paste("Installing", paste(requirements, collapse = ", ")), "--upgrade", requirements
+  ))
+  if (is.null(make)) {
+    # pip leaves alone what has the same version, though it may be another state of the code
+    steps[[2]] <- pip(
+      paste("Installing", requirements[[1]], "anew"),
+      "--force-reinstall", "--no-deps", requirements[[1]]
+    )
+  }
+  list(path = path, python = inside, steps = c(if (!is.null(make)) list(make), steps))
 }
 
 checked_path <- function(path, call) {
@@ -84,22 +102,47 @@ checked_path <- function(path, call) {
   if (!is_string(path)) {
     stop_input("path", "must be the path of a folder, or NULL.", call)
   }
-  path <- path.expand(path)
+  path <- full_path(path)
   other <- file.exists(path) && is.na(python_of(path)) && length(list.files(path)) > 0L
   if (other || (file.exists(path) && !dir.exists(path))) {
-    stop_input("path", sprintf("is there and no virtual environment: %s", path), call)
+    hint <- if (is_checkout(path)) ". A checkout is given as `source`." else ""
+    stop_input("path", sprintf("is there and no virtual environment: %s%s", path, hint), call)
   }
   path
 }
 
 checked_source <- function(source, call) {
+  is_or <- "must be the path of a checkout, a wheel or a source archive of edaphos-bridge, or an"
+  needed <- paste(is_or, "address such as \"git+https://host/edaphos-bridge.git\"")
   if (is.null(source)) {
-    return("edaphos-bridge")
+    stop_input("source", paste0(needed, ": PyPI does not have the package yet."), call)
   }
-  if (!is_string(source) || !file.exists(source)) {
-    stop_input("source", "must be the path of a checkout, a wheel or a source archive.", call)
+  if (!is_string(source)) {
+    stop_input("source", paste0(needed, "."), call)
+  }
+  if (is_address(source)) {
+    is_repository <- grepl("[.]git(@[^/]*)?$", source) && !startsWith(source, "git+")
+    return(paste0(if (is_repository) "git+", source))
+  }
+  if (!file.exists(source)) {
+    stop_input("source", sprintf("%s; there is no file or folder '%s'.", needed, source), call)
+  }
+  is_package <- if (dir.exists(source)) {
+    is_checkout(source)
+  } else {
+    grepl("[.](whl|tar[.]gz|zip)$", source)
+  }
+  if (!is_package) {
+    stop_input("source", sprintf("%s, which '%s' is not.", needed, source), call)
   }
   normalizePath(source)
+}
+
+# Whether a folder holds the Python package's code.
+is_checkout <- function(folder) {
+  file <- file.path(folder, "pyproject.toml")
+  file.exists(file) &&
+    any(grepl("^name *= *[\"']edaphos-bridge[\"']", readLines(file, warn = FALSE)))
 }
 
 # The Python to make the environment of.
@@ -111,8 +154,8 @@ checked_starter <- function(python, call) {
         paste0(
           "there is no Python to make an environment of. It must be 3.10 or newer",
           if (length(grep("numpy", python_pins()))) ", before 3.13 for this reticulate",
-          ", with venv and a shared library. Give it as `python`, for example\n",
-          "  install_edaphosbridge(python = reticulate::install_python(\"3.12:latest\"))"
+          ", with venv and a shared library. Give it as `python`, for example\n  ",
+          install_line(python = "reticulate::install_python(\"3.12:latest\")")
         ),
         c("edaphosbridge_install_error", "edaphosbridge_error"),
         call = call
@@ -192,12 +235,12 @@ stop_install <- function(lines, call) {
 }
 
 how_to_use <- function(path) {
-  wanted <- Sys.getenv("EDAPHOSBRIDGE_PYTHON")
   is_own <- path == own_environment()
+  variable <- if (is_own) variable_behind(discovered_python()) else ""
   paste0(
     "Installed in ", path, ".",
-    if (is_own && !nzchar(wanted)) " edaphosbridge finds it by itself.",
-    if (is_own && nzchar(wanted)) "\nEDAPHOSBRIDGE_PYTHON names another Python: unset it.",
+    if (is_own && !nzchar(variable)) " edaphosbridge finds it by itself.",
+    if (nzchar(variable)) sprintf("\n%s names another Python: unset it.", variable),
     if (!is_own) sprintf(
       "\nTo use it, put this line into ~/.Renviron:\n  EDAPHOSBRIDGE_PYTHON=%s", path
     ),

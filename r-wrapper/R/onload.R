@@ -2,6 +2,7 @@
 # wait until something uses it.
 .onLoad <- function(libname, pkgname) {
   note_process("loaded_in")
+  settle_wanted_python()
   if (isNamespaceLoaded("reticulate")) {
     declare_needs()
   } else {
@@ -10,10 +11,11 @@
 }
 
 # reticulate from 1.41 on makes an environment with what is declared, where it finds no Python that
-# the user has chosen.
+# the user has chosen. The package itself cannot be declared before PyPI has it: no environment could
+# be made then, for other packages neither.
 declare_needs <- function() {
   if ("py_require" %in% getNamespaceExports("reticulate")) {
     py_require <- getExportedValue("reticulate", "py_require")
-    py_require(python_requirements(), python_version = ">=3.10")
+    py_require(python_pins(), python_version = ">=3.10")
   }
 }

@@ -1,13 +1,16 @@
-#' Plot the course of a classifier's training
+#' Plot the course of a training
 #'
-#' The loss and the validation accuracy of each epoch, side by side. A dotted line
-#' marks the first epoch of the best accuracy.
+#' Of a classifier the loss and the validation accuracy of each epoch, side by side, or one after the
+#' other where the device has several panels already. A dotted line marks the first epoch of the best
+#' accuracy; the weights kept are those of the last. Of a pretraining fit the loss.
 #'
-#' @param x A fit of [foundation_fit_classifier()].
+#' @param x A fit of [foundation_fit_classifier()], or of [foundation_moco_pretrain()] and its
+#'   sisters.
 #' @param which `"loss"`, `"val_accuracy"` or both. Without validation rows
 #'   (`val_split = 0`) only the loss is drawn.
-#' @param type,xlab,... As in [graphics::plot.default()].
-#' @return `x`, invisibly.
+#' @param type,xlab,ylab,main,... As in [graphics::plot.default()]. `type` is a line by default, and a
+#'   point where there is one epoch only.
+#' @return `x`, invisibly. What [graphics::par()] had set is set again.
 #' @seealso `autoplot()` in [autoplot.edaphosbridge_classifier()] for ggplot2
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
@@ -17,31 +20,74 @@
 #' plot(fit)
 #' plot(fit, which = "loss", log = "y")
 #' @export
-plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), type = "l",
+plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), type = NULL,
                                           xlab = NULL, ...) {
-  labels <- c(loss = "cross-entropy", val_accuracy = "validation accuracy")
-  if (!is.character(which) || length(which) == 0L || !all(which %in% names(labels))) {
+  if (!is.character(which) || length(which) == 0L || !all(which %in% names(course_names))) {
     stop_input("which", "must be \"loss\", \"val_accuracy\" or both.", sys.call())
-  }
-  if (is.null(xlab)) {
-    # L-BFGS from foundation_probe_sweep() has no epochs
-    xlab <- if (identical(x$config$solver, "lbfgs")) "evaluation of the gradient" else "epoch"
   }
   history <- history_of(x)
   drawn <- Filter(function(name) !all(is.na(history[[name]])), unique(which))
   if (length(drawn) == 0L) {
     stop_input("which", "asks for the accuracy, but `val_split` was 0.", sys.call())
   }
-  if (length(drawn) > 1L) {
-    before <- graphics::par(mfrow = c(1L, 2L))
-    on.exit(graphics::par(before))
-  }
+  restore <- use_panels(length(drawn))
+  on.exit(restore())
+  if (is.null(xlab)) xlab <- epoch_name(x)
   for (name in drawn) {
-    graphics::plot(
-      history$epoch, history[[name]],
-      type = type, xlab = xlab, ylab = labels[[name]], ...
-    )
+    draw_course(history$epoch, history[[name]], type, xlab = xlab, ylab = course_names[[name]], ...)
     graphics::abline(v = best_epoch_of(x), lty = "dotted")
   }
   invisible(x)
+}
+
+#' @rdname plot.edaphosbridge_classifier
+#' @export
+plot.edaphosbridge_pretrain <- function(x, type = NULL, xlab = "epoch", ylab = loss_name(x),
+                                        main = paste(x$method, "pretraining"), ...) {
+  epochs <- seq_along(x$loss_history)
+  draw_course(epochs, x$loss_history, type, xlab = xlab, ylab = ylab, main = main, ...)
+  invisible(x)
+}
+
+course_names <- c(loss = "cross-entropy", val_accuracy = "validation accuracy")
+
+# L-BFGS from foundation_probe_sweep() has no epochs.
+epoch_name <- function(fit) {
+  if (identical(fit$config$solver, "lbfgs")) "evaluation of the gradient" else "epoch"
+}
+
+loss_name <- function(fit) {
+  if (fit$method == "moco") "InfoNCE loss" else "loss"
+}
+
+# A value for each epoch: a line, or a point where a line would have no length; ticks at whole epochs.
+draw_course <- function(epochs, values, type, ...) {
+  if (is.null(type)) type <- if (length(epochs) > 1L) "l" else "p"
+  theirs <- any(c("xaxt", "axes") %in% names(list(...)))
+  draw <- function(...) graphics::plot(epochs, values, type = type, ...)
+  if (theirs) {
+    return(draw(...))
+  }
+  draw(..., xaxt = "n")
+  graphics::axis(1L, at = whole_numbers(graphics::axTicks(1L), epochs))
+}
+
+# Those of `ticks` that are epochs, or the first and the last epoch where none is.
+whole_numbers <- function(ticks, epochs) {
+  whole <- unique(round(ticks[abs(ticks - round(ticks)) < 1e-8 & ticks > 0.5]))
+  if (length(whole)) whole else unique(round(range(epochs)))
+}
+
+# Splits the device into `n` panels side by side, unless it has several already: then the plots go
+# into those, one after the other. Returns a function that puts the user's settings back.
+use_panels <- function(n) {
+  if (n < 2L || !identical(graphics::par("mfrow"), c(1L, 1L))) {
+    return(function() NULL)
+  }
+  before <- graphics::par(no.readonly = TRUE)
+  graphics::par(mfrow = c(1L, n))
+  function() {
+    graphics::par(before["mfrow"]) # changes others, among them cex
+    graphics::par(before[setdiff(names(before), c("mfrow", "mfcol"))])
+  }
 }

@@ -234,24 +234,6 @@ pretrained <- function(name, method, source, arguments, call) {
   from_pretrain(value)
 }
 
-#' Plot the loss of a pretraining run
-#'
-#' @param x A fit of [foundation_moco_pretrain()] or
-#'   [foundation_simclr_pretrain()].
-#' @param type,xlab,ylab,main,... As in [graphics::plot.default()].
-#' @return `x`, invisibly.
-#' @export
-plot.edaphosbridge_pretrain <- function(x, type = "l", xlab = "epoch", ylab = loss_name(x),
-                                        main = paste(x$method, "pretraining"), ...) {
-  epochs <- seq_along(x$loss_history)
-  graphics::plot(epochs, x$loss_history, type = type, xlab = xlab, ylab = ylab, main = main, ...)
-  invisible(x)
-}
-
-loss_name <- function(fit) {
-  if (fit$method == "moco") "InfoNCE loss" else "loss"
-}
-
 #' @export
 format.edaphosbridge_pretrain <- function(x, ...) {
   config <- x$config

@@ -27,12 +27,16 @@
 #'     seeds, `val_accuracy_sd` (`NA` for one seed)}
 #'   \item{results}{data frame, one row a fit: setting, `seed`, `train_loss`, `val_loss`,
 #'     `val_accuracy`; `NA` where training diverged}
-#'   `predict()` uses the classifier.
+#'   \item{config}{list of `lr`, `weight_decay`, `C`, `seeds`, `epochs`, `batch_size` and
+#'     `val_split`}
+#'   `predict()` and `augment()` use the classifier.
 #'
 #' @references
 #' Kornblith, S., Shlens, J. and Le, Q. V. (2019). Do better ImageNet models transfer better?
 #' CVPR 2019.
-#' @seealso [foundation_fit_classifier()]
+#' @seealso [foundation_fit_classifier()], [summary()][summary.edaphosbridge],
+#'   [plot()][plot.edaphosbridge_probe_sweep], [update()][update.edaphosbridge],
+#'   [tidy()][tidiers.edaphosbridge]
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' x <- (data$x - mean(data$x)) / sd(data$x)
@@ -41,6 +45,7 @@
 #' sweep <- foundation_probe_sweep(encoder, x[train, , , ], data$y[train], epochs = 5)
 #' sweep
 #' sweep$settings
+#' plot(sweep)
 #' predict(sweep, x[4436:4440, , , ])
 #' @export
 foundation_probe_sweep <- function(encoder, x, y,
@@ -69,8 +74,7 @@ foundation_probe_sweep <- function(encoder, x, y,
   answer <- python_call("probe_sweep", list(
     to_encoder(encoder, call),
     to_patches(x, call),
-    labels$codes,
-    labels$levels,
+    labels,
     grid,
     to_choice(device, c("cpu", "mps", "cuda")),
     to_scalar(verbose),
@@ -91,8 +95,6 @@ predict.edaphosbridge_probe_sweep <- function(object, ...) {
 
 #' @export
 format.edaphosbridge_probe_sweep <- function(x, ...) {
-  numbers <- x$best[names(x$best) != "solver"]
-  chosen <- c(x$best$solver, sprintf("%s = %.6g", names(numbers), unlist(numbers)))
   n_seeds <- length(unique(x$results$seed))
   c(
     "<edaphos_probe_sweep>",
@@ -100,10 +102,16 @@ format.edaphosbridge_probe_sweep <- function(x, ...) {
       "  settings:      %d, each with %d %s",
       nrow(x$settings), n_seeds, if (n_seeds == 1L) "seed" else "seeds"
     ),
-    paste0("  best:          ", paste(chosen, collapse = ", ")),
+    paste0("  best:          ", setting_text(x$best)),
     sprintf("  val_acc:       %.3f", max(x$settings$val_accuracy, na.rm = TRUE)),
     paste0("  classes:       ", paste(x$classifier$classes, collapse = ", "))
   )
+}
+
+# "adam, lr = 0.1, weight_decay = 0"
+setting_text <- function(best) {
+  numbers <- best[names(best) != "solver"]
+  paste(c(best$solver, sprintf("%s = %.6g", names(numbers), unlist(numbers))), collapse = ", ")
 }
 
 #' @export

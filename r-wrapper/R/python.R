@@ -1,4 +1,4 @@
-# How R reaches Python: the only file that knows reticulate. Where R itself runs inside Python
+# How R reaches Python: the only file, beside find-python.R, that knows reticulate. Where R itself runs inside Python
 # (rpy2), another `python_call()` and `is_python_object()` take the place of these two.
 
 bridge <- new.env(parent = emptyenv())
@@ -46,11 +46,12 @@ start_python <- function() {
       c("edaphosbridge_r_torch_loaded", "edaphosbridge_error")
     )
   }
+  was_running <- is_python_running()
   restore <- c(use_wanted_python(), use_temporary_cache())
   on.exit(for (put_back in restore) put_back())
   module <- tryCatch(
     reticulate::import("edaphos_bridge.interop.reticulate"),
-    error = function(cause) stop_python_not_ready(conditionMessage(cause))
+    error = function(cause) stop_python_not_ready(conditionMessage(cause), was_running)
   )
   if (nzchar(module$startup_note)) {
     message(module$startup_note)
@@ -93,68 +94,7 @@ set_variable <- function(name, value) {
   function() if (is.na(before)) Sys.unsetenv(name) else set(before)
 }
 
-# The Python that EDAPHOSBRIDGE_PYTHON names.
-wanted_python <- function() {
-  wanted <- Sys.getenv("EDAPHOSBRIDGE_PYTHON")
-  python <- if (dir.exists(wanted)) python_of(wanted) else wanted
-  if (is.na(python) || !file.exists(python)) {
-    stop_condition(
-      sprintf("EDAPHOSBRIDGE_PYTHON is '%s', and there is no Python.", wanted),
-      c("edaphosbridge_python_not_found", "edaphosbridge_error")
-    )
-  }
-  python
-}
-
-# The Python of a virtual environment, or NA.
-python_of <- function(folder) {
-  inside <- file.path(folder, c("bin/python", "Scripts/python.exe"))
-  c(inside[file.exists(inside)], NA_character_)[[1]]
-}
-
-# Where install_edaphosbridge() makes its environment.
-own_environment <- function() {
-  file.path(tools::R_user_dir("edaphosbridge", "data"), "python")
-}
-
-# The Python that a call would use, without starting it: a list of `path` (NA where there is none),
-# `chosen_by`, `running`, and `problem` where a rule of the user's cannot be followed.
-find_python <- function() {
-  if (is_python_running()) {
-    path <- reticulate::py_config()$python
-    return(list(path = path, chosen_by = "this session", running = TRUE))
-  }
-  found <- list(path = NA_character_, chosen_by = "EDAPHOSBRIDGE_PYTHON", running = FALSE)
-  if (nzchar(Sys.getenv("EDAPHOSBRIDGE_PYTHON"))) {
-    return(tryCatch(
-      replace(found, "path", wanted_python()),
-      edaphosbridge_error = function(condition) c(found, problem = conditionMessage(condition))
-    ))
-  }
-  found$path <- discovered_python()
-  is_own <- identical(found$path, python_of(own_environment()))
-  found$chosen_by <- if (nzchar(Sys.getenv("RETICULATE_PYTHON"))) {
-    "RETICULATE_PYTHON"
-  } else if (is_own) {
-    "install_edaphosbridge()"
-  } else {
-    "found by reticulate"
-  }
-  found
-}
-
-# reticulate from 1.41 on would download an environment where it finds no Python.
-discovered_python <- function() {
-  restore <- c(use_wanted_python(), set_variable("RETICULATE_USE_MANAGED_VENV", "no"))
-  on.exit(for (put_back in restore) put_back())
-  path <- tryCatch(
-    suppressWarnings(reticulate::py_discover_config()$python),
-    error = function(condition) NULL
-  )
-  if (is.null(path)) NA_character_ else path
-}
-
-stop_python_not_ready <- function(cause) {
+stop_python_not_ready <- function(cause, was_running) {
   python <- tryCatch(reticulate::py_config()$python, error = function(e) NULL)
   wanted <- Sys.getenv("EDAPHOSBRIDGE_PYTHON")
   if (is.null(python) && nzchar(wanted)) {
@@ -165,16 +105,38 @@ stop_python_not_ready <- function(cause) {
     )
   } else if (is.null(python)) {
     text <- paste0(
-      "reticulate found no Python (", cause, ").\nSet one up with install_edaphosbridge(), or set ",
-      "EDAPHOSBRIDGE_PYTHON to a Python 3.10 or newer that has edaphos-bridge."
+      "reticulate found no Python (", cause, ").\nSet one up with\n  ", install_line(),
+      "\nor set EDAPHOSBRIDGE_PYTHON to a Python 3.10 or newer that has edaphos-bridge."
     )
   } else {
     text <- paste0(
-      "the Python package edaphos_bridge cannot be loaded from ", python, ":\n", cause,
-      "\nInstall it with\n  ", install_command(python),
-      "\nor set EDAPHOSBRIDGE_PYTHON to the Python that has it, and restart R.",
+      "the Python package edaphos_bridge cannot be loaded from ", named_python(python, was_running),
+      ":\n", cause, "\n", way_out(python, was_running),
       "\nedaphosbridge_doctor() looks closer."
     )
   }
   stop_condition(text, c("edaphosbridge_python_not_found", "edaphosbridge_error"))
 }
+
+# What to do where edaphos_bridge is missing in the Python that was asked. Another one cannot be
+# started in the same session.
+way_out <- function(python, was_running) {
+  instead <- if (was_running) python_instead_of(python)
+  if (!is.null(instead)) {
+    return(paste0("Another Python is set up for it, ", instead, ". ", restart_first))
+  }
+  variable <- variable_behind(python)
+  own <- own_instead_of(python)
+  if (!is.null(own) && nzchar(variable)) {
+    return(sprintf(
+      "install_edaphosbridge() has set up another one, %s: unset %s and restart R.", own, variable
+    ))
+  }
+  paste0(
+    "Install it with\n  ", install_command(python),
+    "\nor set EDAPHOSBRIDGE_PYTHON to ", if (nzchar(variable)) "another" else "a",
+    " Python that has it, and restart R."
+  )
+}
+
+restart_first <- "Restart R, and call edaphosbridge before anything else starts Python."

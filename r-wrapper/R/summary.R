@@ -2,8 +2,8 @@
 #'
 #' What was trained, on how many patches of which classes, and how it went.
 #'
-#' @param object A fit of [foundation_fit_classifier()], or of
-#'   [foundation_moco_pretrain()] and its sisters.
+#' @param object A fit of [foundation_fit_classifier()], of
+#'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param ... Not used.
 #'
 #' @return A list. Of a classifier, of class `summary.edaphosbridge_classifier`, with
@@ -17,11 +17,17 @@
 #'   \item{history}{data frame with `epoch`, `loss` and `val_accuracy`}
 #'   \item{final_loss}{the last of the losses}
 #'   \item{best_epoch, best_val_accuracy}{the first epoch of the best validation
-#'     accuracy; `NA` without validation rows. The fit has the weights of the last epoch.}
+#'     accuracy; `NA` without validation rows}
+#'   \item{overlapping}{as in the fit}
+#'   \item{final_val_accuracy}{that of the last epoch, whose weights the fit has}
 #'
 #'   Of a pretraining fit, of class `summary.edaphosbridge_pretrain`, with `method`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
 #'   `history` (without `val_accuracy`) and `final_loss`.
+#'
+#'   Of a sweep, of class `summary.edaphosbridge_probe_sweep`, with `best` and `config` as in the
+#'   sweep; `settings`, the best first; `val_accuracy` and `val_accuracy_sd` of the best; `n_seeds`;
+#'   `n_diverged`, settings whose training diverged; and `classifier`, the summary of the classifier.
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
@@ -50,7 +56,9 @@ summary.edaphosbridge_classifier <- function(object, ...) {
         history = history_of(object),
         final_loss = object$loss_history[[length(object$loss_history)]],
         best_epoch = best,
-        best_val_accuracy = object$val_accuracy_history[best]
+        best_val_accuracy = object$val_accuracy_history[best],
+        overlapping = object$overlapping,
+        final_val_accuracy = final_accuracy_of(object)
       )
     ),
     class = "summary.edaphosbridge_classifier"
@@ -70,13 +78,29 @@ summary.edaphosbridge_pretrain <- function(object, ...) {
   )
 }
 
+#' @rdname summary.edaphosbridge
+#' @export
+summary.edaphosbridge_probe_sweep <- function(object, ...) {
+  settings <- object$settings
+  order <- order(-round(settings$val_accuracy, 12), settings$val_loss) # as it was picked
+  best <- settings[order[[1]], ]
+  structure(
+    list(
+      best = object$best,
+      settings = `rownames<-`(settings[order, ], NULL),
+      val_accuracy = best$val_accuracy,
+      val_accuracy_sd = best$val_accuracy_sd,
+      n_seeds = length(unique(object$results$seed)),
+      n_diverged = sum(is.na(settings$val_accuracy)),
+      config = object$config,
+      classifier = summary.edaphosbridge_classifier(object$classifier)
+    ),
+    class = "summary.edaphosbridge_probe_sweep"
+  )
+}
+
 #' @export
 format.summary.edaphosbridge_classifier <- function(x, ...) {
-  best <- "NA"
-  if (!is.na(x$best_epoch)) {
-    last <- x$history$val_accuracy[[nrow(x$history)]]
-    best <- sprintf("%.3f (epoch %d), at the end %.3f", x$best_val_accuracy, x$best_epoch, last)
-  }
   c(
     sprintf("Classifier of %d classes: %s", length(x$class_counts), x$regime),
     sprintf(
@@ -90,7 +114,14 @@ format.summary.edaphosbridge_classifier <- function(x, ...) {
     count_lines(x$class_counts),
     training_line(x),
     loss_line(x),
-    paste0("  val_acc:   ", best)
+    paste0("  val_acc:   ", accuracy_text(list(val_accuracy_history = x$history$val_accuracy))),
+    overlap_line(
+      list(
+        overlapping = x$overlapping, class_counts = x$class_counts,
+        val_accuracy_history = x$history$val_accuracy
+      ),
+      "  overlap:   "
+    )
   )
 }
 
@@ -115,6 +146,40 @@ format.summary.edaphosbridge_pretrain <- function(x, ...) {
     loss_line(x)
   )
 }
+
+#' @export
+format.summary.edaphosbridge_probe_sweep <- function(x, ...) {
+  fit <- x$classifier
+  spread <- if (is.na(x$val_accuracy_sd)) "" else sprintf(", sd %.3f", x$val_accuracy_sd)
+  shown <- utils::head(x$settings, 5L)
+  shown <- shown[vapply(shown, function(column) !all(is.na(column)), NA)]
+  shown[] <- lapply(names(shown), function(name) {
+    form <- if (is.character(shown[[name]])) "%s" else if (startsWith(name, "val_")) "%.3f" else "%.6g"
+    ifelse(is.na(shown[[name]]), "", sprintf(form, shown[[name]]))
+  })
+  rows <- sub(" +$", "", utils::capture.output(print(shown, row.names = FALSE)))
+  more <- nrow(x$settings) - nrow(shown)
+  c(
+    sprintf(
+      "Sweep of linear probes: %s with %s", counted(nrow(x$settings), "setting"),
+      counted(x$n_seeds, "seed")
+    ),
+    sprintf(
+      "  encoder:   %s, %d channels -> %d features", fit$architecture, fit$in_channels,
+      fit$feature_dim
+    ),
+    sprintf("  best:      %s", setting_text(x$best)),
+    sprintf(
+      "  val_acc:   %.3f (mean over %s%s)", x$val_accuracy, counted(x$n_seeds, "seed"), spread
+    ),
+    if (x$n_diverged > 0L) sprintf("  diverged:  %s", counted(x$n_diverged, "setting")),
+    paste0("   ", rows),
+    if (more > 0L) sprintf("    ... and %d more", more),
+    sprintf("  final fit: of the best, on all %s patches of %d classes", fit$n, length(fit$class_counts))
+  )
+}
+
+counted <- function(n, what) sprintf("%d %s%s", n, what, if (n == 1L) "" else "s")
 
 head_line <- function(x) {
   if (x$head_type == "linear") {
@@ -155,3 +220,6 @@ print.summary.edaphosbridge_classifier <- function(x, ...) {
 
 #' @export
 print.summary.edaphosbridge_pretrain <- print.summary.edaphosbridge_classifier
+
+#' @export
+print.summary.edaphosbridge_probe_sweep <- print.summary.edaphosbridge_classifier

@@ -3,27 +3,31 @@
 #' Methods for the generics of the package generics (also attached by broom and
 #' tidymodels). They are there when that package is.
 #'
-#' @param x A fit of [foundation_fit_classifier()], or of
-#'   [foundation_moco_pretrain()] and its sisters.
+#' @param x A fit of [foundation_fit_classifier()], of
+#'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param newdata Patches `(N, C, H, W)`; with `coords` a raster, as in
 #'   [predict.edaphosbridge_classifier()] and [foundation_embed_at_coords()].
 #' @param data A data frame with a row for each patch, which the new columns are
 #'   bound to; by default `coords` where that is a data frame.
 #' @param coords Points in the coordinates of the raster `newdata`, or `NULL`.
-#' @param ... For `augment()` of a classifier, arguments of `predict()`; otherwise
+#' @param ... For `augment()` of a classifier or a sweep, arguments of `predict()`; otherwise
 #'   not used.
 #'
 #' @return Data frames.
 #'
 #'   `tidy()`: a row for each epoch, with `epoch`, `loss` and, of a classifier,
-#'   `val_accuracy` (`NA` without validation rows).
+#'   `val_accuracy` (`NA` without validation rows); of a sweep a row for each setting, as in its
+#'   `settings`.
 #'
 #'   `glance()`: one row. Of a classifier `nobs`, `n_classes`, `architecture`,
 #'   `feature_dim`, `head`, `regime`, `epochs`, `final_loss`, `best_val_accuracy`,
-#'   `best_epoch`, `device`; of a pretraining fit `method`, `in_channels`,
-#'   `feature_dim`, `proj_dim`, `batch_size`, `epochs`, `final_loss`, `device`.
+#'   `best_epoch`, `final_val_accuracy` (of the weights kept), `device`; of a pretraining fit
+#'   `method`, `in_channels`, `feature_dim`, `proj_dim`, `batch_size`, `epochs`, `final_loss`,
+#'   `device`; of a sweep `nobs`, `n_classes`, `architecture`, `feature_dim`, `n_settings`,
+#'   `n_seeds`, `n_diverged`, `device`, and the setting that was picked: `solver`, `lr`,
+#'   `weight_decay`, `C`, `val_accuracy`, `val_accuracy_sd`, `val_loss`.
 #'
-#'   `augment()`: `data` with new columns. Of a classifier `.pred_class` (factor)
+#'   `augment()`: `data` with new columns. Of a classifier or a sweep `.pred_class` (factor, ordered if `y` was)
 #'   and the probability of each class, `.pred_<class>`; of a pretraining fit the
 #'   features, `.feature_1` and on.
 #'
@@ -67,6 +71,7 @@ glance.edaphosbridge_classifier <- function(x, ...) {
     final_loss = summary$final_loss,
     best_val_accuracy = summary$best_val_accuracy,
     best_epoch = summary$best_epoch,
+    final_val_accuracy = summary$final_val_accuracy,
     device = x$device
   )
 }
@@ -96,10 +101,39 @@ augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = N
   class[known] <- max.col(prob[known, , drop = FALSE], ties.method = "first")
   colnames(prob) <- paste0(".pred_", x$classes)
   columns <- data.frame(
-    .pred_class = factor(x$classes[class], levels = x$classes), prob,
+    .pred_class = from_factor(class, x$classes, isTRUE(x$ordered)), prob,
     check.names = FALSE
   )
   bound_to(data, coords, columns, call)
+}
+
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::tidy
+tidy.edaphosbridge_probe_sweep <- function(x, ...) {
+  x$settings
+}
+
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::glance
+glance.edaphosbridge_probe_sweep <- function(x, ...) {
+  summary <- summary.edaphosbridge_probe_sweep(x)
+  data.frame(
+    nobs = summary$classifier$n,
+    n_classes = length(x$classifier$classes),
+    architecture = summary$classifier$architecture,
+    feature_dim = x$classifier$feature_dim,
+    n_settings = nrow(x$settings),
+    n_seeds = summary$n_seeds,
+    n_diverged = summary$n_diverged,
+    device = x$classifier$device,
+    summary$settings[1L, ]
+  )
+}
+
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::augment
+augment.edaphosbridge_probe_sweep <- function(x, newdata, ...) {
+  augment.edaphosbridge_classifier(x$classifier, newdata, ...)
 }
 
 #' @rdname tidiers.edaphosbridge

@@ -9,17 +9,26 @@
 #' normalised. Means and standard deviations are those of the cells with data,
 #' summed block by block.
 #'
-#' @section Rasters of terra:
-#' A SpatRaster that shows GeoTIFF files as they are is read from those files.
-#' Any other (computed, cropped, in memory, another format) is first written to a
-#' temporary GeoTIFF, block by block, which lives as long as the R session.
+#' @section Rasters of terra and stars:
+#' A SpatRaster that shows GeoTIFF or VRT files as they are is read from those
+#' files. Any other (computed, cropped, in memory, another format) is first
+#' written to a GeoTIFF, block by block. Of up to 64 MiB, the dataset keeps it in
+#' its `state`, and survives the R session; a larger one lives in a temporary
+#' file, and a warning says that it goes with the session.
 #'
-#' @param stack A `SpatRaster` of terra, or the paths of one or several aligned
-#'   rasters. One channel a band.
+#' Rows run from north to south and columns from west to east, whatever their
+#' order in a file. A file that is turned against its coordinates is refused;
+#' `terra::rectify()` turns it.
+#'
+#' @param stack A `SpatRaster` of terra, a stars object, or the paths of one or
+#'   several aligned rasters, also names of GDAL such as `"/vsizip/a.zip/b.tif"`,
+#'   `"/vsicurl/https://..."` or `"NETCDF:a.nc:clay"`. One channel a band.
 #' @param patch_size Height and width of a patch, in cells. The centre is row and
 #'   column `patch_size %/% 2 + 1` of the patch.
 #' @param n_patches Number of patches, drawn without replacement (with, where
 #'   there are fewer cells that can be a centre).
+#' @param valid_mask A raster of one band on the cells of `stack`, as `stack` is
+#'   given: centres are only where it is neither `NA` nor 0. By default anywhere.
 #' @param normalise Whether cells become `(cell - mean) / sd` of their band.
 #' @param seed Whole number; `NULL` draws one from R's generator, so that
 #'   `set.seed()` reproduces too.
@@ -32,9 +41,9 @@
 #'   \item{cells}{integer matrix `(n_patches, 2)`: row and column of the centres}
 #'   \item{seed}{the seed used}
 #'   \item{state}{raw (by `dataset$state`), the whole dataset without the raster's cells}
-#'   `dataset$sample(b, seed = NULL)` gives `b` of its patches at random, an array
-#'   `(b, C, H, W)`. The list survives `saveRDS()` as long as the raster's files
-#'   are where they were.
+#'   `dataset$sample(batch_size, seed = NULL)` gives some of its patches at random,
+#'   an array `(batch_size, C, H, W)`. The list survives `saveRDS()` as long as the
+#'   raster's files are where they were; they are opened when patches are read.
 #' @seealso [foundation_moco_pretrain_tiles()], [foundation_embed_at_coords()]
 #' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("terra", quietly = TRUE)
 #' stack <- terra::rast(system.file("ex/logo.tif", package = "terra"))
@@ -42,13 +51,14 @@
 #' dataset
 #' dim(dataset$sample(8))
 #' @export
-foundation_tile_dataset <- function(stack, patch_size = 16L, n_patches = 1000L, normalise = TRUE,
-                                    seed = NULL) {
+foundation_tile_dataset <- function(stack, patch_size = 16L, n_patches = 1000L, valid_mask = NULL,
+                                    normalise = TRUE, seed = NULL) {
   call <- sys.call()
   answer <- python_call("tile_dataset", list(
     to_raster(stack, call, keep = TRUE),
     to_scalar(patch_size),
     to_scalar(n_patches),
+    if (!is.null(valid_mask)) to_raster(valid_mask, call, argument = "valid_mask"),
     to_scalar(normalise),
     to_scalar(seed),
     draw_seed
@@ -59,14 +69,14 @@ foundation_tile_dataset <- function(stack, patch_size = 16L, n_patches = 1000L, 
 #' @export
 `$.edaphosbridge_tiles` <- function(x, name) {
   if (identical(name, "sample")) {
-    return(function(b, seed = NULL) sample_tiles(x, b, seed, sys.call()))
+    return(function(batch_size, seed = NULL) sample_tiles(x, batch_size, seed, sys.call()))
   }
   element_of(x, name)
 }
 
-sample_tiles <- function(dataset, b, seed, call) {
+sample_tiles <- function(dataset, batch_size, seed, call) {
   answer <- python_call("tile_sample", list(
-    dataset$state, to_scalar(b), to_scalar(seed), draw_seed
+    dataset$state, to_scalar(batch_size), to_scalar(seed), draw_seed
   ))
   from_patches(answer_value(answer, call))
 }

@@ -3,8 +3,8 @@
 #' Makes the call of a fit again, with all its settings, its seed included, but
 #' for those given here. A fit holds no data: they are given again.
 #'
-#' @param object A fit of [foundation_fit_classifier()], or of
-#'   [foundation_moco_pretrain()] and its sisters.
+#' @param object A fit of [foundation_fit_classifier()], of
+#'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param x,y As in [foundation_fit_classifier()].
 #' @param encoder The encoder to start from; by default the fit's own. After full
 #'   fine-tuning that is the tuned one, so that training goes on from there; give
@@ -35,7 +35,7 @@ update.edaphosbridge_classifier <- function(object, x, y, ..., encoder = object$
       "object",
       paste(
         "comes from foundation_probe_sweep() and L-BFGS, which foundation_fit_classifier() does",
-        "not offer. Call foundation_probe_sweep() again with the `C` wanted."
+        "not offer. Call foundation_probe_sweep() again with the `C` wanted, or update() the sweep."
       ),
       sys.call()
     )
@@ -60,6 +60,18 @@ update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) 
     data <- list(dataset = quote(dataset))
   }
   eval(fit_again(made_by, data, settings, list(...)))
+}
+
+#' @rdname update.edaphosbridge
+#' @export
+update.edaphosbridge_probe_sweep <- function(object, x, y, ...,
+                                             encoder = object$classifier$encoder) {
+  settings <- c(object$config, list(device = object$classifier$device))
+  if (length(settings$lr) == 0L) {
+    settings$weight_decay <- NULL # of no use without Adam, and then the default where it comes back
+  }
+  data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))
+  eval(fit_again("foundation_probe_sweep", data, settings, list(...)))
 }
 
 # The call, with `data` as names of variables: errors show it, and not the data.

@@ -25,7 +25,8 @@
 #' error of class `edaphosbridge_download_error`, and the cache is as it was.
 #'
 #' @param name A name in `foundation_weights_list()`.
-#' @param source A name in `foundation_weights_list()`, or the path of a file.
+#' @param source A name in `foundation_weights_list()`, the path of a file, or what
+#'   `foundation_weights_download()` returned.
 #' @param n_channels,feature_dim,proj_dim What the encoder must have, its
 #'   channels and widths; `NULL` accepts any.
 #' @param cache_dir Folder of the downloads; `NULL` is the platform's folder for
@@ -38,13 +39,17 @@
 #'
 #' @return `foundation_weights_list()`: a data frame with `name`, `architecture`,
 #'   `n_channels`, `feature_dim`, `proj_dim`, `patch_size`, `file`, `url`,
-#'   `sha256`, `doi`, `license`; `NA` is not known, and without `url` an encoder is
-#'   announced and cannot be downloaded.
+#'   `sha256`, `doi`, `license`, `description`, `aoi` (where it was pretrained),
+#'   `published_at`, `edaphos_version`; `NA` is not known, and without `url` an
+#'   encoder is announced and cannot be downloaded.
+#'
+#'   `foundation_weights_download()`: invisibly, a list with `path`, the file in the
+#'   cache; `metadata`, the path of a file that describes it, `NA` where none is
+#'   published; and `entry`, its row of `foundation_weights_list()`.
 #'
 #'   `foundation_weights_load()`: an encoder as of [foundation_encoder()].
 #'
-#'   `foundation_weights_download()` and `foundation_weights_save()`: the path of
-#'   the file, invisibly.
+#'   `foundation_weights_save()`: the path of the file, invisibly.
 #' @seealso [foundation_fit_classifier()], [foundation_moco_embed()]
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' foundation_weights_list()[, c("name", "n_channels", "license")]
@@ -74,7 +79,7 @@ foundation_weights_download <- function(name, cache_dir = NULL, overwrite = FALS
   ))
   value <- answer_value(answer, call)
   report_lines(value$lines)
-  invisible(value$path)
+  invisible(list(path = value$path, metadata = NA_character_, entry = from_table(value$entry)))
 }
 
 #' @rdname foundation_weights
@@ -85,6 +90,9 @@ foundation_weights_load <- function(source, n_channels = NULL, feature_dim = NUL
   call <- sys.call()
   if (missing(source)) {
     stop_input("source", "is missing: a path, or a name of foundation_weights_list().", call)
+  }
+  if (is.list(source) && is.character(source$path)) {
+    source <- source$path # of foundation_weights_download()
   }
   answer <- python_call("weights_load", list(
     to_scalar(source), to_scalar(n_channels), to_scalar(feature_dim), to_scalar(proj_dim),

@@ -16,7 +16,7 @@ export _R_CHECK_EXAMPLE_TIMING_THRESHOLD_=60
 # HTML validation needs the command tidy.
 command -v tidy >/dev/null 2>&1 || export _R_CHECK_RD_VALIDATE_RD2HTML_=false
 
-for tool in qpdf pandoc; do
+for tool in qpdf; do
     command -v $tool >/dev/null 2>&1 || { echo "make check-r needs $tool" >&2; exit 1; }
 done
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from closeness import assert_close
 from edaphos_bridge import (
     foundation_encoder,
     foundation_fit_classifier,
@@ -29,13 +30,13 @@ def test_embeddings_are_what_the_encoder_gives_in_eval_mode(architecture, x, sna
         np.testing.assert_array_equal(features, expected.numpy())
         np.testing.assert_array_equal(projections, encoder.project(expected).numpy())
     assert features.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(projections, axis=1), 1, atol=1e-6)
+    assert_close(np.linalg.norm(projections, axis=1), np.ones(len(x)), 1e-6)
 
 
 def test_batches_do_not_show(encoder, x, monkeypatch):
     whole = foundation_moco_embed(encoder, x)
     monkeypatch.setattr("edaphos_bridge.encoders.embed.batch_size_for", lambda shape: 4)
-    np.testing.assert_allclose(foundation_moco_embed(encoder, x), whole, atol=1e-6)
+    assert_close(foundation_moco_embed(encoder, x), whole, 1e-6)
 
 
 def test_no_patch_is_a_matrix_without_rows(encoder):

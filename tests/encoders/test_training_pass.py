@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from closeness import assert_close, size_of
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.encoders.training_pass import TrainingPass, can_be_written_out
 from edaphos_bridge.training.batchnorm import single_values_use_running_statistics
@@ -54,13 +55,12 @@ def test_features_gradients_and_statistics_are_those_of_autograd(encoder, shape,
         expected.backward(of_features)
         features, layers = passes.forward(x)
         passes.count_batches()
-        torch.testing.assert_close(features, expected, rtol=0, atol=1e-12)
-        parameters = dict(plain.backbone.named_parameters())
-        found = gradients(parameters.values(), passes.backward(of_features, layers))
-        for (name, parameter), gradient in zip(parameters.items(), found, strict=True):
-            torch.testing.assert_close(gradient, parameter.grad, rtol=1e-9, atol=1e-12, msg=name)
-    for name, value in plain.state_dict().items():
-        torch.testing.assert_close(encoder.state_dict()[name], value, rtol=0, atol=1e-12, msg=name)
+        assert_close(features, expected, 1e-12)
+        parameters = list(plain.backbone.parameters())
+        found = gradients(parameters, passes.backward(of_features, layers))
+        for parameter, gradient in zip(parameters, found, strict=True):
+            assert_close(gradient, parameter.grad, 1e-12, size_of(parameter.grad))
+    assert_close(encoder.state_dict(), plain.state_dict(), 1e-12)
 
 
 def test_no_module_is_called(encoder, monkeypatch):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import rasterio
 import rpy2.robjects as ro
+import torch
 
 from edaphos_bridge import foundation_encoder, foundation_moco_embed, foundation_tile_dataset
-from edaphos_bridge.interop.rpy2 import install
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.interop.rpy2 import converter, install
 
 
 @pytest.fixture
@@ -52,3 +54,73 @@ def test_a_path_of_nothing_is_an_input_error(r):
     condition = r(code)
     assert "edaphosbridge_input_error" in condition.rclass
     assert "`patches` names no file" in condition[0][0]
+
+
+def in_r(value):
+    with converter.context():
+        ro.globalenv["value"] = value
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int32", "int64", "bool"])
+@pytest.mark.parametrize("shape", [(20, 3, 5, 5), (6, 2), (7,)])
+def test_masked_cells_are_na_in_r(r, dtype, shape):
+    cells = np.random.default_rng(1).integers(0, 2, shape).astype(dtype)
+    mask = np.random.default_rng(2).random(shape) < 0.3
+    in_r(np.ma.masked_array(cells, mask))
+    found = np.array(r("as.vector(is.na(value))"), dtype=bool)
+    assert np.array_equal(found, mask.ravel(order="F"))
+    known = np.array(r("as.numeric(value[!is.na(value)])"))
+    assert np.array_equal(known, cells.ravel(order="F")[~found])
+
+
+def test_masked_labels_are_na_in_r(r):
+    in_r(np.ma.masked_array(["a", "b", "c"], [False, True, False]))
+    assert r("identical(as.vector(value), c('a', NA, 'c'))")[0]
+    with pytest.raises(InputError, match="must not be masked in R"):
+        in_r(np.ma.masked_array([1j, 2j], [True, False]))
+
+
+def test_r_does_not_train_on_what_lies_under_a_mask(r):
+    x = np.random.default_rng(1).normal(size=(20, 3, 5, 5))
+    x[7, 1, 2, 2] = -9999
+    in_r(np.ma.masked_equal(x, -9999))
+    code = "foundation_fit_classifier(encoder, value, rep(c('a', 'b'), 10))"
+    condition = r(f"tryCatch({code}, error = identity)")
+    assert "edaphosbridge_input_error" in condition.rclass
+    assert "holds NA, NaN or infinite values in 1 of 20 patches (first: 8;" in condition[0][0]
+
+
+def test_tensors_cross_as_their_numbers_or_not_at_all(r):
+    numbers = torch.arange(6.0).reshape(2, 3)
+    for tensor in (numbers.bfloat16(), torch.complex(numbers, -numbers).conj().imag):
+        in_r(tensor)
+        assert r("identical(value, matrix(c(0, 3, 1, 4, 2, 5), 2))")[0]
+    with pytest.raises(InputError, match=r"must be a dense array .* \.to_dense\(\) makes it dense"):
+        in_r(numbers.to_sparse())
+
+
+def test_an_ordered_factor_comes_back_ordered(r):
+    x = np.random.default_rng(1).normal(size=(20, 3, 5, 5))
+    in_r(x)
+    r("grades <- factor(rep(c('low', 'high'), 10), c('low', 'high'), ordered = TRUE)")
+    r("fit <- foundation_fit_classifier(encoder, value, grades, epochs = 1, seed = 1)")
+    assert r("is.ordered(predict(fit, value)) && all(predict(fit, value) >= 'low')")[0]
+    with converter.context():
+        fit = ro.globalenv["fit"]
+        ro.globalenv["again"] = fit
+    assert fit.ordered
+    assert fit.predict(x).ordered
+    assert r("is.ordered(predict(again, value))")[0]
+
+
+def test_r_refuses_labels_that_are_measured_or_no_text(r):
+    in_r(np.random.default_rng(1).normal(size=(20, 3, 5, 5)))
+    for labels, says in {
+        "c(0.5, 2:20)": "`y` must hold classes; 1 of 20 numbers are not whole (first: 1;",
+        "rep(c('caf\\xe9', 'b'), 10)": "`y` must hold labels of valid text",
+        "factor(rep(1:2, 10), labels = c('caf\\xe9', 'b'))": "`y` must hold labels of valid text",
+    }.items():
+        code = f"foundation_fit_classifier(encoder, value, {labels})"
+        condition = r(f"tryCatch({code}, error = identity)")
+        assert "edaphosbridge_input_error" in condition.rclass
+        assert says in condition[0][0]

@@ -89,7 +89,21 @@ def test_a_sweep_goes_to_r_and_comes_back(r, x, which):
     assert isinstance(back, FoundationProbeSweep)
     assert back.classifier.to_bytes() == sweep.classifier.to_bytes()
     assert back.best == sweep.best
+    assert back.config == sweep.config
     pd.testing.assert_frame_equal(back.settings, sweep.settings)
     pd.testing.assert_frame_equal(back.results, sweep.results)
     assert back.describe() == sweep.describe()
     np.testing.assert_array_equal(back.predict_proba(x), sweep.predict_proba(x))
+
+
+@pytest.mark.parametrize("which", CALLS)
+def test_the_methods_of_sweeps_work_in_the_embedded_r(r, which):
+    r(f"sweep <- foundation_probe_sweep(e, x, y, {CALLS[which][0]})")
+    assert r("inherits(summary(sweep), 'summary.edaphosbridge_probe_sweep')")[0]
+    assert r("capture.output(print(summary(sweep)))")[0].startswith("Sweep of linear probes")
+    assert r("identical(update(sweep, x, y), sweep)")[0]
+    assert r("grDevices::pdf(NULL); identical(plot(sweep), sweep)")[0]
+    assert r("inherits(ggplot2::autoplot(sweep), 'ggplot')")[0]
+    assert r("identical(generics::tidy(sweep), sweep$settings)")[0]
+    assert r("nrow(generics::glance(sweep)) == 1L")[0]
+    assert r("identical(generics::augment(sweep, x)$.pred_class, predict(sweep, x))")[0]

@@ -31,8 +31,9 @@ def encoder_state(seed=1):
 
 def fit(encoder, **settings):
     levels = ["Inceptisol", "Oxisol", "Ultisol"]
+    labels = {"codes": CODES, "levels": levels, "ordered": False}
     return r_calls.fit(
-        encoder, X, CODES, levels, SETTINGS | settings, "cpu", False, no_draw, lambda *epoch: True
+        encoder, X, labels, SETTINGS | settings, "cpu", False, no_draw, lambda *epoch: True
     )
 
 

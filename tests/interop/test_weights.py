@@ -1,11 +1,14 @@
 """Weights and embeddings from R: the same bits as in Python."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import rpy2.robjects as ro
 
 from edaphos_bridge import foundation_moco_embed, foundation_weights_list, foundation_weights_load
 from edaphos_bridge.interop.rpy2 import converter, install
+from edaphos_bridge.weights import registry
 
 
 @pytest.fixture
@@ -34,7 +37,21 @@ def test_the_registry_is_the_same_table_in_r():
     table = foundation_weights_list()
     assert list(ro.r("names(foundation_weights_list())")) == list(table.columns)
     assert list(ro.r("foundation_weights_list()$name")) == table["name"].tolist()
-    assert list(ro.r("is.na(foundation_weights_list()$feature_dim)")) == [False, True]
+    assert list(ro.r("is.na(foundation_weights_list()$url)")) == [False, True]
+
+
+def test_a_download_is_the_list_of_edaphos_in_r(monkeypatch, tmp_path, path):
+    (tmp_path / "here.pt").write_bytes(path.read_bytes())  # in the cache already
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    entry = registry.PublishedWeights("here", "moco", url="http://127.0.0.1:9/x", sha256=digest)
+    monkeypatch.setattr(registry, "REGISTRY", (entry,))
+    install()
+    ro.globalenv["cache"] = str(tmp_path)
+    ro.r("found <- foundation_weights_download('here', cache)")
+    assert list(ro.r("names(found)")) == ["path", "metadata", "entry"]
+    assert ro.r("found$path")[0] == str(tmp_path / "here.pt")
+    assert ro.r("identical(found$entry, foundation_weights_list())")[0]
+    assert ro.r("foundation_weights_load(found)$n_channels")[0] == 4
 
 
 def test_a_file_saved_in_r_is_the_one_saved_in_python(tmp_path, path):

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from closeness import assert_close
 from edaphos_bridge.adam import adam
 from edaphos_bridge.encoders import MoCoEncoder
 from edaphos_bridge.pretrain.adam_state import adam_tensors, fill_adam
@@ -32,7 +33,7 @@ def test_each_step_is_that_of_torch(encoder):
             give_gradients(module, step)
             optimizer.step()
         for found, expected in zip(encoder.parameters(), other.parameters(), strict=True):
-            torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+            assert_close(found, expected, 1e-6)
 
 
 def test_the_state_goes_into_another_optimiser_which_goes_on_with_equal_bits(encoder):

@@ -2,9 +2,9 @@
 
 import copy
 
-import pytest
 import torch
 
+from closeness import assert_close
 from edaphos_bridge.encoders import MoCoEncoder
 from edaphos_bridge.pretrain.info_nce import info_nce
 from edaphos_bridge.pretrain.moco import MoCo, momentum_at
@@ -66,13 +66,11 @@ def test_a_step_is_the_loss_an_adam_step_the_average_and_the_queue_in_this_order
             for name, parameter in key.named_parameters():
                 parameter.copy_(0.9 * parameter + 0.1 * query.get_parameter(name))
         queue = torch.cat([queue[4:], keys])  # first in, first out
-        assert moco.step(x, 0.0) == pytest.approx(loss.item(), rel=1e-5)
-        torch.testing.assert_close(moco.queue, queue, rtol=1e-4, atol=1e-5)
+        assert_close(moco.step(x, 0.0), loss, 1e-5)
+        assert_close(moco.queue, queue, 1e-5)
         for found, expected in ((moco.encoder, query), (moco.key_encoder, key)):
             for name in determined(found):
-                torch.testing.assert_close(
-                    found.get_parameter(name), expected.get_parameter(name), rtol=1e-3, atol=1e-4
-                )
+                assert_close(found.get_parameter(name), expected.get_parameter(name), 1e-4)
 
 
 def test_buffers_are_not_averaged():
@@ -92,7 +90,7 @@ def test_the_key_encoder_is_the_weighted_mean_of_itself_and_the_query_encoder():
         moco.step(patches(seed=seed), 0.0)
         for name, found in moco.key_encoder.named_parameters():
             expected = 0.9 * before[name] + 0.1 * moco.encoder.get_parameter(name)
-            torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+            assert_close(found, expected, 1e-6)
 
 
 def test_a_batch_larger_than_the_queue_keeps_its_last_keys():
@@ -124,7 +122,7 @@ def test_a_restored_state_goes_on_as_if_nothing_had_happened(equal_states):
 def test_the_momentum_is_constant_or_rises_to_one_as_half_a_cosine():
     assert [momentum_at(done, 0.99, None) for done in (0, 0.5, 1)] == [0.99] * 3
     found = [momentum_at(done, 0.9, "cosine") for done in (0, 0.5, 1)]
-    assert found == pytest.approx([0.9, 0.95, 1.0])
+    assert_close(found, [0.9, 0.95, 1.0], 1e-12)
     moco = made(momentum=0.0, momentum_schedule="cosine")
     before = copy.deepcopy(dict(moco.key_encoder.named_parameters()))
     moco.step(patches(), 1.0)

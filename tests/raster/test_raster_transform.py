@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closeness import assert_close
 from edaphos_bridge.raster.transform import IDENTITY, is_usable, same_grid, to_cells
 
 NORTH_UP = (10.0, 0.0, 500.0, 0.0, -10.0, 900.0)
@@ -16,7 +17,7 @@ TURNED = (3.0, 1.0, 7.0, -1.0, 2.0, 5.0)
 def test_the_position_of_a_place_is_where_it_was_put(transform, row, column):
     a, b, c, d, e, f = transform
     found = to_cells(transform, a * column + b * row + c, d * column + e * row + f)
-    assert np.allclose(found, (row, column), atol=1e-9)
+    assert_close(found, (row, column), 1e-9)
 
 
 def test_arrays_of_places_give_arrays_of_positions():

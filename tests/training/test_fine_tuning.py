@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from closeness import assert_close
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.adam import adam
 from edaphos_bridge.heads import make_head
@@ -59,13 +60,11 @@ def test_losses_weights_statistics_and_accuracy_are_those_of_backpropagation(twi
         for learner in (recorded, written):
             torch.manual_seed(epoch)  # for dropout
             losses.append(learner.epoch(torch.randperm(32), 8))
-        torch.testing.assert_close(losses[1], losses[0], rtol=1e-9, atol=1e-9)
+        assert_close(losses[1], losses[0], 1e-9)
         assert not losses[1].requires_grad
         validation = torch.arange(20, 33)
         assert written.accuracy(validation) == recorded.accuracy(validation)
-    found = ours.state_dict()
-    for name, value in plain.state_dict().items():
-        torch.testing.assert_close(found[name], value, rtol=0, atol=1e-8, msg=name)
+    assert_close(ours.state_dict(), plain.state_dict(), 1e-8)
 
 
 def test_a_last_batch_of_one_patch_with_one_cell_takes_its_step(twins, data):
@@ -74,10 +73,8 @@ def test_a_last_batch_of_one_patch_with_one_cell_takes_its_step(twins, data):
     recorded.inputs = written._inputs = lambda rows: x[rows]
     losses = [learner.epoch(torch.arange(33), 8) for learner in (recorded, written)]
     if isinstance(ours[1], nn.Linear):  # dropout would draw differently
-        torch.testing.assert_close(losses[1], losses[0], rtol=1e-9, atol=1e-9)
-        found = ours.state_dict()
-        for name, value in plain.state_dict().items():
-            torch.testing.assert_close(found[name], value, rtol=0, atol=1e-8, msg=name)
+        assert_close(losses[1], losses[0], 1e-9)
+        assert_close(ours.state_dict(), plain.state_dict(), 1e-8)
     assert written.is_finite()
     assert ours[0].backbone.bn1.num_batches_tracked == 4
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from closeness import assert_close
 from edaphos_bridge.heads import LinearHead
 from edaphos_bridge.training.linear import LinearHeads, LinearProbe
 
@@ -71,7 +72,7 @@ def test_each_of_many_heads_trains_as_by_autograd_alone(heads, data, rows, initi
             )
             found = losses[:, split, head], heads.weight[split, head], heads.bias[split, head]
             for ours, theirs in zip(found, expected, strict=True):
-                torch.testing.assert_close(ours, torch.as_tensor(theirs), rtol=1e-5, atol=1e-5)
+                assert_close(ours, torch.as_tensor(theirs), 1e-5)
 
 
 def test_a_long_training_stays_within_1e_5_of_autograd(data):
@@ -81,9 +82,9 @@ def test_a_long_training_stays_within_1e_5_of_autograd(data):
     expected = by_autograd(head.weight.detach(), head.bias.detach(), *data, order, 1e-3, 0.0, 60)
     probe = LinearProbe(head, *data, lr=1e-3, weight_decay=0.0)
     losses = torch.cat([probe.epoch(order, 32) for _ in range(60)])
-    torch.testing.assert_close(losses, torch.tensor(expected[0]), rtol=0, atol=1e-5)
-    torch.testing.assert_close(head.weight.detach(), expected[1], rtol=0, atol=1e-5)
-    torch.testing.assert_close(head.bias.detach(), expected[2], rtol=0, atol=1e-5)
+    assert_close(losses, torch.tensor(expected[0]), 1e-5)
+    assert_close(head.weight, expected[1], 1e-5)
+    assert_close(head.bias, expected[2], 1e-5)
 
 
 def test_heads_side_by_side_are_what_each_is_alone(heads, data, rows, initial):
@@ -98,9 +99,7 @@ def test_heads_side_by_side_are_what_each_is_alone(heads, data, rows, initial):
                 torch.tensor(DECAYS[head : head + 1]),
             )
             alone.epoch(rows[split][None], 32)
-            torch.testing.assert_close(
-                heads.weight[split, head], alone.weight[0, 0], rtol=0, atol=1e-6
-            )
+            assert_close(heads.weight[split, head], alone.weight[0, 0], 1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 150, 1000])
@@ -119,7 +118,7 @@ def test_accuracy_and_loss_are_counted_over_all_rows(heads, data, rows):
             right = (logits.argmax(1) == targets[rows[split]]).sum().item()
             assert heads.correct(many)[split, head].item() == 40 * right
             expected = functional.cross_entropy(logits, targets[rows[split]]).item()
-            assert heads.loss(many)[split, head].item() == pytest.approx(expected, rel=1e-5)
+            assert_close(heads.loss(many)[split, head], expected, 1e-5)
 
 
 def test_logits_far_apart_give_finite_losses_and_the_right_ones():
@@ -128,7 +127,7 @@ def test_logits_far_apart_give_finite_losses_and_the_right_ones():
     heads = LinearHeads(features, targets, weight, bias, torch.tensor([1e-3]), torch.zeros(1))
     losses = heads.epoch(torch.tensor([[0, 1]]), 1)
     assert losses.flatten()[:1].tolist() == [0.0]
-    assert losses.flatten()[1].item() == pytest.approx(2000, rel=1e-2)
+    assert_close(losses.flatten()[1], 2000, 1e-2)
 
 
 def test_initial_weights_features_and_targets_are_left_as_they_are(heads, data, rows, initial):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from closeness import assert_close
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.linear import LinearProbe
@@ -95,10 +96,10 @@ def test_losses_accuracies_and_weights_are_those_of_the_loop_written_out(
         right = naive.logits(x[plan.val_rows]).argmax(1) == y[plan.val_rows]
         expected_accuracies.append(right.sum() / 3)
     losses, accuracies = training(model, data, plan, 0.05, weight_decay)
-    np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
+    assert_close(losses, expected_losses, 1e-5)
     assert accuracies == expected_accuracies
-    np.testing.assert_allclose(model.weight.detach(), naive.p[0], rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(model.bias.detach(), naive.p[1], rtol=1e-4, atol=1e-6)
+    assert_close(model.weight, naive.p[0], 1e-5)
+    assert_close(model.bias, naive.p[1], 1e-5)
 
 
 def test_training_batches_run_in_train_mode_and_validation_in_eval_mode(data, plan):

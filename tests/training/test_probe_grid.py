@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from closeness import assert_close
 from edaphos_bridge import foundation_fit_classifier
 from edaphos_bridge.errors import EdaphosWarning, InputError
 from edaphos_bridge.labels import as_labels
@@ -70,9 +71,9 @@ def test_each_row_is_the_single_fit_with_its_setting_and_seed(features, y):
         p = fit.predict_proba(x[val_rows.numpy()])
         codes = [CLASSES.index(y[i]) for i in val_rows]
         val_loss = -np.log(p[range(18), codes]).mean()
-        assert row["train_loss"] == pytest.approx(fit.loss_history[-1], abs=1e-6)
-        assert row["val_accuracy"] == pytest.approx(fit.val_accuracy_history[-1], abs=1e-6)
-        assert row["val_loss"] == pytest.approx(val_loss, abs=1e-6)
+        assert_close(row["train_loss"], fit.loss_history[-1], 1e-6)
+        assert_close(row["val_accuracy"], fit.val_accuracy_history[-1], 1e-6)
+        assert_close(row["val_loss"], val_loss, 1e-6)
         assert row["solver"] == "adam"
         assert math.isnan(row["C"])
 
@@ -91,8 +92,8 @@ def test_a_row_of_lbfgs_is_the_solution_on_its_split(features, y):
         right = logits[val_rows].argmax(dim=1) == val_targets
         train_loss = functional.cross_entropy(logits[train_rows], train_targets).item()
         val_loss = functional.cross_entropy(logits[val_rows], val_targets).item()
-        assert row["train_loss"] == pytest.approx(train_loss, abs=1e-5)
-        assert row["val_loss"] == pytest.approx(val_loss, abs=1e-5)
+        assert_close(row["train_loss"], train_loss, 1e-5)
+        assert_close(row["val_loss"], val_loss, 1e-5)
         assert row["val_accuracy"] == right.double().mean().item()
         assert row["solver"] == "lbfgs"
         assert math.isnan(row["lr"])
@@ -117,9 +118,7 @@ def test_where_one_setting_diverges_its_rows_are_nan_and_the_others_are_not(feat
     for row in rows:
         assert all(math.isnan(row[name]) == (row["lr"] == 1e38) for name in measured)
     for row, same in zip(rows[:6], alone, strict=True):
-        assert [row[name] for name in measured] == pytest.approx(
-            [same[name] for name in measured], abs=1e-6
-        )
+        assert_close([row[name] for name in measured], [same[name] for name in measured], 1e-6)
     assert all(math.isfinite(report.loss) for report in reports)
 
 

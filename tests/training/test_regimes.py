@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from closeness import assert_close
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
@@ -131,12 +132,10 @@ def plain_loop(encoder, head, patches, codes, plan, *, frozen, backbone_lr=0.005
 
 
 def assert_same_training(trained, encoder, head, losses, accuracies):
-    np.testing.assert_allclose(trained.loss_history, losses, rtol=1e-5)
-    assert trained.val_accuracy_history == pytest.approx(accuracies)
+    assert_close(trained.loss_history, losses, 1e-5)
+    assert_close(trained.val_accuracy_history, accuracies, 1e-12)
     for module, expected in ((trained.head, head), (trained.encoder, encoder)):
-        state = module.state_dict()
-        for name, value in expected.state_dict().items():
-            torch.testing.assert_close(state[name], value, rtol=1e-4, atol=1e-5, msg=name)
+        assert_close(module.state_dict(), expected.state_dict(), 1e-5)
 
 
 @pytest.mark.parametrize("head_type", ["linear", "mlp"])

@@ -107,6 +107,14 @@ def test_a_file_arrives_whole_and_is_not_asked_for_again(server, cache):
     assert server.ranges == [None]
 
 
+def test_a_published_encoder_learnt_from_transposed_patches_by_name_and_by_its_file(cache):
+    assert foundation_weights_load(NAME, cache_dir=cache).patch_orientation == "transposed"
+    path = foundation_weights_download(NAME, cache)
+    assert foundation_weights_load(path).patch_orientation == "transposed"
+    with pytest.raises(InputError, match="`patch_orientation` must be 'transposed'"):
+        foundation_weights_load(NAME, cache_dir=cache, patch_orientation="rows_first")
+
+
 def test_overwrite_downloads_again(server, cache):
     path = foundation_weights_download(NAME, cache)
     foundation_weights_download(NAME, cache, overwrite=True)

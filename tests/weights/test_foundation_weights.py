@@ -37,10 +37,13 @@ def test_the_registry_is_that_of_edaphos():
         "url": "https://zenodo.org/records/19701276/files/encoder_q.pt?download=1",
         "sha256": "44ace7f78c658b6028f1cf5ccfa624023295e5576f681d0135db64726c6738e8",
         "doi": "10.5281/zenodo.19701276", "license": "CC-BY-4.0",
+        "description": first["description"], "published_at": "2026-04-22T21:59:12Z",
+        "aoi": "Cerrado core (lon -53 to -43, lat -23 to -10)", "edaphos_version": "1.2.0",
     }  # fmt: skip
+    assert "SoilGrids" in first["description"]
     assert second["name"] == "edaphos-cerrado-moco-v2"
     assert pd.isna(second["url"])
-    assert pd.isna(second["n_channels"])
+    assert second["n_channels"] == 31
 
 
 @pytest.mark.parametrize("verb", [foundation_weights_download, foundation_weights_load])
@@ -170,3 +173,20 @@ def test_a_path_that_cannot_be_written_is_an_error(tmp_path, monkeypatch, encode
 def test_verbose_prints_what_was_opened(r_path, capsys):
     foundation_weights_load(r_path, verbose=True)
     assert "moco, 4 channels" in capsys.readouterr().out
+
+
+def test_a_file_of_r_torch_does_not_say_how_its_patches_lay_and_the_argument_does(r_path, tmp_path):
+    assert foundation_weights_load(r_path).patch_orientation is None
+    encoder = foundation_weights_load(r_path, patch_orientation="transposed")
+    assert encoder.patch_orientation == "transposed"
+    path = foundation_weights_save(encoder, tmp_path / "encoder.safetensors")
+    assert foundation_weights_load(path).patch_orientation == "transposed"
+    with pytest.raises(InputError, match="`patch_orientation` must be 'transposed', as the enc"):
+        foundation_weights_load(path, patch_orientation="rows_first")
+    with pytest.raises(InputError, match="`patch_orientation` must be one of 'rows_first'"):
+        foundation_weights_load(r_path, patch_orientation="sideways")
+
+
+def test_older_files_of_r_torch_do_not_say_it_either(data_folder):
+    path = data_folder / "rtorch_files" / "moco_encoder_q_serv2_rds.pt"
+    assert foundation_weights_load(path).patch_orientation is None

@@ -16,6 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closeness import assert_close
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
 from edaphos_bridge.encoders.embed import embed
 from edaphos_bridge.errors import WeightsError
@@ -72,8 +73,8 @@ def test_architecture_and_widths_are_found_and_features_are_within_1e_6(
     assert (encoder.in_channels, encoder.feature_dim, encoder.proj_dim) == (4, 16, 8)
     features = embed(name, encoder, stored["x_pretrain"], False)
     projections = embed(name, encoder, stored["x_pretrain"], True)
-    assert np.abs(features - stored["backbone_features"]).max() <= 1e-6
-    assert np.abs(projections - stored["projections"]).max() <= 1e-6
+    assert_close(features, stored["backbone_features"], 1e-6)
+    assert_close(projections, stored["projections"], 1e-6)
 
 
 def test_the_old_and_the_new_form_are_the_same_encoder(r_file, equal_states):

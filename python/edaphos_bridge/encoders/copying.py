@@ -6,6 +6,7 @@ import copy
 from types import MethodType
 from typing import Any
 
+import torch
 from torch import nn
 
 from edaphos_bridge.errors import InputError
@@ -35,15 +36,35 @@ def as_module(encoder: Any, argument: str = "encoder") -> nn.Module:
 def own_copy(encoder: nn.Module) -> nn.Module:
     """Return a deep copy without gradients and without the lock of `freeze`."""
     try:
-        module = copy.deepcopy(encoder)
+        with torch.no_grad():  # TorchScript copies its weights by an operation that has gradients
+            module = copy.deepcopy(encoder)
+        _complete_scripts(encoder, module)
     except Exception as error:  # a user's module may fail in any way
         raise InputError(
             "encoder",
             f"cannot be copied ({type(error).__name__}: {error}), and a fit must not change yours",
             found=type(encoder).__name__,
         ) from error
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        raise InputError(
+            "encoder",
+            "has weights on the meta device, which hold no values",
+            found=type(encoder).__name__,
+            hint="Load weights into it first.",
+        )
     _unlock(module)
     return module
+
+
+def _complete_scripts(encoder: nn.Module, copied: nn.Module) -> None:
+    """Give copies of TorchScript modules what TorchScript does not copy."""
+    for given, made in zip(encoder.modules(), copied.modules(), strict=False):
+        if isinstance(given, torch.jit.ScriptModule):
+            for name, value in vars(given).items():  # set from Python, such as a normalisation
+                if not (name.startswith("_") or callable(value)) or _is_lock(value):
+                    made.__dict__.setdefault(name, value)
+            for theirs, ours in zip(given.parameters(), made.parameters(), strict=True):
+                ours.requires_grad_(theirs.requires_grad)
 
 
 def freeze(module: nn.Module) -> nn.Module:
@@ -53,7 +74,8 @@ def freeze(module: nn.Module) -> nn.Module:
     bug of frozen backbones, so every submodule is locked by itself.
     """
     module.eval()
-    module.requires_grad_(False)
+    for parameter in module.parameters():  # TorchScript has no requires_grad_() of a module
+        parameter.requires_grad_(False)
     for submodule in module.modules():
         submodule.__dict__["train"] = MethodType(_locked_train, submodule)
     return module
@@ -66,9 +88,13 @@ def _locked_train(self: nn.Module, mode: bool = True) -> nn.Module:
 _locked_train.__name__ = "train"  # so that copy and torch.save find the method by its name
 
 
+def _is_lock(method: object) -> bool:
+    return getattr(method, "__func__", None) is _locked_train
+
+
 def _unlock(module: nn.Module) -> None:
     for submodule in module.modules():
-        if getattr(submodule.__dict__.get("train"), "__func__", None) is _locked_train:
+        if _is_lock(submodule.__dict__.get("train")):
             del submodule.__dict__["train"]
             for parameter in submodule.parameters(recurse=False):
                 parameter.requires_grad_(parameter.is_floating_point())

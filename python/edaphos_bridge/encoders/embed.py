@@ -10,10 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.encoders.copying import as_module, own_copy
-from edaphos_bridge.encoders.features import batch_size_for, check_channels
+from edaphos_bridge.encoders.features import batch_size_for, check_channels, check_features
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.normalisation import normalisation_of
 from edaphos_bridge.patches import Patches
 
 
@@ -96,7 +95,7 @@ def embed(
     module: Any = own_copy(_encoder(architecture, object)).eval()
     checked = Patches(patches, missing_value=missing_value, allow_empty=True, argument="patches")
     check_channels(module.in_channels, checked.channels, "patches")
-    checked.check_normalisation(normalisation_of(module))
+    checked.read_for(module, training=False)
     device = next(module.parameters()).device
     width = module.proj_dim if wanted else module.feature_dim
     parts = [np.empty((0, width), dtype=np.float32)]
@@ -105,7 +104,9 @@ def embed(
             features = module(batch.to(device))
             output = module.project(features) if wanted else features
             parts.append(output.float().cpu().numpy())
-    return np.concatenate(parts)
+    embedded = np.concatenate(parts)
+    check_features(embedded, {"object": module}, "patches")
+    return embedded
 
 
 def _encoder(architecture: str, object: Any) -> Any:

@@ -6,12 +6,15 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.known_modules import first_layer, is_as_built
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosError, InputError
+from edaphos_bridge.float32 import all_finite
 
 # A layer of 32 channels has so many activations in one batch: on a cpu 4 MiB, near what a cache
 # holds, for encoders of ours; others are run as they are, and most shrink what they compute soon,
@@ -32,9 +35,17 @@ def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     InputError
-        If it returns something else.
+        If it returns something else, or fails; that error is the cause.
     """
-    output = module(x)
+    try:
+        output = module(x)
+    except EdaphosError:
+        raise
+    except Exception as error:  # a user's module may fail in any way
+        one = "a patch" if len(x) == 1 else "patches"
+        raise InputError(
+            "encoder", f"fails on {one} of shape {list(x.shape)}: {type(error).__name__}: {error}"
+        ) from error
     features = _pick(output)
     if not isinstance(features, torch.Tensor):
         raise InputError(
@@ -78,15 +89,53 @@ def find_feature_dim(module: nn.Module, patch: torch.Tensor) -> int:
     module.eval()
     try:
         with torch.no_grad():
-            return encode_features(module, patch).shape[1]
-    except InputError:
+            features = encode_features(module, patch)
+    except InputError as error:
+        if error.__cause__ is not None:
+            check_channels(_expected_channels(module, patch), patch.shape[1])
         raise
-    except Exception as error:  # a user's module may fail in any way
-        check_channels(_expected_channels(module, patch), patch.shape[1])
+    if not all_finite(features):
+        check_weights(module, "encoder")
+    return features.shape[1]
+
+
+def check_weights(module: nn.Module, argument: str) -> None:
+    """Raise `InputError` if a weight or a running statistic of `module` is NaN or infinite."""
+    bad = [name for name, weight in module.state_dict().items() if not _is_usable(weight)]
+    if bad:
         raise InputError(
-            "encoder",
-            f"fails on a patch of shape {list(patch.shape)}: {type(error).__name__}: {error}",
-        ) from error
+            argument,
+            f"has weights that are NaN or infinite ({', '.join(bad[:3])})",
+            found=f"{len(bad)} such tensors",
+            hint="They come from a training that diverged, or from a damaged file.",
+        )
+
+
+def _is_usable(weight: Any) -> bool:
+    return not isinstance(weight, torch.Tensor) or bool(weight.isfinite().all())
+
+
+def check_features(features: NDArray[Any], modules: Mapping[str, nn.Module], argument: str) -> None:
+    """Raise `InputError` if a row of what modules made of patches is not finite.
+
+    Parameters
+    ----------
+    features : numpy.ndarray, shape (N, D)
+        One row a patch.
+    modules : mapping of str to torch.nn.Module
+        What made them, by the names of arguments; named if their weights are the reason.
+    argument : str
+        What the caller's function calls the patches.
+    """
+    bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(bad):
+        for name, module in modules.items():
+            check_weights(module, name)
+        raise InputError(
+            argument,
+            f"gives NaN or infinite features in {len(bad)} of {len(features)} patches",
+            rows=bad.tolist(),
+        )
 
 
 def check_channels(expected: int | None, found: int, argument: str = "x") -> None:

@@ -20,9 +20,9 @@ def folded(module: nn.Module) -> nn.Module:
     """Return a module with the features of `module` in eval mode, faster where that is known.
 
     Encoders of ours compute channels last, and for MoCo every BatchNorm is folded into the
-    convolution before it; features agree within 1e-6. So do those of an `nn.Sequential`, where
-    one of torch's layers follows the other. Any other module is returned as it is. `module` is
-    not changed.
+    convolution before it; features agree within 1e-6 of the largest. So do those of an
+    `nn.Sequential`, where one of torch's layers follows the other. Any other module is
+    returned as it is. `module` is not changed.
     """
     if not is_as_built(module):
         return _folded_sequence(module)

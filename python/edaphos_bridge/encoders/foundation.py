@@ -12,8 +12,10 @@ from edaphos_bridge.arguments import choice, seed_number, whole
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
-from edaphos_bridge.errors import WeightsError
+from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.memory import check_memory
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.orientation import ROWS_FIRST, as_orientation, orientation_of
 from edaphos_bridge.seeding import draw_seed, seeded
 
 ARCHITECTURES: dict[str, type[MoCoEncoder] | type[SimCLREncoder]] = {
@@ -80,14 +82,32 @@ def make_encoder(
     if proj_dim is not None:
         widths["proj_dim"] = whole("proj_dim", proj_dim)
     number = None if seed is None else seed_number(seed)
+    check_size(encoder_class, **widths)
     with seeded(draw() if number is None else number):
         return encoder_class(**widths)
+
+
+def check_size(encoder_class: Callable[..., nn.Module], **widths: int) -> None:
+    """Raise `InputError` if an encoder of these widths has weights that no memory could hold."""
+    found = ", ".join(f"{name} = {width}" for name, width in widths.items())
+    widest = max(widths, key=lambda name: widths[name])
+    try:
+        with torch.device("meta"):  # no memory, no random numbers
+            weights = encoder_class(**widths).state_dict().values()
+    except RuntimeError as error:  # their number does not even fit in 64 bits
+        raise InputError(
+            widest, "asks for more weights than can be counted", found=found
+        ) from error
+    check_memory(widest, sum(weight.nbytes for weight in weights), found)
 
 
 def describe_encoder(module: nn.Module) -> dict[str, Any]:
     """Return what `rebuild_encoder` needs besides the weights, as JSON values."""
     carried = normalisation_of(module)
-    normalisation = None if carried is None else carried.to_dict()
+    carries = {
+        "normalisation": None if carried is None else carried.to_dict(),
+        "patch_orientation": orientation_of(module),
+    }
     for architecture, encoder_class in ARCHITECTURES.items():
         if type(module) is encoder_class:
             return {
@@ -95,19 +115,19 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
                 "in_channels": module.in_channels,
                 "feature_dim": module.feature_dim,
                 "proj_dim": module.proj_dim,
-                "normalisation": normalisation,
+                **carries,
             }
     return {
         "architecture": "custom",
         "class": f"{type(module).__module__}.{type(module).__qualname__}",
-        "normalisation": normalisation,
+        **carries,
     }
 
 
 def rebuild_encoder(
     description: Mapping[str, Any], state: Mapping[str, torch.Tensor], given: nn.Module | None
 ) -> nn.Module:
-    """Return an encoder with the weights in `state` and the normalisation it carried.
+    """Return an encoder with the weights in `state` and what it carried beside them.
 
     Parameters
     ----------
@@ -145,11 +165,30 @@ def rebuild_encoder(
     fill(module, state, "encoder", assign=into_meta)
     normalisation = description.get("normalisation")
     if normalisation is not None:
-        carried = Normalisation.from_dict(normalisation)
-        if into_meta and len(carried.bands) != description["in_channels"]:
-            raise WeightsError("The normalisation in this file is of another number of bands.")
-        module.normalisation = carried  # type: ignore[assignment]
+        module.normalisation = Normalisation.from_dict(normalisation)  # type: ignore[assignment]
+        try:
+            check_bands(module)
+        except InputError as error:
+            raise WeightsError(
+                "The normalisation in this file is of another number of bands."
+            ) from error
+    # Files of earlier versions hold encoders that saw patches as this package cuts them.
+    orientation = as_orientation(description.get("patch_orientation", ROWS_FIRST))
+    if orientation != orientation_of(module):
+        module.patch_orientation = orientation  # type: ignore[assignment]
     return module
+
+
+def check_bands(module: nn.Module) -> None:
+    """Raise `InputError` if an encoder of ours carries a normalisation of other channels."""
+    carried = normalisation_of(module)
+    channels = getattr(module, "in_channels", None)
+    if type(module) in ARCHITECTURES.values() and carried and len(carried.bands) != channels:
+        raise InputError(
+            "normalisation",
+            f"must be of {channels} bands, the channels of the encoder",
+            found=len(carried.bands),
+        )
 
 
 def fill(module: nn.Module, state: Mapping[str, torch.Tensor], what: str, *, assign: bool) -> None:

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from edaphos_bridge.encoders.projection import l2_normalise
 from edaphos_bridge.normalisation import Normalisation
+from edaphos_bridge.orientation import ROWS_FIRST
 
 
 class MoCoBackbone(nn.Module):
@@ -67,6 +68,9 @@ class MoCoEncoder(nn.Module):
     normalisation : Normalisation or None
         How raw raster cells become the input; None where it was pretrained on patches as they
         are, or not at all.
+    patch_orientation : {"rows_first", "transposed"} or None
+        How the patches lay that it was pretrained on, where they came from a raster: what reads
+        one for this encoder gives it the same. None is not known.
 
     References
     ----------
@@ -76,6 +80,7 @@ class MoCoEncoder(nn.Module):
 
     architecture = "moco"
     normalisation: Normalisation | None = None
+    patch_orientation: str | None = ROWS_FIRST
 
     def __init__(self, in_channels: int, feature_dim: int = 64, proj_dim: int = 32) -> None:
         super().__init__()

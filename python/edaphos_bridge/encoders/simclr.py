@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from edaphos_bridge.encoders.projection import l2_normalise
 from edaphos_bridge.normalisation import Normalisation
+from edaphos_bridge.orientation import ROWS_FIRST
 
 
 class SimCLREncoder(nn.Module):
@@ -27,6 +28,9 @@ class SimCLREncoder(nn.Module):
     normalisation : Normalisation or None
         How raw raster cells become the input; None where it was pretrained on patches as they
         are, or not at all.
+    patch_orientation : {"rows_first", "transposed"} or None
+        How the patches lay that it was pretrained on, where they came from a raster: what reads
+        one for this encoder gives it the same. None is not known.
 
     References
     ----------
@@ -36,6 +40,7 @@ class SimCLREncoder(nn.Module):
 
     architecture = "simclr"
     normalisation: Normalisation | None = None
+    patch_orientation: str | None = ROWS_FIRST
 
     def __init__(self, in_channels: int, feature_dim: int = 32, proj_dim: int = 16) -> None:
         super().__init__()

@@ -19,11 +19,14 @@ from edaphos_bridge.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
 from edaphos_bridge.encoders import foundation
+from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.embed import embed as embed_patches
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.fit_classifier import fit_classifier
 from edaphos_bridge.interop.answers import Interrupted
 from edaphos_bridge.interop.kept import Kept
 from edaphos_bridge.normalisation import Normalisation
+from edaphos_bridge.orientation import as_orientation
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.pretrain.fit import FoundationPretrain
 from edaphos_bridge.pretrain.loop import PretrainReport
@@ -71,6 +74,34 @@ def encoder_fields(module: torch.nn.Module) -> dict[str, Any] | None:
     return {**description, "state": bytearray(encoder_to_bytes(module))}
 
 
+def encoder_with(encoder: Any, name: Any, value: Any) -> dict[str, Any] | None:
+    """``encoder$normalisation <-`` and ``encoder$patch_orientation <-``: the encoder anew.
+
+    A normalisation is a dict of its fields, or the bytes of a tile data set that has one.
+    """
+    module = own_copy(encoder_behind(encoder))
+    if name == "patch_orientation":
+        module.patch_orientation = as_orientation(value)  # type: ignore[assignment]
+    else:
+        module.normalisation = _normalisation_from(value)  # type: ignore[assignment]
+        foundation.check_bands(module)
+    return encoder_fields(module)
+
+
+def _normalisation_from(value: Any) -> Normalisation | None:
+    if isinstance(value, bytes | bytearray):
+        return tiles_behind(value).normalisation
+    try:
+        return None if value is None else Normalisation.from_dict(value)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            "normalisation",
+            "must have bands, means, sds, normalise and patch_size, as that of a tile dataset",
+            found=value,
+            hint="A dataset from foundation_tile_dataset() may be assigned too.",
+        ) from error
+
+
 def encoder_behind(encoder: Any) -> Any:
     """Return the module behind what R holds: bytes of a state, or a Python object itself.
 
@@ -90,8 +121,7 @@ _encoders = Kept(lambda state, _: encoder_from_bytes(state))
 def fit(
     encoder: Any,
     x: Any,
-    codes: Any,
-    levels: Any,
+    labels: dict[str, Any],
     settings: dict[str, Any],
     device: Any,
     verbose: Any,
@@ -100,14 +130,15 @@ def fit(
 ) -> dict[str, Any]:
     """``foundation_fit_classifier()``: the fit as plain values.
 
-    `codes` are ``as.integer(y) - 1L`` (an int32 array with R's NA), `levels` their names.
+    `labels` has ``codes``, which are ``as.integer(y) - 1L`` (an int32 array with R's NA), their
+    names ``levels``, and whether they are ``ordered``.
     """
     checked = FitSettings.checked(**settings)
     flag("verbose", verbose)
     fitted = fit_classifier(
         encoder_behind(encoder),
         _patches(x),
-        _labels(codes, levels),
+        _labels(**labels),
         checked,
         device,
         _report(on_epoch),
@@ -119,8 +150,7 @@ def fit(
 def probe_sweep(
     encoder: Any,
     x: Any,
-    codes: Any,
-    levels: Any,
+    labels: dict[str, Any],
     grid: dict[str, Any],
     device: Any,
     verbose: Any,
@@ -132,7 +162,7 @@ def probe_sweep(
     sweep = sweep_probes(
         encoder_behind(encoder),
         _patches(x),
-        _labels(codes, levels),
+        _labels(**labels),
         checked,
         device,
         _report(on_epoch),
@@ -147,16 +177,24 @@ def sweep_fields(sweep: FoundationProbeSweep) -> dict[str, Any]:
         "best": sweep.best,
         "settings": sweep.settings.to_dict("list"),
         "results": sweep.results.astype({"seed": float}).to_dict("list"),
+        "config": {**sweep.config, "seeds": [float(seed) for seed in sweep.config["seeds"]]},
     }
 
 
 def predict(
-    state: Any, encoder: Any, x: Any, type: Any, device: Any, coords: Any = None
+    state: Any,
+    encoder: Any,
+    x: Any,
+    type: Any,
+    device: Any,
+    coords: Any = None,
+    dataset: Any = None,
 ) -> dict[str, Any]:
     """``predict()``: codes counted from 1 for "class", an N x n_classes matrix for "prob"."""
     fitted = revive(state, encoder_behind(encoder))
     source = _patches(x, allow_empty=True) if coords is None else x
-    prediction = fitted.predict(source, type=type, device=device, coords=coords)
+    tiles = None if dataset is None else tiles_behind(dataset)
+    prediction = fitted.predict(source, type=type, device=device, coords=coords, dataset=tiles)
     if isinstance(prediction, pd.Categorical):
         return {"codes": _with_na(prediction.codes, shift=1)}
     return {"prob": prediction.to_numpy()}
@@ -183,6 +221,7 @@ def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
             name: tensor.cpu().double().numpy() for name, tensor in fitted.head.state_dict().items()
         },
         "classes": [str(value) for value in fitted.classes],
+        "ordered": fitted.ordered,
         "loss_history": fitted.loss_history,
         "val_accuracy_history": fitted.val_accuracy_history,
         # as a double: reticulate would turn a whole number beyond R's integers into 0
@@ -194,6 +233,7 @@ def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
         "in_channels": fitted.in_channels,
         "patch_size": fitted.patch_size,
         "class_counts": fitted.class_counts,
+        "overlapping": fitted.overlapping,
         "normalisation": _normalisation_fields(fitted.normalisation),
         "state": bytearray(fitted.to_bytes()),
     }
@@ -222,10 +262,10 @@ def _missing_value(x: Any) -> int | None:
     return NA_INTEGER if is_r_integer else None
 
 
-def _labels(codes: Any, levels: Any) -> pd.Categorical:
+def _labels(codes: Any, levels: Any, ordered: bool) -> pd.Categorical:
     # NA - 1 is still NA in R; a Categorical calls it -1.
     codes = np.where(np.asarray(codes) == NA_INTEGER, -1, codes)
-    return pd.Categorical.from_codes(codes.tolist(), categories=list(levels))
+    return pd.Categorical.from_codes(codes.tolist(), categories=list(levels), ordered=ordered)
 
 
 def _report(on_epoch: Callable[..., Any]) -> Report:
@@ -324,12 +364,13 @@ def tile_dataset(
     stack: Any,
     patch_size: Any,
     n_patches: Any,
+    valid_mask: Any,
     normalise: Any,
     seed: Any,
     draw: Callable[[], int],
 ) -> dict[str, Any]:
     """``foundation_tile_dataset()``: plain values; cells count from 1."""
-    dataset = make_tile_dataset(stack, patch_size, n_patches, normalise, seed, draw)
+    dataset = make_tile_dataset(stack, patch_size, n_patches, valid_mask, normalise, seed, draw)
     with dataset.raster:
         return {
             "patch_size": dataset.patch_size,
@@ -348,31 +389,41 @@ def tile_dataset(
 
 
 def tiles_behind(state: Any) -> FoundationTileDataset:
-    """Return the dataset that R's bytes describe; its files are opened again."""
+    """Return the dataset that R's bytes describe; its files are opened when they are read."""
     return tiles_from_bytes(bytes(state))
 
 
-def tile_sample(state: Any, b: Any, seed: Any, draw: Callable[[], int]) -> NDArray[np.float64]:
-    """``dataset$sample(b)``: patches (b, C, H, W)."""
+def tile_sample(
+    state: Any, batch_size: Any, seed: Any, draw: Callable[[], int]
+) -> NDArray[np.float64]:
+    """``dataset$sample(batch_size)``: patches (batch_size, C, H, W)."""
     dataset = tiles_behind(state)
     with dataset.raster:
-        return dataset.sample(b, seed, draw).astype(np.float64)
+        return dataset.sample(batch_size, seed, draw).astype(np.float64)
 
 
 def embed_at_coords(
-    encoder: Any, coords: Any, stack: Any, projection: Any, dataset: Any
+    encoder: Any,
+    coords: Any,
+    stack: Any,
+    dataset: Any,
+    patch_size: Any,
+    batch_size: Any,
+    projection: Any,
 ) -> NDArray[np.float64]:
     """``foundation_embed_at_coords()``: an N x D matrix, NaN rows outside."""
     tiles = None if dataset is None else tiles_behind(dataset)
-    module = encoder_behind(encoder)
-    embedded = foundation_embed_at_coords(module, coords, stack, projection, tiles)
+    embedded = foundation_embed_at_coords(
+        encoder_behind(encoder), coords, stack, tiles, patch_size, batch_size, projection
+    )
     return embedded.astype(np.float64)
 
 
-def patches_at_coords(encoder: Any, dataset: Any, coords: Any, stack: Any) -> NDArray[np.float64]:
-    """``foundation_patches_at_coords()``: patches (N, C, H, W), NaN outside."""
-    fit = encoder_behind(encoder) if dataset is None else tiles_behind(dataset)
-    return foundation_patches_at_coords(fit, coords, stack).astype(np.float64)
+def patches_at_coords(encoder: Any, coords: Any, stack: Any, dataset: Any) -> NDArray[np.float64]:
+    """``foundation_patches_at_coords()``: patches (N, C, H, W), NaN outside; no encoder is none."""
+    tiles = None if dataset is None else tiles_behind(dataset)
+    fit = tiles if encoder is None else encoder_behind(encoder)
+    return foundation_patches_at_coords(fit, coords, stack, tiles).astype(np.float64)
 
 
 # --- embeddings and weights ---------------------------------------------------------------
@@ -388,7 +439,10 @@ def embed(architecture: str, encoder: Any, x: Any, projection: Any) -> NDArray[n
 
 def weights_list() -> dict[str, Any]:
     """``foundation_weights_list()``: columns; "" and NaN stand for what is not known."""
-    table = weights_verbs.foundation_weights_list()
+    return _columns(weights_verbs.foundation_weights_list())
+
+
+def _columns(table: pd.DataFrame) -> dict[str, Any]:
     return {
         column: values.astype(float).fillna(np.nan).tolist()
         if values.dtype == "Int64"
@@ -400,11 +454,12 @@ def weights_list() -> dict[str, Any]:
 def weights_download(
     name: Any, cache_dir: Any, overwrite: Any, timeout_sec: Any, verbose: Any
 ) -> dict[str, Any]:
-    """``foundation_weights_download()``: the path, and lines about what happened."""
+    """``foundation_weights_download()``: path, entry of the registry, and what happened."""
     lines: list[str] = []
     say = lines.append if flag("verbose", verbose) else weights_verbs.mute
     path = weights_verbs.fetch(name, cache_dir, overwrite, timeout_sec, say)
-    return {"path": str(path), "lines": lines}
+    table = weights_verbs.foundation_weights_list()
+    return {"path": str(path), "entry": _columns(table[table["name"] == name]), "lines": lines}
 
 
 def weights_load(
@@ -415,12 +470,13 @@ def weights_load(
     cache_dir: Any,
     overwrite: Any,
     verbose: Any,
+    patch_orientation: Any,
 ) -> dict[str, Any]:
     """``foundation_weights_load()``: the encoder as plain values, and lines."""
     lines: list[str] = []
     say = lines.append if flag("verbose", verbose) else weights_verbs.mute
     widths = (n_channels, feature_dim, proj_dim)
-    encoder = weights_verbs.load(source, *widths, cache_dir, overwrite, say)
+    encoder = weights_verbs.load(source, *widths, cache_dir, overwrite, say, patch_orientation)
     return {"encoder": encoder_fields(encoder), "lines": lines}
 
 

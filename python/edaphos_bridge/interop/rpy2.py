@@ -41,11 +41,20 @@ from rpy2.robjects import numpy2ri, pandas2ri
 from rpy2.robjects.conversion import Converter
 
 from edaphos_bridge.classifier import FoundationClassifier
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.interop import r_calls
 from edaphos_bridge.interop.answers import answered
-from edaphos_bridge.interop.rpy2_values import array_to_r, dimensions, from_r, to_r, view
+from edaphos_bridge.interop.rpy2_values import (
+    array_to_r,
+    dimensions,
+    from_r,
+    strings_to_r,
+    to_r,
+    view,
+)
 from edaphos_bridge.pretrain.fit import FoundationPretrain
 from edaphos_bridge.probe_sweep import FoundationProbeSweep
+from edaphos_bridge.tensors import tensor_as_numpy
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes
 
 # Files of the R package that only make sense with reticulate.
@@ -54,6 +63,7 @@ _RETICULATE_ONLY = {
     "doctor-troubles.R",
     "doctor.R",
     "edaphosbridge-package.R",
+    "find-python.R",
     "install.R",
     "onload.R",
     "probe.R",
@@ -148,7 +158,7 @@ register_method <- function(package, generic, class) {
 
 def _methods() -> list[tuple[str, str, str]]:
     """Return package, generic and class of the S3 methods, as the R package's NAMESPACE does."""
-    fits = ("edaphosbridge_classifier", "edaphosbridge_pretrain")
+    fits = ("edaphosbridge_classifier", "edaphosbridge_pretrain", "edaphosbridge_probe_sweep")
     shown = (*_CLASSES, *(f"summary.{fit}" for fit in fits))
     of_fits = (
         ("base", "summary"),
@@ -201,7 +211,7 @@ def _make_converter() -> Converter:
     result.rpy2py.register(ListSexpVector, _object_or(rules.rpy2py.dispatch(ListSexpVector)))
     result.py2rpy.register(type(None), lambda value: NULL)
     result.py2rpy.register(np.ndarray, _array_or(rules.py2rpy.dispatch(np.ndarray)))
-    result.py2rpy.register(torch.Tensor, lambda tensor: array_to_r(tensor.detach().cpu().numpy()))
+    result.py2rpy.register(torch.Tensor, lambda x: array_to_r(tensor_as_numpy(x, "tensor")))
     result.py2rpy.register(pd.Categorical, _factor_with(rules.py2rpy.dispatch(pd.Categorical)))
     result.py2rpy.register(FoundationClassifier, _classifier_to_r)
     result.py2rpy.register(FoundationPretrain, _pretrain_to_r)
@@ -242,6 +252,7 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 best=from_r(fields["best"]),
                 settings=_table(fields["settings"]),
                 results=_table(fields["results"]).astype({"seed": int}),
+                config=_grid(fields["config"]),
             )
         if "edaphosbridge_encoder" in value.rclass:
             fields = dict(zip(value.names, value, strict=True))
@@ -262,10 +273,24 @@ def _table(value: Any) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def _grid(value: Any) -> dict[str, Any]:
+    """Return the settings of a sweep: four are lists, of which seeds are whole numbers."""
+    config: dict[str, Any] = from_r(value)
+    for name in ("lr", "weight_decay", "C", "seeds"):
+        config[name] = np.atleast_1d(config[name]).astype(float).tolist()
+    return {**config, "seeds": [int(seed) for seed in config["seeds"]]}
+
+
 def _array_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
-        is_patches = value.ndim == 4 and value.dtype.kind in "biuf"
-        return array_to_r(value) if is_patches else other(value)
+        is_masked = isinstance(value, np.ma.MaskedArray)
+        if value.dtype.kind in "biuf" and (value.ndim == 4 or is_masked):
+            return array_to_r(value)
+        if is_masked and value.dtype.kind in "UO" and value.ndim == 1:
+            return strings_to_r(value)
+        if is_masked and np.ma.is_masked(value):  # other rules would take the mask off
+            raise InputError("value", "must not be masked in R", found=value.dtype)
+        return other(value)
 
     return convert
 

@@ -20,6 +20,9 @@ from rpy2.rinterface import (
     FloatSexpVector,
     IntSexpVector,
     ListSexpVector,
+    NA_Character,
+    NA_Logical,
+    NA_Real,
     StrSexpVector,
 )
 
@@ -28,6 +31,7 @@ from edaphos_bridge.errors import InputError
 _held: dict[int, Any] = {}
 _keys = itertools.count(1)
 _R_INTEGER = range(-(2**31) + 1, 2**31)
+_NA_INTEGER = -(2**31)
 
 
 def from_r(value: Any) -> Any:
@@ -121,20 +125,41 @@ def _sequence_to_r(values: list[Any] | tuple[Any, ...]) -> Any:
 
 
 def array_to_r(array: NDArray[Any]) -> Any:
-    """Return a real array as an R double, integer or logical array (copied once)."""
+    """Return a real array as an R double, integer or logical array (copied once).
+
+    Masked cells are NA.
+    """
+    mask = np.ma.getmask(array)
+    array = np.ma.getdata(array)
+    missing = None if mask is np.ma.nomask else mask.ravel(order="F")
     if array.dtype.kind == "b":
-        vector = BoolSexpVector(array.ravel(order="F").tolist())
+        values: list[Any] = array.ravel(order="F").tolist()
+        if missing is not None:
+            values = [NA_Logical if gone else v for v, gone in zip(values, missing, strict=True)]
+        vector = BoolSexpVector(values)
     elif array.dtype.kind in "iu" and array.dtype.itemsize <= 4 and array.dtype != np.uint32:
-        vector = IntSexpVector.from_memoryview(_flat(array, np.int32))
+        vector = IntSexpVector.from_memoryview(_flat(array, np.int32, missing, _NA_INTEGER))
     else:
-        vector = FloatSexpVector.from_memoryview(_flat(array, np.float64))
+        vector = FloatSexpVector.from_memoryview(_flat(array, np.float64, missing, NA_Real))
     if array.ndim > 1:
         vector.do_slot_assign("dim", IntSexpVector(array.shape))
     return vector
 
 
-def _flat(array: NDArray[Any], dtype: Any) -> memoryview:
-    return np.ascontiguousarray(array.ravel(order="F"), dtype=dtype).data
+def _flat(
+    array: NDArray[Any], dtype: Any, missing: NDArray[np.bool_] | None, na: Any
+) -> memoryview:
+    flat = np.ascontiguousarray(array.ravel(order="F"), dtype=dtype)
+    if missing is not None:
+        flat = np.where(missing, np.array(na, dtype=dtype), flat)
+    return flat.data
+
+
+def strings_to_r(values: NDArray[Any]) -> Any:
+    """Return a masked array of strings, in one dimension, as an R character vector with NA."""
+    return StrSexpVector(
+        [NA_Character if value is None else str(value) for value in values.tolist()]
+    )
 
 
 def _hold(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from edaphos_bridge.devices import resolve_device
+from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import AdjustedWarning, InputError, warn
@@ -78,6 +79,12 @@ def pretrain_encoder(
     kornia_transforms()
     n, channels, height, width = source.shape
     settings, negatives = _fitted_to(settings, n)
+    check_size(
+        ARCHITECTURES[settings.method],
+        in_channels=channels,
+        feature_dim=settings.feature_dim,
+        proj_dim=settings.proj_dim,
+    )
     with contextlib.ExitStack() as held:
         checkpoints = progress = None
         if place.checkpoint_dir is not None or place.resume is not None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.as_numpy import read_slice
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.patch_arrays import open_array
 from edaphos_bridge.raster.raster import Raster, Window, only_finite
 from edaphos_bridge.raster.transform import IDENTITY
 
@@ -19,18 +20,14 @@ class ArrayRaster(Raster):
     Parameters
     ----------
     array : array or torch.Tensor, shape (C, H, W), any real dtype
-        Cells that are NaN, infinite or masked have no data. Neither copied nor changed.
+        Cells that are NaN, infinite, masked or of the array's fill value have no data. Neither
+        copied nor changed. What is not in memory (dask, zarr, h5py) is read in windows.
     argument : str
         What the caller's function calls it, for errors.
     """
 
     def __init__(self, array: Any, argument: str) -> None:
-        if isinstance(array, torch.Tensor):
-            array = array.detach().cpu()
-            array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
-        array = np.asanyarray(array)
-        if array.dtype.kind not in "biuf":
-            raise InputError(argument, "must hold real numbers", found=array.dtype)
+        array, _, self._fills = open_array(array, argument, "an array of real numbers (C, H, W)")
         if array.ndim != 3 or 0 in array.shape:
             raise InputError(
                 argument,
@@ -38,8 +35,8 @@ class ArrayRaster(Raster):
                 found=list(array.shape),
                 hint="One band is an array of shape (1, H, W).",
             )
-        self._array: NDArray[Any] = np.ma.getdata(array)
-        self._mask = None if np.ma.getmask(array) is np.ma.nomask else np.ma.getmask(array)
+        self._array = array
+        self._argument = argument
         channels, height, width = array.shape
         names = [f"band_{number}" for number in range(1, channels + 1)]
         super().__init__(names, height, width, IDENTITY, block_shape=(1, width))
@@ -50,7 +47,9 @@ class ArrayRaster(Raster):
     def _read(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         row, col, height, width = window
         place = np.s_[:, row : row + height, col : col + width]
+        found = read_slice(self._array, place, self._argument)
+        if self._fills:
+            found = np.ma.masked_where(np.isin(found, self._fills), found, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
-            values = self._array[place].astype(np.float64, order="C")
-        valid = np.ones(values.shape, dtype=bool) if self._mask is None else ~self._mask[place]
-        return only_finite(values, valid)
+            values = np.ma.getdata(found).astype(np.float64, order="C")
+        return only_finite(values, ~np.ma.getmaskarray(found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphos_bridge.errors import warn
 from edaphos_bridge.raster.raster import Raster, Window
 
 
@@ -26,16 +27,58 @@ def eligible(
     return centres
 
 
+def count_overlapping(cells: NDArray[np.int64], patch_size: int) -> int:
+    """Return how many of the patches around `cells` ``(N, 2)`` share a cell with another."""
+    squares, inverse = np.unique(cells // patch_size, axis=0, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    members = np.bincount(inverse)
+    shares = members[inverse] > 1  # two centres in a square of that size are that near
+    order = np.argsort(inverse, kind="stable")
+    ends = members.cumsum()
+    index = {(row, col): place for place, (row, col) in enumerate(squares.tolist())}
+    around = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
+    for alone in np.flatnonzero(~shares):
+        row, col = squares[inverse[alone]].tolist()
+        for down, right in around:
+            place = index.get((row + down, col + right))
+            if place is not None:
+                others = order[ends[place] - members[place] : ends[place]]
+                near = np.abs(cells[others] - cells[alone]).max(axis=1) < patch_size
+                if near.any():
+                    shares[alone] = True
+                    break
+    return int(shares.sum())
+
+
+def warn_of_overlap(shared: int | None, n_patches: int) -> None:
+    """Warn if a random split would put the same cells into training and validation rows."""
+    if shared:
+        warn(
+            f"{shared} of {n_patches} patches share cells with another: the validation accuracy of "
+            "a random split says little about other places. Hold out whole blocks instead."
+        )
+
+
 class CentreCounts:
     """How many centres there are in each row of each block.
 
     Read row by row they say where the n-th centre of the raster is, in an order that does not
     depend on the blocks.
+
+    Parameters
+    ----------
+    raster : Raster
+        Where the patches lie.
+    patch_size : int
+        Their height and width.
+    mask : Raster, optional
+        One band on the same cells: centres are only where it has data that are not 0.
     """
 
-    def __init__(self, raster: Raster, patch_size: int) -> None:
+    def __init__(self, raster: Raster, patch_size: int, mask: Raster | None = None) -> None:
         self._raster = raster
         self._patch_size = patch_size
+        self._mask = mask
         self._columns = sorted({block.col for block in raster.blocks()})
         self._counts = np.zeros((raster.height, len(self._columns)), dtype=np.int64)
 
@@ -47,7 +90,7 @@ class CentreCounts:
     def add(self, block: Window, valid: NDArray[np.bool_]) -> None:
         """Count those of a block."""
         rows = slice(block.row, block.row + block.height)
-        centres = eligible(valid, block, self._raster, self._patch_size)
+        centres = self._centres(block, valid)
         self._counts[rows, self._columns.index(block.col)] = centres.sum(axis=1)
 
     def draw(self, n_patches: int, seed: int) -> NDArray[np.int64]:
@@ -69,11 +112,18 @@ class CentreCounts:
             here &= columns == self._columns.index(block.col)
             if here.any():
                 valid = self._raster.read(*block)[1]
-                centres = eligible(valid, block, self._raster, self._patch_size)
+                centres = self._centres(block, valid)
                 found = np.flatnonzero(centres) % block.width
                 before = centres.sum(axis=1).cumsum() - centres.sum(axis=1)
                 cells[here, 1] = block.col + found[before[below[here]] + ranks[here]]
         return cells
+
+    def _centres(self, block: Window, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        centres = eligible(valid, block, self._raster, self._patch_size)
+        if self._mask is not None and centres.any():
+            values, known = self._mask.read(*block)
+            centres &= known[0] & (values[0] != 0)
+        return centres
 
 
 def _fits(first: int, extent: int, whole: int, patch_size: int) -> NDArray[np.bool_]:

@@ -8,56 +8,99 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.as_numpy import as_numpy
+from edaphos_bridge.errors import InputError, warn
+from edaphos_bridge.raster.geometries import geometries_of, in_crs
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.transform import to_cells
 
-_COLUMNS = (["x", "y"], ["lon", "lat"])
+_WANTED = "pairs of numbers (N, 2)"
+_PAIRS = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing"))
+_NAMES = "x and y, lon and lat, longitude and latitude, or easting and northing"
 
 
-def read_coords(coords: Any, argument: str = "coords") -> NDArray[np.float64]:
+def read_coords(
+    coords: Any, argument: str = "coords", *, crs: Any = None, stack: str = "stack"
+) -> NDArray[np.float64]:
     """Return points as an array ``(N, 2)`` of x and y; missing ones are NaN.
 
     Parameters
     ----------
-    coords : array-like, shape (N, 2), or pandas.DataFrame with x and y or lon and lat
-        The points.
-    argument : str
-        What the caller's function calls them, for errors.
+    coords : array-like, shape (N, 2), or table, or points of geopandas
+        The points. Of a table (a DataFrame, a structured array) the columns x and y, lon and lat,
+        longitude and latitude, or easting and northing in any case are taken. Points of
+        geopandas that carry a CRS are transformed to that of the raster.
+    argument, stack : str
+        What the caller's function calls points and raster, for errors.
+    crs : rasterio.crs.CRS, optional
+        Of the raster; None where it has none.
 
     Raises
     ------
     InputError
-        If they are no pairs of numbers.
+        If they are no pairs of numbers or no points, or no or several columns could be meant.
     """
-    if isinstance(coords, pd.DataFrame):
-        names = next((names for names in _COLUMNS if set(names) <= set(coords.columns)), None)
-        if names is None:
-            raise InputError(
-                argument, "must have columns x and y, or lon and lat", found=list(coords.columns)
-            )
-        coords = coords[names]
-    try:
-        if isinstance(coords, pd.DataFrame):
-            points = coords.to_numpy(dtype=np.float64, na_value=np.nan)
-        else:
-            if np.asanyarray(coords).dtype.kind not in "biuf":
-                raise TypeError("not numbers")
-            points = np.ma.filled(np.ma.asarray(coords).astype(np.float64), np.nan)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            argument, "must be pairs of numbers (N, 2)", found=type(coords).__name__
-        ) from error
+    geometries = geometries_of(coords)
+    if geometries is not None:
+        return in_crs(geometries, crs, argument, stack)
+    names = _columns(coords)
+    if names is not None:
+        return np.column_stack(
+            [_numbers(coords[name], argument, name) for name in _pair(names, argument)]
+        )
+    points = _array(coords, argument)
     if points.size == 0 and points.ndim < 2:
         points = points.reshape(0, 2)
     if points.ndim != 2 or points.shape[1] != 2:
         raise InputError(
             argument,
-            "must be pairs of numbers (N, 2)",
+            f"must be {_WANTED}",
             found=list(points.shape),
             hint="One point is an array of shape (1, 2).",
         )
     return points
+
+
+def _columns(coords: Any) -> list[Any] | None:
+    """Return the names of a table's columns, or None for anything else."""
+    if isinstance(coords, np.ndarray):
+        return None if coords.dtype.names is None else list(coords.dtype.names)
+    names = getattr(coords, "columns", None)
+    return None if names is None or callable(names) else list(names)
+
+
+def _pair(names: list[Any], argument: str) -> tuple[Any, Any]:
+    """Return the names of the columns that hold x and y."""
+    found = [
+        (x, y)
+        for x_name, y_name in _PAIRS
+        for x in names
+        if str(x).lower() == x_name
+        for y in names
+        if str(y).lower() == y_name
+    ]
+    if len(found) != 1:
+        raise InputError(
+            argument,
+            f"must have columns {_NAMES}" + (", and one such pair only" if found else ""),
+            found=[str(name) for name in names],
+            hint="Give the two columns that are meant." if found else "",
+        )
+    return found[0]
+
+
+def _numbers(column: Any, argument: str, name: Any) -> NDArray[np.float64]:
+    if not isinstance(column, pd.Series):
+        return _array(column, argument)
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind not in ("floating", "integer", "mixed-integer-float", "decimal", "empty"):
+        raise InputError(argument, f"must have numbers in its column {name!r}", found=kind)
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _array(coords: Any, argument: str) -> NDArray[np.float64]:
+    """Return numbers as a plain array of the same shape; masked ones are NaN."""
+    return np.ma.filled(as_numpy(coords, argument, _WANTED).astype(np.float64), np.nan)
 
 
 def cells_at(
@@ -65,10 +108,43 @@ def cells_at(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the row and column ``(N, 2)`` where points lie, and which lie inside the raster.
 
-    A point on an edge belongs to the cell with the higher row or column; those on the last
-    edges are outside, and so are missing ones.
+    A point on an edge belongs to the cell with the higher row or column; on the last edges of the
+    raster to the last cell, as in terra. Missing ones are outside.
     """
+    last = np.array([raster.height, raster.width])
+    slack = 1e-9 * last  # the digits of a transform, so that the edge itself is inside
     with np.errstate(invalid="ignore", over="ignore"):
-        found = np.floor(np.stack(to_cells(raster.transform, points[:, 0], points[:, 1]), axis=1))
-        inside = ((found >= 0) & (found < (raster.height, raster.width))).all(axis=1)
+        places = np.stack(to_cells(raster.transform, points[:, 0], points[:, 1]), axis=1)
+        inside = ((places >= -slack) & (places <= last + slack)).all(axis=1)
+        found = np.clip(np.floor(places), 0, last - 1)
     return np.where(inside[:, None], found, -1).astype(np.int64), inside
+
+
+def warn_if_all_outside(
+    raster: Raster, points: NDArray[np.float64], argument: str, stack: str
+) -> None:
+    """Warn, with the ranges of both, if there are points and none lies inside the raster."""
+    given = points[~np.isnan(points).any(axis=1)]
+    if len(given) == 0 or cells_at(raster, given)[1].any():
+        return
+    a, b, c, d, e, f = raster.transform
+    corners = np.array(
+        [[0, 0], [raster.width, 0], [0, raster.height], [raster.width, raster.height]]
+    )
+    box = corners @ np.array([[a, d], [b, e]]) + (c, f)
+    exchanged = int(cells_at(raster, given[:, ::-1])[1].sum())
+    if exchanged:
+        hint = f"With x and y exchanged, {exchanged} of them would lie inside."
+    else:
+        hint = "Are they in another coordinate reference system?"
+    crs = "" if not raster.crs else f" ({raster.crs.to_string()[:80]})"
+    number = "The only point" if len(given) == 1 else f"All {len(given)} points"
+    warn(
+        f"{number} of `{argument}` {'lies' if len(given) == 1 else 'lie'} outside `{stack}`: "
+        f"{_ranges(given)}; the raster has {_ranges(box)}{crs}. {hint}"
+    )
+
+
+def _ranges(points: NDArray[np.float64]) -> str:
+    (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+    return f"x from {x0:.10g} to {x1:.10g}, y from {y0:.10g} to {y1:.10g}"

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edaphos_bridge.errors import EdaphosError, InputError, warn
-from edaphos_bridge.raster.raster import Raster, Window, only_finite
-from edaphos_bridge.raster.transform import IDENTITY, Transform, is_usable, same_grid
-
-
-@dataclass(frozen=True)
-class FileBands:
-    """A file and which of its bands to take, counted from 1; None takes all."""
-
-    path: str
-    bands: Sequence[int] | None = None
+from edaphos_bridge.crs import crs_text, same_crs
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.raster.file_part import FileBands, FilePart
+from edaphos_bridge.raster.raster import Raster, Window
+from edaphos_bridge.raster.transform import Transform, cell_size, is_usable, same_grid
 
 
 class FileRaster(Raster):
@@ -36,9 +26,12 @@ class FileRaster(Raster):
     names : sequence of str, optional
         Names of the bands. By default the files' band descriptions, else their names.
     transform : tuple of six floats, optional
-        Replaces that of the files: whoever gives it has seen to it that they are aligned.
+        Replaces that of the files: whoever gives it has seen to it that they are aligned. Its
+        signs say which way rows and columns run.
     argument : str
         What the caller's function calls it, for errors.
+    crs : rasterio.crs.CRS, optional
+        Replaces that of the files.
 
     Raises
     ------
@@ -53,38 +46,46 @@ class FileRaster(Raster):
         names: Sequence[str] | None,
         transform: Transform | None,
         argument: str,
+        crs: Any = None,
     ) -> None:
-        self._argument = argument
         with contextlib.ExitStack() as opened:
-            self._parts = [_Part(file, argument, opened) for file in files]
+            self._parts = [FilePart(file, argument, opened) for file in files]
             first = self._parts[0]
             used = first.transform if transform is None else transform
             if not is_usable(used):
                 raise InputError(argument, "must have a transform that can be inverted", found=used)
+            if same_grid(first.transform, used, *first.dataset.shape):
+                used = first.transform  # to the last digit, so that all entrances agree
             for part in self._parts[1:]:
                 _check_aligned(first, part, transform is None, argument)
+            for part in self._parts:
+                part.lay(used)
             found = [name for part in self._parts for name in part.names()]
             if names is not None and len(names) != len(found):
                 raise InputError(
                     argument, f"must name each of its {len(found)} bands", found=list(names)
                 )
+            own = first.dataset.crs or None
             super().__init__(
                 found if names is None else names,
                 first.dataset.height,
                 first.dataset.width,
                 used,
                 first.dataset.block_shapes[first.bands[0] - 1],
+                crs=own if own is not None and same_crs(own, crs) else crs,
+                georeferenced=first.georeferenced or cell_size(used) != (1, 1),
             )
             for part in self._parts:
                 part.warn_of_alpha()
             self._opened = opened.pop_all()
 
     def describe(self) -> dict[str, Any]:
-        """Return paths, bands, names and transform as JSON values."""
+        """Return paths, bands, names and transform as JSON values, but for bytes of files."""
         return {
-            "files": [{"path": part.path, "bands": list(part.bands)} for part in self._parts],
+            "files": [part.file.describe(part.bands) for part in self._parts],
             "names": list(self.bands),
             "transform": list(self.transform),
+            "crs": crs_text(self.crs),
         }
 
     def close(self) -> None:
@@ -97,116 +98,12 @@ class FileRaster(Raster):
         first = 0
         for part in self._parts:
             last = first + len(part.bands)
-            values[first:last], valid[first:last] = part.read(window, self._argument)
+            values[first:last], valid[first:last] = part.read(window)
             first = last
         return values, valid
 
 
-class _Part:
-    """One open file."""
-
-    def __init__(self, file: FileBands, argument: str, opened: contextlib.ExitStack) -> None:
-        self.path = file.path
-        self.dataset, self.transform = _open(file.path, argument)
-        opened.enter_context(self.dataset)
-        count = self.dataset.count
-        if count == 0:
-            parts = ", ".join(self.dataset.subdatasets[:5])
-            raise InputError(
-                argument,
-                "must have bands",
-                found=file.path,
-                hint=f"It is a container of: {parts}." if parts else "",
-            )
-        self.bands = list(range(1, count + 1)) if file.bands is None else list(file.bands)
-        if not self.bands or not all(1 <= band <= count for band in self.bands):
-            raise InputError(
-                argument, f"must ask for bands 1 to {count} of {file.path}", found=self.bands
-            )
-        dtypes = {self.dataset.dtypes[band - 1] for band in self.bands}
-        if any("complex" in dtype for dtype in dtypes):
-            raise InputError(
-                argument, f"must hold real numbers in {file.path}", found=", ".join(sorted(dtypes))
-            )
-        self._scales, self._offsets = (
-            np.array([numbers[band - 1] for band in self.bands])[:, None, None]
-            for numbers in (self.dataset.scales, self.dataset.offsets)
-        )
-        # Without nodata values GDAL would take the alpha band for the mask of the others.
-        flags = [flag for band in self.bands for flag in self.dataset.mask_flag_enums[band - 1]]
-        self._alpha = any(flag.name == "alpha" for flag in flags)
-        self._scaled = bool((self._scales != 1).any() or (self._offsets != 0).any())
-
-    def names(self) -> Iterator[str]:
-        """Yield the descriptions of the bands, else the file's name with their numbers."""
-        stem = Path(self.path).stem
-        for band in self.bands:
-            default = stem if self.dataset.count == 1 else f"{stem}_{band}"
-            yield self.dataset.descriptions[band - 1] or default
-
-    def read(self, window: Window, argument: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        row, col, height, width = window
-        try:
-            found = self.dataset.read(
-                self.bands,
-                window=((row, row + height), (col, col + width)),
-                masked=not self._alpha,
-            )
-        except rasterio().errors.RasterioError as error:
-            raise InputError(argument, f"cannot be read ({error})", found=self.path) from error
-        values, valid = np.ma.getdata(found).astype(np.float64), ~np.ma.getmaskarray(found)
-        if self._scaled:
-            values[~valid] = 0  # whatever stands for nodata may be too large to scale
-            with np.errstate(over="ignore", invalid="ignore"):
-                values = values * self._scales + self._offsets
-        return only_finite(values, valid)
-
-    def warn_of_alpha(self) -> None:
-        """Warn where a band is marked as transparency: GDAL marks the fourth of four bytes so."""
-        if self._alpha:
-            meanings = [meaning.name for meaning in self.dataset.colorinterp]
-            warn(
-                f"Band {meanings.index('alpha') + 1} of {self.path} is marked as alpha. It counts "
-                "as data, and its zeros hide no cells of the other bands."
-            )
-
-
-def rasterio() -> Any:
-    """Return the package rasterio, or raise `EdaphosError` with how to install it."""
-    try:
-        return importlib.import_module("rasterio")
-    except ImportError as error:
-        raise EdaphosError(
-            "Rasters in files need the package rasterio. Install it with "
-            "`pip install 'edaphos-bridge[raster]'`."
-        ) from error
-
-
-def _open(path: str, argument: str) -> tuple[Any, Transform]:
-    """Return an open file and its transform: the identity, as for arrays, where it has none."""
-    package = rasterio()
-    missing = package.errors.NotGeoreferencedWarning
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", missing)
-        try:
-            dataset = package.open(path)
-            a, b, c, d, e, f = (float(number) for number in dataset.transform[:6])
-        except (package.errors.RasterioError, ValueError) as error:
-            raise InputError(
-                argument, f"cannot be opened as a raster ({error})", found=path
-            ) from error
-    for warning in caught:
-        if not issubclass(warning.category, missing):
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-    # With that warning, rasterio's transform may be memory that nobody has set.
-    if any(issubclass(warning.category, missing) for warning in caught):
-        return dataset, IDENTITY
-    return dataset, (a, b, c, d, e, f)
-
-
-def _check_aligned(first: _Part, part: _Part, georeference: bool, argument: str) -> None:
+def _check_aligned(first: FilePart, part: FilePart, georeference: bool, argument: str) -> None:
     one, other = first.dataset, part.dataset
     differs: tuple[str, object, object] | None = None
     if one.shape != other.shape:
@@ -219,7 +116,7 @@ def _check_aligned(first: _Part, part: _Part, georeference: bool, argument: str)
         what, expected, found = differs
         raise InputError(
             argument,
-            f"must be files on one grid: {part.path} has another {what} than {first.path} "
+            f"must be files on one grid: {part.shown} has another {what} than {first.shown} "
             f"({expected})",
             found=found,
             hint="Resample it to the grid of the first.",

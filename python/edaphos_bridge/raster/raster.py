@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edaphos_bridge.raster.transform import Transform
+from edaphos_bridge.raster.transform import Transform, cell_size
 
 # Values of all bands that are read at once: 16 MiB in float64.
 _BLOCK_VALUES = 2**21
@@ -36,7 +36,13 @@ class Raster(ABC):
     height, width : int
         Extents in cells.
     transform : tuple of six floats
-        From positions in cells to coordinates, in the order of rasterio's ``Affine``.
+        From positions in cells to coordinates, in the order of rasterio's ``Affine``. Rows run
+        from north to south and columns from west to east, whatever the order in the file, as
+        in terra; only turned rasters, and arrays without coordinates, stay as they are.
+    crs : rasterio.crs.CRS or None
+        Of the coordinates, where it is known.
+    cell_size : pair of float or None
+        Width and height of a cell in coordinates; None without georeference.
     """
 
     def __init__(
@@ -46,11 +52,16 @@ class Raster(ABC):
         width: int,
         transform: Transform,
         block_shape: tuple[int, int],
+        *,
+        crs: Any = None,
+        georeferenced: bool = False,
     ) -> None:
         self.bands = list(bands)
         self.height = height
         self.width = width
         self.transform = transform
+        self.crs = crs
+        self.cell_size = cell_size(transform) if georeferenced else None
         self._block_shape = block_shape
 
     def read(

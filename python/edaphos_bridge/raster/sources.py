@@ -10,9 +10,12 @@ import numpy as np
 import torch
 
 from edaphos_bridge.arguments import whole
+from edaphos_bridge.crs import as_crs
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.array_raster import ArrayRaster
-from edaphos_bridge.raster.file_raster import FileBands, FileRaster
+from edaphos_bridge.raster.data_array import DataArrayRaster, is_data_array
+from edaphos_bridge.raster.file_part import FileBands, raster_path
+from edaphos_bridge.raster.file_raster import FileRaster
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.transform import Transform
 
@@ -23,10 +26,11 @@ def open_raster(stack: Any, argument: str = "stack") -> Raster:
     Parameters
     ----------
     stack : path, sequence of paths, array or mapping
-        A file that rasterio opens; several on the same grid, whose bands follow each other;
-        an array, masked array or tensor ``(C, H, W)`` where NaN, infinite and masked cells
-        have no data; or what `Raster.describe` gave: ``files`` (each with ``path`` and
-        ``bands``, counted from 1), and optionally ``names`` and ``transform``.
+        A file, or another name, that rasterio opens; several on the same grid, whose bands
+        follow each other; an array, masked array or tensor ``(C, H, W)`` where NaN, infinite
+        and masked cells have no data; an xarray.DataArray, see `DataArrayRaster`; or what
+        `Raster.describe` gave: ``files`` (each with ``path`` and ``bands``, counted from 1),
+        and optionally ``names``, ``transform`` and ``crs``.
     argument : str
         What the caller's function calls it, for errors.
 
@@ -40,15 +44,26 @@ def open_raster(stack: Any, argument: str = "stack") -> Raster:
     Notes
     -----
     Nodata values, masks, and the scale and offset of bands are respected. A band that is
-    marked as alpha is a band like the others and hides none of their cells, as in terra.
+    marked as alpha is a band like the others and hides none of their cells, as in terra. Rows
+    run from north to south and columns from west to east, whatever their order in a file.
     """
     if isinstance(stack, str | os.PathLike):
-        return FileRaster([FileBands(os.fspath(stack))], None, None, argument)
+        return FileRaster([FileBands(raster_path(argument, stack))], None, None, argument)
+    if hasattr(stack, "data_vars"):
+        raise InputError(
+            argument,
+            "must not be a data set of several variables",
+            found=list(stack.data_vars),
+            hint="stack.to_dataarray() makes one array of them, stack[name] takes one.",
+        )
     if isinstance(stack, Mapping):
         return _from_mapping(stack, argument)
     if isinstance(stack, list | tuple) and stack:
         if all(isinstance(path, str | os.PathLike) for path in stack):
-            return FileRaster([FileBands(os.fspath(path)) for path in stack], None, None, argument)
+            paths = [raster_path(argument, path) for path in stack]
+            return FileRaster([FileBands(path) for path in paths], None, None, argument)
+    elif is_data_array(stack):
+        return DataArrayRaster(stack, argument)
     elif isinstance(stack, np.ndarray | torch.Tensor) or hasattr(stack, "__array__"):
         return ArrayRaster(stack, argument)
     raise InputError(
@@ -59,22 +74,32 @@ def open_raster(stack: Any, argument: str = "stack") -> Raster:
 
 
 def _from_mapping(stack: Mapping[str, Any], argument: str) -> Raster:
-    names, transform = stack.get("names"), stack.get("transform")
+    names, transform, crs = (stack.get(key) for key in ("names", "transform", "crs"))
     try:
-        files = [(os.fspath(file["path"]), _several(file["bands"])) for file in stack["files"]]
+        files = [
+            FileBands(
+                str(file["path"]),
+                [whole(argument, band) for band in _several(file["bands"])],
+                None if file.get("data") is None else bytes(file["data"]),
+                str(file.get("shown", "")),
+            )
+            for file in stack["files"]
+        ]
         names = None if names is None else [str(name) for name in _several(names)]
         transform = None if transform is None else _six(transform)
-    except (KeyError, TypeError, ValueError) as error:
+        crs = as_crs(crs)
+    except InputError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             argument,
-            "must have `files`, each with `path` and `bands`, and may have `names` and a "
-            "`transform` of six numbers",
+            "must have `files`, each with `path` and `bands`, and may have `names`, a "
+            "`transform` of six numbers and a `crs`",
             found=dict(stack),
         ) from error
     if not files:
         raise InputError(argument, "must have at least one file", found=[])
-    checked = [FileBands(path, [whole(argument, band) for band in bands]) for path, bands in files]
-    return FileRaster(checked, names, transform, argument)
+    return FileRaster(files, names, transform, argument, crs)
 
 
 def _several(values: Any) -> list[Any]:

@@ -32,7 +32,9 @@ class BandStatistics:
     centres: CentreCounts
 
 
-def band_statistics(raster: Raster, patch_size: int = 1, argument: str = "stack") -> BandStatistics:
+def band_statistics(
+    raster: Raster, patch_size: int = 1, argument: str = "stack", mask: Raster | None = None
+) -> BandStatistics:
     """Return the statistics of the valid cells of each band.
 
     A standard deviation of 0 becomes 1, with a warning: such a band is 0 after normalisation.
@@ -45,6 +47,8 @@ def band_statistics(raster: Raster, patch_size: int = 1, argument: str = "stack"
         Height and width of the patches whose centres are counted.
     argument : str
         What the caller's function calls the raster, for errors.
+    mask : Raster, optional
+        Where centres may be, see `CentreCounts`. Means and standard deviations are of all cells.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def band_statistics(raster: Raster, patch_size: int = 1, argument: str = "stack"
     variance: analysis and recommendations. The American Statistician 37, 242-247.
     """
     moments = _Moments(len(raster.bands))
-    complete, centres = 0, CentreCounts(raster, patch_size)
+    complete, centres = 0, CentreCounts(raster, patch_size, mask)
     for block in raster.blocks():
         values, valid = raster.read(*block)
         complete += int(valid.all(axis=0).sum())

@@ -1,4 +1,7 @@
-"""Tile datasets as bytes: places, statistics and the raster's files, but none of its cells."""
+"""Tile datasets as bytes: places, statistics and where the raster's files are.
+
+Its cells stay in those files; a GeoTIFF that lies nowhere goes with the bytes.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +24,19 @@ _KIND = "tile dataset"
 def tiles_to_bytes(dataset: FoundationTileDataset) -> bytes:
     """Return the bytes that `tiles_from_bytes` reads; the raster must be in files."""
     values = dataset.to_dict()
-    cells = torch.from_numpy(values.pop("cells"))
-    return pack(_KIND, {"cells": cells}, values)
+    tensors = {"cells": torch.from_numpy(values.pop("cells"))}
+    for number, file in enumerate(values["stack"]["files"]):
+        if "data" in file:
+            data = bytearray(file.pop("data"))
+            tensors[f"file.{number}"] = torch.frombuffer(data, dtype=torch.uint8)
+    return pack(_KIND, tensors, values)
 
 
 def tiles_from_bytes(data: bytes) -> FoundationTileDataset:
-    """Return the dataset in `data`, with its files open.
+    """Return the dataset in `data`, whose files are opened when the first patch is read.
 
     Raises
     ------
-    InputError
-        If the files are gone or are another raster.
     WeightsError
         If the bytes are damaged.
     """
@@ -48,9 +53,11 @@ def tiles_from_bytes(data: bytes) -> FoundationTileDataset:
     )
     check_normalisation(metadata["normalisation"])
     cells = tensors.get("cells")
-    require(
-        list(tensors) == ["cells"] and cells is not None and cells.dtype == torch.int64,
-        "it has other tensors than its cells",
-    )
+    require(cells is not None and cells.dtype == torch.int64, "it has no cells")
     with damaged_description():
+        files = [f"file.{number}" for number in range(len(metadata["stack"]["files"]))]
+        require(tensors.keys() <= {"cells", *files}, "it has other tensors than cells and files")
+        for name, file in zip(files, metadata["stack"]["files"], strict=True):
+            if name in tensors:
+                file["data"] = tensors[name].numpy().tobytes()
         return FoundationTileDataset.from_dict({**metadata, "cells": tensors["cells"].numpy()})

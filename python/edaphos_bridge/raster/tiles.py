@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -11,12 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edaphos_bridge.arguments import flag, seed_number, whole
+from edaphos_bridge.crs import crs_text
 from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.memory import check_memory
 from edaphos_bridge.normalisation import Normalisation
-from edaphos_bridge.raster.centres import window_start
+from edaphos_bridge.orientation import ROWS_FIRST, turn
+from edaphos_bridge.raster.centres import count_overlapping, window_start
 from edaphos_bridge.raster.raster import Raster
+from edaphos_bridge.raster.reopened import ReopenedRaster
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.statistics import band_statistics
+from edaphos_bridge.raster.valid_mask import open_mask
 from edaphos_bridge.seeding import draw_seed
 
 # Patches are read in float64 and normalised this many at a time.
@@ -27,6 +33,7 @@ def foundation_tile_dataset(
     stack: Any,
     patch_size: int = 16,
     n_patches: int = 1000,
+    valid_mask: Any = None,
     normalise: bool = True,
     seed: int | None = None,
 ) -> FoundationTileDataset:
@@ -38,14 +45,18 @@ def foundation_tile_dataset(
     Parameters
     ----------
     stack : path, sequence of paths or array
-        A file that rasterio opens, several files on the same grid, or an array, masked array
-        or tensor ``(C, H, W)`` where NaN, infinite and masked cells have no data.
+        A file, or another name, that rasterio opens, several files on the same grid, or an
+        array, masked array or tensor ``(C, H, W)`` where NaN, infinite and masked cells have
+        no data. An xarray.DataArray lies where its coordinates say.
     patch_size : int
         Height and width of a patch, at least 2. A patch starts ``patch_size // 2`` cells
         before its centre.
     n_patches : int
         How many patches. Their centres are distinct where the raster has so many, and drawn
         with replacement otherwise.
+    valid_mask : path or array, optional
+        A raster of one band on the cells of `stack`, or an array ``(H, W)``: centres are only
+        where it has data that are not 0.
     normalise : bool
         Whether patches hold ``(cell - mean) / sd`` by band, or the raster's own values.
     seed : int, optional
@@ -66,7 +77,8 @@ def foundation_tile_dataset(
     Notes
     -----
     Every band has data at a centre, and a patch lies wholly inside the raster. Other cells
-    without data become their band's mean, which is 0 after normalisation.
+    without data become their band's mean, which is 0 after normalisation. Rows run from north
+    to south and columns from west to east, whatever their order in a file.
 
     Examples
     --------
@@ -81,13 +93,14 @@ def foundation_tile_dataset(
     >>> tiles.sample(5, seed=1).shape
     (5, 2, 8, 8)
     """
-    return make_tile_dataset(stack, patch_size, n_patches, normalise, seed, draw_seed)
+    return make_tile_dataset(stack, patch_size, n_patches, valid_mask, normalise, seed, draw_seed)
 
 
 def make_tile_dataset(
     stack: Any,
     patch_size: Any,
     n_patches: Any,
+    valid_mask: Any,
     normalise: Any,
     seed: Any,
     draw: Callable[[], int],
@@ -98,6 +111,7 @@ def make_tile_dataset(
     """
     size = whole("patch_size", patch_size, minimum=2, kind="whole number of at least 2")
     number = whole("n_patches", n_patches)
+    check_memory("n_patches", number * 16, number)  # row and column of each
     wanted = flag("normalise", normalise)
     given = None if seed is None else seed_number(seed)
     raster = open_raster(stack)
@@ -107,19 +121,36 @@ def make_tile_dataset(
             f"must not be larger than the raster of {raster.height} x {raster.width} cells",
             found=size,
         )
-    found = band_statistics(raster, size)
-    if found.centres.total == 0:
-        raise InputError(
-            "stack",
-            f"must have a cell with data in every band, at least {size // 2} cells from the edge",
-            found=f"{found.complete} cells with data in every band, all nearer to the edge"
-            if found.complete
-            else "no cell with data in every band",
-        )
-    normalisation = Normalisation(tuple(raster.bands), found.means, found.sds, wanted, size)
-    used = draw() if given is None else given
-    cells = found.centres.draw(number, used)
+    with contextlib.ExitStack() as opened:
+        mask = None if valid_mask is None else opened.enter_context(open_mask(valid_mask, raster))
+        found = band_statistics(raster, size, mask=mask)
+        if found.centres.total == 0:
+            raise _without_centre(found.complete, size, masked=mask is not None)
+        used = draw() if given is None else given
+        cells = found.centres.draw(number, used)
+    normalisation = Normalisation(
+        bands=tuple(raster.bands),
+        means=found.means,
+        sds=found.sds,
+        normalise=wanted,
+        patch_size=size,
+        cell_size=raster.cell_size,
+        crs=crs_text(raster.crs),
+    )
     return FoundationTileDataset(raster, normalisation, cells, used)
+
+
+def _without_centre(complete: int, size: int, *, masked: bool) -> InputError:
+    """Return the error for a raster without any cell that can be a centre."""
+    found = "no cell with data in every band"
+    if complete:
+        where = "nearer to the edge" + (" or without `valid_mask`" if masked else "")
+        found = f"{complete} cells with data in every band, all {where}"
+    return InputError(
+        "stack",
+        f"must have a cell with data in every band, at least {size // 2} cells from the edge",
+        found=found,
+    )
 
 
 class FoundationTileDataset:
@@ -135,7 +166,11 @@ class FoundationTileDataset:
         Row and column of each centre, counted from 0.
     seed : int
         The seed that was used.
+    patch_orientation : {"rows_first", "transposed"}
+        How its patches lie; see `oriented`.
     """
+
+    patch_orientation = ROWS_FIRST
 
     def __init__(
         self, raster: Raster, normalisation: Normalisation, cells: NDArray[np.int64], seed: int
@@ -187,6 +222,11 @@ class FoundationTileDataset:
     def n_channels(self) -> int:
         """Number of bands C."""
         return len(self.normalisation.bands)
+
+    @property
+    def overlapping(self) -> int:
+        """How many patches share a cell with another."""
+        return count_overlapping(self.cells, self.patch_size)
 
     @property
     def bands(self) -> list[str]:
@@ -241,19 +281,28 @@ class FoundationTileDataset:
             some = order[first : first + _BLOCK]
             pairs = [self.raster.read(int(row), int(col), size, size) for row, col in starts[some]]
             values, valid = (np.stack(parts) for parts in zip(*pairs, strict=True))
-            result[some] = self.normalisation.apply(values, valid)
+            patches = self.normalisation.apply(values, valid)
+            result[some] = turn(patches, self.patch_orientation)
         return result
 
+    def oriented(self, orientation: str) -> FoundationTileDataset:
+        """Return the same data set, on the same open files, with patches in an orientation."""
+        turned = FoundationTileDataset(self.raster, self.normalisation, self.cells, self.seed)
+        turned.patch_orientation = orientation
+        return turned
+
     def sample(
-        self, b: int, seed: int | None = None, draw: Callable[[], int] = draw_seed
+        self, batch_size: int, seed: int | None = None, draw: Callable[[], int] = draw_seed
     ) -> NDArray[np.float32]:
-        """Return `b` distinct patches at random, ``(b, C, patch_size, patch_size)`` float32.
+        """Return distinct patches at random, ``(batch_size, C, patch_size, patch_size)`` float32.
 
         `draw` gives the seed when there is none.
         """
-        number = whole("b", b)
+        number = whole("batch_size", batch_size)
         if number > len(self):
-            raise InputError("b", f"must not be larger than n_patches, {len(self)}", found=number)
+            raise InputError(
+                "batch_size", f"must not be larger than n_patches, {len(self)}", found=number
+            )
         used = draw() if seed is None else seed_number(seed)
         generator = np.random.Generator(np.random.PCG64(used % 2**64))
         return self.read(generator.choice(len(self), number, replace=False))
@@ -263,7 +312,9 @@ class FoundationTileDataset:
 
         It is the same wherever the files lie.
         """
-        known = [self.normalisation.to_dict(), self.height, self.width]
+        normalisation = self.normalisation.to_dict()
+        del normalisation["cell_size"], normalisation["crs"]  # older checkpoints have none
+        known = [normalisation, self.height, self.width]
         digest = hashlib.sha256(json.dumps(known).encode())
         digest.update(self.cells.astype("<i8").tobytes())
         return digest.hexdigest()[:16]
@@ -283,7 +334,8 @@ class FoundationTileDataset:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values from which `from_dict` opens the same data set again.
 
-        All are JSON values but ``cells``, the array of that name.
+        All are JSON values but ``cells``, the array of that name, and the bytes of files that
+        lie nowhere.
 
         Raises
         ------
@@ -309,36 +361,39 @@ class FoundationTileDataset:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FoundationTileDataset:
-        """Return what `to_dict` gave, without reading the raster.
+        """Return what `to_dict` gave, without opening the raster.
+
+        Its files are opened when the first patch is read: an `InputError` then says if they
+        are gone or are another raster.
 
         Raises
         ------
-        InputError
-            If the files are gone or are another raster.
         WeightsError
             If these are no values of a data set.
         """
         try:
             stack, seed = values["stack"], int(values["seed"])
-            shape = [int(values["height"]), int(values["width"])]
+            height, width = int(values["height"]), int(values["width"])
             normalisation = Normalisation.from_dict(values["normalisation"])
             cells = np.array(values["cells"], dtype=np.int64)
             if cells.ndim != 2 or cells.shape[1] != 2 or len(cells) == 0:
                 raise ValueError("no rows and columns of cells")
             starts = window_start(cells, normalisation.patch_size)
-            ends = np.array(shape) - normalisation.patch_size
+            ends = np.array([height, width]) - normalisation.patch_size
             if (starts < 0).any() or (starts > ends).any():
                 raise ValueError("patches beyond the raster")
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raster = ReopenedRaster(stack, normalisation.bands, height, width)
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise WeightsError(f"These are no values of a tile data set ({error!r}).") from error
-        raster = open_raster(stack)
-        found = [raster.height, raster.width, len(raster.bands)]
-        expected = [*shape, len(normalisation.bands)]
-        if found != expected:
-            raise InputError(
-                "stack",
-                "must still have {} x {} cells in {} bands".format(*expected),
-                found=found,
-                hint="Make the data set again with foundation_tile_dataset().",
-            )
         return cls(raster, normalisation, cells, seed)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what copies and pickles hold: of files, what they are and not that they are open.
+
+        An array goes with the data set.
+        """
+        described = self.raster.describe()
+        if described is None:
+            return self.__dict__
+        raster = ReopenedRaster(described, self.bands, self.height, self.width)
+        return {**self.__dict__, "raster": raster}

@@ -33,6 +33,32 @@ def to_cells(transform: Transform, x: Any, y: Any) -> tuple[Any, Any]:
     return (a * y - d * x) / determinant, (e * x - b * y) / determinant
 
 
+def is_turned(transform: Transform) -> bool:
+    """Return whether rows and columns do not run along the axes of the coordinates."""
+    return bool(transform[1] or transform[3])
+
+
+def north_up(transform: Transform, height: int, width: int) -> Transform:
+    """Return the transform of the same cells, rows from north to south, columns from west to east.
+
+    One that is turned stays as it is.
+    """
+    a, b, c, d, e, f = transform
+    if is_turned(transform):
+        return transform
+    if a < 0:
+        a, c = -a, c + a * width
+    if e > 0:
+        e, f = -e, f + e * height
+    return a, b, c, d, e, f
+
+
+def cell_size(transform: Transform) -> tuple[float, float]:
+    """Return the width and height of a cell in the units of the coordinates."""
+    a, b, _, d, e, _ = transform
+    return math.hypot(a, d), math.hypot(b, e)
+
+
 def same_grid(one: Transform, other: Transform, height: int, width: int) -> bool:
     """Return whether the corners of a raster lie at the same places, up to rounding."""
     a, b, c, d, e, f = other

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edaphos_bridge.encoders.features import batch_size_for, encode_batches
+from edaphos_bridge.encoders.features import batch_size_for, check_weights, encode_batches
 from edaphos_bridge.encoders.known_modules import only_reads
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.patches import Patches
@@ -26,6 +26,7 @@ def cached_features(
     features = encode_batches(encoder, batches, device, feature_dim)
     bad = torch.nonzero(~torch.isfinite(features).all(dim=1)).flatten().tolist()
     if bad:
+        check_weights(encoder, "encoder")
         found = f"{len(bad)} of {len(patches)} patches"
         raise InputError("encoder", f"returns NaN or infinite features for {found}", rows=bad)
     return features

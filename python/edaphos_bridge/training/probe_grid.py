@@ -70,6 +70,18 @@ class ProbeGrid:
             val_split=number("val_split", val_split, above=0, below=1),
         )
 
+    def config(self) -> dict[str, Any]:
+        """Return the settings by the names of the arguments."""
+        return {
+            "lr": list(dict.fromkeys(lr for lr, _ in self.adam)),
+            "weight_decay": list(dict.fromkeys(decay for _, decay in self.adam)),
+            "C": list(self.path),
+            "seeds": list(self.seeds),
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "val_split": self.val_split,
+        }
+
     def fit_settings(self, lr: float, weight_decay: float) -> FitSettings:
         """Return the settings of the single fit on all rows."""
         return FitSettings.checked(

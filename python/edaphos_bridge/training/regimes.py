@@ -209,7 +209,7 @@ def _give_own_memory(module: nn.Module) -> None:
 def _trainable(encoder: nn.Module) -> list[nn.Parameter]:
     parameters = list(encoder.parameters())
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
-    if parameters and not trainable:
+    if not trainable and (parameters or isinstance(encoder, torch.jit.ScriptModule)):
         warn(
             "no parameter of the encoder requires a gradient, so only the head is trained; "
             "set requires_grad on those to fine-tune."

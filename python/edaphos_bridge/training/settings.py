@@ -7,6 +7,7 @@ from typing import Any
 
 from edaphos_bridge.arguments import choice, flag, number, seed_number, whole, widths
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.heads import check_hidden
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class FitSettings:
                 found=[],
                 hint="head = 'linear' has no hidden layer.",
             )
+        if settings.head == "mlp":
+            check_hidden(settings.hidden)
         return settings
 
     def config(self) -> dict[str, Any]:

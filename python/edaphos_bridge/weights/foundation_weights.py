@@ -18,6 +18,7 @@ from edaphos_bridge.encoders.foundation import describe_encoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import DownloadError, InputError, WeightsError
+from edaphos_bridge.orientation import TRANSPOSED, as_orientation
 from edaphos_bridge.paths import as_path
 from edaphos_bridge.weights import registry
 from edaphos_bridge.weights.download import download, sha256_of
@@ -35,9 +36,10 @@ def foundation_weights_list() -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row each: ``name``, ``architecture``, ``n_channels``, ``feature_dim``,
-        ``proj_dim``, ``patch_size``, ``file``, ``url``, ``sha256``, ``doi``, ``license``.
-        Numbers are of type Int64. What is not known is missing; without ``url`` an encoder is
-        announced and cannot be downloaded.
+        ``proj_dim``, ``patch_size``, ``file``, ``url``, ``sha256``, ``doi``, ``license``,
+        ``description``, ``aoi`` (where it was pretrained), ``published_at`` and
+        ``edaphos_version``. Numbers are of type Int64. What is not known is missing; without
+        ``url`` an encoder is announced and cannot be downloaded.
 
     Examples
     --------
@@ -100,6 +102,7 @@ def foundation_weights_load(
     cache_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     verbose: bool = False,
+    patch_orientation: str | None = None,
 ) -> MoCoEncoder | SimCLREncoder:
     """Return an encoder from a file or, by its name, one that edaphos has published.
 
@@ -116,6 +119,12 @@ def foundation_weights_load(
         What the encoder must have: its channels and widths.
     cache_dir, overwrite, verbose
         As in `foundation_weights_download`; without meaning for a path.
+    patch_orientation : {"rows_first", "transposed"}, optional
+        How the patches of rasters lay that it was pretrained on. edaphos transposes what it cuts
+        from a raster: an encoder of its ``foundation_moco_pretrain_tiles()`` is "transposed", one
+        of its ``foundation_moco_pretrain()`` on an array of yours is not. By default what the
+        file says; published encoders are "transposed". A file of R torch says nothing: what reads
+        a raster for such an encoder then warns.
 
     Returns
     -------
@@ -125,7 +134,7 @@ def foundation_weights_load(
     Raises
     ------
     InputError
-        If an argument cannot be used, or the encoder has other channels or widths.
+        If an argument cannot be used, or the encoder has other channels, widths or orientation.
     WeightsError
         If the file is damaged or holds something else.
     DownloadError
@@ -136,7 +145,8 @@ def foundation_weights_load(
     foundation_weights_save : write such a file.
     """
     say = print if flag("verbose", verbose) else mute
-    return load(source, n_channels, feature_dim, proj_dim, cache_dir, overwrite, say)
+    widths = (n_channels, feature_dim, proj_dim)
+    return load(source, *widths, cache_dir, overwrite, say, patch_orientation)
 
 
 def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
@@ -219,10 +229,12 @@ def load(
     cache_dir: Any,
     overwrite: Any,
     say: Say,
+    patch_orientation: Any = None,
 ) -> MoCoEncoder | SimCLREncoder:
     """Do what `foundation_weights_load` does; lines go to `say`."""
     wanted = {"n_channels": n_channels, "feature_dim": feature_dim, "proj_dim": proj_dim}
     wanted = {name: whole(name, value) for name, value in wanted.items() if value is not None}
+    orientation = as_orientation(patch_orientation)
     entry = registry.find(source)
     if entry is None:
         path = as_path("source", source)
@@ -235,12 +247,15 @@ def load(
     else:
         path = fetch(entry.name, cache_dir, overwrite, 60, say)
         data = read_file("source", path, MOST_OF_AN_ENCODER)
-        if hashlib.sha256(data).hexdigest() != entry.sha256:
+        if _sha256(data) != entry.sha256:
             raise DownloadError(f"{str(path)!r} changed after its download. Try again.")
     try:
         encoder = read_encoder(data)
     except WeightsError as error:
         raise WeightsError(f"{str(path)!r} cannot be opened. {error}") from error
+    if encoder.patch_orientation is None and registry.has_published(_sha256(data)):
+        encoder.patch_orientation = TRANSPOSED
+    _orient(encoder, orientation, str(source))
     _check_widths(encoder, wanted, str(source))
     say(f"{path}: {encoder.architecture}, {encoder.in_channels} channels")
     return encoder.eval()
@@ -253,6 +268,25 @@ def _check_widths(
         has = getattr(encoder, "in_channels" if name == "n_channels" else name)
         if value != has:
             raise InputError(name, f"must be {has}, as the encoder in {source!r} has", found=value)
+
+
+def _orient(encoder: MoCoEncoder | SimCLREncoder, wanted: str | None, source: str) -> None:
+    """Give the encoder an orientation, where it has none yet."""
+    has = encoder.patch_orientation
+    if wanted is None or wanted == has:
+        return
+    if has is not None:
+        raise InputError(
+            "patch_orientation",
+            f"must be {has!r}, as the encoder in {source!r} has",
+            found=wanted,
+            hint="What is loaded has an attribute of that name, which can be changed.",
+        )
+    encoder.patch_orientation = wanted
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _is_whole(path: Path, sha256: str) -> bool:

@@ -48,5 +48,8 @@ def read_encoder(data: bytes) -> MoCoEncoder | SimCLREncoder:
 
 
 def _encoder(tensors: dict[str, torch.Tensor]) -> MoCoEncoder | SimCLREncoder:
+    """Return an encoder of edaphos: only files of ours say how its patches lay."""
     require_finite("encoder", tensors)
-    return encoder_from_state(tensors)
+    encoder = encoder_from_state(tensors)
+    encoder.patch_orientation = None
+    return encoder

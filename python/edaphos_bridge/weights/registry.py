@@ -21,6 +21,10 @@ class PublishedWeights:
         Channels, widths, and the size of the patches it was pretrained on.
     file, url, sha256, doi, license : str, optional
         The file, where it is, the digest of its content, its record, and its licence.
+    description, aoi : str, optional
+        What it was pretrained on, and where that lies.
+    published_at, edaphos_version : str, optional
+        When it was published, and the version of edaphos that did.
     """
 
     name: str
@@ -34,7 +38,13 @@ class PublishedWeights:
     sha256: str | None = None
     doi: str | None = None
     license: str | None = None
+    description: str | None = None
+    aoi: str | None = None
+    published_at: str | None = None
+    edaphos_version: str | None = None
 
+
+_CERRADO = "Cerrado core (lon -53 to -43, lat -23 to -10)"
 
 REGISTRY = (
     PublishedWeights(
@@ -49,8 +59,27 @@ REGISTRY = (
         sha256="44ace7f78c658b6028f1cf5ccfa624023295e5576f681d0135db64726c6738e8",
         doi="10.5281/zenodo.19701276",
         license="CC-BY-4.0",
+        description=(
+            "MoCo v2 encoder, 20000 steps on 50000 tiles of 16x16 cells of 0.01 degrees: SoilGrids "
+            "soc, clay, sand, phh2o and bdod, monthly precipitation and mean temperature of "
+            "WorldClim 2.1, elevation and slope of SRTM"
+        ),
+        aoi=_CERRADO,
+        published_at="2026-04-22T21:59:12Z",
+        edaphos_version="1.2.0",
     ),
-    PublishedWeights(name="edaphos-cerrado-moco-v2", architecture="moco"),
+    PublishedWeights(
+        name="edaphos-cerrado-moco-v2",
+        architecture="moco",
+        n_channels=31,
+        feature_dim=64,
+        proj_dim=32,
+        patch_size=16,
+        license="CC-BY-4.0",
+        description="MoCo v2 encoder as edaphos-cerrado-moco-v1, with 200000 steps",
+        aoi=_CERRADO,
+        edaphos_version="3.11.0",
+    ),
 )
 
 
@@ -59,6 +88,11 @@ def find(name: object) -> PublishedWeights | None:
     if not isinstance(name, str):
         return None
     return next((entry for entry in REGISTRY if entry.name == name), None)
+
+
+def has_published(sha256: str) -> bool:
+    """Return whether a file with this digest is one that edaphos has published."""
+    return any(entry.sha256 == sha256 for entry in REGISTRY)
 
 
 def published(name: object) -> PublishedWeights:

@@ -145,6 +145,9 @@ def check_encoder(description: Any) -> dict[str, Any]:
         check(description, {"class": is_text})
     else:
         check(description, dict.fromkeys(_WIDTHS, is_whole))
+    orientation = description.get("patch_orientation")  # older files have none
+    known = one_of("rows_first", "transposed")
+    require(orientation is None or known(orientation), "'patch_orientation' is no orientation")
     if description.get("normalisation") is not None:
         check_normalisation(description["normalisation"])
     return dict(description)
@@ -162,6 +165,10 @@ def check_normalisation(values: Any) -> None:
             "patch_size": is_whole,
         },
     )
+    size, crs = values.get("cell_size"), values.get("crs")  # older files have none
+    is_pair = list_of(lambda number: is_number(number) and number > 0)
+    require(size is None or (is_pair(size) and len(size) == 2), "'cell_size' is no pair of sizes")
+    require(crs is None or is_text(crs), "'crs' is no text")
 
 
 def check_widths(encoder: Mapping[str, Any], in_channels: int, feature_dim: int) -> None:

@@ -1,7 +1,7 @@
 # Results and times do not depend on the number of cores. Read when torch is loaded, here and in
 # the fresh processes.
 withr::local_envvar(
-  OMP_NUM_THREADS = "1", MKL_NUM_THREADS = "1",
+  OMP_NUM_THREADS = "1", MKL_NUM_THREADS = "1", OPENBLAS_NUM_THREADS = "1",
   .local_envir = testthat::teardown_env()
 )
 
@@ -149,6 +149,34 @@ tile_fit <- function() {
 }
 
 # --- expectations --------------------------------------------------------------------------
+
+# Every cell within tolerance * max(size, |expected|), as assert_close() has it in the Python tests
+# (tests/closeness.py): `size` is that of the terms of a sum, 0 for a strictly relative bound. NA
+# stands in the same cells; names and dimensions are equal.
+expect_close <- function(found, expected, tolerance, size = 1) {
+  label <- deparse1(substitute(found))
+  testthat::expect_identical(length(found), length(expected), label = paste0("length(", label, ")"))
+  testthat::expect_identical(
+    attributes(found), attributes(expected),
+    label = paste0("attributes(", label, ")")
+  )
+  testthat::expect_identical(
+    as.vector(is.na(found)), as.vector(is.na(expected)),
+    label = paste0("is.na(", label, ")")
+  )
+  allowed <- tolerance * pmax(size, abs(as.vector(expected)))
+  excess <- abs(as.vector(found) - as.vector(expected)) - allowed
+  worst <- max(which.max(excess), 1L) # cells without number have no excess
+  testthat::expect(
+    !any(excess > 0, na.rm = TRUE),
+    sprintf(
+      "%d of %d cells of %s are not within %g; the worst, %d: found %.10g, expected %.10g",
+      sum(excess > 0, na.rm = TRUE), length(excess), label, tolerance, worst,
+      as.vector(found)[worst], as.vector(expected)[worst]
+    )
+  )
+  invisible(found)
+}
 
 random_state <- function() get0(".Random.seed", envir = globalenv(), inherits = FALSE)
 

@@ -24,7 +24,7 @@ test_that("a fit has both classes and the elements of the original", {
   expect_identical(class(fit), c("edaphosbridge_classifier", "edaphos_foundation_classifier"))
   expect_type(fit, "list")
   original <- c(
-    "encoder", "head", "classes", "loss_history", "val_accuracy_history", "config",
+    "encoder", "head", "classes", "ordered", "loss_history", "val_accuracy_history", "config",
     "feature_dim", "head_type", "freeze_backbone", "device"
   )
   expect_named(fit, c(
@@ -104,7 +104,7 @@ test_that("probabilities are a numeric matrix with colnames = classes, whose row
   expect_type(probabilities, "double")
   expect_identical(dim(probabilities), c(48L, 3L))
   expect_identical(dimnames(probabilities), list(NULL, soil_fit()$classes))
-  expect_equal(rowSums(probabilities), rep(1, 48), tolerance = 1e-14)
+  expect_close(rowSums(probabilities), rep(1, 48), 1e-14)
   expect_true(all(probabilities >= 0 & probabilities <= 1))
 })
 
@@ -130,7 +130,7 @@ test_that("newdata is another name of x, and both are refused", {
 test_that("one patch and zero patches are predicted", {
   skip_if_no_python()
   fit <- soil_fit()
-  expect_equal(prob(fit, patches(7)), prob(fit)[7, , drop = FALSE], tolerance = 1e-6)
+  expect_close(prob(fit, patches(7)), prob(fit)[7, , drop = FALSE], 1e-6)
   expect_identical(predict(fit, patches(7)), predict(fit, soil_x)[7])
   expect_identical(predict(fit, patches(0)), factor(character(), levels = soil_classes))
   expect_identical(prob(fit, patches(0)), matrix(0, 0, 3, dimnames = list(NULL, soil_classes)))
@@ -139,7 +139,7 @@ test_that("one patch and zero patches are predicted", {
 test_that("more patches than one batch are predicted in their order", {
   skip_if_no_python()
   rows <- rep(1:48, length.out = 600)
-  expect_equal(prob(soil_fit(), patches(rows)), prob(soil_fit())[rows, ], tolerance = 1e-6)
+  expect_close(prob(soil_fit(), patches(rows)), prob(soil_fit())[rows, ], 1e-6)
 })
 
 test_that("patches of another height and width are predicted", {

@@ -4,7 +4,8 @@ test_that("a raster on disk crosses as its files, bands, names and extent", {
   expect_identical(crossed, list(
     files = list(list(path = terra::sources(soil_stack()), bands = list(3, 1))),
     names = list("slope", "clay"),
-    transform = list(10, 0, 500, 0, -10, 900)
+    transform = list(10, 0, 500, 0, -10, 900),
+    crs = terra::crs(stack)
   ), ignore_attr = TRUE)
 })
 
@@ -53,9 +54,36 @@ test_that("whatever the file does not show as it is goes through a temporary fil
   }
 })
 
-test_that("the temporary file of a dataset stays", {
-  crossed <- to_raster(soil_stack() * 2, quote(f()), keep = TRUE)
-  expect_true(file.exists(crossed$files[[1]]$path))
+test_that("what no file holds is kept if it is small, and else a warning says how long it lives", {
+  leftover <- function() list.files(tempdir(), "^edaphosbridge-.*tif", full.names = TRUE)
+  before <- leftover()
+  file <- to_raster(soil_stack() * 2, quote(f()), keep = TRUE)$files[[1]]
+  expect_type(file$data, "raw")
+  expect_identical(leftover(), before)
+  written <- written
+  environment(written) <- list2env(list(largest_kept = 1000), parent = environment(to_raster))
+  expect_warning(
+    large <- written(soil_stack() * 2, quote(f()), TRUE, "stack", environment()),
+    class = "edaphosbridge_warning", regexp = "goes with this R session.*writeRaster"
+  )
+  expect_true(file.exists(large$path))
+  unlink(large$path)
+})
+
+test_that("no warning speaks of the temporary file, and an error names the user's", {
+  withr::local_options(warn = 2)
+  stack <- terra::rast(soil_stack()[[1]] > 0)
+  terra::values(stack) <- rep(1:3, 400)
+  terra::coltab(stack) <- data.frame(value = 1:3, col = c("red", "green", "blue"))
+  expect_type(to_raster(stack, quote(f()), keep = TRUE)$files[[1]]$data, "raw")
+  path <- withr::local_tempfile(fileext = ".tif")
+  file.copy(terra::sources(soil_stack()), path)
+  gone <- terra::rast(path)
+  terra::window(gone) <- terra::ext(600, 700, 700, 800)
+  unlink(path)
+  refused <- expect_error(to_raster(gone, quote(f())), class = "edaphosbridge_input_error")
+  expect_match(conditionMessage(refused), basename(path), fixed = TRUE)
+  expect_no_match(conditionMessage(refused), "edaphosbridge-", fixed = TRUE)
 })
 
 test_that("without terra a raster is refused with what to install", {

@@ -46,7 +46,7 @@ class Corner(torch.nn.Module):
   fit <- quick_fit(reticulate::py$Corner())
   logits <- soil_x[, 3, 4, 2:3] %*% t(fit$head$weight) + rep(fit$head$bias, each = 48)
   expected <- exp(logits) / rowSums(exp(logits))
-  expect_equal(unname(prob(fit)), expected, tolerance = 1e-5)
+  expect_close(unname(prob(fit)), expected, 1e-6)
 })
 
 # --- y -------------------------------------------------------------------------------------
@@ -76,7 +76,60 @@ test_that("an ordered factor keeps its order", {
   ordered <- factor(c("low", "high", "mid")[soil_y], levels = c("low", "mid", "high"), ordered = TRUE)
   fit <- quick_fit(y = ordered)
   expect_identical(fit$classes, c("low", "mid", "high"))
-  expect_identical(class(predict(fit, soil_x)), "factor")
+  predicted <- predict(fit, soil_x)
+  expect_identical(class(predicted), c("ordered", "factor"))
+  expect_true(all(predicted >= "low"))
+  expect_identical(predict(unserialize(serialize(fit, NULL)), soil_x), predicted)
+  expect_identical(augment.edaphosbridge_classifier(fit, soil_x)$.pred_class, predicted)
+  expect_identical(predict(quick_fit(y = ordered, freeze_backbone = FALSE), soil_x) < "low", rep(FALSE, 48))
+  sweep <- foundation_probe_sweep(soil_encoder(), soil_x, ordered, lr = 0.1, C = numeric(), epochs = 1)
+  expect_identical(class(predict(sweep, soil_x)), c("ordered", "factor"))
+  expect_false(quick_fit()$ordered)
+  before <- quick_fit()
+  before$ordered <- NULL # of an earlier version
+  expect_identical(class(predict(before, soil_x)), "factor")
+})
+
+test_that("measured numbers are no classes", {
+  skip_if_no_python()
+  y <- c(1, 2, 3)[soil_y]
+  y[c(7, 9)] <- c(0.25, -1.5)
+  refused <- expect_error(quick_fit(y = y), class = "edaphosbridge_input_error")
+  expect_identical(refused$argument, "y")
+  expect_match(
+    conditionMessage(refused),
+    "`y` must hold classes; 2 of 48 numbers are not whole (first: 7, 9; counted from 1); found 0.25.",
+    fixed = TRUE
+  )
+  expect_error(
+    foundation_probe_sweep(soil_encoder(), soil_x, y),
+    class = "edaphosbridge_input_error"
+  )
+  expect_identical(quick_fit(y = factor(round(y)))$classes, levels(factor(round(y))))
+  expect_warning(
+    expect_warning(quick_fit(y = 1:48), "`y` has 48 classes in 48 rows"),
+    "no training row"
+  )
+})
+
+test_that("text that is no UTF-8 is refused, and other text comes back byte by byte", {
+  skip_if_no_python()
+  bytes <- function(text) lapply(text, charToRaw)
+  for (encoding in c("UTF-8", "bytes", "unknown")) {
+    text <- "caf\xe9"
+    Encoding(text) <- encoding
+    for (y in list(c(text, "b", "c")[soil_y], factor(soil_y, labels = c("a", text, "c")))) {
+      expect_error(
+        quick_fit(y = y), "`y` must hold labels of valid text",
+        class = "edaphosbridge_input_error"
+      )
+    }
+  }
+  latin <- "caf\xe9"
+  Encoding(latin) <- "latin1"
+  fit <- quick_fit(y = factor(soil_y, labels = c("a", latin, "c")))
+  expect_identical(bytes(fit$classes), bytes(c("a", "caf\u00e9", "c")))
+  expect_identical(bytes(levels(predict(fit, soil_x))), bytes(fit$classes))
 })
 
 test_that("character, integer, logical and numeric labels become what factor() makes of them", {
@@ -85,7 +138,7 @@ test_that("character, integer, logical and numeric labels become what factor() m
     as.character(soil_y),
     c(10L, 9L, 2L)[soil_y],
     soil_y == "Oxisol",
-    c(2.5, 10, -1)[soil_y]
+    c(2, 10, -1)[soil_y]
   )
   for (y in labels) {
     fit <- quick_fit(y = y)

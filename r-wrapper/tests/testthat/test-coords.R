@@ -14,11 +14,11 @@ test_that("embeddings at points are those of the normalised cells around them", 
   expect_true(all(is.na(features[4:6, ])))
   x <- foundation_patches_at_coords(fit, points, soil_stack())
   expect_identical(dim(x), c(6L, 3L, 5L, 5L))
-  expect_equal(features[1:3, ], foundation_moco_embed(fit, x[1:3, , , ]), tolerance = 1e-6)
+  expect_close(features[1:3, ], foundation_moco_embed(fit, x[1:3, , , ]), 1e-6)
   cell <- terra::cellFromXY(soil_stack(), points[, c("x", "y")])
   centres <- as.matrix(soil_stack()[cell])
   expected <- t((t(centres) - fit$normalisation$means) / fit$normalisation$sds)
-  expect_equal(x[1:3, , 3, 3], unname(expected[1:3, ]), tolerance = 1e-6)
+  expect_close(x[1:3, , 3, 3], unname(expected[1:3, ]), 1e-6)
   expect_identical(as.vector(x[1, , 1, 1]), c(0, 0, 0)) # beyond the corner
 })
 
@@ -70,7 +70,7 @@ test_that("an encoder without normalisation takes that of a dataset", {
   )
   found <- foundation_embed_at_coords(encoder, points, soil_stack(), dataset = soil_tiles())
   x <- foundation_patches_at_coords(soil_tiles(), points, soil_stack())
-  expect_equal(found[1:3, ], foundation_moco_embed(encoder, x[1:3, , , ]), tolerance = 1e-6)
+  expect_close(found[1:3, ], foundation_moco_embed(encoder, x[1:3, , , ]), 1e-6)
   path <- withr::local_tempfile()
   foundation_weights_save(tile_fit(), path)
   expect_identical(
@@ -91,7 +91,7 @@ test_that("a classifier predicts points of a raw raster", {
   expect_identical(at_points, factor(c(as.character(predict(fit, x)), NA, NA, NA), c("a", "b")))
   prob <- predict(fit, terra::sources(soil_stack()), type = "prob", coords = points)
   expect_identical(dimnames(prob), list(NULL, c("a", "b")))
-  expect_equal(prob[1:3, ], predict(fit, x, type = "prob"), tolerance = 1e-6)
+  expect_close(prob[1:3, ], predict(fit, x, type = "prob"), 1e-6)
   expect_true(all(is.na(prob[4:6, ])))
   plain <- quick_fit()
   expect_refused(
@@ -116,4 +116,42 @@ test_that("what cannot be used is refused by its name", {
   refused(foundation_embed_at_coords(fit, points, stack, dataset = 1), "dataset", "found numeric")
   elsewhere <- terra::vect(points[1, ], geom = c("x", "y"), crs = "EPSG:4326")
   refused(foundation_embed_at_coords(fit, elsewhere, stack), "coords", "another CRS")
+})
+
+test_that("a raster of other cells than the pretraining's is read with a warning that says both", {
+  skip_if_no_python()
+  points <- cbind(705, 755)
+  coarse <- terra::aggregate(soil_stack(), 2, na.rm = TRUE)
+  moved <- soil_stack()
+  terra::crs(moved) <- "EPSG:32722"
+  expect_warning(
+    foundation_embed_at_coords(tile_fit(), points, coarse),
+    "cells of 20 x 20 in EPSG:32723, but .* cells of 10 x 10 in EPSG:32723"
+  )
+  expect_warning(
+    foundation_embed_at_coords(tile_fit(), points, moved),
+    "10 x 10 in EPSG:32722, but .* 10 x 10 in EPSG:32723"
+  )
+  expect_no_warning(foundation_embed_at_coords(tile_fit(), points, soil_stack() * 1))
+})
+
+test_that("patches that share cells are told, when they are read and in the fit", {
+  skip_if_no_python()
+  points <- cbind(c(705, 715, 555), c(755, 755, 655))
+  expect_warning(
+    foundation_patches_at_coords(soil_tiles(), points, soil_stack()), "2 of 3 patches share cells"
+  )
+  expect_no_warning(foundation_patches_at_coords(soil_tiles(), points[2:3, ], soil_stack()))
+  y <- rep(c("a", "b"), 20)
+  encoder <- foundation_encoder("simclr", in_channels = 3, seed = 1)
+  fit_tiles <- function(...) {
+    foundation_fit_classifier(encoder, soil_tiles(), y, epochs = 1, ...)
+  }
+  expect_warning(fit <- fit_tiles(seed = 1), "40 of 40 patches share cells")
+  expect_identical(fit$overlapping, 40L)
+  expect_match(format(fit), "overlap: .* 40 of 40 patches share cells", all = FALSE)
+  expect_match(format(summary(fit)), "overlap: .* 40 of 40 patches share cells", all = FALSE)
+  expect_no_warning(fit <- fit_tiles(seed = 1, val_split = 0))
+  expect_no_match(paste(format(fit), collapse = " "), "overlap")
+  expect_null(soil_fit()$overlapping)
 })

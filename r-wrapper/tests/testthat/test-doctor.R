@@ -31,8 +31,8 @@ class backends:
         is_available = staticmethod(lambda: False)
 "
 
-# The report of a fresh R with this Python, and what it printed.
-examined_in <- function(python, prepare = function() NULL) {
+# The report of a fresh R with this Python, and what it printed; `...` are further variables.
+examined_in <- function(python, prepare = function() NULL, ...) {
   in_fresh_r(
     function(prepare) {
       library(edaphosbridge)
@@ -44,7 +44,7 @@ examined_in <- function(python, prepare = function() NULL) {
       )
     },
     list(prepare),
-    env = fresh_environment(python)
+    env = fresh_environment(python, ...)
   )
 }
 
@@ -114,7 +114,7 @@ test_that("a file that is no Python", {
   file <- withr::local_tempfile(lines = "text")
   expect_trouble(
     file, "is no Python that runs",
-    "Sys.unsetenv(\"EDAPHOSBRIDGE_PYTHON\"); install_edaphosbridge()"
+    "Sys.unsetenv(\"EDAPHOSBRIDGE_PYTHON\"); install_edaphosbridge(source = "
   )
 })
 
@@ -180,7 +180,8 @@ test_that("an edaphos-bridge of another version", {
     replace(good_versions, "edaphos-bridge", "0.7.2.dev0"), list(torch = good_torch)
   )
   expect_trouble(
-    folder, "edaphos-bridge is 0.7.2.dev0, the R package 0.1.0", "\"edaphos-bridge==0.1.*\""
+    folder, "edaphos-bridge is 0.7.2.dev0, the R package 0.1.0",
+    install_command(file.path(folder, "bin", "python"))
   )
 })
 
@@ -192,7 +193,7 @@ test_that("a Python that is too old, or has no shared library", {
   )
   found <- troubles_of(report, list(done = "yes"))
   expect_identical(found$problem, "Python 3.9.2 is too old: 3.10 is needed.")
-  expect_identical(found$mend, "install_edaphosbridge()")
+  expect_identical(found$mend, install_line())
   report$python$version <- "3.14.0"
   expect_match(troubles_of(report, list(done = "yes", shared = "no"))$problem, "no shared library")
   expect_identical(nrow(troubles_of(report, list(done = "yes", shared = "yes"))), 0L)
@@ -207,4 +208,64 @@ test_that("where there is no Python the line that sets one up", {
   expect_match(found$problem, "forked", all = FALSE)
   expect_match(found$mend[[3]], "^install_edaphosbridge[(]")
   expect_identical(found$problem[[3]], "There is no Python.")
+})
+
+# --- inherited variables -------------------------------------------------------------------
+
+test_that("an inherited variable that wins is named, and the line that unsets it", {
+  skip_if_no_python()
+  home <- withr::local_tempdir()
+  own <- file.path(home, "R", "edaphosbridge", "python")
+  dir.create(dirname(own), recursive = TRUE)
+  file.rename(fake_environment(good_versions, list(torch = good_torch)), own)
+  other <- fake_environment(list())
+  python <- file.path(other, "bin", "python")
+  for (variable in c("RETICULATE_PYTHON", "VIRTUAL_ENV")) {
+    value <- if (variable == "VIRTUAL_ENV") other else python
+    withr::local_envvar(
+      EDAPHOSBRIDGE_PYTHON = NA, RETICULATE_PYTHON = NA, VIRTUAL_ENV = NA, R_USER_DATA_DIR = home
+    )
+    withr::local_envvar(structure(value, names = variable))
+    expect_identical(variable_behind(python), variable)
+    report <- list(
+      r_torch_loaded = FALSE, forked = FALSE, edaphosbridge = "0.1.0", reticulate = "1.28",
+      python = list(path = python, version = "3.11.2", chosen_by = variable, running = FALSE),
+      packages = c(`edaphos-bridge` = NA, torch = NA, numpy = NA, pandas = NA)
+    )
+    found <- troubles_of(report, list(done = "yes", error.edaphos_bridge = "ModuleNotFoundError"))
+    expect_identical(nrow(found), 1L)
+    stands <- paste(variable, "stands before what install_edaphosbridge() has set up")
+    expect_match(found$problem, stands, fixed = TRUE)
+    expect_match(found$problem, own, fixed = TRUE)
+    expect_identical(found$mend, sprintf("Sys.unsetenv(\"%s\")", variable))
+  }
+})
+
+test_that("the report says which variable has chosen the Python", {
+  skip_if_no_python()
+  other <- fake_environment(list())
+  python <- file.path(other, "bin", "python")
+  chosen_by <- function(...) {
+    variables <- fresh_environment(NA)
+    variables[names(c(...))] <- c(...)
+    in_fresh_r(function() edaphosbridge:::find_python()[c("path", "chosen_by")], env = variables)
+  }
+  expect_identical(
+    chosen_by(RETICULATE_PYTHON = python), list(path = python, chosen_by = "RETICULATE_PYTHON")
+  )
+  activated <- chosen_by(
+    VIRTUAL_ENV = other, PATH = paste0(dirname(python), ":", Sys.getenv("PATH")),
+    R_USER_DATA_DIR = tempdir()
+  )
+  expect_identical(activated$chosen_by, "VIRTUAL_ENV")
+  expect_identical(dirname(activated$path), dirname(python))
+  missing <- in_fresh_r(
+    function() {
+      utils::capture.output(report <- edaphosbridge::edaphosbridge_doctor())
+      report$troubles
+    },
+    env = replace(fresh_environment(NA), "RETICULATE_PYTHON", "/no/such/python")
+  )
+  expect_identical(missing$problem, "RETICULATE_PYTHON is '/no/such/python', and there is no Python.")
+  expect_identical(missing$mend, "Sys.unsetenv(\"RETICULATE_PYTHON\")")
 })

@@ -4,11 +4,15 @@ test_that("an encoder is a plain list with its architecture, its widths and its 
   expect_identical(class(encoder), "edaphosbridge_encoder")
   expect_named(
     encoder,
-    c("architecture", "in_channels", "feature_dim", "proj_dim", "normalisation", "state")
+    c(
+      "architecture", "in_channels", "feature_dim", "proj_dim", "normalisation", "state",
+      "n_channels"
+    )
   )
   expect_null(encoder$normalisation)
   expect_identical(encoder$architecture, "moco")
   expect_identical(encoder$in_channels, 4L)
+  expect_identical(encoder$n_channels, 4L) # edaphos' name
   expect_identical(encoder$feature_dim, 64L)
   expect_identical(encoder$proj_dim, 32L)
   expect_type(encoder$state, "raw")

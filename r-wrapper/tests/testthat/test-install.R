@@ -13,9 +13,23 @@ test_that("NumPy and pandas are pinned for an old reticulate", {
   expect_identical(python_pins("1.41.0"), "pandas<3")
   expect_null(python_pins("1.45"))
   expect_identical(
-    python_requirements(reticulate = "1.28"),
-    c("edaphos-bridge[pretrain,raster]", "numpy<2", "pandas<3")
+    python_requirements("/a/checkout", reticulate = "1.28"),
+    c("/a/checkout[pretrain,raster]", "numpy<2", "pandas<3")
   )
+})
+
+test_that("an address goes to pip with the package's name, and a repository as one", {
+  package <- function(source) python_requirements(checked_source(source, NULL), "1.45")
+  expect_identical(
+    package("git+https://example.org/bridge.git@main"),
+    "edaphos-bridge[pretrain,raster] @ git+https://example.org/bridge.git@main"
+  )
+  expect_identical(
+    package("https://example.org/bridge.git"),
+    "edaphos-bridge[pretrain,raster] @ git+https://example.org/bridge.git"
+  )
+  wheel <- "https://example.org/edaphos_bridge-0.1.0-py3-none-any.whl"
+  expect_identical(package(wheel), paste("edaphos-bridge[pretrain,raster] @", wheel))
 })
 
 test_that("a Python is usable from 3.10, and up to 3.12 where NumPy 1 is needed", {
@@ -28,38 +42,60 @@ test_that("a Python is usable from 3.10, and up to 3.12 where NumPy 1 is needed"
   expect_false(is_usable_python("no version"))
 })
 
-test_that("the shell's line has the pins in quotes", {
+test_that("the lines that install name a checkout or a wheel, since PyPI lacks the package", {
   line <- install_command("/a path/python")
-  pins <- python_pins()
-  expected <- "'/a path/python' -m pip install edaphos-bridge"
-  if (length(pins)) expected <- paste(c(expected, sprintf("\"%s\"", pins)), collapse = " ")
-  expect_identical(line, expected)
+  pins <- sprintf(" \"%s\"", python_pins())
+  expect_identical(line, paste0(
+    "'/a path/python' -m pip install --upgrade \"path/to/edaphos-bridge[pretrain,raster]\"",
+    paste(pins, collapse = ""), " # a checkout of edaphos-bridge, or a wheel made of one"
+  ))
+  # both are lines that run: what completes them is a comment
+  expect_identical(
+    parse(text = install_line(), keep.source = FALSE)[[1]],
+    quote(install_edaphosbridge(source = "path/to/edaphos-bridge"))
+  )
 })
+
+# A folder that says that it is a checkout of the Python package.
+local_checkout <- function(frame = parent.frame()) {
+  folder <- withr::local_tempdir(.local_envir = frame)
+  writeLines(c("[project]", "name = \"edaphos-bridge\""), file.path(folder, "pyproject.toml"))
+  folder
+}
 
 test_that("the plan makes an environment and installs into it", {
   skip_if_no_starter()
-  folder <- withr::local_tempdir()
-  path <- file.path(folder, "env")
+  folder <- local_checkout()
+  path <- file.path(withr::local_tempdir(), "env")
   python <- find_starter()
-  plan <- installation_plan(path, NULL, python, c("--index-url", "https://example.org"), NULL)
+  options <- c("--index-url", "https://example.org")
+  plan <- installation_plan(path, folder, python, options, NULL)
   expect_identical(plan$path, path)
   expect_identical(plan$python, file.path(path, "bin", "python"))
   expect_identical(plan$steps[[1]]$command, python)
   expect_identical(plan$steps[[1]]$arguments, c("-m", "venv", path))
   expect_identical(plan$steps[[2]]$command, plan$python)
-  expect_identical(plan$steps[[2]]$arguments, c(
-    "-m", "pip", "install", "--upgrade", "--index-url", "https://example.org",
-    python_requirements()
-  ))
-  # from a folder or a file, with its extras; an environment that is there is brought up to date
-  dir.create(path)
-  dir.create(file.path(path, "bin"))
+  requirements <- python_requirements(normalizePath(folder))
+  expect_identical(
+    plan$steps[[2]]$arguments,
+    c("-m", "pip", "install", "--upgrade", requirements, options)
+  )
+  # an environment that is there is brought up to date, also where the version is the same
+  dir.create(file.path(path, "bin"), recursive = TRUE)
   file.create(plan$python)
   plan <- installation_plan(path, folder, NULL, character(), NULL)
-  expect_length(plan$steps, 1)
+  expect_length(plan$steps, 2)
+  expect_identical(plan$steps[[1]]$arguments, c("-m", "pip", "install", "--upgrade", requirements))
   expect_identical(
-    plan$steps[[1]]$arguments[[5]], paste0(normalizePath(folder), "[pretrain,raster]")
+    plan$steps[[2]]$arguments,
+    c("-m", "pip", "install", "--force-reinstall", "--no-deps", requirements[[1]])
   )
+})
+
+test_that("a relative path is meant from here, and what is said of it later is the full one", {
+  folder <- withr::local_tempdir()
+  withr::local_dir(folder)
+  expect_identical(checked_path("env", NULL), file.path(getwd(), "env"))
 })
 
 test_that("the default place is in R's folder for data of the user", {
@@ -73,20 +109,29 @@ test_that("the default place is in R's folder for data of the user", {
 test_that("arguments that cannot be used are refused before anything is made", {
   refused <- function(argument, says, ...) {
     path <- withr::local_tempfile()
-    arguments <- utils::modifyList(list(path = path), list(...))
+    arguments <- utils::modifyList(list(path = path, source = checkout), list(...))
     expect_refused(
       do.call("install_edaphosbridge", arguments), argument, says,
       of = "install_edaphosbridge"
     )
     expect_false(file.exists(path))
   }
+  checkout <- local_checkout()
   file <- withr::local_tempfile(lines = "text")
   refused("path", "path of a folder", path = 5)
   refused("path", "path of a folder", path = "")
   refused("path", "no virtual environment", path = file)
   refused("path", "no virtual environment", path = dirname(file))
-  refused("source", "path of a checkout", source = "/no/such/folder")
+  refused("path", "A checkout is given as `source`", path = checkout)
+  refused("source", "no file or folder '/no/such/folder'", source = "/no/such/folder")
   refused("source", "path of a checkout", source = c("a", "b"))
+  refused("source", sprintf("which '%s' is not", file), source = file)
+  refused("source", "which '", source = dirname(file))
+  expect_refused(
+    install_edaphosbridge(withr::local_tempfile()), "source",
+    c("path of a checkout", "git+https://", "PyPI does not have the package yet"),
+    of = "install_edaphosbridge"
+  )
   refused("python", "path of a Python", python = "/no/such/python")
   refused("python", "it does not run", python = Sys.which("false")[[1]])
   refused("pip_options", "character vector", pip_options = 1)
@@ -114,19 +159,22 @@ local_wheels <- function(code = "", frame = parent.frame()) {
   folder
 }
 
-install_offline <- function(wheels, path, ...) {
-  install_edaphosbridge(path, ..., pip_options = c("--no-index", "--find-links", wheels), quiet = TRUE)
+wheel_in <- function(wheels) list.files(wheels, "edaphos", full.names = TRUE)
+
+install_offline <- function(wheels, path, source = wheel_in(wheels)) {
+  offline <- c("--no-index", "--find-links", wheels)
+  install_edaphosbridge(path, source, pip_options = offline, quiet = TRUE)
 }
 
 test_that("the environment is made, with the pinned versions, and its Python is returned", {
   skip_if_no_starter()
   wheels <- local_wheels()
   path <- file.path(withr::local_tempdir(), "new env")
-  withr::local_envvar(EDAPHOSBRIDGE_PYTHON = NA, PIP_FIND_LINKS = NA)
+  withr::local_envvar(EDAPHOSBRIDGE_PYTHON = NA, PIP_FIND_LINKS = NA, PYTHONPATH = NA)
   expect_message(
     expect_message(
       expect_message(python <- install_offline(wheels, path), "Making a virtual environment"),
-      "Installing edaphos-bridge"
+      "Installing .*edaphos_bridge-0.1.0-py3-none-any.whl"
     ),
     paste0("EDAPHOSBRIDGE_PYTHON=", path),
     fixed = TRUE
@@ -136,13 +184,14 @@ test_that("the environment is made, with the pinned versions, and its Python is 
   expect_identical(facts[["version.edaphos-bridge"]], "0.1.0")
   numpy <- if ("numpy<2" %in% python_pins()) "1.26.4"
   expect_identical(facts$version.numpy, numpy)
-  # again, from a file: the environment stays
+  # again, with other code of the same version: the environment stays, and has the new code
   marker <- file.path(path, "marker")
   file.create(marker)
-  wheel <- list.files(wheels, "edaphos", full.names = TRUE)
-  again <- suppressMessages(install_offline(wheels, path, source = wheel))
+  said <- capture_messages(again <- install_offline(local_wheels("new = True"), path))
   expect_identical(again, python)
   expect_true(file.exists(marker))
+  expect_match(said, "anew", all = FALSE)
+  expect_identical(system2(python, c("-c", shQuote("import edaphos_bridge as e; e.new"))), 0L)
 })
 
 test_that("an environment in the default place is found by itself", {
@@ -153,7 +202,10 @@ test_that("an environment in the default place is found by itself", {
       library(edaphosbridge)
       said <- character()
       python <- withCallingHandlers(
-        install_edaphosbridge(pip_options = c("--no-index", "--find-links", wheels), quiet = TRUE),
+        install_edaphosbridge(
+          source = list.files(wheels, "edaphos", full.names = TRUE),
+          pip_options = c("--no-index", "--find-links", wheels), quiet = TRUE
+        ),
         message = function(condition) {
           said <<- c(said, conditionMessage(condition))
           invokeRestart("muffleMessage")
@@ -179,12 +231,13 @@ test_that("what fails is a classed error with the line that failed, and leaves n
   skip_if_no_starter()
   path <- file.path(withr::local_tempdir(), "env")
   nothing <- withr::local_tempdir()
+  wheel <- wheel_in(local_wheels())
   withr::local_envvar(PIP_FIND_LINKS = NA)
   condition <- expect_error(
-    suppressMessages(install_offline(nothing, path)), class = "edaphosbridge_install_error"
+    suppressMessages(install_offline(nothing, path, wheel)), class = "edaphosbridge_install_error"
   )
   expect_s3_class(condition, "edaphosbridge_error")
-  expect_match(conditionMessage(condition), "bin/python -m pip install --upgrade --no-index")
+  expect_match(conditionMessage(condition), "bin/python -m pip install --upgrade .*--no-index")
   expect_match(conditionMessage(condition), "No matching distribution")
   expect_false(file.exists(path))
 })
@@ -192,7 +245,7 @@ test_that("what fails is a classed error with the line that failed, and leaves n
 test_that("a package that was installed and cannot be imported is the same error", {
   skip_if_no_starter()
   path <- file.path(withr::local_tempdir(), "env")
-  withr::local_envvar(PIP_FIND_LINKS = NA)
+  withr::local_envvar(PIP_FIND_LINKS = NA, PYTHONPATH = NA)
   expect_error(
     suppressMessages(install_offline(local_wheels("import no_such_module"), path)),
     "No module named 'no_such_module'",
@@ -213,7 +266,7 @@ test_that("the needs are declared where reticulate takes declarations", {
   declare()
   expect_identical(
     declared,
-    list("reticulate", "py_require", python_requirements(), python_version = ">=3.10")
+    list("reticulate", "py_require", python_pins(), python_version = ">=3.10")
   )
   declared <- NULL
   env$getNamespaceExports <- function(ns) "import"
@@ -240,7 +293,7 @@ test_that("the needs are declared as soon as reticulate is there, whichever pack
     code = "py_require <- function(...) options(declared = c(getOption('declared'), list(...)))",
     exports = "py_require"
   )
-  needs <- list(python_requirements(reticulate = "1.41.0"), python_version = ">=3.10")
+  needs <- list("pandas<3", python_version = ">=3.10")
   expect_identical(declared_to(reticulate, c("edaphosbridge", "reticulate")), needs)
   expect_identical(declared_to(reticulate, c("reticulate", "edaphosbridge")), needs)
   expect_null(declared_to(reticulate, "edaphosbridge"))

@@ -1,6 +1,6 @@
-fake_fit <- function(val_accuracy = c(0.5, 1, 0.75)) {
+fake_fit <- function(val_accuracy = c(0.5, 1, 0.75), loss = c(3, 2.5, 2)) {
   structure(
-    list(loss_history = c(3, 2.5, 2), val_accuracy_history = val_accuracy),
+    list(loss_history = loss, val_accuracy_history = val_accuracy),
     class = c("edaphosbridge_classifier", "edaphos_foundation_classifier")
   )
 }
@@ -14,7 +14,22 @@ test_that("plot() draws loss and accuracy side by side and returns the fit invis
   local_device()
   fit <- fake_fit()
   expect_identical(withVisible(plot(fit)), list(value = fit, visible = FALSE))
-  expect_identical(graphics::par("mfrow"), c(1L, 1L)) # put back
+})
+
+test_that("plot() leaves par() as the user has it", {
+  local_device()
+  graphics::par(mar = c(2, 2, 1, 1), cex = 0.7, las = 1)
+  graphics::plot(1)
+  before <- graphics::par(no.readonly = TRUE)
+  plot(fake_fit())
+  expect_identical(graphics::par(no.readonly = TRUE), before)
+  # where there are several panels, the two plots go into the next ones
+  graphics::par(mfrow = c(2, 2))
+  graphics::plot(1)
+  before <- graphics::par("mfrow", "cex", "mar", "las")
+  plot(fake_fit())
+  expect_identical(graphics::par("mfrow", "cex", "mar", "las"), before)
+  expect_identical(graphics::par("mfg"), c(2L, 1L, 2L, 2L))
 })
 
 test_that("plot() draws what `which` asks for", {
@@ -44,15 +59,54 @@ test_that("another `which` is refused", {
   }
 })
 
-# What plot() writes below the axis.
-xlab_of <- function(fit, ...) {
+# The lines of the PDF that plot() draws, without the time it was made.
+drawn_by <- function(...) {
   file <- withr::local_tempfile(fileext = ".pdf")
-  withr::with_pdf(file, plot(fit, which = "loss", ...), compress = FALSE, useKerning = FALSE)
+  withr::with_pdf(file, plot(...), compress = FALSE, useKerning = FALSE)
   lines <- readLines(file, warn = FALSE) # a PDF has bytes that are no text
-  texts <- regmatches(lines, regexpr("\\(.*\\) Tj", lines, useBytes = TRUE))
-  known <- c("epoch", "evaluation of the gradient", "step")
-  intersect(known, gsub("^\\(|\\) Tj$", "", texts))
+  lines[!grepl("Date", lines, useBytes = TRUE)]
 }
+
+# What plot() writes.
+texts_of <- function(...) {
+  lines <- drawn_by(...)
+  texts <- regmatches(lines, regexpr("\\(.*\\) Tj", lines, useBytes = TRUE))
+  gsub("^\\(|\\) Tj$", "", texts)
+}
+
+xlab_of <- function(fit, ...) {
+  known <- c("epoch", "evaluation of the gradient", "step")
+  intersect(known, texts_of(fit, which = "loss", ...))
+}
+
+test_that("one epoch is drawn as a point, several as a line", {
+  fits <- list(
+    fake_fit(1, loss = 2),
+    structure(
+      list(method = "moco", loss_history = 2.5),
+      class = c("edaphosbridge_pretrain", "edaphos_foundation_moco")
+    )
+  )
+  for (one in fits) {
+    expect_identical(drawn_by(one), drawn_by(one, type = "p"))
+    expect_false(identical(drawn_by(one), drawn_by(one, type = "n")))
+  }
+  expect_identical(drawn_by(fake_fit()), drawn_by(fake_fit(), type = "l"))
+})
+
+test_that("the ticks of the axis are whole epochs, unless the caller draws the axis", {
+  epochs_of <- function(n, ...) {
+    fit <- fake_fit(rep(NA_real_, n), loss = rev(seq_len(n)))
+    grep("^[0-9.]+$", texts_of(fit, yaxt = "n", ...), value = TRUE)
+  }
+  expect_identical(epochs_of(1), "1")
+  expect_identical(epochs_of(2), c("1", "2"))
+  expect_identical(epochs_of(3), c("1", "2", "3"))
+  expect_identical(epochs_of(30), c("5", "10", "15", "20", "25", "30"))
+  expect_identical(epochs_of(100, log = "x"), c("1", "2", "5", "10", "20", "50", "100"))
+  expect_length(epochs_of(3, xaxt = "n"), 0)
+  expect_length(epochs_of(3, axes = FALSE), 0)
+})
 
 test_that("the axis counts epochs, or L-BFGS's evaluations of the gradient", {
   fit <- fake_fit()

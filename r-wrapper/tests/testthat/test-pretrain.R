@@ -113,7 +113,7 @@ test_that("an epoch is one step, and steps_per_epoch makes it more", {
   skip_if_no_python()
   steps <- quick_moco(epochs = 6)$loss_history
   epochs <- quick_moco(epochs = 2, steps_per_epoch = 3)$loss_history
-  expect_equal(epochs, c(mean(steps[1:3]), mean(steps[4:6])), tolerance = 1e-15)
+  expect_close(epochs, c(mean(steps[1:3]), mean(steps[4:6])), 1e-15)
 })
 
 test_that("the same seed gives the same fit, and R's generator is left alone", {

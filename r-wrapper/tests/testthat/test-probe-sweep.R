@@ -15,8 +15,8 @@ test_that("each row equals its own single fit", {
   for (i in seq_len(nrow(results))) {
     row <- results[i, ]
     fit <- quick_fit(epochs = 20, lr = row$lr, weight_decay = row$weight_decay, seed = row$seed)
-    expect_lte(abs(row$train_loss - fit$loss_history[[20]]), 1e-6)
-    expect_lte(abs(row$val_accuracy - fit$val_accuracy_history[[20]]), 1e-6)
+    expect_close(row$train_loss, fit$loss_history[[20]], 1e-6)
+    expect_close(row$val_accuracy, fit$val_accuracy_history[[20]], 1e-6)
   }
 })
 
@@ -31,9 +31,9 @@ test_that("the tables have a row for each fit and each setting, in the order giv
   expect_identical(settings$C, c(NA, NA, NA, NA, 10, 0.1))
   expect_equal(sweep$results$seed, rep(c(3, 1), 6))
   accuracies <- matrix(sweep$results$val_accuracy, 2)
-  expect_equal(settings$val_accuracy, colMeans(accuracies))
-  expect_equal(settings$val_accuracy_sd, apply(accuracies, 2, sd))
-  expect_equal(settings$val_loss, colMeans(matrix(sweep$results$val_loss, 2)))
+  expect_close(settings$val_accuracy, colMeans(accuracies), 1e-12)
+  expect_close(settings$val_accuracy_sd, apply(accuracies, 2, sd), 1e-12)
+  expect_close(settings$val_loss, colMeans(matrix(sweep$results$val_loss, 2)), 1e-12)
 })
 
 test_that("the classifier is the single fit of the best setting on all rows", {
@@ -197,4 +197,116 @@ test_that("what cannot be used is refused", {
   refused(sweep(device = "gpu"), "device", "'cuda'")
   refused(foundation_probe_sweep(x = soil_x, y = soil_y), "encoder", "is missing")
   refused(foundation_probe_sweep(soil_encoder(), soil_x), "y", "is missing")
+})
+
+# --- summaries and plots -------------------------------------------------------------------
+
+# Three settings of Adam, one of them diverged, and two of L-BFGS.
+fake_sweep <- function(seeds = c(3, 1), settings = fake_settings) {
+  fit <- structure(
+    list(
+      encoder = structure(list(architecture = "moco"), class = "edaphosbridge_encoder"),
+      classes = c("a", "b"), loss_history = 1, val_accuracy_history = NA_real_, feature_dim = 64L,
+      head_type = "linear", freeze_backbone = TRUE, device = "cpu", in_channels = 4L,
+      patch_size = c(9L, 9L), class_counts = c(a = 8L, b = 12L), config = list(seed = 3L)
+    ),
+    class = c("edaphosbridge_classifier", "edaphos_foundation_classifier")
+  )
+  structure(
+    list(
+      classifier = fit, best = list(solver = "adam", lr = 0.1, weight_decay = 1e-4),
+      settings = settings, results = data.frame(seed = rep(seeds, nrow(settings))), config = list()
+    ),
+    class = c("edaphosbridge_probe_sweep", "edaphos_probe_sweep")
+  )
+}
+
+fake_settings <- data.frame(
+  solver = c("adam", "adam", "adam", "lbfgs", "lbfgs"), lr = c(0.1, 0.1, 1e38, NA, NA),
+  weight_decay = c(0, 1e-4, 0, NA, NA), C = c(NA, NA, NA, 1, 10),
+  val_accuracy = c(0.7, 0.8, NA, 0.75, 0.8), val_accuracy_sd = c(0.1, 0.05, NA, 0.1, 0.2),
+  val_loss = c(0.6, 0.4, NA, 0.5, 0.41)
+)
+
+test_that("the summary has the settings, the best first, and the classifier's summary", {
+  summary <- summary(fake_sweep())
+  expect_s3_class(summary, "summary.edaphosbridge_probe_sweep", exact = TRUE)
+  expect_identical(summary$settings, `rownames<-`(fake_settings[c(2, 5, 4, 1, 3), ], NULL))
+  expect_identical(summary$best, list(solver = "adam", lr = 0.1, weight_decay = 1e-4))
+  expect_identical(summary[c("val_accuracy", "val_accuracy_sd")], list(val_accuracy = 0.8, val_accuracy_sd = 0.05))
+  expect_identical(summary[c("n_seeds", "n_diverged")], list(n_seeds = 2L, n_diverged = 1L))
+  expect_s3_class(summary$classifier, "summary.edaphosbridge_classifier")
+  expect_snapshot(print(summary), cran = TRUE)
+  one <- fake_settings[2, ]
+  one$val_accuracy_sd <- NA_real_
+  expect_snapshot(print(summary(fake_sweep(seeds = 1, settings = one))), cran = TRUE)
+})
+
+test_that("tidy() has a row a setting, glance() one, augment() the predictions of the best", {
+  skip_if_no_python()
+  skip_if_lacking("generics")
+  sweep <- quick_sweep()
+  expect_identical(generics::tidy(sweep), sweep$settings)
+  one <- generics::glance(sweep)
+  expect_identical(nrow(one), 1L)
+  expect_identical(
+    one[1:8],
+    data.frame(
+      nobs = 48L, n_classes = 3L, architecture = "simclr", feature_dim = 32L, n_settings = 5L,
+      n_seeds = 2L, n_diverged = 0L, device = "cpu"
+    )
+  )
+  expect_identical(as.list(one[names(sweep$best)]), sweep$best)
+  expect_identical(one$val_accuracy, max(sweep$settings$val_accuracy))
+  data <- data.frame(id = 48:1)
+  expect_identical(
+    generics::augment(sweep, soil_x, data = data),
+    generics::augment(sweep$classifier, soil_x, data = data)
+  )
+})
+
+test_that("update() makes the sweep again, with what is changed", {
+  skip_if_no_python()
+  sweep <- quick_sweep(val_split = 0.3, epochs = 4)
+  expect_identical(sweep$config, list(
+    lr = c(0.1, 0.01), weight_decay = c(0, 0.01), C = 1, seeds = c(3, 1), epochs = 4L,
+    batch_size = 32L, val_split = 0.3
+  ))
+  expect_identical(update(sweep, soil_x, soil_y), sweep)
+  expect_identical(
+    update(sweep, soil_x, soil_y, C = NULL, seeds = 1),
+    quick_sweep(val_split = 0.3, epochs = 4, C = NULL, seeds = 1)
+  )
+  lbfgs <- quick_sweep(lr = NULL)
+  expect_identical(update(lbfgs, soil_x, soil_y), lbfgs)
+  expect_identical(unique(update(lbfgs, soil_x, soil_y, lr = 0.1)$settings$weight_decay), c(0, 1e-4, 1e-2, NA))
+})
+
+test_that("plot() draws Adam and L-BFGS side by side, and leaves par() alone", {
+  withr::local_pdf(NULL)
+  sweep <- fake_sweep()
+  before <- graphics::par("mfrow", "mar", "cex")
+  expect_identical(withVisible(plot(sweep)), list(value = sweep, visible = FALSE))
+  expect_identical(graphics::par("mfrow", "mar", "cex"), before)
+  # the means with their standard deviations, what diverged left out
+  points <- sweep_points(sweep)
+  expect_identical(points$setting, c(0.1, 0.1, 1, 10))
+  expect_equal(points$low, c(0.6, 0.75, 0.65, 0.6))
+  expect_equal(points$high, c(0.8, 0.85, 0.85, 1))
+  expect_identical(points$best, c(FALSE, TRUE, FALSE, FALSE))
+  expect_silent(plot(fake_sweep(settings = fake_settings[2, ]), ylim = c(0, 1), main = "one"))
+})
+
+test_that("autoplot() shows what plot() shows", {
+  skip_if_lacking("ggplot2")
+  sweep <- fake_sweep()
+  plot <- ggplot2::autoplot(sweep)
+  expect_identical(as.character(unique(plot$data$panel)), c("learning rate of Adam", "C of L-BFGS"))
+  bars <- ggplot2::layer_data(plot, 1)
+  expect_equal(bars$ymin, sweep_points(sweep)$low)
+  expect_equal(bars$ymax, sweep_points(sweep)$high)
+  expect_equal(ggplot2::layer_data(plot, 2)$x, c(0, 1)) # the line of L-BFGS; Adam has one rate
+  best <- ggplot2::layer_data(plot, 4)
+  expect_equal(c(best$x, best$y), c(-1, 0.8))
+  expect_silent(ggplot2::ggplot_build(ggplot2::autoplot(fake_sweep(settings = fake_settings[2, ]))))
 })

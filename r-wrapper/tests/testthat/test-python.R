@@ -68,21 +68,30 @@ test_that("a Python without edaphos_bridge: which was asked, and the command tha
   )
   expect_match(answer$message, python, fixed = TRUE)
   expect_match(
-    answer$message, paste0(shQuote(python), " -m pip install edaphos-bridge"),
+    answer$message, paste0(python, ", which EDAPHOSBRIDGE_PYTHON names"),
     fixed = TRUE
   )
+  expect_match(answer$message, install_command(python), fixed = TRUE)
+  # what is set is not advised to be set
+  expect_match(answer$message, "set EDAPHOSBRIDGE_PYTHON to another Python", fixed = TRUE)
   expect_true(answer$restored)
 })
 
-test_that("EDAPHOSBRIDGE_PYTHON may be an environment's folder, and comes before all other rules", {
-  skip_if_no_python()
-  folder <- bare_environment()
-  withr::defer(unlink(folder, recursive = TRUE))
-  # the packages of the Python in use, in the new environment
+# A virtual environment in `folder` that has the packages of the Python in use.
+environment_in <- function(folder) {
+  made <- bare_environment()
+  file.rename(made, folder)
   in_use <- grep("(site|dist)-packages$", reticulate::import("sys")$path, value = TRUE)
   site_packages <- list.files(file.path(folder, "lib"), "^python", full.names = TRUE)
   lines <- sprintf("import site; site.addsitedir(r'%s')", in_use)
   writeLines(lines, file.path(site_packages, "site-packages", "in-use.pth"))
+  file.path(folder, "bin", "python")
+}
+
+test_that("EDAPHOSBRIDGE_PYTHON may be an environment's folder, and comes before all other rules", {
+  skip_if_no_python()
+  folder <- file.path(withr::local_tempdir(), "env")
+  environment_in(folder)
   found <- in_fresh_r(
     function() {
       encoder <- edaphosbridge::foundation_encoder("simclr", 4, seed = 1)
@@ -97,6 +106,86 @@ test_that("EDAPHOSBRIDGE_PYTHON may be an environment's folder, and comes before
   expect_identical(found$encoder, soil_encoder())
   expect_identical(found$python, file.path(folder, "bin", "python"))
   expect_identical(found$reticulate_python, "/another/python")
+})
+
+test_that("a relative EDAPHOSBRIDGE_PYTHON is meant from where R was started, whatever comes later", {
+  skip_if_no_python()
+  home <- withr::local_tempdir()
+  dir.create(file.path(home, "reports"))
+  python <- environment_in(file.path(home, ".venv"))
+  started <- function(before_load, after_load = function() NULL) {
+    script <- withr::local_tempfile(fileext = ".R", lines = c(
+      deparse(body(before_load)), "library(edaphosbridge)", deparse(body(after_load)),
+      "invisible(foundation_encoder('simclr', 4, seed = 1))",
+      "cat(reticulate::py_config()$python, '\\n')",
+      "child <- callr::r(function() Sys.getenv('EDAPHOSBRIDGE_PYTHON'), wd = tempdir())",
+      "cat(child, '\\n')"
+    ))
+    withr::local_envvar(
+      EDAPHOSBRIDGE_PYTHON = ".venv", RETICULATE_PYTHON = NA, R_LIBS = paste(.libPaths(), collapse = ":")
+    )
+    withr::local_dir(home)
+    said <- system2(file.path(R.home("bin"), "Rscript"), shQuote(script), stdout = TRUE, stderr = TRUE)
+    trimws(utils::tail(said, 2))
+  }
+  expected <- c(python, dirname(dirname(python)))
+  # the working directory is another one when Python is asked for
+  expect_identical(started(function() NULL, function() setwd("reports")), expected)
+  # as in a chunk of rmarkdown::render(), where the package is loaded elsewhere
+  expect_identical(started(function() setwd("reports")), expected)
+})
+
+test_that("a relative EDAPHOSBRIDGE_PYTHON that is nowhere is refused with the folder looked in", {
+  folder <- withr::local_tempdir()
+  withr::local_dir(folder)
+  withr::local_envvar(EDAPHOSBRIDGE_PYTHON = "no/env")
+  condition <- expect_error(wanted_python(), class = "edaphosbridge_python_not_found")
+  expect_match(
+    conditionMessage(condition), sprintf("no Python in %s: give the full path", getwd()),
+    fixed = TRUE
+  )
+  withr::local_envvar(EDAPHOSBRIDGE_PYTHON = "~/no/env")
+  expect_match(tryCatch(wanted_python(), error = conditionMessage), "there is no Python.$")
+})
+
+# What foundation_encoder() and the doctor say where another Python was started before.
+asked_beside <- function(running, ...) {
+  in_fresh_r(
+    function(running) {
+      reticulate::use_python(running, required = TRUE)
+      reticulate::py_config()
+      library(edaphosbridge)
+      message <- tryCatch(foundation_encoder("moco", 4), error = conditionMessage)
+      utils::capture.output(report <- edaphosbridge_doctor())
+      list(message = message, troubles = report$troubles)
+    },
+    list(running),
+    env = fresh_environment(...)
+  )
+}
+
+test_that("where another Python runs already, the way out is a restart, not to set what is set", {
+  skip_if_no_python()
+  folder <- bare_environment()
+  withr::defer(unlink(folder, recursive = TRUE))
+  running <- file.path(folder, "bin", "python")
+  answer <- asked_beside(running)
+  expect_match(answer$message, "which ran in this session already", fixed = TRUE)
+  expect_match(answer$message, paste("set up for it,", reticulate::py_exe()), fixed = TRUE)
+  expect_match(answer$message, "Restart R, and call edaphosbridge before", fixed = TRUE)
+  expect_no_match(answer$message, "set EDAPHOSBRIDGE_PYTHON|pip install")
+  expect_identical(nrow(answer$troubles), 1L)
+  expect_match(answer$troubles$problem, "runs in this session, and not the Python that EDAPHOS")
+  expect_match(answer$troubles$mend, "^Restart R")
+  # the environment of install_edaphosbridge() is such a Python too
+  home <- withr::local_tempdir()
+  dir.create(file.path(home, "R", "edaphosbridge"), recursive = TRUE)
+  own <- environment_in(file.path(home, "R", "edaphosbridge", "python"))
+  answer <- asked_beside(running, python = NA, R_USER_DATA_DIR = home)
+  expect_match(answer$message, own, fixed = TRUE)
+  expect_match(answer$message, "Restart R", fixed = TRUE)
+  expect_match(answer$troubles$problem, "The running Python stands before what install_edaphosbridge")
+  expect_match(answer$troubles$mend, "^Restart R")
 })
 
 test_that("R's torch in the process is an error before Python starts", {

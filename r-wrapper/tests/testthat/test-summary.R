@@ -40,6 +40,7 @@ test_that("the summary has the history, its end and its best epoch", {
   expect_identical(summary$final_loss, 0.43218)
   expect_identical(summary$best_epoch, 2L)
   expect_identical(summary$best_val_accuracy, 0.875)
+  expect_identical(summary$final_val_accuracy, 0.75) # of the weights kept
   # the first of several best epochs
   expect_identical(summary(fake_classifier(val_accuracy = c(0.5, 1, 1)))$best_epoch, 2L)
 })
@@ -48,6 +49,7 @@ test_that("without validation rows the best accuracy is NA", {
   summary <- summary(fake_classifier(val_accuracy = rep(NA_real_, 3)))
   expect_identical(summary$best_epoch, NA_integer_)
   expect_identical(summary$best_val_accuracy, NA_real_)
+  expect_identical(summary$final_val_accuracy, NA_real_)
   expect_identical(format(summary)[[length(format(summary))]], "  val_acc:   NA")
 })
 

@@ -27,7 +27,8 @@ test_that("glance() is one row", {
     nobs = 48L, n_classes = 3L, architecture = "simclr", feature_dim = 32L, head = "linear",
     regime = "linear probing", epochs = 20L, final_loss = fit$loss_history[20],
     best_val_accuracy = max(fit$val_accuracy_history),
-    best_epoch = which.max(fit$val_accuracy_history), device = "cpu"
+    best_epoch = which.max(fit$val_accuracy_history),
+    final_val_accuracy = fit$val_accuracy_history[20], device = "cpu"
   ))
   unvalidated <- generics::glance(quick_fit(val_split = 0))
   expect_identical(unvalidated$best_val_accuracy, NA_real_)

@@ -3,9 +3,54 @@ test_that("foundation_weights_list() is a data frame with NA where nothing is kn
   table <- foundation_weights_list()
   expect_s3_class(table, "data.frame")
   expect_identical(table$name, c("edaphos-cerrado-moco-v1", "edaphos-cerrado-moco-v2"))
-  expect_identical(table$n_channels, c(31L, NA))
+  expect_identical(table$n_channels, c(31L, 31L))
   expect_identical(table$doi, c("10.5281/zenodo.19701276", NA))
   expect_true(is.na(table$url[[2]]))
+})
+
+test_that("foundation_weights_list() has the columns of edaphos", {
+  skip_if_no_python()
+  table <- foundation_weights_list()
+  of_edaphos <- c(
+    "name", "description", "n_channels", "feature_dim", "proj_dim", "patch_size", "aoi", "url",
+    "sha256", "doi", "license", "published_at", "edaphos_version"
+  )
+  expect_true(all(of_edaphos %in% names(table)))
+  expect_identical(table$edaphos_version, c("1.2.0", "3.11.0"))
+  expect_match(table$description[[1]], "SoilGrids")
+})
+
+# The registry has one encoder, "here", in a file; the cache is a folder of the caller's.
+local_registry <- function(file, url = "http://127.0.0.1:9/encoder.pt", frame = parent.frame()) {
+  registry <- reticulate::import("edaphos_bridge.weights.registry")
+  before <- registry$REGISTRY
+  withr::defer(registry$REGISTRY <- before, frame)
+  hashlib <- reticulate::import("hashlib")
+  bytes <- if (is.null(file)) raw() else readBin(file, "raw", file.size(file))
+  registry$REGISTRY <- reticulate::tuple(registry$PublishedWeights(
+    "here", "simclr",
+    n_channels = 4L, url = url, sha256 = hashlib$sha256(bytes)$hexdigest()
+  ))
+}
+
+test_that("foundation_weights_download() returns edaphos' list, which foundation_weights_load() takes", {
+  skip_if_no_python()
+  cache <- withr::local_tempdir()
+  path <- file.path(cache, "here.pt") # no network is touched: it is in the cache
+  foundation_weights_save(soil_encoder(), path)
+  local_registry(path)
+  returned <- withVisible(foundation_weights_download("here", cache_dir = cache))
+  expect_false(returned$visible)
+  found <- returned$value
+  expect_named(found, c("path", "metadata", "entry"))
+  expect_identical(found$path, path)
+  expect_identical(found$metadata, NA_character_)
+  expect_identical(found$entry, foundation_weights_list())
+  expect_identical(found$entry$n_channels, 4L)
+  encoder <- foundation_weights_load(found)
+  expect_identical(encoder, soil_encoder())
+  expect_identical(encoder$n_channels, 4L)
+  expect_identical(foundation_weights_load(found$path), encoder)
 })
 
 test_that("an encoder survives foundation_weights_save() and foundation_weights_load()", {
@@ -81,17 +126,10 @@ test_that("a download that fails is a download error, and the cache is as it was
   skip_if_no_python()
   cache <- withr::local_tempfile()
   # no network is touched: the address is a port of this machine where nothing listens
-  registry <- reticulate::import("edaphos_bridge.weights.registry")
+  local_registry(NULL)
   downloads <- reticulate::import("edaphos_bridge.weights.download")
-  before <- list(registry$REGISTRY, downloads$PAUSES)
-  withr::defer({
-    registry$REGISTRY <- before[[1]]
-    downloads$PAUSES <- before[[2]]
-  })
-  registry$REGISTRY <- reticulate::tuple(registry$PublishedWeights(
-    "here", "simclr",
-    url = "http://127.0.0.1:9/encoder.pt", sha256 = "0"
-  ))
+  before <- downloads$PAUSES
+  withr::defer(downloads$PAUSES <- before)
   downloads$PAUSES <- reticulate::tuple()
   condition <- expect_error(
     foundation_weights_download("here", cache_dir = cache),

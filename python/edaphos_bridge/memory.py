@@ -1,0 +1,38 @@
+"""Sizes that no machine at hand could hold, refused before the system is asked for them."""
+
+from __future__ import annotations
+
+import os
+
+from edaphos_bridge.errors import InputError
+
+_WHERE_UNKNOWN = 2**40
+
+
+def check_memory(argument: str, n_bytes: int, found: object) -> None:
+    """Raise `InputError` if what an argument asks for needs more than all of the memory.
+
+    Parameters
+    ----------
+    argument : str
+        Name of the argument.
+    n_bytes : int
+        What it needs at least.
+    found : object
+        Its value.
+    """
+    limit = _all_memory()
+    if n_bytes > limit:
+        raise InputError(
+            argument,
+            f"needs {n_bytes / 1e9:.3g} GB of memory; this machine has {limit / 1e9:.3g} GB",
+            found=found,
+            hint="Give a smaller number.",
+        )
+
+
+def _all_memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return _WHERE_UNKNOWN

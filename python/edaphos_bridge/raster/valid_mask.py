@@ -1,0 +1,40 @@
+"""The mask of a tile dataset: where the centres of its patches may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from edaphos_bridge.crs import same_crs
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.raster.raster import Raster
+from edaphos_bridge.raster.sources import open_raster
+from edaphos_bridge.raster.transform import same_grid
+
+
+def open_mask(valid_mask: Any, raster: Raster) -> Raster:
+    """Return the raster that says where centres may be, or raise `InputError`."""
+    if isinstance(valid_mask, np.ndarray | torch.Tensor) and valid_mask.ndim == 2:
+        valid_mask = valid_mask[None]
+    mask = open_raster(valid_mask, "valid_mask")
+    found = [len(mask.bands), mask.height, mask.width]
+    expected = [1, raster.height, raster.width]
+    if found != expected:
+        raise InputError(
+            "valid_mask",
+            f"must have one band and the height and width of `stack`, {expected}",
+            found=found,
+        )
+    both = None not in (mask.cell_size, raster.cell_size)
+    if (both and not same_grid(raster.transform, mask.transform, *expected[1:])) or not same_crs(
+        raster.crs, mask.crs
+    ):
+        raise InputError(
+            "valid_mask",
+            f"must lie on the grid of `stack`, {list(raster.transform)} in {raster.crs}",
+            found=f"{list(mask.transform)} in {mask.crs}",
+            hint="Resample it to that grid.",
+        )
+    return mask

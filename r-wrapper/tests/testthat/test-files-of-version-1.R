@@ -1,0 +1,55 @@
+# Objects that version 0.1.0 saved (tests/data/v1/README.md in the repository) give what they gave.
+
+version_1 <- function(name) readRDS(test_path("v1", paste0(name, ".rds")))
+
+# Another processor gives other last bits, and those only.
+expect_as_then <- function(found, name) {
+  expect_close(found, version_1("expected")[[name]], 1e-6)
+}
+
+test_that("an encoder has its features", {
+  skip_if_no_python()
+  found <- foundation_simclr_embed(version_1("encoder"), version_1("expected")$patches)
+  expect_as_then(found, "encoder")
+})
+
+test_that("pretraining fits have their features", {
+  skip_if_no_python()
+  x <- version_1("expected")$patches
+  expect_as_then(foundation_moco_embed(version_1("pretrain"), x), "pretrain")
+  expect_as_then(foundation_simclr_embed(version_1("simclr"), x), "simclr")
+  expect_identical(version_1("pretrain")$normalisation$bands, c("clay", "ndvi", "slope"))
+})
+
+test_that("classifiers have their probabilities, of patches and at points", {
+  skip_if_no_python()
+  x <- version_1("expected")$patches
+  fit <- version_1("classifier")
+  expect_as_then(predict(fit, x, type = "prob"), "classifier")
+  expect_as_then(predict(version_1("tuned"), x, type = "prob"), "tuned")
+  at_points <- predict(
+    fit, test_path("v1", "scene.tif"),
+    type = "prob", coords = version_1("expected")$points
+  )
+  expect_as_then(at_points, "classifier_at_points")
+})
+
+test_that("a sweep has its probabilities", {
+  skip_if_no_python()
+  found <- predict(version_1("sweep"), version_1("expected")$patches, type = "prob")
+  expect_as_then(found, "sweep")
+})
+
+test_that("a tile dataset opens its raster again", {
+  skip_if_no_python()
+  tiles <- version_1("tiles")
+  # the raster was named by a relative path
+  found <- withr::with_dir(test_path("v1"), tiles$sample(3, seed = 1))
+  expect_as_then(found, "tiles")
+})
+
+test_that("all of them are printed", {
+  for (name in c("encoder", "pretrain", "simclr", "classifier", "tuned", "sweep", "tiles")) {
+    expect_match(format(version_1(name))[[1]], "^<edaphos", label = name)
+  }
+})

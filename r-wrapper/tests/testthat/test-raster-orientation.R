@@ -1,0 +1,168 @@
+# Two bands of 7 rows and 9 columns of 30 m on the same ground; rows and columns of the file run in
+# the directions of its transform.
+rows <- 7
+columns <- 9
+north_up <- c(30, 0, 500000, 0, -30, 5399490)
+orientations <- list(
+  "north up" = north_up,
+  "rows flipped" = c(30, 0, 500000, 0, 30, 5399490 - 30 * rows),
+  "columns flipped" = c(-30, 0, 500000 + 30 * columns, 0, -30, 5399490),
+  "both flipped" = c(-30, 0, 500000 + 30 * columns, 0, 30, 5399490 - 30 * rows)
+)
+turned <- c(20, 10, 500000, 10, -20, 5399490)
+
+cells <- array(seq_len(2 * rows * columns), c(2, rows, columns))
+centres <- as.matrix(expand.grid(row = seq_len(rows), column = seq_len(columns))) - 0.5
+expected <- t(vapply(seq_len(nrow(centres)), function(i) {
+  cells[, centres[i, 1] + 0.5, centres[i, 2] + 0.5]
+}, numeric(2)))
+
+# Coordinates of the cells of a file by affine arithmetic.
+places <- function(transform) {
+  cbind(
+    transform[[1]] * centres[, 2] + transform[[2]] * centres[, 1] + transform[[3]],
+    transform[[4]] * centres[, 2] + transform[[5]] * centres[, 1] + transform[[6]]
+  )
+}
+
+# A virtual raster of the two bands of a file, with a transform of its own; GDAL's order.
+vrt_of <- function(path, transform) {
+  c(
+    sprintf("<VRTDataset rasterXSize=\"%d\" rasterYSize=\"%d\">", columns, rows),
+    "<SRS>EPSG:32723</SRS>",
+    sprintf(
+      "<GeoTransform>%s</GeoTransform>",
+      paste(format(transform[c(3, 1, 2, 6, 4, 5)], digits = 15, trim = TRUE), collapse = ", ")
+    ),
+    sprintf(
+      paste0(
+        "<VRTRasterBand dataType=\"Float64\" band=\"%d\"><SimpleSource><SourceFilename>%s",
+        "</SourceFilename><SourceBand>%d</SourceBand></SimpleSource></VRTRasterBand>"
+      ),
+      1:2, path, 1:2
+    ),
+    "</VRTDataset>"
+  )
+}
+
+test_that("every point has the value that its file has there, whatever way the file runs", {
+  skip_if_no_python()
+  for (name in names(orientations)) {
+    path <- write_tif(cells, orientations[[name]])
+    points <- places(orientations[[name]])
+    expect_equal(cells_under(points, path), expected, label = paste(name, "as path"))
+    stack <- terra::rast(path)
+    expect_equal(cells_under(points, stack), expected, label = paste(name, "as SpatRaster"))
+    layer <- cells_under(points, stack[[2]])
+    expect_equal(layer, expected[, 2, drop = FALSE], label = paste(name, "as one layer"))
+    expect_equal(cells_under(points, stack * 1), expected, label = paste(name, "in memory"))
+  }
+})
+
+test_that("a raster with flipped rows is terra's, also cropped and as VRT; so is a window", {
+  skip_if_no_python()
+  path <- write_tif(cells, orientations[["rows flipped"]])
+  stack <- terra::rast(path)
+  points <- places(orientations[["rows flipped"]])
+  of_terra <- function(stack, points) unname(as.matrix(terra::extract(stack, points)))
+  expect_equal(cells_under(points, stack), of_terra(stack, points))
+
+  part <- terra::ext(500030, 500180, 5399340, 5399460)
+  inside <- points[, 1] > 500030 & points[, 1] < 500180 & points[, 2] > 5399340 & points[, 2] < 5399460
+  cropped <- terra::crop(stack, part)
+  expect_equal(cells_under(points[inside, ], cropped), expected[inside, ])
+  expect_equal(cells_under(points[inside, ], cropped), of_terra(cropped, points[inside, ]))
+  north <- terra::rast(write_tif(cells[, rows:1, ], north_up))
+  terra::window(north) <- part
+  expect_equal(cells_under(points[inside, ], north), of_terra(north, points[inside, ]))
+  expect_equal(cells_under(points[inside, ], north), expected[inside, ])
+
+  vrt <- withr::local_tempfile(fileext = ".vrt")
+  writeLines(vrt_of(path, orientations[["rows flipped"]]), vrt)
+  expect_equal(cells_under(points, vrt), expected)
+  expect_equal(cells_under(points, terra::rast(vrt)), expected)
+  expect_equal(cells_under(points, terra::rast(vrt)), of_terra(terra::rast(vrt), points))
+})
+
+test_that("a window on a file with flipped rows is refused, since terra reads it wrongly", {
+  skip_if_no_python()
+  stack <- terra::rast(write_tif(cells, orientations[["rows flipped"]]))
+  terra::window(stack) <- terra::ext(500030, 500180, 5399340, 5399460)
+  expect_refused(
+    foundation_tile_dataset(stack, 2, 1), "stack", c("a window", "terra::crop"),
+    "foundation_tile_dataset"
+  )
+})
+
+test_that("files that run in different ways make one stack", {
+  skip_if_no_python()
+  flip <- function(transform) {
+    down <- if (transform[[5]] > 0) rev(seq_len(rows)) else seq_len(rows)
+    cells[, down, , drop = FALSE]
+  }
+  paths <- vapply(orientations[1:2], function(t) write_tif(flip(t), t), "")
+  points <- places(north_up)
+  for (order in list(1:2, 2:1)) {
+    both <- paths[order]
+    expect_equal(cells_under(points, both), cbind(expected, expected))
+    stack <- c(terra::rast(both[[1]])[[2]], terra::rast(both[[2]]))
+    expect_equal(cells_under(points, stack), cbind(expected[, 2], expected))
+  }
+})
+
+test_that("datasets of the same ground are equal whatever way their file runs", {
+  skip_if_no_python()
+  one <- soil_tiles(write_tif(cells, north_up), patch_size = 3)
+  flipped <- write_tif(cells[, rows:1, ], orientations[["rows flipped"]])
+  other <- soil_tiles(flipped, patch_size = 3)
+  expect_identical(other$cells, one$cells)
+  expect_identical(other$sample(9, seed = 1), one$sample(9, seed = 1))
+})
+
+test_that("without georeference coordinates are terra's", {
+  skip_if_no_python()
+  path <- write_tif(cells, NULL, crs = NULL)
+  points <- places(c(1, 0, 0, 0, -1, rows))
+  expect_equal(cells_under(points, path), expected)
+  vrt <- withr::local_tempfile(fileext = ".vrt")
+  writeLines(vrt_of(path, c(1, 0, 0, 0, 1, 0)), vrt) # which terra turns round
+  stack <- terra::rast(vrt)
+  expect_equal(cells_under(points, stack), unname(as.matrix(terra::extract(stack, points))))
+})
+
+test_that("a turned file is refused with what turns it", {
+  skip_if_no_python()
+  path <- write_tif(cells, turned)
+  stack <- suppressWarnings(terra::rast(path))
+  dataset <- soil_tiles(write_tif(cells, north_up), patch_size = 3)
+  for (given in list(path, stack, stack[[1]])) {
+    expect_refused(foundation_tile_dataset(given, 3, 5), "stack", "rectify", "foundation_tile_dataset")
+  }
+  for (given in list(path, stack)) {
+    expect_refused(
+      foundation_patches_at_coords(dataset, cbind(500000, 5399490), given),
+      "stack", "rectify", "foundation_patches_at_coords"
+    )
+  }
+  right <- terra::rectify(stack, method = "near")
+  points <- places(turned)[17:20, ]
+  of_terra <- unname(as.matrix(terra::extract(right, points)))
+  expect_equal(cells_under(points, right), of_terra)
+})
+
+test_that("a stars object is the raster that it was read from", {
+  skip_if_no_python()
+  skip_if_lacking("stars")
+  for (name in c("north up", "rows flipped")) {
+    path <- write_tif(cells, orientations[[name]])
+    points <- places(orientations[[name]])
+    for (proxy in c(FALSE, TRUE)) {
+      stack <- stars::read_stars(path, proxy = proxy)
+      expect_equal(cells_under(points, stack), expected, label = paste(name, proxy))
+    }
+  }
+  irregular <- stars::read_stars(write_tif(cells, turned))
+  expect_refused(
+    foundation_tile_dataset(irregular), "stack", "cannot be opened", "foundation_tile_dataset"
+  )
+})
