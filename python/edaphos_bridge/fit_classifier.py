@@ -15,6 +15,7 @@ from edaphos_bridge.devices import resolve_device
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.labels import Labels, as_labels
+from edaphos_bridge.normalisation import normalisation_of
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.raster.centres import warn_of_overlap
 from edaphos_bridge.seeding import draw_seed

@@ -57,7 +57,7 @@
 #'     that the accuracy of a random split says little about other places; `NULL` of other patches}
 #'   \item{normalisation}{how raw raster cells become the encoder's input, see
 #'     [foundation_moco_pretrain_tiles()], or `NULL`}
-#'   \item{state}{raw, the whole classifier as a safetensors file}
+#'   \item{state}{raw (by `fit$state`), the whole classifier as a safetensors file}
 #'   It holds no pointer into Python: `saveRDS()` and `readRDS()` keep it whole.
 #'   (A fit around a Python module of your own asks `predict()` for that module
 #'   again, as `encoder =`.)

@@ -248,6 +248,7 @@ from_encoder <- function(fields) {
     lapply(fields[c("in_channels", "feature_dim", "proj_dim")], as.integer)
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
+  fields$state <- shelved(fields$state)
   structure(fields, class = "edaphosbridge_encoder")
 }
 
@@ -275,6 +276,7 @@ from_tiles <- function(fields) {
   storage.mode(fields$cells) <- "integer"
   colnames(fields$cells) <- c("row", "column")
   fields["seed"] <- list(from_seed(fields$seed))
+  fields$state <- shelved(fields$state)
   structure(fields, class = c("edaphosbridge_tiles", "edaphos_tile_dataset"))
 }
 
@@ -311,7 +313,7 @@ from_classifier <- function(fields) {
     class_counts = from_counts(fields$class_counts, fields$classes),
     overlapping = if (!is.null(fields$overlapping)) as.integer(fields$overlapping),
     normalisation = from_normalisation(fields$normalisation),
-    state = fields$state
+    state = shelved(fields$state)
   )
   structure(fit, class = c("edaphosbridge_classifier", "edaphos_foundation_classifier"))
 }
@@ -330,8 +332,10 @@ from_pretrain <- function(fields) {
   fields$loss_history <- from_history(fields$loss_history)
   fields$patch_size <- as.integer(unlist(fields$patch_size))
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
-  widths <- c("in_channels", "feature_dim", "proj_dim")
-  fields[widths] <- lapply(fields[widths], as.integer)
+  sizes <- c("in_channels", "feature_dim", "proj_dim", "batch_size", "queue_size")
+  sizes <- intersect(sizes, names(fields))
+  fields[sizes] <- lapply(fields[sizes], as.integer)
+  fields$state <- shelved(fields$state)
   structure(
     fields,
     class = c("edaphosbridge_pretrain", paste0("edaphos_foundation_", fields$method))

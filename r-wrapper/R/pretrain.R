@@ -28,18 +28,24 @@
 #' never interrupted, to the last bit. A checkpoint of other settings or other
 #' patches or tiles is refused. With `seed = NULL` the seed of the checkpoint is used.
 #'
+#' The same call with more `epochs` makes a run that had ended longer, and it ends as one of that
+#' length; so does `update(fit, patches, epochs = , checkpoint_dir = )`. Not with a
+#' `momentum_schedule`, where every step depends on the number of steps. The folder belongs to one
+#' run at a time. Whether it can be written to is tried before the first step; where only the last
+#' checkpoint fails, the fit comes back with a warning.
+#'
 #' @param patches Array `(N, C, H, W)`: double, integer or logical, without
 #'   missing values; best with zero mean and unit variance per channel. At least
-#'   `batch_size` of them. Or a file or tile dataset that holds them, as in
+#'   two of them. Or a file or tile dataset that holds them, as in
 #'   [foundation_fit_classifier()].
-#' @param dataset A [foundation_tile_dataset()] of at least `batch_size` patches.
+#' @param dataset A [foundation_tile_dataset()].
 #' @param feature_dim,proj_dim Widths of the features and of the projection that
 #'   the loss sees.
 #' @param queue_size Keys in the queue; `max(2, N - batch_size)` if that is less.
 #' @param momentum Weight of the old key encoder in the moving average, in
 #'   `[0, 1]`.
 #' @param temperature Divides the cosines in the loss.
-#' @param batch_size Patches a step, at least 2.
+#' @param batch_size Patches a step, at least 2; all patches, with a message, if there are fewer.
 #' @param epochs Steps, unless `steps_per_epoch` is given.
 #' @param lr Learning rate of Adam, constant.
 #' @param crop_ratio Two numbers in `(0, 1]`: range of the ratio of a crop's sides
@@ -63,6 +69,9 @@
 #' @param checkpoint_dir Folder for checkpoints, or `NULL`.
 #' @param checkpoint_every Steps between two checkpoints, 100 by default; the last
 #'   step always makes one.
+#' @param resume A folder with a checkpoint to go on from, as in edaphos. Nothing is written to it
+#'   unless it is the `checkpoint_dir` too, from which a run goes on by itself; where both have a
+#'   checkpoint, the further one is used.
 #' @param steps_per_epoch Steps an epoch.
 #' @param momentum_schedule `NULL`, or `"cosine"` to raise the momentum to 1.
 #'
@@ -77,7 +86,8 @@
 #'     are}
 #'   \item{device, in_channels, feature_dim, proj_dim, patch_size}{what was
 #'     trained, and where}
-#'   \item{state}{raw, the whole fit as a safetensors file}
+#'   \item{batch_size, queue_size}{as used; SimCLR has no queue}
+#'   \item{state}{raw (by `fit$state`), the whole fit as a safetensors file}
 #'   It goes straight into [foundation_fit_classifier()], and survives `saveRDS()`.
 #'
 #' @references
@@ -147,6 +157,7 @@ foundation_moco_pretrain_tiles <- function(dataset,
                                            device = c("cpu", "mps", "cuda"),
                                            checkpoint_dir = NULL,
                                            checkpoint_every = NULL,
+                                           resume = NULL,
                                            steps_per_epoch = 1L,
                                            momentum_schedule = NULL) {
   call <- sys.call()
@@ -201,14 +212,11 @@ pretrained <- function(name, method, source, arguments, call) {
   if (method == "moco") {
     settings["crop_ratio"] <- list(to_numbers(arguments$crop_ratio))
   }
-  checkpoint_dir <- arguments$checkpoint_dir
-  if (is.character(checkpoint_dir)) {
-    checkpoint_dir <- path.expand(checkpoint_dir)
-  }
   place <- list(
     device = to_choice(arguments$device, c("cpu", "mps", "cuda")),
-    checkpoint_dir = to_scalar(checkpoint_dir),
-    checkpoint_every = to_scalar(arguments$checkpoint_every)
+    checkpoint_dir = to_scalar(arguments$checkpoint_dir),
+    checkpoint_every = to_scalar(arguments$checkpoint_every),
+    resume = to_scalar(arguments$resume)
   )
   progress <- fit_progress(arguments$verbose, method)
   on.exit(progress$close())

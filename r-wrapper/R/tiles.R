@@ -40,7 +40,7 @@
 #'   \item{normalise}{logical}
 #'   \item{cells}{integer matrix `(n_patches, 2)`: row and column of the centres}
 #'   \item{seed}{the seed used}
-#'   \item{state}{raw, the whole dataset without the raster's cells}
+#'   \item{state}{raw (by `dataset$state`), the whole dataset without the raster's cells}
 #'   `dataset$sample(batch_size, seed = NULL)` gives some of its patches at random,
 #'   an array `(batch_size, C, H, W)`. The list survives `saveRDS()` as long as the
 #'   raster's files are where they were; they are opened when patches are read.
@@ -71,7 +71,7 @@ foundation_tile_dataset <- function(stack, patch_size = 16L, n_patches = 1000L, 
   if (identical(name, "sample")) {
     return(function(batch_size, seed = NULL) sample_tiles(x, batch_size, seed, sys.call()))
   }
-  .subset2(x, name)
+  element_of(x, name)
 }
 
 sample_tiles <- function(dataset, batch_size, seed, call) {

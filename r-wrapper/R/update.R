@@ -9,7 +9,8 @@
 #' @param encoder The encoder to start from; by default the fit's own. After full
 #'   fine-tuning that is the tuned one, so that training goes on from there; give
 #'   the encoder of the first call to repeat it.
-#' @param patches As in [foundation_moco_pretrain()]. Training starts afresh.
+#' @param patches As in [foundation_moco_pretrain()]. Training starts afresh, or goes on from
+#'   `checkpoint_dir`, see there.
 #' @param dataset Instead of `patches`: a [foundation_tile_dataset()].
 #' @param ... Settings to change, arguments of the function that made the fit.
 #'

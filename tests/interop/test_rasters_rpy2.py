@@ -5,6 +5,7 @@ import pytest
 import rasterio
 import rpy2.robjects as ro
 
+from closeness import assert_close
 from edaphos_bridge import (
     foundation_embed_at_coords,
     foundation_fit_classifier,
@@ -84,7 +85,7 @@ def test_a_raster_without_a_file_crosses_as_bytes_and_a_mask_as_a_file(r, path):
     expected = foundation_tile_dataset(path, patch_size=5, n_patches=30, seed=2)
     assert np.array_equal(np.array(r("kept$cells")) - 1, expected.cells)
     found = np.array(r("kept$sample(4, seed = 3)"))
-    assert np.allclose(found, expected.sample(4, seed=3), rtol=1e-6, atol=1e-6)
+    assert_close(found, expected.sample(4, seed=3), 1e-6)
     r("mask <- stack[[1]] > 0")
     r("masked <- foundation_tile_dataset(stack, 5, 30, mask, seed = 2)")
     with rasterio.open(path) as file:

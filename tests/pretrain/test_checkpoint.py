@@ -1,5 +1,6 @@
 """Checkpoints: killed at any moment and started again, a run ends as if never interrupted."""
 
+import errno
 import json
 import os
 import stat
@@ -7,10 +8,13 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from edaphos_bridge.errors import InputError, WeightsError
-from edaphos_bridge.pretrain import loop
+from edaphos_bridge.errors import EdaphosWarning, InputError, WeightsError
+from edaphos_bridge.pretrain import checkpoint, loop
 from edaphos_bridge.pretrain.checkpoint import FILE
+from edaphos_bridge.pretrain.folder_lock import LOCK, locked
+from edaphos_bridge.weights.container import pack, unpack
 
 # Starts the run again and again in forks of a process that has torch already. Each dies by
 # SIGKILL a random while after a random epoch of its own; the last may end.
@@ -171,7 +175,8 @@ def test_without_a_seed_it_goes_on_with_that_of_the_checkpoint(pretrain, tmp_pat
     ("changes", "says"),
     [
         ({"lr": 0.5}, "lr = "),
-        ({"epochs": 9}, "epochs = 4 there, 9 here"),
+        ({"epochs": 2}, "a longer run: 4 steps there, 2 here"),
+        ({"steps_per_epoch": 2}, "steps_per_epoch = 1 there, 2 here"),
         ({"batch_size": 4}, "batch_size = 8 there, 4 here"),
         ({"seed": 2}, "seed = 1 there, 2 here"),
     ],
@@ -179,7 +184,7 @@ def test_without_a_seed_it_goes_on_with_that_of_the_checkpoint(pretrain, tmp_pat
 def test_a_checkpoint_of_other_settings_is_refused(pretrain, tmp_path, changes, says):
     pretrain(checkpoint_dir=tmp_path)
     before = (tmp_path / FILE).read_bytes()
-    with pytest.raises(InputError, match="`checkpoint_dir` holds the checkpoint of another run"):
+    with pytest.raises(InputError, match="`checkpoint_dir` holds the checkpoint of a"):
         pretrain(checkpoint_dir=tmp_path, **changes)
     with pytest.raises(InputError, match=says):
         pretrain(checkpoint_dir=tmp_path, **changes)
@@ -199,6 +204,195 @@ def test_a_damaged_checkpoint_is_an_error_that_names_the_file(pretrain, tmp_path
     (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-1])
     with pytest.raises(WeightsError, match=f"{FILE} cannot be read: .* Delete it"):
         pretrain(checkpoint_dir=tmp_path)
+
+
+def test_tensors_of_another_shape_are_a_damaged_checkpoint(pretrain, tmp_path):
+    pretrain(checkpoint_dir=tmp_path)
+    tensors, document = unpack("pretraining checkpoint", (tmp_path / FILE).read_bytes())
+    for name in [*list(tensors)[::13], "rng", "losses"]:
+        wrong = {**tensors, name: torch.zeros(3, 1, dtype=tensors[name].dtype)}
+        metadata = {key: document[key] for key in ("step", "identity")}
+        (tmp_path / FILE).write_bytes(pack("pretraining checkpoint", wrong, metadata))
+        with pytest.raises(WeightsError, match=f"{FILE} cannot be read: .* Delete it"):
+            pretrain(checkpoint_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("step", 0), ("step", 3), ("step", "4"), ("step", [4]), ("identity", []),
+        ("identity", {}), ("identity", {"seed": [1]}), ("identity", {"seed": None}),
+    ],
+)  # fmt: skip
+def test_metadata_that_does_not_fit_is_a_damaged_checkpoint(pretrain, tmp_path, place, value):
+    pretrain(checkpoint_dir=tmp_path)
+    tensors, document = unpack("pretraining checkpoint", (tmp_path / FILE).read_bytes())
+    metadata = {key: document[key] for key in ("step", "identity")} | {place: value}
+    (tmp_path / FILE).write_bytes(pack("pretraining checkpoint", tensors, metadata))
+    with pytest.raises(WeightsError, match=f"{FILE} cannot be read: .* Delete it"):
+        pretrain(checkpoint_dir=tmp_path)
+
+
+# --- a longer run --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps_per_epoch", [1, 3])
+def test_a_run_that_had_ended_can_be_made_longer_and_ends_bit_equal(
+    pretrain, tmp_path, steps_per_epoch
+):
+    def call(epochs, **where):
+        return pretrain(epochs=epochs, steps_per_epoch=steps_per_epoch, **where)
+
+    assert call(4, checkpoint_dir=tmp_path).to_bytes() == call(4).to_bytes()
+    assert call(6, checkpoint_dir=tmp_path).to_bytes() == call(6).to_bytes()
+    assert call(9, checkpoint_dir=tmp_path, seed=None).to_bytes() == call(9).to_bytes()
+    with pytest.raises(InputError, match="a longer run"):
+        call(4, checkpoint_dir=tmp_path)
+
+
+def test_a_run_that_was_stopped_can_end_earlier_than_it_was_to(pretrain, tmp_path, stopped):
+    stopped(lambda: pretrain(epochs=9, checkpoint_dir=tmp_path, checkpoint_every=1), 3)
+    assert pretrain(epochs=4, checkpoint_dir=tmp_path).to_bytes() == pretrain(epochs=4).to_bytes()
+
+
+def test_a_run_with_a_momentum_schedule_cannot_be_made_longer_and_says_why(moco, tmp_path):
+    fit = moco(momentum_schedule="cosine", checkpoint_dir=tmp_path)
+    again = moco(momentum_schedule="cosine", checkpoint_dir=tmp_path)
+    assert again.to_bytes() == fit.to_bytes()
+    message = "epochs = 4 there, 6 here.*every step depends on the number of steps"
+    with pytest.raises(InputError, match=message):
+        moco(momentum_schedule="cosine", epochs=6, checkpoint_dir=tmp_path)
+
+
+# --- the folder ----------------------------------------------------------------------------
+
+
+def test_the_home_folder_is_expanded(pretrain, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pretrain(checkpoint_dir="~/runs/one")
+    assert os.listdir(tmp_path / "runs" / "one") == [FILE]
+
+
+@pytest.mark.parametrize("folder", [3, "", "a\0b", b"bytes"])
+def test_what_is_no_path_of_a_folder_is_refused(pretrain, folder):
+    with pytest.raises(InputError, match="`checkpoint_dir` must be the path of a folder"):
+        pretrain(checkpoint_dir=folder)
+
+
+def test_a_full_disk_is_found_before_the_first_step(pretrain, tmp_path, limited_files, monkeypatch):
+    monkeypatch.setattr(f"edaphos_bridge.pretrain.{pretrain.method}.adam", Unstepped)
+    with limited_files(4000), pytest.raises(InputError, match="`checkpoint_dir` cannot be written"):
+        pretrain(checkpoint_dir=tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_probe_is_as_large_as_the_last_checkpoint(pretrain, tmp_path, limited_files):
+    pretrain(checkpoint_dir=tmp_path / "one")
+    size = (tmp_path / "one" / FILE).stat().st_size
+    with limited_files(size - 1), pytest.raises(InputError, match="cannot be written"):
+        pretrain(checkpoint_dir=tmp_path / "two")
+    with limited_files(size + 2**17):
+        pretrain(checkpoint_dir=tmp_path / "two")
+
+
+class Unstepped(torch.optim.SGD):
+    """An optimiser that must not be asked for a step."""
+
+    def step(self, *args):
+        raise AssertionError("a step was taken")
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_before_the_first_step(
+    pretrain, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(f"edaphos_bridge.pretrain.{pretrain.method}.adam", Unstepped)
+    real = os.open
+
+    def read_only(path, flags, *more, **named):
+        if flags & os.O_CREAT and str(path).startswith(str(tmp_path)):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return real(path, flags, *more, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", read_only)
+        with pytest.raises(InputError, match=r"cannot be written to \(Read-only file system"):
+            pretrain(checkpoint_dir=tmp_path)
+
+
+def failing_save(monkeypatch, from_step):
+    real = checkpoint.write
+
+    def write(path, data):
+        step = unpack("pretraining checkpoint", data)[1]["step"]
+        if step >= from_step:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, data)
+
+    monkeypatch.setattr(checkpoint, "write", write)
+
+
+def test_when_only_the_last_checkpoint_fails_the_result_comes_with_a_warning(
+    pretrain, tmp_path, monkeypatch
+):
+    failing_save(monkeypatch, from_step=4)
+    with pytest.warns(EdaphosWarning, match="last checkpoint could not be written.*No space"):
+        fit = pretrain(checkpoint_dir=tmp_path, checkpoint_every=2)
+    monkeypatch.undo()
+    assert fit.to_bytes() == pretrain().to_bytes()
+    assert pretrain(checkpoint_dir=tmp_path).to_bytes() == fit.to_bytes()  # from step 2
+
+
+def test_when_an_earlier_checkpoint_fails_the_run_ends_and_the_one_before_it_stays(
+    pretrain, tmp_path, monkeypatch
+):
+    failing_save(monkeypatch, from_step=2)
+    with pytest.raises(InputError, match=r"cannot be written to \(No space.*stays as it was"):
+        pretrain(checkpoint_dir=tmp_path, checkpoint_every=1)
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == [FILE]
+    assert pretrain(checkpoint_dir=tmp_path).to_bytes() == pretrain().to_bytes()
+
+
+# --- two runs ------------------------------------------------------------------------------
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_harms_nothing(pretrain, tmp_path):
+    with locked(tmp_path):
+        (tmp_path / f".{FILE}.0123").write_bytes(b"half of what the other run writes")
+        with pytest.raises(InputError, match="`checkpoint_dir` is in use by another run"):
+            pretrain(checkpoint_dir=tmp_path)
+        assert (tmp_path / f".{FILE}.0123").exists()
+    pretrain(checkpoint_dir=tmp_path)
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from edaphos_bridge.pretrain.folder_lock import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_lock_of_another_process_ends_with_it_however_it_ends(pretrain, tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="in use by another run"):
+            pretrain(checkpoint_dir=tmp_path)
+        holder.kill()
+        holder.wait()
+    assert os.listdir(tmp_path) == [LOCK]  # left behind, and nobody's
+    pretrain(checkpoint_dir=tmp_path)
+    assert os.listdir(tmp_path) == [FILE]
+
+
+def test_the_lock_is_released_after_an_error(pretrain, tmp_path, stopped):
+    stopped(lambda: pretrain(checkpoint_dir=tmp_path), 1)
+    assert os.listdir(tmp_path) == []
+    pretrain(checkpoint_dir=tmp_path)
 
 
 def test_what_a_run_killed_while_writing_left_behind_is_removed(pretrain, tmp_path):

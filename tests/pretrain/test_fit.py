@@ -1,6 +1,9 @@
 """The result of pretraining: printed, plotted, saved and read again."""
 
+import json
+
 import pytest
+import safetensors.torch
 import torch
 
 from edaphos_bridge import FoundationPretrain
@@ -67,3 +70,69 @@ def test_the_plot_shows_the_loss_of_each_epoch(pretrain):
     with plt.ioff(), plt.rc_context({"backend": "agg"}):
         assert fit.plot() is plt.gca()
         plt.close("all")
+
+
+def rewritten(fit, **changes):
+    """The file of a fit in format 1, without a digest, and with other metadata."""
+    data = fit.to_bytes()
+    text = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    document = {**json.loads(text["edaphos_bridge"]), "format_version": 1, **changes}
+    del document["digest"]
+    tensors = safetensors.torch.load(data)
+    return safetensors.torch.save(tensors, metadata={"edaphos_bridge": json.dumps(document)})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss_history": []},
+        {"loss_history": ["a", "b", "c", "d"]},
+        {"loss_history": [1.0]},
+        {"method": "byol"},
+        {"in_channels": 4},
+        {"in_channels": "3"},
+        {"patch_size": 5},
+        {"device": None},
+        {"config": []},
+        {"encoder": None},
+        {"format_version": -5},
+        {"format_version": True},
+    ],
+)
+def test_metadata_that_does_not_fit_is_refused(pretrain, changes):
+    fit = pretrain()
+    assert FoundationPretrain.from_bytes(rewritten(fit)).to_bytes() == fit.to_bytes()
+    with pytest.raises(WeightsError, match="damaged"):
+        FoundationPretrain.from_bytes(rewritten(fit, **changes))
+
+
+@pytest.mark.parametrize("value", ["left out", None, [1], -1, 1.5, 10**30])
+def test_a_config_that_does_not_fit_is_refused(pretrain, value):
+    fit = pretrain()
+    for name in fit.config:
+        could_be = (name, value) == ("seed", -1) or isinstance(fit.config[name], type(value))
+        if could_be and not (type(value) is int and value > 2**53):
+            continue
+        config = {**fit.config, name: value}
+        config = {key: kept for key, kept in config.items() if kept != "left out"}
+        with pytest.raises(WeightsError, match="damaged"):
+            FoundationPretrain.from_bytes(rewritten(fit, config=config))
+
+
+def test_weights_that_are_not_finite_are_neither_written_nor_read(pretrain):
+    fit = pretrain()
+    data = rewritten(fit)
+    start = len(data) - sum(t.nbytes for t in safetensors.torch.load(data).values())
+    spoilt = data[:start] + b"\xff" * (len(data) - start)
+    with pytest.raises(WeightsError, match="weights of the encoder are not finite"):
+        FoundationPretrain.from_bytes(spoilt)
+    with torch.no_grad():
+        next(fit.encoder.parameters()).view(-1)[0] = float("nan")
+    with pytest.raises(WeightsError, match="weights of the encoder are not finite"):
+        fit.to_bytes()
+
+
+def test_sizes_of_the_queue_and_of_batches_stand_on_the_fit(pretrain):
+    fit = pretrain()
+    assert fit.batch_size == 8
+    assert fit.queue_size == (16 if fit.method == "moco" else None)

@@ -14,7 +14,12 @@ from edaphos_bridge import (
     foundation_simclr_pretrain,
 )
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
-from edaphos_bridge.errors import DeviceFallbackWarning, InputError, TrainingError
+from edaphos_bridge.errors import (
+    AdjustedWarning,
+    DeviceFallbackWarning,
+    InputError,
+    TrainingError,
+)
 
 OURS = {"device": "cpu", "checkpoint_dir": None, "checkpoint_every": None, "steps_per_epoch": 1}
 
@@ -160,10 +165,15 @@ def test_a_batch_of_one_is_an_error_that_says_what_to_do(pretrain):
         pretrain(batch_size=1)
 
 
-def test_fewer_patches_than_a_batch_is_an_error_that_says_what_to_do(pretrain, patches):
-    message = "`batch_size` must not be larger than the number of patches, 7; found 8. Lower it"
-    with pytest.raises(InputError, match=message):
-        pretrain(patches[:7])
+def test_a_batch_is_all_patches_where_there_are_fewer_with_a_warning(pretrain, patches):
+    message = "batch_size = 8 is larger than the number of patches, 7; using batch_size = 7"
+    with pytest.warns(AdjustedWarning, match=message):
+        fit = pretrain(patches[:7])
+    assert fit.to_bytes() == pretrain(patches[:7], batch_size=7).to_bytes()
+    assert (fit.config["batch_size"], fit.batch_size) == (7, 7)
+
+
+def test_one_patch_is_an_error_that_says_what_to_do(pretrain, patches):
     with pytest.raises(InputError, match="Give more patches"):
         pretrain(patches[:1])
 

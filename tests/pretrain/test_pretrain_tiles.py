@@ -1,6 +1,7 @@
 """Pretraining on the tiles of a raster: the same training, and the normalisation travels."""
 
 import inspect
+import os
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from edaphos_bridge import (
     foundation_weights_load,
     foundation_weights_save,
 )
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import AdjustedWarning, InputError, WeightsError
+from edaphos_bridge.pretrain.checkpoint import FILE
 
 SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 4, "seed": 1}
 
@@ -99,7 +101,7 @@ def test_the_defaults_are_the_originals(dataset):
     assert {name: fit.config[name] for name in expected} == expected
     defaults = defaults_of(foundation_moco_pretrain_tiles)
     others = defaults_of(foundation_moco_pretrain)
-    assert defaults == {**others, "epochs": 100}
+    assert defaults == {**others, "epochs": 100, "resume": None}
 
 
 def test_a_run_goes_on_from_its_checkpoint_only_with_the_same_tiles(stack, dataset, tmp_path):
@@ -120,6 +122,51 @@ def test_only_a_tile_dataset_will_do(other):
         foundation_moco_pretrain_tiles(other, **SMALL)
 
 
-def test_more_patches_a_batch_than_there_are_is_refused(dataset):
-    with pytest.raises(InputError, match="must not be larger than the number of patches, 40"):
-        foundation_moco_pretrain_tiles(dataset, **{**SMALL, "batch_size": 41})
+def test_a_batch_is_all_tiles_where_there_are_fewer_with_a_warning(dataset):
+    with pytest.warns(AdjustedWarning, match="number of patches, 40; using batch_size = 40"):
+        fit = foundation_moco_pretrain_tiles(dataset, **{**SMALL, "batch_size": 41})
+    assert (fit.batch_size, fit.queue_size) == (40, 2)
+
+
+# --- going on elsewhere --------------------------------------------------------------------
+
+
+def test_resume_goes_on_from_a_folder_that_it_leaves_as_it_is(dataset, tmp_path):
+    whole = foundation_moco_pretrain_tiles(dataset, **{**SMALL, "epochs": 6})
+    foundation_moco_pretrain_tiles(dataset, checkpoint_dir=tmp_path / "old", **SMALL)
+    before = (tmp_path / "old" / FILE).read_bytes()
+
+    def longer(**where):
+        return foundation_moco_pretrain_tiles(
+            dataset, resume=tmp_path / "old", **{**SMALL, "epochs": 6, "seed": None}, **where
+        )
+
+    assert longer().to_bytes() == whole.to_bytes()
+    assert longer(checkpoint_dir=tmp_path / "new").to_bytes() == whole.to_bytes()
+    assert (tmp_path / "old" / FILE).read_bytes() == before
+    assert os.listdir(tmp_path / "old") == [FILE]
+
+
+def test_of_two_checkpoints_the_further_one_is_used(dataset, tmp_path, monkeypatch):
+    foundation_moco_pretrain_tiles(dataset, checkpoint_dir=tmp_path / "old", **SMALL)
+    settings = {**SMALL, "epochs": 6, "resume": tmp_path / "old"}
+    fit = foundation_moco_pretrain_tiles(dataset, checkpoint_dir=tmp_path / "new", **settings)
+    monkeypatch.setattr("edaphos_bridge.pretrain.moco.MoCo.step", None)
+    again = foundation_moco_pretrain_tiles(dataset, checkpoint_dir=tmp_path / "new", **settings)
+    assert again.to_bytes() == fit.to_bytes()
+
+
+def test_resume_needs_a_checkpoint_of_this_run(dataset, tmp_path):
+    def run(folder, **changes):
+        foundation_moco_pretrain_tiles(dataset, resume=folder, **{**SMALL, **changes})
+
+    with pytest.raises(InputError, match="`resume` must be a folder with a checkpoint"):
+        run(tmp_path)
+    with pytest.raises(InputError, match="`resume` must be the path of a folder"):
+        run(3)
+    foundation_moco_pretrain_tiles(dataset, checkpoint_dir=tmp_path, **SMALL)
+    with pytest.raises(InputError, match=r"`resume` holds the checkpoint of another run \(lr = "):
+        run(tmp_path, lr=0.5)
+    (tmp_path / FILE).write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match=f"{FILE} cannot be read"):
+        run(tmp_path)

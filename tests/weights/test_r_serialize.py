@@ -41,7 +41,7 @@ def test_a_named_list_with_everything_that_is_known():
     assert found.values[0].names == ["n"]
     assert found.values[1].values == [None]
     assert bytes(found.element("c").values) == b"abc"
-    assert found.element("d").values == [1, -5]
+    assert found.element("d").values.tolist() == [1, -5]
     assert found.element("z") is None
 
 

@@ -7,7 +7,6 @@ holds, and so are results. `answers` carries errors.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +25,7 @@ from edaphos_bridge.encoders.embed import embed as embed_patches
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fit_classifier import fit_classifier
 from edaphos_bridge.interop.answers import Interrupted
+from edaphos_bridge.interop.kept import Kept
 from edaphos_bridge.normalisation import Normalisation
 from edaphos_bridge.orientation import as_orientation
 from edaphos_bridge.patches import Patches
@@ -110,11 +110,11 @@ def encoder_behind(encoder: Any) -> Any:
     The module is for reading: the one of a state is kept, and the next call gets it again.
     """
     if isinstance(encoder, bytes | bytearray):
-        return _revive_encoder(bytes(encoder))
+        return _encoders.get(encoder)
     return encoder
 
 
-_revive_encoder = functools.lru_cache(maxsize=8)(encoder_from_bytes)
+_encoders = Kept(lambda state, _: encoder_from_bytes(state))
 
 
 # --- classifiers -------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def predict(
     dataset: Any = None,
 ) -> dict[str, Any]:
     """``predict()``: codes counted from 1 for "class", an N x n_classes matrix for "prob"."""
-    fitted = revive(bytes(state), encoder_behind(encoder))
+    fitted = revive(state, encoder_behind(encoder))
     source = _patches(x, allow_empty=True) if coords is None else x
     tiles = None if dataset is None else tiles_behind(dataset)
     prediction = fitted.predict(source, type=type, device=device, coords=coords, dataset=tiles)
@@ -205,13 +205,15 @@ def predict(
     return {"prob": prediction.to_numpy()}
 
 
-@functools.lru_cache(maxsize=8)
-def revive(state: bytes, encoder: torch.nn.Module | None = None) -> FoundationClassifier:
+def revive(state: bytes | bytearray, encoder: Any = None) -> FoundationClassifier:
     """Return the classifier in `state`, kept while it is in use.
 
     The R object holds bytes, so it survives ``saveRDS()``; this is its Python side.
     """
-    return FoundationClassifier.from_bytes(state, encoder=encoder)
+    return _classifiers.get(state, encoder)
+
+
+_classifiers = Kept(lambda state, encoder: FoundationClassifier.from_bytes(state, encoder=encoder))
 
 
 def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
@@ -356,6 +358,8 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
         "feature_dim": fitted.feature_dim,
         "proj_dim": fitted.proj_dim,
         "patch_size": fitted.patch_size,
+        "batch_size": fitted.batch_size,
+        **({} if fitted.queue_size is None else {"queue_size": fitted.queue_size}),
         "state": bytearray(fitted.to_bytes()),
     }
 

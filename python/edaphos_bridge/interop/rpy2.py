@@ -97,6 +97,7 @@ _CLASSES = (
     "edaphosbridge_probe_sweep",
     "edaphosbridge_tiles",
 )
+_WITH_STATE = tuple(name for name in _CLASSES if name != "edaphosbridge_probe_sweep")
 
 
 def install(environment: Any = None) -> None:
@@ -171,7 +172,7 @@ def _methods() -> list[tuple[str, str, str]]:
     return [
         ("stats", "predict", "edaphosbridge_classifier"),
         ("stats", "predict", "edaphosbridge_probe_sweep"),
-        ("base", "$", "edaphosbridge_tiles"),
+        *(("base", "$", s3_class) for s3_class in _WITH_STATE),
         *(("base", generic, s3_class) for generic in ("format", "print") for s3_class in shown),
         *((package, generic, fit) for package, generic in of_fits for fit in fits),
     ]
@@ -240,10 +241,10 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
             fields = dict(zip(value.names, value, strict=True))
             held = from_r(fields["encoder"])
             module = held if isinstance(held, torch.nn.Module) else None
-            return FoundationClassifier.from_bytes(from_r(fields["state"]), encoder=module)
+            return FoundationClassifier.from_bytes(_bytes_of(fields["state"]), encoder=module)
         if "edaphosbridge_pretrain" in value.rclass:
             fields = dict(zip(value.names, value, strict=True))
-            return FoundationPretrain.from_bytes(from_r(fields["state"]))
+            return FoundationPretrain.from_bytes(_bytes_of(fields["state"]))
         if "edaphosbridge_probe_sweep" in value.rclass:
             fields = dict(zip(value.names, value, strict=True))
             return FoundationProbeSweep(
@@ -254,10 +255,17 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 config=_grid(fields["config"]),
             )
         if "edaphosbridge_encoder" in value.rclass:
-            return encoder_from_bytes(from_r(value)["state"])  # theirs to change
+            fields = dict(zip(value.names, value, strict=True))
+            return encoder_from_bytes(_bytes_of(fields["state"]))  # theirs to change
         return other(value)
 
     return convert
+
+
+def _bytes_of(state: Any) -> bytes:
+    """Return the bytes of a state: as they are in objects from before, else in a list."""
+    held = from_r(state)
+    return held[0] if isinstance(held, list) else held
 
 
 def _table(value: Any) -> pd.DataFrame:

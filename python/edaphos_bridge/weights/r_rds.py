@@ -21,10 +21,14 @@ from edaphos_bridge.weights.r_serialize import RVector, unserialize
 from edaphos_bridge.weights.r_torch import UNNAMED, add_once, leaves
 
 GZIP_START = b"\x1f\x8b\x08"
-# Weights hardly compress, archives of small tensors about fifty times.
+# Weights hardly compress. Archives of small tensors do, about fifty times, and are small.
 _MOST_BYTES = 2**30
-_MOST_TIMES = 100
-_CHUNK = 2**20
+_MOST_TIMES = 10
+_SPARE_BYTES = 2**24
+_CHUNK = 2**16
+# What describes one tensor, and how many parts its archive has, of which each takes memory.
+_MOST_DESCRIPTION_BYTES = 2**14
+_MOST_PARTS = 100
 
 _DTYPES = {
     "torch FloatStorage": torch.float32,
@@ -71,25 +75,26 @@ def rds_tensors(data: bytes) -> dict[str, torch.Tensor]:
     return found
 
 
-def _unpacked(data: bytes) -> bytes:
-    most = min(_MOST_BYTES, len(data) * _MOST_TIMES + _CHUNK)
+def _unpacked(data: bytes) -> memoryview:
+    """Return what the gzip file holds; memory is taken up to the bound and no further."""
+    most = min(_MOST_BYTES, len(data) * _MOST_TIMES + _SPARE_BYTES)
     unpacker = zlib.decompressobj(wbits=31)  # gzip, with its checksum
     out = bytearray()
-    waiting = data
-    while not unpacker.eof:
-        try:
-            piece = unpacker.decompress(waiting, _CHUNK)
-        except zlib.error as error:
-            raise WeightsError(f"This gzip file is damaged: {error}") from error
-        waiting = unpacker.unconsumed_tail
-        out += piece
-        if len(out) > most:
-            raise WeightsError("This file unpacks to more than weights of its size can be.")
-        if not piece and not waiting and not unpacker.eof:
-            raise WeightsError("This gzip file is cut off.")
-    if unpacker.unused_data:
-        raise WeightsError("This gzip file holds something after its end.")
-    return bytes(out)
+    for start in range(0, len(data), _CHUNK):
+        waiting = data[start : start + _CHUNK]
+        while waiting and not unpacker.eof:
+            try:
+                out += unpacker.decompress(waiting, min(_CHUNK, most + 1 - len(out)))
+            except zlib.error as error:
+                raise WeightsError(f"This gzip file is damaged: {error}") from error
+            if len(out) > most:
+                raise WeightsError("This file unpacks to more than weights of its size can be.")
+            waiting = unpacker.unconsumed_tail
+        if unpacker.eof and (unpacker.unused_data or start + _CHUNK < len(data)):
+            raise WeightsError("This gzip file holds something after its end.")
+    if not unpacker.eof:
+        raise WeightsError("This gzip file is cut off.")
+    return memoryview(out)
 
 
 def _tensor(serialized: RVector) -> torch.Tensor:
@@ -118,6 +123,8 @@ def _tensor(serialized: RVector) -> torch.Tensor:
 
 def _archive(data: bytes) -> tuple[bytes, bytes]:
     """Return the one storage of an archive of libtorch, and its description."""
+    if data.count(b"PK\1\2") > _MOST_PARTS:
+        raise WeightsError("An archive of libtorch in this file has more parts than a tensor has.")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts: dict[str, bytes] = {}
         for entry in archive.infolist():
@@ -128,6 +135,8 @@ def _archive(data: bytes) -> tuple[bytes, bytes]:
                 continue
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data):
                 raise WeightsError("An archive of libtorch in this file claims what it has not.")
+            if name == "data.pkl" and entry.file_size > _MOST_DESCRIPTION_BYTES:
+                raise WeightsError("A tensor in this file of R torch has an endless description.")
             parts[name] = archive.read(entry)
     if parts.get("byteorder", b"little") != b"little":
         raise WeightsError("A tensor in this file of R torch is not little-endian.")

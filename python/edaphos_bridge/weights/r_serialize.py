@@ -7,9 +7,11 @@ environments, promises, language) is refused by not being known.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edaphos_bridge.errors import WeightsError
 
@@ -20,7 +22,7 @@ _DEEPEST = 16
 _NULL, _SYMBOL, _PAIRLIST, _CHARS, _LOGICAL, _INTEGER, _DOUBLE = 0, 1, 2, 9, 10, 13, 14
 _STRINGS, _LIST, _RAW, _NULL_VALUE, _REFERENCE = 16, 19, 24, 254, 255
 _HAS_ATTRIBUTES, _HAS_TAG = 0x200, 0x400
-_NUMBERS = {_LOGICAL: "i", _INTEGER: "i", _DOUBLE: "d"}
+_NUMBERS = {_LOGICAL: ">i4", _INTEGER: ">i4", _DOUBLE: ">f8"}
 
 
 @dataclass
@@ -31,8 +33,8 @@ class RVector:
     ----------
     kind : {"strings", "list", "raw", "numbers", "null"}
         What `values` holds.
-    values : list or memoryview
-        A memoryview of the file for "raw", else a list; a missing string is None.
+    values : list, memoryview or numpy.ndarray
+        A view of the file for "raw" and "numbers", else a list; a missing string is None.
     attributes : dict
         Attributes by name.
     """
@@ -146,10 +148,10 @@ class _Reader:
             found.attributes = self._attributes(depth + 1)
         return found
 
-    def _numbers(self, code: str) -> list[float]:
-        size = struct.calcsize(code)
-        count = self._count(size)
-        return list(struct.unpack(f">{count}{code}", self._take(count * size)))
+    def _numbers(self, code: str) -> NDArray[Any]:
+        dtype = np.dtype(code)
+        count = self._count(dtype.itemsize)
+        return np.frombuffer(self._take(count * dtype.itemsize), dtype)
 
     def _string(self) -> str | None:
         if self._flags() & 0xFF != _CHARS:

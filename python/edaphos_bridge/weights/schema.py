@@ -20,6 +20,7 @@ Check = Callable[[Any], bool]
 _WIDTHS = ("in_channels", "feature_dim", "proj_dim")
 # What builds a module must not take more than the tensors of a file can have.
 _LARGEST = 2**31 - 1
+_LARGEST_IN_R = 2**53
 
 
 _FAILURES = (
@@ -117,7 +118,10 @@ def settings_of(checked: Callable[..., Any], config: dict[str, Any], **more: Any
         raise WeightsError(f"The description in this file is damaged: {text}") from error
     for name, value in settings.config().items():
         same = type(config[name]) is type(value) and config[name] == value
-        require(same, f"{name!r} is {repr(config[name])[:60]}")
+        require(
+            same and not (type(value) is int and abs(value) > _LARGEST_IN_R),
+            f"{name!r} is {repr(config[name])[:60]}",
+        )
     return settings
 
 

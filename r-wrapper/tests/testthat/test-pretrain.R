@@ -45,8 +45,11 @@ test_that("a fit is a plain list with both classes", {
     )
     expect_named(fit, c(
       "encoder", "loss_history", "final_loss", "config", "method", "normalisation", "device",
-      "in_channels", "feature_dim", "proj_dim", "patch_size", "state"
+      "in_channels", "feature_dim", "proj_dim", "patch_size", "batch_size",
+      if (method == "moco") "queue_size", "state"
     ))
+    expect_identical(fit$batch_size, 8L)
+    expect_identical(fit$queue_size, if (method == "moco") 40L)
     expect_s3_class(fit$encoder, "edaphosbridge_encoder")
     expect_identical(fit$encoder$architecture, method)
     expect_type(fit$loss_history, "double")
@@ -158,6 +161,94 @@ test_that("a run that was left goes on from its checkpoint and ends as if it had
   }
 })
 
+test_that("a batch is all patches where there are fewer, with a message", {
+  skip_if_no_python()
+  for (run in runs) {
+    expect_message(
+      fit <- run(patches(1:9), batch_size = 20),
+      "batch_size = 20 is larger than the number of patches, 9; using batch_size = 9"
+    )
+    expect_identical(fit, run(patches(1:9), batch_size = 9))
+    expect_identical(fit$batch_size, 9L)
+  }
+})
+
+test_that("a run that had ended is made longer by the same call with more epochs, and by update()", {
+  skip_if_no_python()
+  for (run in runs) {
+    folder <- withr::local_tempdir()
+    fit <- run(checkpoint_dir = folder)
+    expect_identical(run(epochs = 6, checkpoint_dir = folder), run(epochs = 6))
+    expect_identical(update(fit, soil_x, epochs = 9, checkpoint_dir = folder), run(epochs = 9))
+  }
+})
+
+test_that("with a momentum schedule a run cannot be made longer, and it says why", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  quick_moco(checkpoint_dir = folder, momentum_schedule = "cosine")
+  expect_refused(
+    quick_moco(checkpoint_dir = folder, momentum_schedule = "cosine", epochs = 6),
+    "checkpoint_dir", "every step depends on the number of steps",
+    of = "foundation_moco_pretrain"
+  )
+})
+
+test_that("a damaged checkpoint is a weights error", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  writeBin(raw(100), file.path(folder, "checkpoint.safetensors"))
+  expect_error(
+    quick_simclr(checkpoint_dir = folder), "cannot be read",
+    class = "edaphosbridge_weights_error"
+  )
+})
+
+test_that("~ is the home folder, for checkpoints and for files", {
+  skip_if_no_python()
+  home <- withr::local_tempdir()
+  in_fresh_r(
+    function(x) {
+      library(edaphosbridge)
+      fit <- foundation_simclr_pretrain(x, 6, 4, epochs = 1, seed = 1, checkpoint_dir = "~/run")
+      foundation_weights_save(fit, "~/encoder")
+      foundation_weights_load("~/encoder")
+    },
+    list(soil_x), fresh_environment(HOME = home)
+  )
+  expect_true(all(c("encoder", "run") %in% list.files(home)))
+  expect_identical(list.files(file.path(home, "run")), "checkpoint.safetensors")
+})
+
+test_that("a folder that another run uses, and one that cannot be written to, are refused", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  refused <- NULL
+  withCallingHandlers(
+    quick_moco(checkpoint_dir = folder, epochs = 1, verbose = TRUE),
+    message = function(condition) {
+      refused <<- in_fresh_r(
+        function(folder, x) {
+          tryCatch(
+            edaphosbridge::foundation_moco_pretrain(x, checkpoint_dir = folder),
+            error = function(error) list(class(error), conditionMessage(error))
+          )
+        },
+        list(folder, soil_x)
+      )
+      invokeRestart("muffleMessage")
+    }
+  )
+  expect_identical(refused[[1]][[1]], "edaphosbridge_input_error")
+  expect_match(refused[[2]], "`checkpoint_dir` is in use by another run", fixed = TRUE)
+  file <- withr::local_tempfile()
+  writeLines("", file)
+  expect_refused(
+    quick_moco(checkpoint_dir = file), "checkpoint_dir", "is no folder",
+    of = "foundation_moco_pretrain"
+  )
+})
+
 test_that("a checkpoint of another run is refused", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
@@ -180,7 +271,7 @@ test_that("what cannot be used is refused by name", {
   moco(foundation_moco_pretrain(holes), "patches", c("2 of 48 patches", "first: 3, 7"))
   moco(foundation_moco_pretrain(soil_x > NA), "patches", "48 of 48 patches")
   moco(foundation_moco_pretrain(soil_x, batch_size = 1), "batch_size", "at least 2; found 1")
-  moco(foundation_moco_pretrain(patches(1:9)), "batch_size", c("number of patches, 9", "Lower it"))
+  moco(foundation_moco_pretrain(patches(1)), "batch_size", c("number of patches, 1", "Give more"))
   moco(foundation_moco_pretrain(soil_x, crop_ratio = 0.5), "crop_ratio", "found c(0.5)")
   moco(foundation_moco_pretrain(soil_x, flip_prob = NA), "flip_prob", "found NA")
   moco(foundation_moco_pretrain(soil_x, device = "tpu"), "device", "found 'tpu'")

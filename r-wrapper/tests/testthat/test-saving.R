@@ -58,7 +58,7 @@ test_that("objects of every class survive saveRDS() and save.image(), in fresh p
   }
 })
 
-# The state with other metadata.
+# The state as format 1 has it, without a digest, and with other metadata.
 with_metadata <- function(state, ...) {
   reticulate::py_run_string("
 import json
@@ -67,7 +67,9 @@ import safetensors.torch
 def with_metadata(state, changes):
     state = bytes(state)
     header = json.loads(state[8 : 8 + int.from_bytes(state[:8], 'little')])
-    document = {**json.loads(header['__metadata__']['edaphos_bridge']), **changes}
+    document = json.loads(header['__metadata__']['edaphos_bridge'])
+    del document['digest']
+    document = {**document, 'format_version': 1, **changes}
     metadata = {'edaphos_bridge': json.dumps(document)}
     return bytearray(safetensors.torch.save(safetensors.torch.load(state), metadata=metadata))
 ")
@@ -77,10 +79,10 @@ def with_metadata(state, changes):
 test_that("what a newer version wrote is refused with a sentence", {
   skip_if_no_python()
   newer <- function(object) {
-    object$state <- with_metadata(object$state, format_version = 2L)
+    object$state <- with_metadata(object$state, format_version = 3L)
     object
   }
-  says <- "This file has format 2; this edaphos_bridge reads up to 1. Update edaphos_bridge"
+  says <- "This file has format 3; this edaphos_bridge reads up to 2. Update edaphos_bridge"
   refused <- function(code) {
     condition <- expect_error(code, class = "edaphosbridge_weights_error")
     expect_match(conditionMessage(condition), says, fixed = TRUE)
@@ -103,4 +105,64 @@ test_that("a fit made on cuda predicts on the cpu where there is none, and says 
   expect_message(probabilities <- prob(fit), "cuda.*cpu")
   expect_identical(probabilities, prob(soil_fit()))
   expect_silent(prob(fit, device = "cpu"))
+})
+
+test_that("objects that the first version saved work as they did", {
+  skip_if_no_python()
+  old <- readRDS(test_path("saved", "objects.rds"))
+  expect_type(old$classifier$state, "raw")
+  expect_equal(prob(old$classifier, old$x), old$prob, tolerance = 1e-6)
+  expect_equal(foundation_simclr_embed(old$simclr, old$x), old$features, tolerance = 1e-6)
+  expect_equal(prob(old$sweep, old$x), prob(old$sweep$classifier, old$x))
+  probe <- quick_fit(old$encoder, old$x, old$y)
+  expect_identical(probe$encoder$architecture, "simclr")
+  # what is made now from what was made then says the same
+  again <- update(old$classifier, old$x, old$y)
+  expect_equal(again$loss_history, old$classifier$loss_history, tolerance = 1e-6)
+  expect_output(print(old$tiles), "12 x 14 x 2")
+})
+
+# What R shows of an object in a session without the package.
+shown_without_package <- function(object) {
+  file <- withr::local_tempfile()
+  saveRDS(object, file)
+  callr::r(
+    function(file) {
+      object <- readRDS(file)
+      lines <- utils::capture.output(print(object), utils::str(object))
+      list(lines = lines, loaded = isNamespaceLoaded("edaphosbridge"))
+    },
+    list(file)
+  )
+}
+
+test_that("without the package no object of any class prints its bytes, but what to load", {
+  skip_if_no_python()
+  objects <- list(
+    encoder = soil_encoder(), classifier = soil_fit(), pretrain = tile_fit(), tiles = soil_tiles(),
+    sweep = foundation_probe_sweep(
+      soil_encoder(), soil_x, soil_y, lr = 0.01, weight_decay = 0, C = 1, seeds = 1, epochs = 1
+    )
+  )
+  for (object in objects) {
+    shown <- shown_without_package(object)
+    expect_false(shown$loaded)
+    expect_true(any(grepl("library(edaphosbridge)", shown$lines, fixed = TRUE)))
+    expect_false(any(grepl("^ *\\[[0-9]+\\]( [0-9a-f]{2}){8}", shown$lines)))
+    expect_lt(length(shown$lines), 250)
+  }
+})
+
+test_that("the bytes are raw for whoever asks, and travel with the object", {
+  skip_if_no_python()
+  for (object in list(soil_encoder(), soil_fit(), tile_fit(), soil_tiles())) {
+    expect_type(object$state, "raw")
+    copy <- deep_copy(object)
+    expect_identical(copy, object)
+    expect_identical(copy$state, object$state)
+    copy$state <- object$state # as somebody may put them there
+    expect_identical(copy$state, object$state)
+    expect_null(object$nothing_of_that_name)
+  }
+  expect_identical(soil_fit()$loss_h, soil_fit()$loss_history) # as of any list
 })

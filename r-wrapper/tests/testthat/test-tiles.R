@@ -209,5 +209,22 @@ test_that("pretraining on tiles takes nothing else", {
   refused(foundation_moco_pretrain_tiles(), "dataset", "is missing")
   refused(foundation_moco_pretrain_tiles(NULL), "dataset", "found NULL")
   refused(foundation_moco_pretrain_tiles(soil_stack()), "dataset", "found SpatRaster")
-  refused(foundation_moco_pretrain_tiles(soil_tiles(), batch_size = 41), "batch_size", "40")
+  refused(foundation_moco_pretrain_tiles(soil_tiles(), resume = tempdir()), "resume", "checkpoint")
+})
+
+test_that("resume goes on from another folder, which stays as it is", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  run <- function(...) {
+    do.call(
+      foundation_moco_pretrain_tiles, utils::modifyList(c(list(soil_tiles()), small_moco), list(...))
+    )
+  }
+  run(checkpoint_dir = folder)
+  file <- file.path(folder, "checkpoint.safetensors")
+  before <- readBin(file, "raw", file.size(file))
+  expect_identical(run(epochs = 5, resume = folder), run(epochs = 5))
+  expect_identical(readBin(file, "raw", file.size(file)), before)
+  expect_message(fit <- run(batch_size = 41), "number of patches, 40; using batch_size = 40")
+  expect_identical(fit[c("batch_size", "queue_size")], list(batch_size = 40L, queue_size = 2L))
 })

@@ -102,7 +102,7 @@ test_that("arguments that cannot be used are refused in the function's own name"
   )
   expect_refused(
     foundation_weights_save(soil_encoder(), file.path(tempdir(), "no", "file")), "path",
-    "cannot be written",
+    "a folder that does not exist",
     of = "foundation_weights_save"
   )
   expect_refused(
@@ -137,4 +137,23 @@ test_that("a download that fails is a download error, and the cache is as it was
   )
   expect_match(conditionMessage(condition), "offline", fixed = TRUE)
   expect_identical(list.files(cache, all.files = TRUE, no.. = TRUE), character())
+})
+
+test_that("a link stays one, a mode is kept, and a read-only file is refused", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  file <- file.path(folder, "file")
+  link <- file.path(folder, "link")
+  file.symlink(file, link)
+  foundation_weights_save(soil_encoder(), link)
+  expect_identical(Sys.readlink(link), file)
+  Sys.chmod(file, "0600")
+  foundation_weights_save(soil_encoder(), link)
+  expect_identical(format(file.mode(file)), "600")
+  expect_identical(foundation_weights_load(link), soil_encoder())
+  Sys.chmod(file, "0400")
+  expect_refused(
+    foundation_weights_save(soil_encoder(), link), "path", "read-only",
+    of = "foundation_weights_save"
+  )
 })
