@@ -10,8 +10,8 @@ import numpy as np, torch
 import edaphos_bridge as eb
 from edaphos_bridge.errors import ForkedProcessError
 
-x = np.random.default_rng(1).normal(size=(400, 4, 16, 16))  # enough for torch to share it out
-y = ["dry", "wet"] * 200
+x = np.random.default_rng(1).normal(size=(60, 4, 9, 9))
+y = ["dry", "wet"] * 30
 torch.set_num_threads(2)
 encoder = eb.foundation_encoder("moco", 4, seed=1)
 raster = np.random.default_rng(1).normal(size=(4, 30, 40))
@@ -24,7 +24,7 @@ CALLS = {
     "fine-tuning": lambda: eb.foundation_fit_classifier(
         encoder, x, y, epochs=1, seed=1, freeze_backbone=False
     ),
-    "sweep": lambda: eb.foundation_probe_sweep(encoder, x, y, epochs=1),
+    "sweep": lambda: eb.foundation_probe_sweep(encoder, x, y, seeds=1, epochs=1),
     "moco": lambda: eb.foundation_moco_pretrain(x, epochs=1, seed=1),
     "simclr": lambda: eb.foundation_simclr_pretrain(x, epochs=1, seed=1),
     "tiles": lambda: eb.foundation_moco_pretrain_tiles(tiles, epochs=1, seed=1),

@@ -19,21 +19,24 @@ from typing import Any
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Hold SIGINT inside; one that came is raised at the end, for whoever handled it before."""
-    if not _can_be_handled():
-        yield
-        return
+def held(*, deliver: bool = True) -> Iterator[list[int]]:
+    """Hold SIGINT inside; one that came is raised at the end, for whoever handled it before.
+
+    Yields the list of what came. With ``deliver=False`` it is only noted there.
+    """
     arrived: list[int] = []
+    if not _can_be_handled():
+        yield arrived
+        return
 
     def note(number: int, frame: FrameType | None) -> None:
         arrived.append(number)
 
     try:
         with handled_by(note):
-            yield
+            yield arrived
     finally:
-        if arrived:
+        if arrived and deliver:
             signal.raise_signal(signal.SIGINT)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import secrets
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,11 +52,15 @@ class Randomness:
         For code that takes no generator: torch's initial weights, dropout, modules of the user's.
         Each call of a kernel takes some microseconds more in it.
         """
-        return _DrawsFrom(self._generators)
+        is_compiler_loaded = "torch._dynamo" in sys.modules
+        return (_hidden_from_compiler() if is_compiler_loaded else _DrawsFrom)(self._generators)
 
 
 class _DrawsFrom(TorchDispatchMode):
     """Gives torch's kernels our generators, where they would take a default one."""
+
+    # torch would hide a mode from its compiler, and import that first: some seconds of work.
+    _should_skip_dynamo = classmethod(lambda cls: False)
 
     def __init__(self, generators: dict[str, torch.Generator]) -> None:
         super().__init__()
@@ -79,6 +84,17 @@ class _DrawsFrom(TorchDispatchMode):
         if generator is None:  # "meta", for example, where nothing is drawn
             return func(*args, **kwargs)
         return draw(generator, *args, **kwargs)
+
+
+@functools.cache
+def _hidden_from_compiler() -> type[_DrawsFrom]:
+    """Return a class that does the same inside modules of `torch.compile`, which would trace it."""
+
+    class Hidden(_DrawsFrom):
+        _should_skip_dynamo = classmethod(lambda cls: True)
+        __torch_dispatch__ = _DrawsFrom.__torch_dispatch__
+
+    return Hidden
 
 
 _Draw = Callable[..., Any]

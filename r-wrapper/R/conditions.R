@@ -24,6 +24,14 @@ answer_value <- function(answer, call) {
   answer$value
 }
 
+# For a Ctrl-C that came outside a call.
+stop_if_interrupted <- function(came) {
+  if (came) {
+    classes <- c("edaphosbridge_interrupt", "edaphosbridge_error")
+    answer_value(list(error = list(message = "interrupted by the user.", classes = classes)), NULL)
+  }
+}
+
 stop_condition <- function(message, class, call = NULL, ...) {
   stop(errorCondition(message, ..., class = class, call = call))
 }

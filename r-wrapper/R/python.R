@@ -49,10 +49,15 @@ start_python <- function() {
   was_running <- is_python_running()
   restore <- c(use_wanted_python(), use_temporary_cache())
   on.exit(for (put_back in restore) put_back())
-  module <- tryCatch(
-    reticulate::import("edaphos_bridge.interop.reticulate"),
-    error = function(cause) stop_python_not_ready(conditionMessage(cause), was_running)
+  # Modules that Ctrl-C interrupts half-way stay so: it waits, and arrives when all are there.
+  module <- suspendInterrupts(
+    tryCatch(reticulate::import("edaphos_bridge.interop.reticulate"), error = identity)
   )
+  if (inherits(module, "error")) {
+    stop_if_interrupted(grepl("KeyboardInterrupt", conditionMessage(module), fixed = TRUE))
+    stop_python_not_ready(conditionMessage(module), was_running)
+  }
+  stop_if_interrupted(module$was_interrupted())
   if (nzchar(module$startup_note)) {
     message(module$startup_note)
   }

@@ -13,10 +13,10 @@ from edaphos_bridge.interop.rpy2 import converter, install
 torch.set_num_threads(2)
 install()
 with converter.context():
-    ro.globalenv["x"] = np.random.default_rng(1).normal(size=(400, 4, 16, 16))
+    ro.globalenv["x"] = np.random.default_rng(1).normal(size=(60, 4, 9, 9))
 answers = ro.r('''
 encoder <- foundation_encoder("moco", 4, seed = 1)
-y <- factor(rep(c("dry", "wet"), 200))
+y <- factor(rep(c("dry", "wet"), 30))
 fit <- foundation_fit_classifier(encoder, x, y, epochs = 1, seed = 1)
 caught <- function(code) {
   tryCatch({ code; "done" }, error = function(e) paste(class(e)[[1]], conditionMessage(e)))

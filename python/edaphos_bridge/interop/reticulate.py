@@ -41,12 +41,22 @@ def _import_torch_with_its_own_blas() -> str:
     return ""
 
 
-with held():
+with held(deliver=False) as _presses:
     startup_note = _import_torch_with_its_own_blas()
     """What the R package tells the user once, when Python has started; empty for nothing."""
 
     from edaphos_bridge.interop import r_calls
     from edaphos_bridge.interop.answers import answered
+
+
+def was_interrupted() -> bool:
+    """Return whether Ctrl-C came while this was imported, once: R then signals its interrupt.
+
+    reticulate's handler would raise it in the middle of its own import, where it gets lost.
+    """
+    came = bool(_presses)
+    _presses.clear()
+    return came
 
 
 def _called(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:

@@ -24,38 +24,41 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import torch
-from rpy2 import rinterface
-from rpy2 import robjects as ro
-from rpy2.rinterface import (
-    NULL,
-    BoolSexpVector,
-    FloatSexpVector,
-    IntSexpVector,
-    ListSexpVector,
-    StrSexpVector,
-)
-from rpy2.robjects import numpy2ri, pandas2ri
-from rpy2.robjects.conversion import Converter
+from edaphos_bridge.interrupts import held
 
-from edaphos_bridge.classifier import FoundationClassifier
-from edaphos_bridge.errors import InputError
-from edaphos_bridge.interop import r_calls
-from edaphos_bridge.interop.answers import answered
-from edaphos_bridge.interop.rpy2_values import (
-    array_to_r,
-    dimensions,
-    from_r,
-    strings_to_r,
-    to_r,
-    view,
-)
-from edaphos_bridge.pretrain.fit import FoundationPretrain
-from edaphos_bridge.probe_sweep import FoundationProbeSweep
-from edaphos_bridge.tensors import tensor_as_numpy
-from edaphos_bridge.weights.encoder_file import encoder_from_bytes
+with held():
+    import numpy as np
+    import pandas as pd
+    import torch
+    from rpy2 import rinterface
+    from rpy2 import robjects as ro
+    from rpy2.rinterface import (
+        NULL,
+        BoolSexpVector,
+        FloatSexpVector,
+        IntSexpVector,
+        ListSexpVector,
+        StrSexpVector,
+    )
+    from rpy2.robjects import numpy2ri, pandas2ri
+    from rpy2.robjects.conversion import Converter
+
+    from edaphos_bridge.classifier import FoundationClassifier
+    from edaphos_bridge.errors import InputError
+    from edaphos_bridge.interop import r_calls
+    from edaphos_bridge.interop.answers import answered
+    from edaphos_bridge.interop.rpy2_values import (
+        array_to_r,
+        dimensions,
+        from_r,
+        strings_to_r,
+        to_r,
+        view,
+    )
+    from edaphos_bridge.pretrain.fit import FoundationPretrain
+    from edaphos_bridge.probe_sweep import FoundationProbeSweep
+    from edaphos_bridge.tensors import tensor_as_numpy
+    from edaphos_bridge.weights.encoder_file import encoder_from_bytes
 
 # Files of the R package that only make sense with reticulate.
 _RETICULATE_ONLY = {
