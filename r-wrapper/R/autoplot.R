@@ -5,7 +5,7 @@
 #'
 #' @param object A fit of [foundation_fit_classifier()], or of
 #'   [foundation_moco_pretrain()] and its sisters.
-#' @param ... Not used.
+#' @param ... Not used: an argument of another name is an error.
 #' @return A `ggplot`: the loss of each epoch and, of a classifier with validation
 #'   rows, the validation accuracy in a second panel.
 #' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)
@@ -20,6 +20,7 @@ NULL
 #' @rdname autoplot.edaphosbridge
 #' @exportS3Method ggplot2::autoplot
 autoplot.edaphosbridge_classifier <- function(object, ...) {
+  stop_if_unused("autoplot", ...)
   history <- history_of(object)
   drawn <- Filter(
     function(name) !all(is.na(history[[name]])), c(loss = "loss", accuracy = "val_accuracy")
@@ -35,6 +36,7 @@ autoplot.edaphosbridge_classifier <- function(object, ...) {
 #' @rdname autoplot.edaphosbridge
 #' @exportS3Method ggplot2::autoplot
 autoplot.edaphosbridge_pretrain <- function(object, ...) {
+  stop_if_unused("autoplot", ...)
   history <- history_of(object)
   history_plot(data.frame(epoch = history$epoch, value = history$loss)) +
     ggplot2::ylab(loss_name(object))

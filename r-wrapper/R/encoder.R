@@ -12,8 +12,10 @@
 #' @param seed Whole number; `NULL` draws one from R's generator.
 #'
 #' @return A list of class `edaphosbridge_encoder` with `architecture`,
-#'   `in_channels`, `feature_dim`, `proj_dim`, `normalisation` (`NULL` here) and
-#'   `state` (raw, a safetensors file). It survives `saveRDS()`.
+#'   `in_channels`, `feature_dim`, `proj_dim`, `normalisation` (`NULL` here),
+#'   `patch_orientation` and `state` (raw, a safetensors file). It survives `saveRDS()`.
+#'   `normalisation` and `patch_orientation` may be assigned, see
+#'   [foundation_embed_at_coords()]: the state follows.
 #' @references
 #' Chen, X., Fan, H., Girshick, R. and He, K. (2020). Improved baselines with
 #' momentum contrastive learning. arXiv:2003.04297.

@@ -19,6 +19,7 @@
 #' @export
 plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), type = "l",
                                           xlab = NULL, ...) {
+  stop_if_unused("plot", ..., also = graphical_parameters())
   labels <- c(loss = "cross-entropy", val_accuracy = "validation accuracy")
   if (!is.character(which) || length(which) == 0L || !all(which %in% names(labels))) {
     stop_input("which", "must be \"loss\", \"val_accuracy\" or both.", sys.call())
@@ -44,4 +45,16 @@ plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), 
     graphics::abline(v = best_epoch_of(x), lty = "dotted")
   }
   invisible(x)
+}
+
+# What plot.default() takes: its arguments, and those of par() and lines() that it hands on.
+graphical_parameters <- function() {
+  c(
+    names(formals(graphics::plot.default)),
+    "adj", "bg", "bty", "cex", "cex.axis", "cex.lab", "cex.main", "cex.sub", "col", "col.axis",
+    "col.lab", "col.main", "col.sub", "crt", "err", "family", "fg", "font", "font.axis",
+    "font.lab", "font.main", "font.sub", "lab", "las", "lend", "lheight", "ljoin", "lmitre", "lty",
+    "lwd", "mgp", "mkh", "pch", "smo", "srt", "tck", "tcl", "tmag", "xaxp", "xaxs", "xaxt", "xpd",
+    "yaxp", "yaxs", "yaxt"
+  )
 }

@@ -235,6 +235,7 @@ pretrained <- function(name, method, source, arguments, call) {
 #' @export
 plot.edaphosbridge_pretrain <- function(x, type = "l", xlab = "epoch", ylab = loss_name(x),
                                         main = paste(x$method, "pretraining"), ...) {
+  stop_if_unused("plot", ..., also = graphical_parameters())
   epochs <- seq_along(x$loss_history)
   graphics::plot(epochs, x$loss_history, type = type, xlab = xlab, ylab = ylab, main = main, ...)
   invisible(x)

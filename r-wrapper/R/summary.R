@@ -4,7 +4,7 @@
 #'
 #' @param object A fit of [foundation_fit_classifier()], or of
 #'   [foundation_moco_pretrain()] and its sisters.
-#' @param ... Not used.
+#' @param ... Not used: an argument of another name is an error.
 #'
 #' @return A list. Of a classifier, of class `summary.edaphosbridge_classifier`, with
 #'   \item{regime}{`"linear probing"`, `"frozen backbone"` or `"full fine-tuning"`}
@@ -34,6 +34,7 @@ NULL
 #' @rdname summary.edaphosbridge
 #' @export
 summary.edaphosbridge_classifier <- function(object, ...) {
+  stop_if_unused("summary", ...)
   counts <- object$class_counts
   if (is.null(counts)) {
     counts <- rep(NA_integer_, length(object$classes))
@@ -60,6 +61,7 @@ summary.edaphosbridge_classifier <- function(object, ...) {
 #' @rdname summary.edaphosbridge
 #' @export
 summary.edaphosbridge_pretrain <- function(object, ...) {
+  stop_if_unused("summary", ...)
   kept <- c(
     "method", "in_channels", "feature_dim", "proj_dim", "patch_size", "device", "config",
     "normalisation"

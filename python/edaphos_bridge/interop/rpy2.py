@@ -148,6 +148,7 @@ register_method <- function(package, generic, class) {
 def _methods() -> list[tuple[str, str, str]]:
     """Return package, generic and class of the S3 methods, as the R package's NAMESPACE does."""
     fits = ("edaphosbridge_classifier", "edaphosbridge_pretrain")
+    with_state = (*fits, "edaphosbridge_encoder", "edaphosbridge_tiles")
     shown = (*_CLASSES, *(f"summary.{fit}" for fit in fits))
     of_fits = (
         ("base", "summary"),
@@ -162,6 +163,7 @@ def _methods() -> list[tuple[str, str, str]]:
         ("stats", "predict", "edaphosbridge_classifier"),
         ("stats", "predict", "edaphosbridge_probe_sweep"),
         ("base", "$", "edaphosbridge_tiles"),
+        *(("base", generic, of) for generic in ("$<-", "[[<-") for of in with_state),
         *(("base", generic, s3_class) for generic in ("format", "print") for s3_class in shown),
         *((package, generic, fit) for package, generic in of_fits for fit in fits),
     ]

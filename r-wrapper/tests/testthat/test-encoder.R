@@ -4,7 +4,10 @@ test_that("an encoder is a plain list with its architecture, its widths and its 
   expect_identical(class(encoder), "edaphosbridge_encoder")
   expect_named(
     encoder,
-    c("architecture", "in_channels", "feature_dim", "proj_dim", "normalisation", "state")
+    c(
+      "architecture", "in_channels", "feature_dim", "proj_dim", "normalisation",
+      "patch_orientation", "state"
+    )
   )
   expect_null(encoder$normalisation)
   expect_identical(encoder$architecture, "moco")
