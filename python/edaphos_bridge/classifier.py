@@ -155,7 +155,8 @@ class FoundationClassifier:
             If `x` is not such an array, holds missing values, has other channels, or has
             patches that the encoder maps to no finite features.
         """
-        if not isinstance(type, str):
+        is_list = isinstance(type, list | tuple) and not all(isinstance(t, str) for t in type)
+        if is_list or hasattr(type, "shape"):
             raise InputError(
                 "type",
                 "must be one of 'class', 'prob'",

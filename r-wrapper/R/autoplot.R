@@ -5,7 +5,7 @@
 #'
 #' @param object A fit of [foundation_fit_classifier()], of
 #'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
-#' @param ... Not used.
+#' @param ... Not used: an argument of another name is an error.
 #' @return A `ggplot`: the loss of each epoch and, of a classifier with validation
 #'   rows, the validation accuracy in a second panel, with a dotted line at the first
 #'   epoch of the best; of a sweep what [plot.edaphosbridge_probe_sweep()] draws.
@@ -21,6 +21,7 @@ NULL
 #' @rdname autoplot.edaphosbridge
 #' @exportS3Method ggplot2::autoplot
 autoplot.edaphosbridge_classifier <- function(object, ...) {
+  stop_if_unused("autoplot", ...)
   history <- history_of(object)
   drawn <- Filter(function(name) !all(is.na(history[[name]])), names(course_names))
   long <- data.frame(
@@ -38,6 +39,7 @@ autoplot.edaphosbridge_classifier <- function(object, ...) {
 #' @rdname autoplot.edaphosbridge
 #' @exportS3Method ggplot2::autoplot
 autoplot.edaphosbridge_pretrain <- function(object, ...) {
+  stop_if_unused("autoplot", ...)
   history <- history_of(object)
   course_plot(data.frame(epoch = history$epoch, value = history$loss)) +
     ggplot2::labs(x = "epoch", y = loss_name(object), title = paste(object$method, "pretraining"))

@@ -137,14 +137,17 @@ foundation_fit_classifier <- function(encoder, x, y,
 #'   as in [foundation_tile_dataset()].
 #' @param type `"class"` or `"prob"`.
 #' @param device Where to compute, instead of the device used for fitting.
-#' @param ... Not used.
+#' @param ... Not used: an argument of another name is an error.
 #' @param coords Points in the coordinates of the raster `x`, as in
 #'   [foundation_embed_at_coords()]: the patches around them are read in windows
-#'   and normalised as in pretraining. The encoder must carry a normalisation.
+#'   and normalised as in pretraining.
 #' @param encoder For a fit around a Python module of your own that was read from
 #'   a file: that module, built anew.
 #' @param newdata Another name of `x`, as R's other models have it; to give both is
 #'   an error. Messages about it speak of `x`.
+#' @param dataset With `coords`: a [foundation_tile_dataset()] that gives means and standard
+#'   deviations for an encoder without `normalisation`, with patches of the size that the
+#'   classifier was trained on.
 #'
 #' @return For `"class"` a factor of length N with `levels = object$classes`; for
 #'   `"prob"` a numeric matrix (N, number of classes) with
@@ -165,9 +168,23 @@ foundation_fit_classifier <- function(encoder, x, y,
 #' @export
 predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"),
                                              device = NULL, ..., coords = NULL,
-                                             encoder = NULL, newdata) {
+                                             encoder = NULL, newdata, dataset = NULL) {
   call <- sys.call()
   call[[1]] <- quote(predict)
+  stop_if_unused("predict", ...)
+  if (!is.atomic(type) || !is.null(dim(type))) {
+    stop_input(
+      "type",
+      sprintf(
+        paste(
+          "must be \"class\" or \"prob\"; found %s. Points are given by name:",
+          "predict(fit, stack, coords = points)."
+        ),
+        class(type)[[1]]
+      ),
+      call
+    )
+  }
   if (!missing(newdata)) {
     if (!missing(x)) {
       stop_input("newdata", "is another name of `x`: give one of the two.", call)
@@ -184,7 +201,8 @@ predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"
     if (is.null(coords)) to_patches(x, call) else to_raster(x, call, argument = "x"),
     to_choice(type, c("class", "prob")),
     if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda")),
-    if (!is.null(coords)) to_coords(coords, x, call)
+    if (!is.null(coords)) to_coords(coords, x, call, "x"),
+    to_tiles(dataset, call)
   ))
   prediction <- answer_value(answer, call)
   if (is.null(prediction$prob)) {

@@ -1,5 +1,5 @@
 # Values on their way between R and Python; no other file of the package converts any but
-# convert-raster.R, which has rasters and points.
+# convert-raster.R and convert-points.R.
 
 # --- to Python -----------------------------------------------------------------------------
 
@@ -16,8 +16,19 @@ to_patches <- function(x, call, argument = "x") {
   if (inherits(x, "edaphosbridge_tiles")) {
     return(to_tiles(x, call, argument))
   }
-  if (is.character(x) && length(x) == 1L && grepl("\\.npy$|\\.zarr(/|\\\\|$)", x)) {
+  if (is.character(x) && length(x) == 1L && !is.na(x)) {
     return(path.expand(unname(x)))
+  }
+  if (inherits(x, c("SpatRaster", "stars"))) {
+    stop_input(
+      argument,
+      paste0(
+        "is a raster (", class(x)[[1]], "), not patches (N, C, H, W). Of a raster ",
+        "foundation_tile_dataset() makes patches; predict() takes a raster together with points, ",
+        "`coords`: predict(fit, stack, coords = points)."
+      ),
+      call
+    )
   }
   if (inherits(x, "integer64")) {
     stop_input(argument, "must be a double, integer or logical array; found integer64.", call)
@@ -249,6 +260,7 @@ from_encoder <- function(fields) {
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
   fields$state <- shelved(fields$state)
+  fields["patch_orientation"] <- list(fields$patch_orientation)
   structure(fields, class = "edaphosbridge_encoder")
 }
 

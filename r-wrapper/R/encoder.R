@@ -13,8 +13,10 @@
 #'
 #' @return A list of class `edaphosbridge_encoder` with `architecture`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `normalisation` (`NULL` here),
-#'   `n_channels` (another name of `in_channels`) and `state` (raw by `encoder$state`, a
-#'   safetensors file). It survives `saveRDS()`.
+#'   `patch_orientation`, `n_channels` (another name of `in_channels`) and `state` (raw by
+#'   `encoder$state`, a safetensors file). It survives `saveRDS()`.
+#'   `normalisation` and `patch_orientation` may be assigned, see
+#'   [foundation_embed_at_coords()]: the state follows.
 #' @references
 #' Chen, X., Fan, H., Girshick, R. and He, K. (2020). Improved baselines with
 #' momentum contrastive learning. arXiv:2003.04297.

@@ -15,6 +15,7 @@
 #' plot(foundation_probe_sweep(encoder, x, y, epochs = 3))
 #' @export
 plot.edaphosbridge_probe_sweep <- function(x, ...) {
+  stop_if_unused("plot", ..., also = graphical_parameters())
   points <- sweep_points(x)
   panels <- split(points, points$panel, drop = TRUE)
   restore <- use_panels(length(panels))
@@ -81,6 +82,7 @@ draw_settings <- function(panel, range, ...) {
 #' @rdname autoplot.edaphosbridge
 #' @exportS3Method ggplot2::autoplot
 autoplot.edaphosbridge_probe_sweep <- function(object, ...) {
+  stop_if_unused("autoplot", ...)
   points <- sweep_points(object)
   points$decay <- factor(points$weight_decay, unique(points$weight_decay)) # NA of L-BFGS: black
   line <- paste(points$panel, points$decay)

@@ -22,6 +22,7 @@
 #' @export
 plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), type = NULL,
                                           xlab = NULL, ...) {
+  stop_if_unused("plot", ..., also = graphical_parameters())
   if (!is.character(which) || length(which) == 0L || !all(which %in% names(course_names))) {
     stop_input("which", "must be \"loss\", \"val_accuracy\" or both.", sys.call())
   }
@@ -44,6 +45,7 @@ plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), 
 #' @export
 plot.edaphosbridge_pretrain <- function(x, type = NULL, xlab = "epoch", ylab = loss_name(x),
                                         main = paste(x$method, "pretraining"), ...) {
+  stop_if_unused("plot", ..., also = graphical_parameters())
   epochs <- seq_along(x$loss_history)
   draw_course(epochs, x$loss_history, type, xlab = xlab, ylab = ylab, main = main, ...)
   invisible(x)
@@ -90,4 +92,16 @@ use_panels <- function(n) {
     graphics::par(before["mfrow"]) # changes others, among them cex
     graphics::par(before[setdiff(names(before), c("mfrow", "mfcol"))])
   }
+}
+
+# What plot.default() takes: its arguments, and those of par() and lines() that it hands on.
+graphical_parameters <- function() {
+  c(
+    names(formals(graphics::plot.default)),
+    "adj", "bg", "bty", "cex", "cex.axis", "cex.lab", "cex.main", "cex.sub", "col", "col.axis",
+    "col.lab", "col.main", "col.sub", "crt", "err", "family", "fg", "font", "font.axis",
+    "font.lab", "font.main", "font.sub", "lab", "las", "lend", "lheight", "ljoin", "lmitre", "lty",
+    "lwd", "mgp", "mkh", "pch", "smo", "srt", "tck", "tcl", "tmag", "xaxp", "xaxs", "xaxt", "xpd",
+    "yaxp", "yaxs", "yaxt"
+  )
 }

@@ -4,7 +4,7 @@
 #'
 #' @param object A fit of [foundation_fit_classifier()], of
 #'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
-#' @param ... Not used.
+#' @param ... Not used: an argument of another name is an error.
 #'
 #' @return A list. Of a classifier, of class `summary.edaphosbridge_classifier`, with
 #'   \item{regime}{`"linear probing"`, `"frozen backbone"` or `"full fine-tuning"`}
@@ -40,6 +40,7 @@ NULL
 #' @rdname summary.edaphosbridge
 #' @export
 summary.edaphosbridge_classifier <- function(object, ...) {
+  stop_if_unused("summary", ...)
   counts <- object$class_counts
   if (is.null(counts)) {
     counts <- rep(NA_integer_, length(object$classes))
@@ -68,6 +69,7 @@ summary.edaphosbridge_classifier <- function(object, ...) {
 #' @rdname summary.edaphosbridge
 #' @export
 summary.edaphosbridge_pretrain <- function(object, ...) {
+  stop_if_unused("summary", ...)
   kept <- c(
     "method", "in_channels", "feature_dim", "proj_dim", "patch_size", "device", "config",
     "normalisation"
@@ -81,6 +83,7 @@ summary.edaphosbridge_pretrain <- function(object, ...) {
 #' @rdname summary.edaphosbridge
 #' @export
 summary.edaphosbridge_probe_sweep <- function(object, ...) {
+  stop_if_unused("summary", ...)
   settings <- object$settings
   order <- order(-round(settings$val_accuracy, 12), settings$val_loss) # as it was picked
   best <- settings[order[[1]], ]

@@ -7,11 +7,13 @@
 #'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param newdata Patches `(N, C, H, W)`; with `coords` a raster, as in
 #'   [predict.edaphosbridge_classifier()] and [foundation_embed_at_coords()].
-#' @param data A data frame with a row for each patch, which the new columns are
-#'   bound to; by default `coords` where that is a data frame.
+#' @param data A data frame with a row for each patch, which gets the new columns; by default
+#'   `coords`, with all its columns.
 #' @param coords Points in the coordinates of the raster `newdata`, or `NULL`.
-#' @param ... For `augment()` of a classifier or a sweep, arguments of `predict()`; otherwise
-#'   not used.
+#' @param dataset With `coords`: a [foundation_tile_dataset()], for an encoder without
+#'   normalisation.
+#' @param ... For `augment()` of a classifier or a sweep, `device` and `encoder` of `predict()`; otherwise
+#'   not used. An argument of another name is an error.
 #'
 #' @return Data frames.
 #'
@@ -27,7 +29,8 @@
 #'   `n_seeds`, `n_diverged`, `device`, and the setting that was picked: `solver`, `lr`,
 #'   `weight_decay`, `C`, `val_accuracy`, `val_accuracy_sd`, `val_loss`.
 #'
-#'   `augment()`: `data` with new columns. Of a classifier or a sweep `.pred_class` (factor, ordered if `y` was)
+#'   `augment()`: `data` with new columns, of its own class: a tibble stays one, and so do points of
+#'   sf and terra. Of a classifier or a sweep `.pred_class` (factor, ordered if `y` was)
 #'   and the probability of each class, `.pred_<class>`; of a pretraining fit the
 #'   features, `.feature_1` and on.
 #'
@@ -47,18 +50,21 @@ NULL
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::tidy
 tidy.edaphosbridge_classifier <- function(x, ...) {
+  stop_if_unused("tidy", ...)
   history_of(x)
 }
 
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::tidy
 tidy.edaphosbridge_pretrain <- function(x, ...) {
+  stop_if_unused("tidy", ...)
   history_of(x)
 }
 
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::glance
 glance.edaphosbridge_classifier <- function(x, ...) {
+  stop_if_unused("glance", ...)
   summary <- summary.edaphosbridge_classifier(x)
   data.frame(
     nobs = summary$n,
@@ -79,6 +85,7 @@ glance.edaphosbridge_classifier <- function(x, ...) {
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::glance
 glance.edaphosbridge_pretrain <- function(x, ...) {
+  stop_if_unused("glance", ...)
   data.frame(
     method = x$method,
     in_channels = x$in_channels,
@@ -93,9 +100,11 @@ glance.edaphosbridge_pretrain <- function(x, ...) {
 
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::augment
-augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = NULL, ...) {
+augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = NULL,
+                                             dataset = NULL, ...) {
   call <- sys.call()
-  prob <- stats::predict(x, newdata, type = "prob", coords = coords, ...)
+  stop_if_unused("augment", ..., also = c("device", "encoder"))
+  prob <- stats::predict(x, newdata, type = "prob", coords = coords, dataset = dataset, ...)
   class <- rep(NA_integer_, nrow(prob))
   known <- !is.na(prob[, 1L])
   class[known] <- max.col(prob[known, , drop = FALSE], ties.method = "first")
@@ -110,12 +119,14 @@ augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = N
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::tidy
 tidy.edaphosbridge_probe_sweep <- function(x, ...) {
+  stop_if_unused("tidy", ...)
   x$settings
 }
 
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::glance
 glance.edaphosbridge_probe_sweep <- function(x, ...) {
+  stop_if_unused("glance", ...)
   summary <- summary.edaphosbridge_probe_sweep(x)
   data.frame(
     nobs = summary$classifier$n,
@@ -138,29 +149,47 @@ augment.edaphosbridge_probe_sweep <- function(x, newdata, ...) {
 
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::augment
-augment.edaphosbridge_pretrain <- function(x, newdata, data = NULL, coords = NULL, ...) {
+augment.edaphosbridge_pretrain <- function(x, newdata, data = NULL, coords = NULL,
+                                           dataset = NULL, ...) {
   call <- sys.call()
+  stop_if_unused("augment", ...)
   features <- if (is.null(coords)) {
     embed(x$method, x, newdata, FALSE, call)
   } else {
-    foundation_embed_at_coords(x, coords, newdata)
+    foundation_embed_at_coords(x, coords, newdata, dataset)
   }
   colnames(features) <- paste0(".feature_", seq_len(ncol(features)))
   bound_to(data, coords, as.data.frame(features), call)
 }
 
 bound_to <- function(data, coords, columns, call) {
-  if (is.null(data) && is.data.frame(coords)) {
-    data <- coords
+  if (is.null(data)) {
+    data <- table_of_points(coords)
   }
   if (is.null(data)) {
     return(columns)
   }
-  if (!is.data.frame(data) || nrow(data) != nrow(columns)) {
-    found <- if (is.data.frame(data)) sprintf("%d rows", nrow(data)) else class(data)[[1]]
+  is_table <- is.data.frame(data) || inherits(data, "SpatVector")
+  if (!is_table || nrow(data) != nrow(columns)) {
+    found <- if (is_table) sprintf("%d rows", nrow(data)) else class(data)[[1]]
     stop_input(
       "data", sprintf("must be a data frame of %d rows; found %s.", nrow(columns), found), call
     )
   }
-  cbind(data, columns)
+  for (name in names(columns)) {
+    data[[name]] <- columns[[name]]
+  }
+  data
+}
+
+# What holds the points and their attributes; a matrix becomes a data frame.
+table_of_points <- function(coords) {
+  if (inherits(coords, c("sfc", "sfg"))) {
+    return(sf::st_sf(geometry = if (inherits(coords, "sfg")) sf::st_sfc(coords) else coords))
+  }
+  if (is.matrix(coords)) {
+    if (is.null(colnames(coords))) colnames(coords) <- c("x", "y")
+    return(as.data.frame(coords))
+  }
+  coords
 }

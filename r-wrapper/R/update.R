@@ -44,6 +44,7 @@ update.edaphosbridge_classifier <- function(object, x, y, ..., encoder = object$
     list(freeze_backbone = object$freeze_backbone), object$config, list(device = object$device)
   )
   data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))
+  stop_if_unused("update", ..., takes = formals(foundation_fit_classifier))
   eval(fit_again("foundation_fit_classifier", data, settings, list(...)))
 }
 
@@ -59,6 +60,7 @@ update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) 
     made_by <- "foundation_moco_pretrain_tiles"
     data <- list(dataset = quote(dataset))
   }
+  stop_if_unused("update", ..., takes = formals(get(made_by)))
   eval(fit_again(made_by, data, settings, list(...)))
 }
 

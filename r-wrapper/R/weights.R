@@ -31,6 +31,12 @@
 #'   channels and widths; `NULL` accepts any.
 #' @param cache_dir Folder of the downloads; `NULL` is the platform's folder for
 #'   caches of a user.
+#' @param patch_orientation How the patches of rasters lay that the encoder was pretrained on.
+#'   edaphos transposes what it cuts from a raster: an encoder of its
+#'   `foundation_moco_pretrain_tiles()` is `"transposed"`, one of its `foundation_moco_pretrain()` on
+#'   an array of yours `"rows_first"`. `NULL` takes what the file says, and `"transposed"` for a
+#'   published encoder. A file of R torch says nothing: what reads a raster for such an encoder
+#'   warns.
 #' @param overwrite Whether to download what is in the cache already.
 #' @param timeout_sec Seconds without a byte after which an attempt is given up.
 #' @param verbose Whether to report what happened, as messages.
@@ -86,7 +92,7 @@ foundation_weights_download <- function(name, cache_dir = NULL, overwrite = FALS
 #' @export
 foundation_weights_load <- function(source, n_channels = NULL, feature_dim = NULL,
                                     proj_dim = NULL, cache_dir = NULL, overwrite = FALSE,
-                                    verbose = FALSE) {
+                                    verbose = FALSE, patch_orientation = NULL) {
   call <- sys.call()
   if (missing(source)) {
     stop_input("source", "is missing: a path, or a name of foundation_weights_list().", call)
@@ -96,7 +102,7 @@ foundation_weights_load <- function(source, n_channels = NULL, feature_dim = NUL
   }
   answer <- python_call("weights_load", list(
     to_scalar(source), to_scalar(n_channels), to_scalar(feature_dim), to_scalar(proj_dim),
-    to_scalar(cache_dir), to_scalar(overwrite), to_scalar(verbose)
+    to_scalar(cache_dir), to_scalar(overwrite), to_scalar(verbose), to_scalar(patch_orientation)
   ))
   value <- answer_value(answer, call)
   report_lines(value$lines)

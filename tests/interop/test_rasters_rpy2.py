@@ -8,12 +8,14 @@ import rpy2.robjects as ro
 from closeness import assert_close
 from edaphos_bridge import (
     foundation_embed_at_coords,
+    foundation_encoder,
     foundation_fit_classifier,
     foundation_moco_pretrain_tiles,
     foundation_patches_at_coords,
     foundation_tile_dataset,
 )
 from edaphos_bridge.interop.rpy2 import install
+from edaphos_bridge.weights.encoder_file import encoder_to_bytes
 
 SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 2, "seed": 1}
 SMALL_IN_R = "feature_dim = 6, proj_dim = 4, batch_size = 8, epochs = 2, seed = 1"
@@ -111,3 +113,26 @@ def test_a_file_of_either_order_of_rows_gives_pythons_bits(r, path, tmp_path, up
         r(f"x <- foundation_patches_at_coords(tiles, points[1:2, ], {stack})")
         assert np.array_equal(np.array(r("tiles$cells")) - 1, tiles.cells)
         assert np.array_equal(np.array(r("x")), expected.astype(np.float64))
+
+
+def test_points_of_sf_and_an_assigned_normalisation_are_pythons_bits(r, path):
+    r("encoder <- foundation_encoder('moco', in_channels = 3, seed = 1)")
+    r("encoder$normalisation <- dataset; encoder$patch_orientation <- 'transposed'")
+    encoder = foundation_encoder("moco", 3, seed=1)
+    encoder.normalisation = foundation_tile_dataset(path, 5, 30, seed=2).normalisation
+    encoder.patch_orientation = "transposed"
+    assert bytes(r("encoder$state")) == encoder_to_bytes(encoder)
+    r("sf_points <- sf::st_as_sf(data.frame(points), coords = 1:2, crs = 32723)")
+    found = np.array(r("foundation_embed_at_coords(moco = encoder, sf_points, stack)"))
+    expected = foundation_embed_at_coords(encoder, POINTS, path)
+    assert np.array_equal(found, expected.astype(np.float64), equal_nan=True)
+
+
+def test_what_nothing_uses_is_refused_under_rpy2_too(r):
+    refused = r(
+        "tryCatch(generics::tidy(foundation_moco_pretrain_tiles(dataset, epochs = 1), n = 1),"
+        " edaphosbridge_input_error = conditionMessage)"
+    )
+    assert refused[0] == "`n` is no argument of tidy(). It takes no more arguments."
+    assigned = r("tryCatch(dataset$means <- 1, edaphosbridge_input_error = conditionMessage)")
+    assert "cannot be assigned" in assigned[0]

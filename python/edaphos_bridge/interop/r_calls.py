@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge.ambient import plain
-from edaphos_bridge.arguments import flag
+from edaphos_bridge.arguments import flag, whole
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
 from edaphos_bridge.encoders import foundation
@@ -94,12 +94,16 @@ def _normalisation_from(value: Any) -> Normalisation | None:
     if isinstance(value, bytes | bytearray):
         return tiles_behind(value).normalisation
     try:
-        return None if value is None else Normalisation.from_dict(value)
+        if value is None:
+            return None
+        return Normalisation.from_dict(
+            {**value, "patch_size": whole("patch_size", value["patch_size"])}
+        )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             "normalisation",
             "must have bands, means, sds, normalise and patch_size, as that of a tile dataset",
-            found=value,
+            found=value if not isinstance(value, dict) else list(value.values()),
             hint="A dataset from foundation_tile_dataset() may be assigned too.",
         ) from error
 

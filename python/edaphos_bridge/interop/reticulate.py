@@ -78,6 +78,7 @@ def _called(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
 
 embed = _called(r_calls.embed)
 embed_at_coords = _called(r_calls.embed_at_coords)
+encoder_with = _called(r_calls.encoder_with)
 fit = _called(r_calls.fit)
 landsat = _called(r_calls.landsat)
 make_encoder = _called(r_calls.make_encoder)

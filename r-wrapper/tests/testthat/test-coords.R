@@ -4,6 +4,12 @@ points <- data.frame(
   order = c("a", "b", "a", "b", "a", "b")
 )
 
+# A classifier on patches of the stack.
+point_fit <- function() {
+  x <- foundation_patches_at_coords(tile_fit(), points[1:3, ], soil_stack())
+  foundation_fit_classifier(tile_fit(), x, c("a", "b", "a"), val_split = 0, epochs = 1, seed = 1)
+}
+
 test_that("embeddings at points are those of the normalised cells around them", {
   skip_if_no_python()
   fit <- tile_fit()
@@ -22,16 +28,95 @@ test_that("embeddings at points are those of the normalised cells around them", 
   expect_identical(as.vector(x[1, , 1, 1]), c(0, 0, 0)) # beyond the corner
 })
 
-test_that("points may be a matrix, lon and lat, or a SpatVector", {
+test_that("the call of edaphos works by position and by name, and so does that of before", {
   skip_if_no_python()
-  expected <- foundation_embed_at_coords(tile_fit(), points[1:5, ], soil_stack())
-  at <- function(coords) foundation_embed_at_coords(tile_fit(), coords, soil_stack())
-  expect_identical(at(unname(as.matrix(points[1:5, 1:2]))), expected)
-  expect_identical(at(data.frame(lat = points$y, lon = points$x)[1:5, ]), expected)
-  expect_identical(
-    at(terra::vect(points[1:5, ], geom = c("x", "y"), crs = "EPSG:32723")), expected
+  encoder <- foundation_encoder("moco", in_channels = 3, seed = 1)
+  dataset <- soil_tiles()
+  stack <- soil_stack()
+  expected <- foundation_embed_at_coords(encoder, points, stack, dataset = dataset)
+  expect_equal(
+    foundation_embed_at_coords(encoder, points, stack, dataset, 5L, 2L), expected,
+    tolerance = 1e-5
   )
-  expect_identical(dim(at(points[0, ])), c(0L, 6L))
+  expect_identical(
+    foundation_embed_at_coords(
+      moco = encoder, coords = points, stack = stack, dataset = dataset, patch_size = 5L,
+      batch_size = 64L
+    ),
+    expected
+  )
+  expect_identical(
+    foundation_embed_at_coords(moco = encoder, points, stack, dataset, 5L, 64L), expected
+  )
+  passed_on <- function(...) foundation_embed_at_coords(...)
+  expect_identical(
+    passed_on(moco = encoder, coords = points, stack = stack, dataset = dataset), expected
+  )
+  larger <- foundation_embed_at_coords(encoder, points, stack, dataset, patch_size = 7)
+  expect_false(isTRUE(all.equal(larger, expected)))
+  projected <- foundation_embed_at_coords(encoder, points, stack, dataset, projection = TRUE)
+  expect_identical(dim(projected), c(6L, 32L))
+  expect_identical(foundation_embed_at_coords(encoder, points, stack, TRUE, dataset), projected)
+  expect_identical(foundation_embed_at_coords(encoder, points, stack, FALSE, dataset), expected)
+  refused <- function(code, argument, says) {
+    expect_refused(code, argument, says, of = "foundation_embed_at_coords")
+  }
+  refused(
+    foundation_embed_at_coords(fit = encoder, points, stack, moco = encoder), "moco", "`fit`"
+  )
+  refused(foundation_embed_at_coords(encoder, points, stack, dataset = TRUE), "dataset", "logical")
+  refused(foundation_embed_at_coords(tile_fit(), points, stack, patch_size = 1), "patch_size", "1")
+  refused(foundation_embed_at_coords(tile_fit(), points, stack, batch_size = 0), "batch_size", "0")
+})
+
+test_that("an encoder that learnt from transposed patches gets them so", {
+  skip_if_no_python()
+  turned <- function(x) aperm(x, c(1, 2, 4, 3))
+  encoder <- foundation_encoder("moco", in_channels = 3, seed = 1)
+  expect_identical(encoder$patch_orientation, "rows_first")
+  encoder$patch_orientation <- "transposed"
+  x <- foundation_patches_at_coords(soil_tiles(), points, soil_stack())
+  transposed <- foundation_patches_at_coords(encoder, points, soil_stack(), dataset = soil_tiles())
+  expect_identical(transposed, turned(x))
+  expect_equal(
+    foundation_embed_at_coords(encoder, points, soil_stack(), soil_tiles())[1:3, ],
+    foundation_moco_embed(encoder, turned(x[1:3, , , ])),
+    tolerance = 1e-5
+  )
+  tiles <- soil_tiles()
+  expect_equal(
+    sum(foundation_moco_embed(encoder, tiles)),
+    sum(foundation_moco_embed(encoder, turned(tiles$sample(40)))),
+    tolerance = 1e-5
+  )
+  fit <- foundation_fit_classifier(
+    encoder, turned(x[1:3, , , ]), c("a", "b", "a"), val_split = 0, epochs = 2, seed = 1
+  )
+  expect_identical(fit$encoder$patch_orientation, "transposed")
+  expect_equal(
+    predict(fit, soil_stack(), "prob", coords = points, dataset = tiles)[1:3, ],
+    predict(fit, turned(x[1:3, , , ]), "prob"),
+    tolerance = 1e-5
+  )
+})
+
+test_that("points that all lie outside are a warning with both ranges", {
+  skip_if_no_python()
+  lonlat <- data.frame(Longitude = c(-47.5, -46), Latitude = c(-15, -14))
+  warned <- expect_warning(
+    found <- foundation_embed_at_coords(tile_fit(), lonlat, soil_stack()),
+    class = "edaphosbridge_warning"
+  )
+  expect_match(
+    conditionMessage(warned),
+    "All 2 points of `coords` lie outside `stack`: x from -47.5 to -46, y from -15 to -14; the raster",
+    fixed = TRUE
+  )
+  expect_true(all(is.na(found)))
+  expect_warning(
+    predict(point_fit(), soil_stack(), coords = lonlat), "outside `x`",
+    class = "edaphosbridge_warning"
+  )
 })
 
 test_that("a raster that no file holds gives what its file gives", {
@@ -95,8 +180,39 @@ test_that("a classifier predicts points of a raw raster", {
   expect_true(all(is.na(prob[4:6, ])))
   plain <- quick_fit()
   expect_refused(
-    predict(plain, soil_stack(), coords = points), "coords", "normalisation", of = "predict"
+    predict(plain, soil_stack(), coords = points), "coords", "Give a `dataset`", of = "predict"
   )
+})
+
+test_that("predict() takes a dataset for an encoder without normalisation", {
+  skip_if_no_python()
+  x <- foundation_patches_at_coords(soil_tiles(), points[1:3, ], soil_stack())
+  encoder <- foundation_encoder("moco", in_channels = 3, seed = 1)
+  fit <- foundation_fit_classifier(
+    encoder, x, points$order[1:3],
+    val_split = 0, epochs = 2, seed = 1
+  )
+  at_points <- predict(fit, soil_stack(), coords = points, dataset = soil_tiles())
+  expect_identical(at_points, factor(c(as.character(predict(fit, x)), NA, NA, NA), c("a", "b")))
+  expect_refused(predict(fit, x, dataset = soil_tiles()), "dataset", "Give `coords`", of = "predict")
+  expect_refused(
+    predict(fit, soil_stack(), coords = points, dataset = soil_tiles(patch_size = 7)), "dataset",
+    "5 x 5; found 7", of = "predict"
+  )
+})
+
+test_that("a raster without points, and points without their name, say what to write", {
+  skip_if_no_python()
+  says <- "predict(fit, stack, coords = points)"
+  expect_refused(predict(point_fit(), soil_stack()), "x", says, of = "predict")
+  expect_refused(
+    predict(point_fit(), "stack.tif"), "x", "together with points, `coords`", of = "predict"
+  )
+  expect_refused(predict(point_fit(), soil_stack(), points), "type", says, of = "predict")
+  at <- as.matrix(points[1:2])
+  expect_refused(predict(point_fit(), soil_stack(), at), "type", says, of = "predict")
+  expect_refused(foundation_moco_pretrain(soil_stack()), "patches", "foundation_tile_dataset()",
+    of = "foundation_moco_pretrain")
 })
 
 test_that("what cannot be used is refused by its name", {
@@ -109,13 +225,10 @@ test_that("what cannot be used is refused by its name", {
   refused(foundation_embed_at_coords(fit, , stack), "coords", "is missing")
   refused(foundation_embed_at_coords(fit, points), "stack", "is missing")
   refused(foundation_embed_at_coords(fit, 1:2, stack), "coords", "found integer")
-  refused(foundation_embed_at_coords(fit, data.frame(a = 1, b = 2), stack), "coords", "data frame")
   refused(foundation_embed_at_coords(fit, points, stack[[1:2]]), "stack", "3 bands")
   refused(foundation_embed_at_coords(fit, points, "none.tif"), "stack", "names no file")
   refused(foundation_embed_at_coords(fit, points, stack, NA), "projection", "found NA")
   refused(foundation_embed_at_coords(fit, points, stack, dataset = 1), "dataset", "found numeric")
-  elsewhere <- terra::vect(points[1, ], geom = c("x", "y"), crs = "EPSG:4326")
-  refused(foundation_embed_at_coords(fit, elsewhere, stack), "coords", "another CRS")
 })
 
 test_that("a raster of other cells than the pretraining's is read with a warning that says both", {

@@ -5,8 +5,8 @@ test_that("an encoder is a plain list with its architecture, its widths and its 
   expect_named(
     encoder,
     c(
-      "architecture", "in_channels", "feature_dim", "proj_dim", "normalisation", "state",
-      "n_channels"
+      "architecture", "in_channels", "feature_dim", "proj_dim", "normalisation",
+      "patch_orientation", "state", "n_channels"
     )
   )
   expect_null(encoder$normalisation)

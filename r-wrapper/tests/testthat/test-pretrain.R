@@ -266,7 +266,7 @@ test_that("what cannot be used is refused by name", {
   }
   holes <- replace(soil_x, c(3, 7), NA)
   moco(foundation_moco_pretrain(), "patches", "is missing")
-  moco(foundation_moco_pretrain("a"), "patches", "found character")
+  moco(foundation_moco_pretrain("a"), "patches", "found 'a'")
   moco(foundation_moco_pretrain(soil_x[, , , 1]), "patches", "four dimensions")
   moco(foundation_moco_pretrain(holes), "patches", c("2 of 48 patches", "first: 3, 7"))
   moco(foundation_moco_pretrain(soil_x > NA), "patches", "48 of 48 patches")

@@ -92,7 +92,11 @@ test_that("what a newer version wrote is refused with a sentence", {
   refused(quick_fit(newer(soil_encoder())))
   refused(newer(soil_tiles())$sample(1))
   pretrained <- tile_fit()
-  pretrained$encoder <- newer(pretrained$encoder)
+  encoder <- newer(pretrained$encoder)
+  pretrained <- structure(
+    replace(unclass(pretrained), "encoder", list(encoder)),
+    class = class(pretrained)
+  )
   refused(foundation_moco_embed(pretrained, soil_x))
 })
 

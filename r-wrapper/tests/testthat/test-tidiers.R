@@ -75,6 +75,64 @@ test_that("augment() at points of a raster binds to the points, NA outside", {
   expect_true(all(is.na(features[2, 3:8])))
 })
 
+test_that("augment() keeps what the points are, their attributes and their coordinates", {
+  skip_if_no_python()
+  skip_if_lacking("generics")
+  skip_if_lacking("sf")
+  skip_if_lacking("tibble")
+  plain <- data.frame(id = c("p", "q", "r"), x = c(705, 505, 0), y = c(755, 895, 0))
+  plain$depth <- c(0.1, 0.2, 0.3)
+  expected <- generics::augment(tile_fit(), soil_stack(), coords = plain)
+  expect_identical(expected[1:4], plain)
+  at <- function(coords) generics::augment(tile_fit(), soil_stack(), coords = coords)
+
+  tibble <- at(tibble::as_tibble(plain))
+  expect_s3_class(tibble, "tbl_df")
+  expect_identical(as.data.frame(tibble), expected)
+
+  points <- sf::st_as_sf(plain, coords = c("x", "y"), crs = 32723)
+  simple <- at(points)
+  expect_s3_class(simple, "sf")
+  expect_identical(sf::st_geometry(simple), sf::st_geometry(points))
+  expect_identical(sf::st_drop_geometry(simple), expected[-(2:3)])
+  geometry <- at(sf::st_geometry(points))
+  expect_identical(sf::st_drop_geometry(geometry), expected[-(1:4)])
+
+  vector <- terra::vect(points)
+  spatial <- at(vector)
+  expect_s4_class(spatial, "SpatVector")
+  expect_equal(as.data.frame(spatial), expected[-(2:3)], tolerance = 1e-12)
+  expect_identical(terra::crds(spatial), terra::crds(vector))
+  expect_named(vector, c("id", "depth")) # the caller's own is as it was
+
+  matrix <- at(cbind(x = plain$x, y = plain$y))
+  expect_identical(matrix, expected[-c(1, 4)])
+  expect_identical(at(unname(as.matrix(plain[2:3]))), matrix)
+
+  fit <- quick_fit(
+    tile_fit(), foundation_patches_at_coords(tile_fit(), plain[c(1, 2, 1, 2), ], soil_stack()),
+    c("b", "a", "b", "a"), val_split = 0
+  )
+  classes <- generics::augment(fit, soil_stack(), coords = vector)
+  expect_identical(classes$.pred_class, predict(fit, soil_stack(), coords = plain))
+})
+
+test_that("augment() takes a dataset for an encoder without normalisation", {
+  skip_if_no_python()
+  skip_if_lacking("generics")
+  points <- data.frame(x = c(705, 505), y = c(755, 895))
+  x <- foundation_patches_at_coords(soil_tiles(), points[c(1, 2, 1, 2), ], soil_stack())
+  pretrained <- foundation_moco_pretrain(x, 6, 4, batch_size = 2, epochs = 1, seed = 1)
+  features <- generics::augment(pretrained, soil_stack(), coords = points, dataset = soil_tiles())
+  expect_equal(
+    unname(as.matrix(features[-(1:2)])), foundation_moco_embed(pretrained, x[1:2, , , ]),
+    tolerance = 1e-5
+  )
+  fit <- quick_fit(pretrained, x, c("a", "b", "a", "b"), val_split = 0)
+  classes <- generics::augment(fit, soil_stack(), coords = points, dataset = soil_tiles())
+  expect_identical(classes$.pred_class, predict(fit, x[1:2, , , ]))
+})
+
 test_that("augment() of a pretraining fit has its features", {
   skip_if_no_python()
   skip_if_lacking("generics")

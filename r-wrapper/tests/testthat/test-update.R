@@ -79,5 +79,4 @@ test_that("errors of update() are those of the function, and show no data", {
   expect_refused(
     update(tile_fit()), "patches", "is missing", of = "foundation_moco_pretrain"
   )
-  expect_error(update(fit, soil_x, soil_y, epoch = 5), "unused argument")
 })

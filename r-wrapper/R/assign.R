@@ -1,0 +1,101 @@
+# Assigning to what stands in an object's `state` too: the state follows, or the assignment is
+# refused. Python reads the state, and would not see the change.
+
+#' @export
+`$<-.edaphosbridge_encoder` <- function(x, name, value) {
+  assigned(x, name, value)
+}
+
+#' @export
+`$<-.edaphosbridge_classifier` <- `$<-.edaphosbridge_encoder`
+
+#' @export
+`$<-.edaphosbridge_pretrain` <- `$<-.edaphosbridge_encoder`
+
+#' @export
+`$<-.edaphosbridge_tiles` <- `$<-.edaphosbridge_encoder`
+
+#' @export
+`[[<-.edaphosbridge_encoder` <- function(x, i, value) {
+  assigned(x, if (is.character(i)) i else names(x)[[i]], value)
+}
+
+#' @export
+`[[<-.edaphosbridge_classifier` <- `[[<-.edaphosbridge_encoder`
+
+#' @export
+`[[<-.edaphosbridge_pretrain` <- `[[<-.edaphosbridge_encoder`
+
+#' @export
+`[[<-.edaphosbridge_tiles` <- `[[<-.edaphosbridge_encoder`
+
+# What is refused, and what to do instead.
+in_state <- list(
+  edaphosbridge_encoder = list(
+    names = c("architecture", "in_channels", "n_channels", "feature_dim", "proj_dim"),
+    instead = "foundation_encoder() makes another encoder."
+  ),
+  edaphosbridge_classifier = list(
+    names = c("encoder", "normalisation"),
+    instead = paste(
+      "predict() takes a `dataset` for an encoder without normalisation; an encoder that is changed",
+      "before foundation_fit_classifier() keeps the change."
+    )
+  ),
+  edaphosbridge_pretrain = list(
+    names = c("encoder", "normalisation"),
+    instead = "Take the encoder out, `encoder <- fit$encoder`, and change that."
+  ),
+  edaphosbridge_tiles = list(
+    names = c(
+      "patch_size", "n_patches", "n_channels", "height", "width", "bands", "means", "sds",
+      "normalise", "cells", "seed"
+    ),
+    instead = "foundation_tile_dataset() makes another dataset."
+  )
+)
+
+assigned <- function(x, name, value) {
+  kind <- intersect(class(x), names(in_state))[[1]]
+  if (kind == "edaphosbridge_encoder" && name %in% c("normalisation", "patch_orientation")) {
+    return(encoder_with(x, name, value))
+  }
+  if (name %in% in_state[[kind]]$names) {
+    problem <- paste("cannot be assigned: it is part of `state`.", in_state[[kind]]$instead)
+    stop_input(name, problem, NULL)
+  }
+  plain <- unclass(x)
+  plain[[name]] <- value
+  structure(plain, class = class(x))
+}
+
+# The encoder that carries another normalisation or orientation.
+encoder_with <- function(encoder, name, value) {
+  if (name == "normalisation") {
+    value <- if (inherits(value, "edaphosbridge_tiles")) value$state else plain_normalisation(value)
+  }
+  value <- if (is.character(value)) to_scalar(value) else value
+  answer <- python_call("encoder_with", list(encoder$state, name, value))
+  from_encoder(answer_value(answer, NULL))
+}
+
+plain_normalisation <- function(value) {
+  if (!is.null(value) && (!is.list(value) || is.null(names(value)))) {
+    stop_input(
+      "normalisation",
+      sprintf(
+        paste(
+          "must be a tile dataset, a list as its `normalisation` in a fit, or NULL; found %s."
+        ),
+        class(value)[[1]]
+      ),
+      NULL
+    )
+  }
+  several <- intersect(c("bands", "means", "sds"), names(value))
+  value <- unclass(value)
+  value[several] <- lapply(value[several], to_numbers)
+  single <- setdiff(names(value), several)
+  value[single] <- lapply(value[single], to_scalar)
+  value
+}

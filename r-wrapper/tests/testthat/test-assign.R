@@ -1,0 +1,83 @@
+points <- data.frame(x = c(505, 705), y = c(895, 755))
+plain_encoder <- function() foundation_encoder("moco", in_channels = 3, seed = 1)
+
+# `code` is an assignment that is refused.
+expect_no_assignment <- function(code, argument, says) {
+  condition <- expect_error(code, class = "edaphosbridge_input_error")
+  expect_identical(condition$argument, argument)
+  expect_match(conditionMessage(condition), says, fixed = TRUE)
+}
+
+test_that("a normalisation that is assigned to an encoder is in its state", {
+  skip_if_no_python()
+  dataset <- soil_tiles()
+  expected <- foundation_embed_at_coords(plain_encoder(), points, soil_stack(), dataset)
+  by_dataset <- by_list <- by_name <- plain_encoder()
+  by_dataset$normalisation <- dataset
+  by_list$normalisation <- tile_fit()$normalisation
+  by_name[["normalisation"]] <- dataset
+  expect_identical(by_dataset$normalisation, tile_fit()$normalisation)
+  expect_identical(by_list, by_dataset)
+  expect_identical(by_name, by_dataset)
+  expect_identical(foundation_embed_at_coords(by_dataset, points, soil_stack()), expected)
+  path <- withr::local_tempfile()
+  foundation_weights_save(by_dataset, path)
+  expect_identical(foundation_weights_load(path)$normalisation, by_dataset$normalisation)
+  by_dataset$normalisation <- NULL
+  expect_identical(by_dataset, plain_encoder())
+})
+
+test_that("one field of it may be changed", {
+  skip_if_no_python()
+  encoder <- plain_encoder()
+  encoder$normalisation <- soil_tiles()
+  encoder$normalisation$patch_size <- 7
+  x <- foundation_patches_at_coords(encoder, points, soil_stack())
+  expect_identical(dim(x), c(2L, 3L, 7L, 7L))
+})
+
+test_that("an orientation that is assigned is in the state", {
+  skip_if_no_python()
+  encoder <- plain_encoder()
+  encoder$patch_orientation <- "transposed"
+  path <- withr::local_tempfile()
+  foundation_weights_save(encoder, path)
+  expect_identical(foundation_weights_load(path), encoder)
+  encoder$patch_orientation <- "rows_first"
+  expect_identical(encoder, plain_encoder())
+})
+
+test_that("what cannot be assigned to an encoder is refused", {
+  skip_if_no_python()
+  encoder <- plain_encoder()
+  known <- tile_fit()$normalisation
+  not <- expect_no_assignment
+  not(encoder$normalisation <- 3, "normalisation", "found numeric")
+  not(encoder$normalisation <- known[1:3], "normalisation", "must have bands, means, sds")
+  not(encoder$normalisation <- replace(known, "patch_size", 5.5), "normalisation", "must have")
+  not(encoder$normalisation <- replace(known, "sds", list(c(1, NA, 1))), "normalisation", "must have")
+  not(encoder$normalisation <- soil_tiles(soil_stack()[[1:2]]), "normalisation", "of 3 bands")
+  not(encoder$patch_orientation <- "sideways", "patch_orientation", "'transposed'; found 'sideways'")
+  not(encoder$in_channels <- 4L, "in_channels", "foundation_encoder() makes another")
+  expect_identical(encoder, plain_encoder())
+  encoder$note <- "of my own"
+  expect_identical(encoder$note, "of my own")
+  expect_s3_class(encoder, "edaphosbridge_encoder")
+})
+
+test_that("fits and datasets refuse what their state would not follow", {
+  skip_if_no_python()
+  fit <- soil_fit()
+  pretrained <- tile_fit()
+  dataset <- soil_tiles()
+  not <- expect_no_assignment
+  not(fit$normalisation <- NULL, "normalisation", "predict() takes a `dataset`")
+  not(fit$encoder$normalisation <- NULL, "encoder", "predict() takes a `dataset`")
+  not(fit[["encoder"]] <- plain_encoder(), "encoder", "part of `state`")
+  not(pretrained$normalisation <- NULL, "normalisation", "encoder <- fit$encoder")
+  not(dataset$means <- 0, "means", "foundation_tile_dataset()")
+  not(dataset[["seed"]] <- 1, "seed", "foundation_tile_dataset()")
+  fit$comment <- "of my own"
+  expect_identical(fit$comment, "of my own")
+  expect_identical(predict(fit, soil_x), predict(soil_fit(), soil_x))
+})
