@@ -81,8 +81,7 @@ def kornia_transforms() -> Any:
         return importlib.import_module("kornia.geometry.transform")
     except ImportError as error:
         raise EdaphosError(
-            "Pretraining needs the package kornia. Install it with "
-            "`pip install kornia`."
+            "Pretraining needs the package kornia. Install it with `pip install kornia`."
         ) from error
 
 

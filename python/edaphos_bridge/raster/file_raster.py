@@ -177,8 +177,7 @@ def rasterio() -> Any:
         return importlib.import_module("rasterio")
     except ImportError as error:
         raise EdaphosError(
-            "Rasters in files need the package rasterio. Install it with "
-            "`pip install rasterio`."
+            "Rasters in files need the package rasterio. Install it with `pip install rasterio`."
         ) from error
 
 
