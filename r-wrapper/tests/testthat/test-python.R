@@ -339,3 +339,54 @@ test_that("Ctrl-C still stops R's own code after a call into Python", {
   process$wait(120000)
   expect_identical(process$get_result(), "interrupt")
 })
+
+# Python looks for this module when it starts: Ctrl-C at every `every`-th import from then on.
+presses_code <- "
+import os, signal, sys
+
+class Presses:
+    count = 0
+
+    def find_spec(self, name, path=None, target=None):
+        Presses.count += 1
+        if Presses.count % int(os.environ['PRESS_EVERY']) == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+if os.environ.get('PRESS_IN') == str(os.getpid()):
+    sys.meta_path.insert(0, Presses())
+"
+
+test_that("Ctrl-C at any moment of the first calls is an interrupt, and the session goes on", {
+  skip_if_no_python()
+  skip_on_os("windows")
+  folder <- withr::local_tempdir()
+  writeLines(presses_code, file.path(folder, "sitecustomize.py"))
+  paths <- paste(c(folder, Sys.getenv("PYTHONPATH")), collapse = .Platform$path.sep)
+  for (every in c("1", "101")) {
+    outcomes <- in_fresh_r(
+      function(x, y) {
+        library(edaphosbridge)
+        Sys.setenv(PRESS_IN = Sys.getpid())
+        outcomes <- list()
+        call <- function() {
+          encoder <- foundation_encoder("simclr", in_channels = 4, seed = 1)
+          fit <- foundation_fit_classifier(encoder, x, y, head = "mlp", epochs = 2, seed = 5)
+          fit$loss_history
+        }
+        for (attempt in 1:9) {
+          outcomes[[attempt]] <- tryCatch(
+            call(),
+            interrupt = function(condition) "interrupt", error = conditionMessage
+          )
+          if (is.numeric(outcomes[[attempt]])) break
+        }
+        outcomes
+      },
+      list(soil_x, soil_y),
+      env = fresh_environment(PRESS_EVERY = every, PYTHONPATH = paths)
+    )
+    last <- length(outcomes)
+    expect_identical(unique(outcomes[-last]), list("interrupt"))
+    expect_identical(outcomes[[last]], quick_fit(head = "mlp", epochs = 2)$loss_history)
+  }
+})
