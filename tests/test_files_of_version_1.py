@@ -4,6 +4,8 @@ import gzip
 
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 from torch import nn
 
 from closeness import assert_close
@@ -19,6 +21,7 @@ from edaphos_bridge import (
 from edaphos_bridge.pretrain.checkpoint import FILE
 from edaphos_bridge.pretrain.fit import FoundationPretrain
 from edaphos_bridge.raster.tile_file import tiles_from_bytes
+from edaphos_bridge.weights.container import prefixed
 
 # Features and probabilities of another processor have other last bits, and those only.
 TOLERANCE = 1e-6
@@ -136,3 +139,25 @@ def test_a_run_goes_on_from_its_checkpoint(old_file, recorded, tmp_path, name, p
     assert_close(fit.loss_history, losses, 1e-3)
     assert_close(embed(fit, recorded("patches")), recorded(f"checkpoint_of_{name}"), 1e-3)
     assert fit.config["seed"] == 5
+
+
+MODULES = {
+    **dict.fromkeys(CLASSIFIERS, FoundationClassifier),
+    "pretraining_moco_of_tiles": FoundationPretrain,
+    "pretraining_simclr": FoundationPretrain,
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_file_keeps_its_bits_and_is_written_anew_with_a_digest(old_file, tmp_path, name):
+    given = {"encoder": own_module()} if name == "probe_on_own_module" else {}
+    fit = MODULES[name].load(old_file(name), **given)
+    state = fit.encoder.state_dict()
+    if name in CLASSIFIERS:
+        state = prefixed("encoder", state) | prefixed("head", fit.head.state_dict())
+    wanted = safetensors.torch.load_file(old_file(name))
+    assert state.keys() == wanted.keys()
+    assert all(torch.equal(state[key], wanted[key]) for key in wanted)
+    fit.save(tmp_path / "anew")
+    assert b"digest" in (tmp_path / "anew").read_bytes()
+    assert MODULES[name].load(tmp_path / "anew", **given).to_bytes() == fit.to_bytes()

@@ -35,6 +35,19 @@ def test_every_public_name_resolves_and_is_listed():
         assert name in dir(edaphos_bridge)
 
 
+def test_submodules_that_the_documentation_names_are_there_without_an_import_of_their_own(
+    fresh_python,
+):
+    code = """
+import sys, edaphos_bridge as eb
+assert not {"torch", "numpy", "edaphos_bridge.errors"} & set(sys.modules)
+assert {"datasets", "errors", "interop"} <= set(dir(eb))
+print(len(eb.datasets.statlog_landsat().y), issubclass(eb.errors.InputError, ValueError))
+print("rpy2" in sys.modules, callable(eb.interop.rpy2.install), "rpy2" in sys.modules)
+"""
+    assert fresh_python(code).split() == ["6435", "True", "False", "True", "True"]
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'foundation_moose'"):
         edaphos_bridge.foundation_moose  # noqa: B018

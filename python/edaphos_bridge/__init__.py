@@ -74,12 +74,17 @@ _HOMES = {
     "foundation_weights_save": "edaphos_bridge.weights.foundation_weights",
 }
 
+# What the documentation names of the package, imported when it is first used.
+_SUBMODULES = ("datasets", "errors", "interop")
+
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(imported(_HOMES[name]), name)
+    if name in _SUBMODULES:
+        return imported(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+    return sorted({*globals(), *__all__, *_SUBMODULES})

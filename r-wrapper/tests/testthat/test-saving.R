@@ -111,21 +111,6 @@ test_that("a fit made on cuda predicts on the cpu where there is none, and says 
   expect_silent(prob(fit, device = "cpu"))
 })
 
-test_that("objects that the first version saved work as they did", {
-  skip_if_no_python()
-  old <- readRDS(test_path("saved", "objects.rds"))
-  expect_type(old$classifier$state, "raw")
-  expect_equal(prob(old$classifier, old$x), old$prob, tolerance = 1e-6)
-  expect_equal(foundation_simclr_embed(old$simclr, old$x), old$features, tolerance = 1e-6)
-  expect_equal(prob(old$sweep, old$x), prob(old$sweep$classifier, old$x))
-  probe <- quick_fit(old$encoder, old$x, old$y)
-  expect_identical(probe$encoder$architecture, "simclr")
-  # what is made now from what was made then says the same
-  again <- update(old$classifier, old$x, old$y)
-  expect_equal(again$loss_history, old$classifier$loss_history, tolerance = 1e-6)
-  expect_output(print(old$tiles), "12 x 14 x 2")
-})
-
 # What R shows of an object in a session without the package.
 shown_without_package <- function(object) {
   file <- withr::local_tempfile()
