@@ -65,8 +65,11 @@ def _columns(coords: Any) -> list[Any] | None:
     """Return the names of a table's columns, or None for anything else."""
     if isinstance(coords, np.ndarray):
         return None if coords.dtype.names is None else list(coords.dtype.names)
-    names = getattr(coords, "columns", None)
-    return None if names is None or callable(names) else list(names)
+    try:
+        names = getattr(coords, "columns", None)
+        return None if names is None or callable(names) else list(names)
+    except Exception:  # an object that refuses in a way of its own is no table
+        return None
 
 
 def _pair(names: list[Any], argument: str) -> tuple[Any, Any]:
