@@ -28,7 +28,7 @@ test_that("a fit has both classes and the elements of the original", {
     "feature_dim", "head_type", "freeze_backbone", "device"
   )
   expect_named(fit, c(
-    original, "in_channels", "patch_size", "class_counts", "normalisation", "state"
+    original, "in_channels", "patch_size", "class_counts", "overlapping", "normalisation", "state"
   ))
   expect_s3_class(fit$encoder, "edaphosbridge_encoder")
   expect_identical(fit$classes, soil_classes)
