@@ -163,7 +163,7 @@ def _methods() -> list[tuple[str, str, str]]:
         ("stats", "predict", "edaphosbridge_classifier"),
         ("stats", "predict", "edaphosbridge_probe_sweep"),
         ("base", "$", "edaphosbridge_tiles"),
-        *(("base", generic, of) for generic in ("$<-", "[[<-") for of in with_state),
+        *(("base", generic, of) for generic in ("$<-", "[[<-", "[<-") for of in with_state),
         *(("base", generic, s3_class) for generic in ("format", "print") for s3_class in shown),
         *((package, generic, fit) for package, generic in of_fits for fit in fits),
     ]
