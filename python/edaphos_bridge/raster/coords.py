@@ -136,7 +136,9 @@ def warn_if_all_outside(
     )
     box = corners @ np.array([[a, d], [b, e]]) + (c, f)
     exchanged = int(cells_at(raster, given[:, ::-1])[1].sum())
-    if exchanged:
+    if np.isinf(given).all():
+        hint = "They have no place in its coordinate reference system."
+    elif exchanged:
         hint = f"With x and y exchanged, {exchanged} of them would lie inside."
     else:
         hint = "Are they in another coordinate reference system?"
