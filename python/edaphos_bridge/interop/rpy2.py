@@ -176,7 +176,7 @@ def _methods() -> list[tuple[str, str, str]]:
         ("stats", "predict", "edaphosbridge_classifier"),
         ("stats", "predict", "edaphosbridge_probe_sweep"),
         *(("base", "$", s3_class) for s3_class in _WITH_STATE),
-        *(("base", generic, of) for generic in ("$<-", "[[<-") for of in _WITH_STATE),
+        *(("base", generic, of) for generic in ("$<-", "[[<-", "[<-") for of in _WITH_STATE),
         *(("base", generic, s3_class) for generic in ("format", "print") for s3_class in shown),
         *((package, generic, fit) for package, generic in of_fits for fit in fits),
     ]

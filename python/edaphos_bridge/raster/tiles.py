@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edaphos_bridge.arguments import flag, seed_number, whole
+from edaphos_bridge.as_numpy import as_numpy
 from edaphos_bridge.crs import crs_text
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.memory import check_memory
@@ -263,7 +264,7 @@ class FoundationTileDataset:
         -------
         numpy.ndarray, shape (len(rows), C, patch_size, patch_size), float32
         """
-        given = np.asarray(rows)
+        given = as_numpy(rows, "rows", "whole numbers")
         usable = given.ndim == 1 and (given.size == 0 or given.dtype.kind in "iu")
         if not usable or ((given < 0) | (given >= len(self))).any():
             raise InputError(
