@@ -34,9 +34,9 @@ test_that("the call of edaphos works by position and by name, and so does that o
   dataset <- soil_tiles()
   stack <- soil_stack()
   expected <- foundation_embed_at_coords(encoder, points, stack, dataset = dataset)
-  expect_equal(
+  expect_close(
     foundation_embed_at_coords(encoder, points, stack, dataset, 5L, 2L), expected,
-    tolerance = 1e-5
+    1e-6
   )
   expect_identical(
     foundation_embed_at_coords(
@@ -78,25 +78,25 @@ test_that("an encoder that learnt from transposed patches gets them so", {
   x <- foundation_patches_at_coords(soil_tiles(), points, soil_stack())
   transposed <- foundation_patches_at_coords(encoder, points, soil_stack(), dataset = soil_tiles())
   expect_identical(transposed, turned(x))
-  expect_equal(
+  expect_close(
     foundation_embed_at_coords(encoder, points, soil_stack(), soil_tiles())[1:3, ],
     foundation_moco_embed(encoder, turned(x[1:3, , , ])),
-    tolerance = 1e-5
+    1e-6
   )
   tiles <- soil_tiles()
-  expect_equal(
+  expect_close(
     sum(foundation_moco_embed(encoder, tiles)),
     sum(foundation_moco_embed(encoder, turned(tiles$sample(40)))),
-    tolerance = 1e-5
+    1e-6
   )
   fit <- foundation_fit_classifier(
     encoder, turned(x[1:3, , , ]), c("a", "b", "a"), val_split = 0, epochs = 2, seed = 1
   )
   expect_identical(fit$encoder$patch_orientation, "transposed")
-  expect_equal(
+  expect_close(
     predict(fit, soil_stack(), "prob", coords = points, dataset = tiles)[1:3, ],
     predict(fit, turned(x[1:3, , , ]), "prob"),
-    tolerance = 1e-5
+    1e-6
   )
 })
 

@@ -100,7 +100,7 @@ for (kind in names(kinds)) {
       expect_false(all(is.na(expected)))
       for (given in list(path, stack, stack * 1)) {
         found <- cells_under(points, given, dataset)
-        expect_equal(found, expected, tolerance = 1e-6, label = kind)
+        expect_close(found, expected, 1e-6)
       }
     })
   })
