@@ -163,6 +163,7 @@ class FoundationProbeSweep:
             + ("seed" if n_seeds == 1 else "seeds"),
             f"  best:          {chosen}",
             f"  val_acc:       {row['val_accuracy']:.3f}",
+            *self.classifier.about_overlap(),
             f"  classes:       {', '.join(str(value) for value in self.classifier.classes)}",
         ]
 

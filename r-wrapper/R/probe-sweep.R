@@ -102,6 +102,7 @@ format.edaphosbridge_probe_sweep <- function(x, ...) {
     ),
     paste0("  best:          ", paste(chosen, collapse = ", ")),
     sprintf("  val_acc:       %.3f", max(x$settings$val_accuracy, na.rm = TRUE)),
+    overlap_line(x$classifier, "  overlap:       ", held_out = TRUE),
     paste0("  classes:       ", paste(x$classifier$classes, collapse = ", "))
   )
 }
