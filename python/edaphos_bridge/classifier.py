@@ -367,11 +367,12 @@ class FoundationClassifier:
             f"  device:        {self.device}",
             f"  final loss:    {self.loss_history[-1]:.4f}",
             f"  best val_acc:  {best}",
-            *self._about_overlap(),
+            *(self.about_overlap() if accuracies else []),
         ]
 
-    def _about_overlap(self) -> list[str]:
-        if not self.overlapping or all(map(math.isnan, self.val_accuracy_history)):
+    def about_overlap(self) -> list[str]:
+        """Return the line that speaks of patches that share cells, if any do."""
+        if not self.overlapping:
             return []
         total = "" if self.class_counts is None else f" of {sum(self.class_counts)}"
         text = f"{self.overlapping}{total} patches share cells, so val_acc says little"

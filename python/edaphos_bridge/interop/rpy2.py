@@ -256,7 +256,7 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 best=from_r(fields["best"]),
                 settings=_table(fields["settings"]),
                 results=_table(fields["results"]).astype({"seed": int}),
-                config=_grid(fields["config"]),
+                config=_grid(fields.get("config")),
             )
         if "edaphosbridge_encoder" in value.rclass:
             fields = dict(zip(value.names, value, strict=True))
@@ -278,7 +278,12 @@ def _table(value: Any) -> pd.DataFrame:
 
 
 def _grid(value: Any) -> dict[str, Any]:
-    """Return the settings of a sweep: four are lists, of which seeds are whole numbers."""
+    """Return the settings of a sweep: four are lists, of which seeds are whole numbers.
+
+    Sweeps of the first version have none.
+    """
+    if value is None:
+        return {}
     config: dict[str, Any] = from_r(value)
     for name in ("lr", "weight_decay", "C", "seeds"):
         config[name] = np.atleast_1d(config[name]).astype(float).tolist()

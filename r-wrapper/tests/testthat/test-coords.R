@@ -268,6 +268,8 @@ test_that("patches that share cells are told, when they are read and in the fit"
   expect_identical(fit$overlapping, sharing)
   expect_match(format(fit), paste("overlap: .*", said), all = FALSE)
   expect_match(format(summary(fit)), paste("overlap: .*", said), all = FALSE)
+  expect_message(sweep <- foundation_probe_sweep(encoder, soil_tiles(), y, epochs = 1), said)
+  expect_match(format(sweep), paste("overlap: .*", said), all = FALSE)
   expect_no_message(fit <- fit_tiles(seed = 1, val_split = 0))
   expect_no_match(paste(format(fit), collapse = " "), "overlap")
   expect_null(soil_fit()$overlapping)
