@@ -264,12 +264,11 @@ class FoundationTileDataset:
         -------
         numpy.ndarray, shape (len(rows), C, patch_size, patch_size), float32
         """
-        given = as_numpy(rows, "rows", "whole numbers")
+        known = f"whole numbers from 0 to {len(self) - 1}"
+        given = as_numpy(rows, "rows", known)
         usable = given.ndim == 1 and (given.size == 0 or given.dtype.kind in "iu")
         if not usable or ((given < 0) | (given >= len(self))).any():
-            raise InputError(
-                "rows", f"must be whole numbers from 0 to {len(self) - 1}", found=given.tolist()
-            )
+            raise InputError("rows", f"must be {known}", found=given.tolist())
         wanted = given.astype(np.int64)
         size = self.patch_size
         result = np.empty((len(wanted), self.n_channels, size, size), dtype=np.float32)
