@@ -367,7 +367,7 @@ class FoundationClassifier:
             f"  device:        {self.device}",
             f"  final loss:    {self.loss_history[-1]:.4f}",
             f"  best val_acc:  {best}",
-            *(self.about_overlap() if accuracies else []),
+            *(self.about_overlap() if known else []),
         ]
 
     def about_overlap(self) -> list[str]:
