@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from edaphos_bridge import (
+    foundation_embed_at_coords,
     foundation_encoder,
     foundation_fit_classifier,
     foundation_moco_embed,
+    foundation_patches_at_coords,
     foundation_probe_sweep,
     foundation_tile_dataset,
 )
@@ -112,6 +114,22 @@ def test_one_band_of_rare_large_values_is_no_reason_to_warn():
     x = tiles[:]
     x[:, 1] += 30
     foundation_moco_embed(encoder, x)
+
+
+def test_a_raster_in_other_units_is_a_warning_where_points_are_read():
+    encoder, tiles = pretrained_on(SCENE)
+    points = [[col + 0.5, row + 0.5] for row, col in tiles.cells]
+    foundation_embed_at_coords(encoder, points, SCENE)
+    fit = foundation_fit_classifier(encoder, tiles, LABELS, epochs=1, seed=1)
+    for stack in (SCENE * 10000 / 255, SCENE / 255):
+        for read in (
+            lambda stack: foundation_embed_at_coords(encoder, points, stack),
+            lambda stack: foundation_patches_at_coords(encoder, points, stack),
+        ):
+            with pytest.warns(EdaphosWarning, match=r"`stack` does not look .*the same units\?"):
+                read(stack)
+        with pytest.warns(EdaphosWarning, match=r"`x` does not look .*the same units\?"):
+            fit.predict(stack, coords=points)
 
 
 def test_only_a_few_patches_are_read():

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge.crs import crs_text
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.features import batch_size_for
 from edaphos_bridge.errors import InputError, warn
+from edaphos_bridge.input_scale import warn_about_scale
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.orientation import ROWS_FIRST, orientation_to_read, turn
 from edaphos_bridge.raster.centres import count_overlapping, warn_of_overlap, window_start
@@ -184,7 +186,8 @@ def patches_at(
     Warns
     -----
     EdaphosWarning
-        If there are points and none lies inside the raster.
+        If there are points and none lies inside the raster, or if its cells have another size,
+        CRS or scale than those that the encoder was pretrained on.
     """
     warn_if_all_outside(raster, points, "coords", argument)
     order = band_order(raster, normalisation, argument)
@@ -196,6 +199,7 @@ def patches_at(
     starts = window_start(cells, size)
     step = batch_size_for((len(rows), len(order), size, size))
     step = step if most is None else min(step, most)
+    seen = False
     for first in range(0, len(rows), step):
         batch = rows[first : first + step]
         pairs = [raster.read(int(row), int(col), size, size) for row, col in starts[batch]]
@@ -203,6 +207,10 @@ def patches_at(
         known = valid[:, :, size // 2, size // 2].any(axis=1)
         if known.any():
             patches = normalisation.apply(values[known], valid[known])
+            if not seen:
+                sample, hint = torch.from_numpy(patches), "Are its cells in the same units?"
+                warn_about_scale(sample, normalisation, argument, training=False, hint=hint)
+                seen = True
             yield batch[known], turn(patches, orientation)
 
 
