@@ -127,10 +127,11 @@ def r_fit(given):
         "val_split": 0.2, "seed": 3,
     }  # fmt: skip
     codes = np.array([0, 1] * 20, dtype=np.int32)
+    labels = {"codes": codes, "levels": ["dry", "wet"], "ordered": False}
     encoder = eb.foundation_weights_load(given["folder"] / "encoder")
     fields = from_r(
-        "fit", encoder, X.astype(float), codes, ["dry", "wet"], settings, "cpu", False,
-        lambda: 1, lambda *news: True,
+        "fit", encoder, X.astype(float), labels, settings, "cpu", False, lambda: 1,
+        lambda *news: True,
     )  # fmt: skip
     proba = from_r("predict", fields["state"], None, X.astype(float), "prob", None)["prob"]
     return bytes(fields["state"]) + proba.tobytes()

@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pytest
 import safetensors.torch
+import torch
 from torch import nn
 
 from edaphos_bridge import (
@@ -56,7 +57,7 @@ def files(tmp_path, monkeypatch):
         settings = SimCLRSettings.checked(
             **SMALL, lr=0.1, steps_per_epoch=1, temperature=0.1, noise_sd=0.1
         )
-        SimCLR(SimCLREncoder(1, 2, 2), settings).restore(progress.tensors)
+        SimCLR(SimCLREncoder(1, 2, 2), settings, torch.Generator()).restore(progress.tensors)
 
     def classifier_around_own(data):
         FoundationClassifier.from_bytes(data, encoder=own_module())

@@ -143,7 +143,7 @@ def fill_values(x: Any) -> tuple[int | float, ...]:
         for name in _CALLED_MISSING
         if name in source
     ]
-    if not hasattr(x, "dims") or not hasattr(x, "values"):  # xarray has none of its own
+    if not hasattr(x, "dims") or not hasattr(type(x), "values"):  # xarray has none of its own
         fill = getattr(x, "fill_value", getattr(x, "fillvalue", None))
         by_xarray = getattr(getattr(x, "metadata", x), "zarr_format", 2) == 2 and (
             "_ARRAY_DIMENSIONS" in attributes

@@ -24,8 +24,8 @@ from edaphos_bridge.encoders.features import (
     batch_size_for,
     check_channels,
     check_features,
+    check_size,
     encode_features,
-    find_feature_dim,
 )
 from edaphos_bridge.encoders.first_layer_check import FirstLayerCheck, shows_every_cell
 from edaphos_bridge.encoders.folding import folded
@@ -191,7 +191,8 @@ class FoundationClassifier:
             patches = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
             check_channels(self.in_channels, patches.channels)
             patches.read_for(self.encoder, training=False)
-            self._check_size(patches)
+            if len(patches) and list(patches.shape[2:]) != self.patch_size:
+                check_size(self.encoder, patches.read(0, 1), self.patch_size, self.feature_dim)
             size = batch_size_for(patches.shape, target.type, self.encoder)
             by_first_layer = shows_every_cell(self.encoder, patches.shape)
             rows = np.arange(len(patches))
@@ -240,26 +241,6 @@ class FoundationClassifier:
         check_features(probabilities, {"encoder": self.encoder, "head": self.head}, "x")
         probabilities[~asked] = np.nan
         return probabilities
-
-    def _check_size(self, patches: Patches) -> None:
-        """Raise `InputError` if the encoder cannot take patches of this height and width."""
-        if not len(patches) or list(patches.shape[2:]) == self.patch_size:
-            return
-        width, cause = None, None
-        try:
-            device = next((p.device for p in self.encoder.parameters()), torch.device("cpu"))
-            width = find_feature_dim(self.encoder, patches.read(0, 1).to(device))
-        except InputError as error:
-            if error.argument == patches.argument:
-                raise
-            cause = error
-        if width != self.feature_dim:
-            raise InputError(
-                "x",
-                f"must have patches of {self.patch_size} cells (height, width), as in training: "
-                "this encoder does not make the same features of others",
-                found=list(patches.shape[2:]),
-            ) from cause
 
     @plain
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -367,11 +348,12 @@ class FoundationClassifier:
             f"  device:        {self.device}",
             f"  final loss:    {self.loss_history[-1]:.4f}",
             f"  best val_acc:  {best}",
-            *self._about_overlap(),
+            *(self.about_overlap() if known else []),
         ]
 
-    def _about_overlap(self) -> list[str]:
-        if not self.overlapping or all(map(math.isnan, self.val_accuracy_history)):
+    def about_overlap(self) -> list[str]:
+        """Return the line that speaks of patches that share cells, if any do."""
+        if not self.overlapping:
             return []
         total = "" if self.class_counts is None else f" of {sum(self.class_counts)}"
         text = f"{self.overlapping}{total} patches share cells, so val_acc says little"

@@ -137,8 +137,12 @@ class EdaphosWarning(UserWarning):
     """Base class of the warnings of edaphos_bridge."""
 
 
-class AdjustedWarning(EdaphosWarning):
-    """A setting does not fit the data; the nearest one that does is used. A message in R."""
+class NoteWarning(EdaphosWarning):
+    """Worth knowing, where nothing went wrong. A message in R."""
+
+
+class AdjustedWarning(NoteWarning):
+    """A setting does not fit the data; the nearest one that does is used."""
 
 
 class DeviceFallbackWarning(AdjustedWarning):

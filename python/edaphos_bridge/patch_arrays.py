@@ -110,7 +110,7 @@ def _is_xarray_of_memory(x: Any) -> bool:
     Two reads of these give the same memory; a file or dask would give memory of its own each
     time.
     """
-    if not (hasattr(x, "dims") and hasattr(x, "values") and getattr(x, "chunks", 0) is None):
+    if not (hasattr(x, "dims") and hasattr(type(x), "values") and getattr(x, "chunks", 0) is None):
         return False
     if np.dtype(x.dtype).kind not in "biuf" or x.ndim == 0:
         return False

@@ -28,7 +28,10 @@ def as_path(argument: str, value: Any, kind: str = "file or folder") -> Path:
         If it is no text, is empty, holds a NUL, names a user who does not exist, or is longer
         than the system allows.
     """
-    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    try:
+        text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    except Exception:  # a path that does not know itself
+        text = None
     if not isinstance(text, str) or not text or "\0" in text:
         raise InputError(argument, f"must be the path of a {kind}", found=value)
     try:

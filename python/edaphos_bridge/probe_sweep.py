@@ -135,7 +135,7 @@ class FoundationProbeSweep:
         three where training diverged.
     config : dict
         The grid: ``lr``, ``weight_decay``, ``C``, ``seeds``, ``epochs``, ``batch_size`` and
-        ``val_split``.
+        ``val_split``; empty in a sweep of the first version.
     """
 
     classifier: FoundationClassifier
@@ -170,6 +170,7 @@ class FoundationProbeSweep:
             + ("seed" if n_seeds == 1 else "seeds"),
             f"  best:          {chosen}",
             f"  val_acc:       {row['val_accuracy']:.3f}",
+            *self.classifier.about_overlap(),
             f"  classes:       {', '.join(str(value) for value in self.classifier.classes)}",
         ]
 

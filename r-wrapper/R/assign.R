@@ -29,6 +29,24 @@
 #' @export
 `[[<-.edaphosbridge_tiles` <- `[[<-.edaphosbridge_encoder`
 
+#' @export
+`[<-.edaphosbridge_encoder` <- function(x, i, value) {
+  names <- if (is.character(i)) i else names(x)[i]
+  for (k in seq_along(names)) {
+    x <- assigned(x, names[[k]], if (length(value) > 0L) value[[(k - 1L) %% length(value) + 1L]])
+  }
+  x
+}
+
+#' @export
+`[<-.edaphosbridge_classifier` <- `[<-.edaphosbridge_encoder`
+
+#' @export
+`[<-.edaphosbridge_pretrain` <- `[<-.edaphosbridge_encoder`
+
+#' @export
+`[<-.edaphosbridge_tiles` <- `[<-.edaphosbridge_encoder`
+
 # What is refused, and what to do instead.
 in_state <- list(
   edaphosbridge_encoder = list(

@@ -228,8 +228,8 @@ format.edaphosbridge_classifier <- function(x, ...) {
 }
 
 # NULL where no patches are known to share cells, or none were held out.
-overlap_line <- function(x, label) {
-  if (is.null(x$overlapping) || x$overlapping == 0L || all(is.na(x$val_accuracy_history))) {
+overlap_line <- function(x, label, held_out = !all(is.na(x$val_accuracy_history))) {
+  if (is.null(x$overlapping) || x$overlapping == 0L || !held_out) {
     return(NULL)
   }
   total <- if (!is.null(x$class_counts)) sprintf(" of %d", sum(x$class_counts)) else ""

@@ -34,7 +34,7 @@ written <- function(raster, call, keep, argument, frame) {
   sources <- unique(terra::sources(raster))
   sources <- sources[nzchar(sources)]
   shown <- if (length(sources)) paste(sources, collapse = ", ") else "a SpatRaster in memory"
-  if (any(terra::window(raster)) && any(vapply(sources, pixel_size_is, NA, "[^,]*,[^-]"))) {
+  if (any(terra::window(raster)) && any(vapply(sources, runs_north, NA))) {
     stop_input(
       argument,
       sprintf(
@@ -130,7 +130,10 @@ is_name_of_gdal <- function(path) grepl("^(/vsi|[A-Za-z][A-Za-z0-9_+.]+:)", path
 files_of <- function(raster) {
   table <- terra::sources(raster, bands = TRUE)
   paths <- unique(table$source)
-  if (nrow(table) != terra::nlyr(raster) || any(terra::window(raster)) || !all(is_read_alike(paths))) {
+  if (nrow(table) != terra::nlyr(raster) || !all(is_read_alike(paths))) {
+    return(NULL)
+  }
+  if (any(terra::window(raster)) || counts_cells(raster)) {
     return(NULL)
   }
   runs <- rle(table$sid)
@@ -147,22 +150,20 @@ files_of <- function(raster) {
   if (same(grid) && same(terra::NAflag) && same(terra::scoff)) unname(files)
 }
 
-# Whether terra and rasterio give the same cells of a file: both by GDAL, without a driver of terra's
-# own. terra turns rows round where the identity is stated as transform, which rasterio does not
-# tell from none.
+# Whether terra and rasterio read a file alike: both by GDAL, without a driver of terra's own.
 is_read_alike <- function(path) {
   is_file <- file.exists(path) | startsWith(path, "/vsi")
-  is_plain <- is_file & grepl("\\.(tiff?|vrt)$", path, ignore.case = TRUE)
-  is_name <- !is_file & is_name_of_gdal(path)
-  (is_plain | is_name) & !vapply(path, states_identity, NA)
+  ifelse(is_file, grepl("\\.(tiff?|vrt)$", path, ignore.case = TRUE), is_name_of_gdal(path))
 }
 
-states_identity <- function(path) {
-  grepl("\\.vrt$", path, ignore.case = TRUE) && pixel_size_is(path, "1\\.0+,1\\.0+")
+# Whether coordinates are counts of cells: a file without georeference. terra turns the rows of some
+# of these round, and of which depends on its version.
+counts_cells <- function(raster) {
+  edges <- as.vector(terra::ext(raster))
+  all(edges == c(0, terra::ncol(raster), 0, terra::nrow(raster)))
 }
 
-# Whether GDAL's report of a file has a pixel size that matches; one without transform has none.
-pixel_size_is <- function(path, pattern) {
-  report <- suppressWarnings(terra::describe(path))
-  any(grepl(sprintf("^Pixel Size = \\(%s", pattern), report))
+# Whether the rows of a file run from south to north, by GDAL's report.
+runs_north <- function(path) {
+  any(grepl("^Pixel Size = \\([^,]*,[^-]", suppressWarnings(terra::describe(path))))
 }

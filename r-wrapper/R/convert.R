@@ -1,5 +1,5 @@
 # Values on their way between R and Python; no other file of the package converts any but
-# convert-raster.R and convert-points.R.
+# convert-labels.R, convert-raster.R and convert-points.R.
 
 # --- to Python -----------------------------------------------------------------------------
 
@@ -55,61 +55,6 @@ to_patches <- function(x, call, argument = "x") {
   unclass(x)
 }
 
-# A factor crosses as codes and levels: reticulate would turn its NA into the class "NA". Text
-# crosses as UTF-8, whatever R's locale is.
-to_labels <- function(y, call) {
-  if (missing(y)) {
-    stop_input("y", "is missing.", call)
-  }
-  if (!is.atomic(y) || is.null(y) || is.complex(y) || is.raw(y)) {
-    stop_input("y", sprintf("must be a factor or a vector of labels; found %s.", class(y)[[1]]), call)
-  }
-  if (!is.factor(y)) {
-    y <- checked_classes(y, call)
-  }
-  y <- factor(y)
-  levels <- checked_text(levels(y), call)
-  list(codes = as.array(as.integer(y) - 1L), levels = as.list(levels), ordered = is.ordered(y))
-}
-
-# Python cannot see that the levels of a factor were numbers.
-checked_classes <- function(y, call) {
-  if (is.character(y)) {
-    return(checked_text(y, call))
-  }
-  if (is.numeric(y) && any(measured <- !is.na(y) & y != trunc(y))) {
-    rows <- which(measured)
-    shown <- paste(utils::head(rows, 5L), collapse = ", ")
-    stop_input("y", sprintf(
-      paste0(
-        "must hold classes; %d of %d numbers are not whole (first: %s%s; counted from 1); found %s. ",
-        "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut())."
-      ),
-      length(rows), length(y), shown, if (length(rows) > 5L) ", ..." else "",
-      format(y[[rows[[1]]]], digits = 15)
-    ), call)
-  }
-  y
-}
-
-# UTF-8 without a change: R would translate bytes that it believes to be of another encoding.
-checked_text <- function(text, call) {
-  latin <- Encoding(text) == "latin1"
-  text[latin] <- enc2utf8(text[latin])
-  bad <- !is.na(text) & (!validUTF8(text) | Encoding(text) == "bytes")
-  if (any(bad)) {
-    stop_input("y", sprintf(
-      paste0(
-        "must hold labels of valid text (UTF-8, without NUL); found %s. ",
-        "Read the labels again in the encoding that they were written in."
-      ),
-      encodeString(iconv(text[bad][[1]], "UTF-8", "UTF-8", sub = "byte"), quote = "'")
-    ), call)
-  }
-  Encoding(text) <- "UTF-8"
-  text
-}
-
 # An encoder crosses as the bytes of its state, or as the Python object that R holds.
 to_encoder <- function(encoder, call, argument = "encoder") {
   if (missing(encoder)) {
@@ -160,6 +105,9 @@ to_tiles <- function(dataset, call, argument = "dataset") {
       call
     )
   }
+  if (!is.raw(dataset$state)) {
+    stop_input(argument, "is a tile dataset without its state. Make it anew.", call)
+  }
   dataset$state
 }
 
@@ -170,7 +118,12 @@ to_scalar <- function(value) {
   if (is.null(value)) {
     return(NULL)
   }
-  if (!is.atomic(value) && !is.list(value)) {
+  if (is.factor(value)) {
+    value <- as.character(value)
+  }
+  # Lists with a class may hold themselves (POSIXlt, package_version); a time is no number.
+  is_other <- !is.atomic(value) && (!is.list(value) || is.object(value))
+  if (is_other || inherits(value, c("Date", "POSIXct", "difftime"))) {
     return(sprintf("<%s>", class(value)[[1]]))
   }
   if (is.list(value)) {
@@ -185,9 +138,17 @@ to_scalar <- function(value) {
   unname(value)
 }
 
+# The name of a class would be a path like any other, and bytes that are no text would become the
+# name of another file; a list is no path.
+to_path <- function(value) {
+  crossing <- to_scalar(value)
+  is_text <- is.character(value) && all(validUTF8(value) | Encoding(value) == "latin1")
+  if (is.character(crossing) && !is_text) list(crossing) else crossing
+}
+
 # A vector of numbers: always a list, since a vector of length 1 would cross as a number.
 to_numbers <- function(values) {
-  if (is.null(values) || is.atomic(values) || is.list(values)) {
+  if (is.null(values) || ((is.atomic(values) || is.list(values)) && !is.object(values))) {
     return(lapply(unname(values), to_scalar))
   }
   to_scalar(values)
@@ -212,11 +173,6 @@ draw_seed <- function() {
 }
 
 # --- from Python ---------------------------------------------------------------------------
-
-# Code NA is no class.
-from_factor <- function(codes, levels, ordered = FALSE) {
-  factor(unlist(levels)[as.integer(codes)], levels = unlist(levels), ordered = ordered)
-}
 
 from_matrix <- function(values) {
   storage.mode(values) <- "double"

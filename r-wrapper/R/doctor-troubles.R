@@ -90,8 +90,8 @@ missing_trouble <- function(python, install) {
 
 package_troubles <- function(report, facts) {
   packages <- report$packages
-  # an environment that the user has chosen gets the packages; otherwise a new one does
-  chosen <- report$python$chosen_by != "found by reticulate"
+  # an environment that a variable names, or ours, gets the packages; otherwise a new one does
+  chosen <- is_named(report$python) || report$python$chosen_by == "install_edaphosbridge()"
   pip <- function(...) paste(c(shQuote(report$python$path), "-m pip install", ...), collapse = " ")
   install <- if (chosen) install_command(report$python$path) else install_line()
   if (is.na(packages[["edaphos-bridge"]]) && !is.null(facts$error.edaphos_bridge)) {

@@ -45,9 +45,10 @@ foundation_encoder <- function(architecture = c("moco", "simclr"), in_channels,
 
 #' @export
 format.edaphosbridge_encoder <- function(x, ...) {
+  turned <- if (identical(x$patch_orientation, "transposed")) ", of transposed patches" else ""
   sprintf(
-    "<edaphosbridge_encoder> %s: %d channels -> %d features -> %d (projection)",
-    x$architecture, x$in_channels, x$feature_dim, x$proj_dim
+    "<edaphosbridge_encoder> %s: %d channels -> %d features -> %d (projection)%s",
+    x$architecture, x$in_channels, x$feature_dim, x$proj_dim, turned
   )
 }
 

@@ -214,7 +214,7 @@ pretrained <- function(name, method, source, arguments, call) {
   }
   place <- list(
     device = to_choice(arguments$device, c("cpu", "mps", "cuda")),
-    checkpoint_dir = to_scalar(arguments$checkpoint_dir),
+    checkpoint_dir = to_path(arguments$checkpoint_dir),
     checkpoint_every = to_scalar(arguments$checkpoint_every),
     resume = to_scalar(arguments$resume)
   )

@@ -104,6 +104,7 @@ format.edaphosbridge_probe_sweep <- function(x, ...) {
     ),
     paste0("  best:          ", setting_text(x$best)),
     sprintf("  val_acc:       %.3f", max(x$settings$val_accuracy, na.rm = TRUE)),
+    overlap_line(x$classifier, "  overlap:       ", held_out = TRUE),
     paste0("  classes:       ", paste(x$classifier$classes, collapse = ", "))
   )
 }

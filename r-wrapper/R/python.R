@@ -50,9 +50,10 @@ start_python <- function() {
   restore <- c(use_wanted_python(), use_temporary_cache())
   on.exit(for (put_back in restore) put_back())
   # Modules that Ctrl-C interrupts half-way stay so: it waits, and arrives when all are there.
-  module <- suspendInterrupts(
-    tryCatch(reticulate::import("edaphos_bridge.interop.reticulate"), error = identity)
-  )
+  module <- suspendInterrupts(tryCatch(
+    without_poetry(reticulate::import("edaphos_bridge.interop.reticulate")),
+    error = identity
+  ))
   if (inherits(module, "error")) {
     stop_if_interrupted(grepl("KeyboardInterrupt", conditionMessage(module), fixed = TRUE))
     stop_python_not_ready(conditionMessage(module), was_running)
@@ -137,11 +138,25 @@ way_out <- function(python, was_running) {
       "install_edaphosbridge() has set up another one, %s: unset %s and restart R.", own, variable
     ))
   }
+  if (!nzchar(variable)) {
+    return(paste0(
+      "Set one up with\n  ", install_line(),
+      "\nor set EDAPHOSBRIDGE_PYTHON to a Python that has it; then restart R."
+    ))
+  }
   paste0(
     "Install it with\n  ", install_command(python),
-    "\nor set EDAPHOSBRIDGE_PYTHON to ", if (nzchar(variable)) "another" else "a",
-    " Python that has it, and restart R."
+    "\nor set EDAPHOSBRIDGE_PYTHON to another Python that has it; then restart R."
   )
+}
+
+# reticulate takes every pyproject.toml in the working directory for one of Poetry, this project's too.
+without_poetry <- function(code) {
+  withCallingHandlers(code, warning = function(condition) {
+    if (grepl("appears to use Poetry", conditionMessage(condition), fixed = TRUE)) {
+      invokeRestart("muffleWarning")
+    }
+  })
 }
 
 restart_first <- "Restart R, and call edaphosbridge before anything else starts Python."

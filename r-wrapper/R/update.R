@@ -68,6 +68,10 @@ update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) 
 #' @export
 update.edaphosbridge_probe_sweep <- function(object, x, y, ...,
                                              encoder = object$classifier$encoder) {
+  if (is.null(object$config)) {
+    problem <- "was made before sweeps kept their settings. Call foundation_probe_sweep() again."
+    stop_input("object", problem, sys.call())
+  }
   settings <- c(object$config, list(device = object$classifier$device))
   if (length(settings$lr) == 0L) {
     settings$weight_decay <- NULL # of no use without Adam, and then the default where it comes back

@@ -80,7 +80,7 @@ foundation_weights_download <- function(name, cache_dir = NULL, overwrite = FALS
     stop_input("name", "is missing. foundation_weights_list() shows the names.", call)
   }
   answer <- python_call("weights_download", list(
-    to_scalar(name), to_scalar(cache_dir), to_scalar(overwrite), to_scalar(timeout_sec),
+    to_scalar(name), to_path(cache_dir), to_scalar(overwrite), to_scalar(timeout_sec),
     to_scalar(verbose)
   ))
   value <- answer_value(answer, call)
@@ -101,8 +101,8 @@ foundation_weights_load <- function(source, n_channels = NULL, feature_dim = NUL
     source <- source$path # of foundation_weights_download()
   }
   answer <- python_call("weights_load", list(
-    to_scalar(source), to_scalar(n_channels), to_scalar(feature_dim), to_scalar(proj_dim),
-    to_scalar(cache_dir), to_scalar(overwrite), to_scalar(verbose), to_scalar(patch_orientation)
+    to_path(source), to_scalar(n_channels), to_scalar(feature_dim), to_scalar(proj_dim),
+    to_path(cache_dir), to_scalar(overwrite), to_scalar(verbose), to_scalar(patch_orientation)
   ))
   value <- answer_value(answer, call)
   report_lines(value$lines)
@@ -116,7 +116,7 @@ foundation_weights_save <- function(encoder, path) {
   if (missing(path)) {
     stop_input("path", "is missing: the file to write.", call)
   }
-  answer <- python_call("weights_save", list(to_encoder(encoder, call), to_scalar(path)))
+  answer <- python_call("weights_save", list(to_encoder(encoder, call), to_path(path)))
   invisible(answer_value(answer, call))
 }
 

@@ -115,8 +115,3 @@ def test_what_is_not_a_whole_encoder_of_ours_on_the_cpu_is_left_to_autograd(enco
     hooked.backbone.conv2.register_forward_hook(lambda *call: None)
     for other in (frozen, exchanged, hooked, copy.deepcopy(encoder).to("meta"), encoder.half()):
         assert not can_be_written_out(other)
-
-
-def test_autocast_is_left_to_torch(encoder):
-    with torch.autocast("cpu", torch.bfloat16):
-        assert not can_be_written_out(encoder)

@@ -319,7 +319,7 @@ def test_bad_input_is_an_input_error_in_rs_words(r, code, argument, found):
     assert ro.r("identical(before, list(e, x, y))")[0]
 
 
-def test_another_failure_of_python_is_a_python_error_with_its_traceback(r):
+def test_a_module_that_fails_is_an_input_error_with_its_traceback(r):
     class Failing(torch.nn.Module):
         calls = 0
 
@@ -332,7 +332,7 @@ def test_another_failure_of_python_is_a_python_error_with_its_traceback(r):
     with converter.context():
         ro.globalenv["module"] = Failing()
     r("condition <- tryCatch(foundation_fit_classifier(module, x, y), error = identity)")
-    assert list(r("class(condition)"))[:2] == ["edaphosbridge_python_error", "edaphosbridge_error"]
+    assert list(r("class(condition)"))[:2] == ["edaphosbridge_input_error", "edaphosbridge_error"]
     assert "KeyError" in r("conditionMessage(condition)")[0]
     assert "no such band" in r("condition$traceback")[0]
 

@@ -162,7 +162,8 @@ def test_a_fit_on_tiles_that_share_cells_says_so(path):
     assert fit.overlapping == tiles.overlapping
     assert f"  overlap:       {told}, so val_acc says little" in repr(fit).split("\n")
     with pytest.warns(EdaphosWarning, match=told):
-        foundation_probe_sweep(encoder, tiles, y, epochs=1, seeds=(1,))
+        sweep = foundation_probe_sweep(encoder, tiles, y, epochs=1, seeds=(1,))
+    assert f"  overlap:       {told}, so val_acc says little" in repr(sweep).split("\n")
 
 
 def test_without_a_random_split_or_for_other_patches_nothing_is_said(path, x, y, encoder):

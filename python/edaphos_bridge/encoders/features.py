@@ -99,6 +99,26 @@ def find_feature_dim(module: nn.Module, patch: torch.Tensor) -> int:
     return features.shape[1]
 
 
+def check_size(module: nn.Module, patch: torch.Tensor, trained: list[int], width: int) -> None:
+    """Raise `InputError` unless an encoder gives `width` features of a patch ``(1, C, H, W)``.
+
+    `trained` is the height and width of the patches that it is known to take.
+    """
+    found, cause = None, None
+    try:
+        device = next((p.device for p in module.parameters()), torch.device("cpu"))
+        found = find_feature_dim(module, patch.to(device))
+    except InputError as error:
+        cause = error
+    if found != width:
+        raise InputError(
+            "x",
+            f"must have patches of {trained} cells (height, width), as in training: this encoder "
+            "does not make the same features of others",
+            found=list(patch.shape[2:]),
+        ) from cause
+
+
 def check_weights(module: nn.Module, argument: str) -> None:
     """Raise `InputError` if a weight or a running statistic of `module` is NaN or infinite."""
     bad = [name for name, weight in module.state_dict().items() if not _is_usable(weight)]

@@ -15,13 +15,13 @@ from collections.abc import Callable
 from typing import Any
 
 from edaphos_bridge.errors import (
-    AdjustedWarning,
     DownloadError,
     EdaphosError,
     EdaphosWarning,
     ForkedProcessError,
     InputError,
     Notation,
+    NoteWarning,
     TrainingError,
     WeightsError,
 )
@@ -103,8 +103,8 @@ def answered(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
                 error = _described(Interrupted())
             except Exception as raised:
                 error = _described(raised)
-        notes = [str(w.message) for w in caught if issubclass(w.category, AdjustedWarning)]
-        texts = [str(w.message) for w in caught if not issubclass(w.category, AdjustedWarning)]
+        notes = [str(w.message) for w in caught if issubclass(w.category, NoteWarning)]
+        texts = [str(w.message) for w in caught if not issubclass(w.category, NoteWarning)]
         return {"value": value, "error": error, "warnings": texts, "messages": notes}
 
     return call

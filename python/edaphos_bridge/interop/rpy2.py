@@ -176,7 +176,7 @@ def _methods() -> list[tuple[str, str, str]]:
         ("stats", "predict", "edaphosbridge_classifier"),
         ("stats", "predict", "edaphosbridge_probe_sweep"),
         *(("base", "$", s3_class) for s3_class in _WITH_STATE),
-        *(("base", generic, of) for generic in ("$<-", "[[<-") for of in _WITH_STATE),
+        *(("base", generic, of) for generic in ("$<-", "[[<-", "[<-") for of in _WITH_STATE),
         *(("base", generic, s3_class) for generic in ("format", "print") for s3_class in shown),
         *((package, generic, fit) for package, generic in of_fits for fit in fits),
     ]
@@ -256,7 +256,7 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 best=from_r(fields["best"]),
                 settings=_table(fields["settings"]),
                 results=_table(fields["results"]).astype({"seed": int}),
-                config=_grid(fields["config"]),
+                config=_grid(fields.get("config")),
             )
         if "edaphosbridge_encoder" in value.rclass:
             fields = dict(zip(value.names, value, strict=True))
@@ -278,7 +278,12 @@ def _table(value: Any) -> pd.DataFrame:
 
 
 def _grid(value: Any) -> dict[str, Any]:
-    """Return the settings of a sweep: four are lists, of which seeds are whole numbers."""
+    """Return the settings of a sweep: four are lists, of which seeds are whole numbers.
+
+    Sweeps of the first version have none.
+    """
+    if value is None:
+        return {}
     config: dict[str, Any] = from_r(value)
     for name in ("lr", "weight_decay", "C", "seeds"):
         config[name] = np.atleast_1d(config[name]).astype(float).tolist()

@@ -65,8 +65,11 @@ def _columns(coords: Any) -> list[Any] | None:
     """Return the names of a table's columns, or None for anything else."""
     if isinstance(coords, np.ndarray):
         return None if coords.dtype.names is None else list(coords.dtype.names)
-    names = getattr(coords, "columns", None)
-    return None if names is None or callable(names) else list(names)
+    try:
+        names = getattr(coords, "columns", None)
+        return None if names is None or callable(names) else list(names)
+    except Exception:  # an object that refuses in a way of its own is no table
+        return None
 
 
 def _pair(names: list[Any], argument: str) -> tuple[Any, Any]:
@@ -133,7 +136,9 @@ def warn_if_all_outside(
     )
     box = corners @ np.array([[a, d], [b, e]]) + (c, f)
     exchanged = int(cells_at(raster, given[:, ::-1])[1].sum())
-    if exchanged:
+    if np.isinf(given).all():
+        hint = "They have no place in its coordinate reference system."
+    elif exchanged:
         hint = f"With x and y exchanged, {exchanged} of them would lie inside."
     else:
         hint = "Are they in another coordinate reference system?"

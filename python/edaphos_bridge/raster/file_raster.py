@@ -73,7 +73,9 @@ class FileRaster(Raster):
                 used,
                 first.dataset.block_shapes[first.bands[0] - 1],
                 crs=own if own is not None and same_crs(own, crs) else crs,
-                georeferenced=first.georeferenced or cell_size(used) != (1, 1),
+                # terra counts cells too where there is no georeference, from the last row up
+                georeferenced=cell_size(used) != (1, 1)
+                or (first.georeferenced and bool(own or crs)),
             )
             for part in self._parts:
                 part.warn_of_alpha()

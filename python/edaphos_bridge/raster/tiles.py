@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edaphos_bridge.arguments import flag, seed_number, whole
+from edaphos_bridge.as_numpy import as_numpy
 from edaphos_bridge.crs import crs_text
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.memory import check_memory
@@ -263,12 +264,11 @@ class FoundationTileDataset:
         -------
         numpy.ndarray, shape (len(rows), C, patch_size, patch_size), float32
         """
-        given = np.asarray(rows)
+        known = f"whole numbers from 0 to {len(self) - 1}"
+        given = as_numpy(rows, "rows", known)
         usable = given.ndim == 1 and (given.size == 0 or given.dtype.kind in "iu")
         if not usable or ((given < 0) | (given >= len(self))).any():
-            raise InputError(
-                "rows", f"must be whole numbers from 0 to {len(self) - 1}", found=given.tolist()
-            )
+            raise InputError("rows", f"must be {known}", found=given.tolist())
         wanted = given.astype(np.int64)
         size = self.patch_size
         result = np.empty((len(wanted), self.n_channels, size, size), dtype=np.float32)

@@ -13,7 +13,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from edaphos_bridge.errors import WeightsError
+from edaphos_bridge.errors import InputError, WeightsError
 
 FORMAT_VERSION = 2
 _FIRST_WITH_DIGEST = 2
@@ -130,9 +130,13 @@ def read_safetensors(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, st
 
     Raises
     ------
+    InputError
+        If `data` is no bytes.
     WeightsError
         If the bytes are no safetensors file.
     """
+    if not isinstance(data, bytes | bytearray):
+        raise InputError("data", "must be the bytes of a file", found=type(data).__name__)
     try:
         length = int.from_bytes(data[:8], "little")
         if length > _MOST_HEADER_BYTES:

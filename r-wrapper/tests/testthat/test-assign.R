@@ -12,13 +12,15 @@ test_that("a normalisation that is assigned to an encoder is in its state", {
   skip_if_no_python()
   dataset <- soil_tiles()
   expected <- foundation_embed_at_coords(plain_encoder(), points, soil_stack(), dataset)
-  by_dataset <- by_list <- by_name <- plain_encoder()
+  by_dataset <- by_list <- by_name <- by_part <- plain_encoder()
   by_dataset$normalisation <- dataset
   by_list$normalisation <- tile_fit()$normalisation
   by_name[["normalisation"]] <- dataset
   expect_identical(by_dataset$normalisation, tile_fit()$normalisation)
   expect_identical(by_list, by_dataset)
   expect_identical(by_name, by_dataset)
+  by_part["normalisation"] <- list(dataset)
+  expect_identical(by_part, by_dataset)
   expect_identical(foundation_embed_at_coords(by_dataset, points, soil_stack()), expected)
   path <- withr::local_tempfile()
   foundation_weights_save(by_dataset, path)
@@ -43,6 +45,7 @@ test_that("an orientation that is assigned is in the state", {
   path <- withr::local_tempfile()
   foundation_weights_save(encoder, path)
   expect_identical(foundation_weights_load(path), encoder)
+  expect_output(print(encoder), "of transposed patches")
   encoder$patch_orientation <- "rows_first"
   expect_identical(encoder, plain_encoder())
 })
@@ -74,6 +77,7 @@ test_that("fits and datasets refuse what their state would not follow", {
   not(fit$normalisation <- NULL, "normalisation", "predict() takes a `dataset`")
   not(fit$encoder$normalisation <- NULL, "encoder", "predict() takes a `dataset`")
   not(fit[["encoder"]] <- plain_encoder(), "encoder", "part of `state`")
+  not(fit["normalisation"] <- list(NULL), "normalisation", "part of `state`")
   not(pretrained$normalisation <- NULL, "normalisation", "encoder <- fit$encoder")
   not(dataset$means <- 0, "means", "foundation_tile_dataset()")
   not(dataset[["seed"]] <- 1, "seed", "foundation_tile_dataset()")

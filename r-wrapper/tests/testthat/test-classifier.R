@@ -8,11 +8,11 @@ test_that("the arguments and their defaults are those of the specification", {
                      lr = 1e-3, weight_decay = 0, backbone_lr_mult = 0.1, val_split = 0.2,
                      device = c("cpu", "mps", "cuda"), seed = NULL, verbose = FALSE) NULL)
   )
-  # three more: `coords` for a raster, `encoder` for a module of the user's own, `newdata` for `x`
+  # more: `coords` and `dataset` for a raster, `encoder` for a module of the user's own, `newdata`
   expect_identical(
     formals(predict.edaphosbridge_classifier),
     formals(function(object, x, type = c("class", "prob"), device = NULL, ...,
-                     coords = NULL, encoder = NULL, newdata) NULL)
+                     coords = NULL, encoder = NULL, newdata, dataset = NULL) NULL)
   )
 })
 
@@ -28,7 +28,7 @@ test_that("a fit has both classes and the elements of the original", {
     "feature_dim", "head_type", "freeze_backbone", "device"
   )
   expect_named(fit, c(
-    original, "in_channels", "patch_size", "class_counts", "normalisation", "state"
+    original, "in_channels", "patch_size", "class_counts", "overlapping", "normalisation", "state"
   ))
   expect_s3_class(fit$encoder, "edaphosbridge_encoder")
   expect_identical(fit$classes, soil_classes)
@@ -124,7 +124,7 @@ test_that("newdata is another name of x, and both are refused", {
     of = "predict"
   )
   expect_refused(predict(fit), "x", "is missing", of = "predict")
-  expect_refused(predict(fit, newdata = "a"), "x", "found character", of = "predict")
+  expect_refused(predict(fit, newdata = "a"), "x", "found 'a'", of = "predict")
 })
 
 test_that("one patch and zero patches are predicted", {

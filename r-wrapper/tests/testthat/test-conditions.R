@@ -435,14 +435,14 @@ test_that("diverging training is an error of its own class, with the user's call
   expect_identical(conditionCall(condition)[[1]], as.name("foundation_fit_classifier"))
 })
 
-test_that("Python failing in training is a Python error that keeps the traceback", {
+test_that("a module that fails in training is an input error that keeps the traceback", {
   skip_if_no_python()
   module <- own_module(fail_on = 48L) # not on the one patch that is tried first
   condition <- expect_error(
     foundation_fit_classifier(module, soil_x, soil_y, epochs = 1),
     class = "edaphosbridge_error"
   )
-  expect_identical(class(condition)[[1]], "edaphosbridge_python_error")
+  expect_identical(class(condition)[[1]], "edaphosbridge_input_error")
   expect_match(conditionMessage(condition), "RuntimeError: the encoder of the user fails")
   expect_match(condition$traceback, "line [0-9]+, in forward")
   expect_identical(conditionCall(condition)[[1]], as.name("foundation_fit_classifier"))

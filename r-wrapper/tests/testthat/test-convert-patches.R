@@ -49,7 +49,7 @@ test_that("a path of nothing that holds patches is an error that names the argum
   )
   expect_refused(foundation_fit_classifier(encoder, "gone.zarr", soil_y), "x", "names no file")
   expect_refused(
-    foundation_fit_classifier(encoder, "x.tif", soil_y), "x", c("path of a .npy", "found character")
+    foundation_fit_classifier(encoder, "x.tif", soil_y), "x", c("path of a .npy", "found 'x.tif'")
   )
   expect_refused(
     foundation_fit_classifier(encoder, c("a.npy", "b.npy"), soil_y), "x", "found character"

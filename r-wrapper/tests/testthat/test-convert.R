@@ -220,6 +220,34 @@ test_that("a scalar crosses without its names, a missing one as NaN", {
   expect_identical(to_scalar(quote(a)), "<name>")
 })
 
+test_that("what is no plain value crosses as the name of its class, also where it holds itself", {
+  others <- list(
+    as.POSIXlt(Sys.time()), packageVersion("base"), Sys.Date(), Sys.time(),
+    as.difftime(1, units = "days"), data.frame(a = 1), globalenv(), ~a
+  )
+  for (value in others) {
+    name <- sprintf("<%s>", class(value)[[1]])
+    expect_identical(to_scalar(value), name)
+    expect_identical(to_numbers(value), name)
+    expect_identical(to_path(value), list(name))
+  }
+  expect_identical(to_path("a"), "a")
+  expect_null(to_path(NULL))
+})
+
+test_that("a class is no name of a file", {
+  skip_if_no_python()
+  withr::local_dir(withr::local_tempdir())
+  for (path in list(globalenv(), ~a, 1, TRUE, Sys.Date(), "caf\xe9")) {
+    expect_error(
+      foundation_weights_save(soil_encoder(), path), "`path` must be the path of a",
+      class = "edaphosbridge_input_error"
+    )
+  }
+  expect_error(foundation_weights_load(mean), class = "edaphosbridge_input_error")
+  expect_length(list.files(), 0)
+})
+
 test_that("a choice is completed, and what is no choice goes on to be refused", {
   choices <- c("linear", "mlp")
   expect_identical(to_choice(choices, choices), "linear")

@@ -251,10 +251,10 @@ test_that("a raster of other cells than the pretraining's is read with a warning
 test_that("patches that share cells are told, when they are read and in the fit", {
   skip_if_no_python()
   points <- cbind(c(705, 715, 555), c(755, 755, 655))
-  expect_warning(
+  expect_message(
     foundation_patches_at_coords(soil_tiles(), points, soil_stack()), "2 of 3 patches share cells"
   )
-  expect_no_warning(foundation_patches_at_coords(soil_tiles(), points[2:3, ], soil_stack()))
+  expect_no_message(foundation_patches_at_coords(soil_tiles(), points[2:3, ], soil_stack()))
   y <- rep(c("a", "b"), 20)
   encoder <- foundation_encoder("simclr", in_channels = 3, seed = 1)
   fit_tiles <- function(...) {
@@ -264,11 +264,13 @@ test_that("patches that share cells are told, when they are read and in the fit"
   diag(apart) <- Inf
   sharing <- sum(apply(apart, 1, min) < 5)
   said <- sprintf("%d of 40 patches share cells", sharing)
-  expect_warning(fit <- fit_tiles(seed = 1), said)
+  expect_message(fit <- fit_tiles(seed = 1), said)
   expect_identical(fit$overlapping, sharing)
   expect_match(format(fit), paste("overlap: .*", said), all = FALSE)
   expect_match(format(summary(fit)), paste("overlap: .*", said), all = FALSE)
-  expect_no_warning(fit <- fit_tiles(seed = 1, val_split = 0))
+  expect_message(sweep <- foundation_probe_sweep(encoder, soil_tiles(), y, epochs = 1), said)
+  expect_match(format(sweep), paste("overlap: .*", said), all = FALSE)
+  expect_no_message(fit <- fit_tiles(seed = 1, val_split = 0))
   expect_no_match(paste(format(fit), collapse = " "), "overlap")
   expect_null(soil_fit()$overlapping)
 })
