@@ -38,11 +38,14 @@ def by_newton(features, targets, n_classes, c):
     flat = torch.zeros(n_classes * (D + 1), dtype=torch.float64)
     for _ in range(60):
         gradient = torch.autograd.functional.jacobian(of, flat)
-        step = torch.linalg.pinv(torch.autograd.functional.hessian(of, flat)) @ gradient
+        hessian = torch.autograd.functional.hessian(of, flat)
+        step = torch.linalg.pinv(hessian, rtol=1e-10, hermitian=True) @ gradient
         size = 1.0
         while of(flat - size * step) > of(flat) and size > 1e-8:
             size /= 2
         flat = flat - size * step
+        if step.abs().max() < 1e-9:
+            break
     return flat.view(n_classes, D + 1)
 
 
