@@ -54,14 +54,14 @@ in_state <- list(
     instead = "foundation_encoder() makes another encoder."
   ),
   edaphosbridge_classifier = list(
-    names = c("encoder", "normalisation"),
+    names = c("encoder", "normalisation", "patch_orientation"),
     instead = paste(
       "predict() takes a `dataset` for an encoder without normalisation; an encoder that is changed",
       "before foundation_fit_classifier() keeps the change."
     )
   ),
   edaphosbridge_pretrain = list(
-    names = c("encoder", "normalisation"),
+    names = c("encoder", "normalisation", "patch_orientation"),
     instead = "Take the encoder out, `encoder <- fit$encoder`, and change that."
   ),
   edaphosbridge_tiles = list(

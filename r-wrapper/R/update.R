@@ -53,6 +53,10 @@ update.edaphosbridge_classifier <- function(object, x, y, ..., encoder = object$
 update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) {
   settings <- object$config[intersect(pretrain_settings[[object$method]], names(object$config))]
   settings$device <- object$device
+  if (object$method == "simclr" && !is.null(dataset)) {
+    patches <- dataset # no function of SimCLR's own takes tiles by another name
+    dataset <- NULL
+  }
   if (is.null(dataset)) {
     made_by <- sprintf("foundation_%s_pretrain", object$method)
     data <- list(patches = quote(patches))

@@ -78,6 +78,8 @@ test_that("fits and datasets refuse what their state would not follow", {
   not(fit$encoder$normalisation <- NULL, "encoder", "predict() takes a `dataset`")
   not(fit[["encoder"]] <- plain_encoder(), "encoder", "part of `state`")
   not(fit["normalisation"] <- list(NULL), "normalisation", "part of `state`")
+  not(fit$patch_orientation <- "transposed", "patch_orientation", "part of `state`")
+  not(pretrained$patch_orientation <- "transposed", "patch_orientation", "encoder <- fit$encoder")
   not(pretrained$normalisation <- NULL, "normalisation", "encoder <- fit$encoder")
   not(dataset$means <- 0, "means", "foundation_tile_dataset()")
   not(dataset[["seed"]] <- 1, "seed", "foundation_tile_dataset()")

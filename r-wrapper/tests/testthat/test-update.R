@@ -57,6 +57,12 @@ test_that("update() of a pretraining fit on tiles takes a dataset", {
   expect_identical(update(tile_fit(), dataset = soil_tiles()), tile_fit())
 })
 
+test_that("update() with a dataset leaves a SimCLR fit a SimCLR fit", {
+  skip_if_no_python()
+  fit <- foundation_simclr_pretrain(soil_tiles(), batch_size = 4, epochs = 2, seed = 1)
+  expect_identical(update(fit, dataset = soil_tiles()), fit)
+})
+
 test_that("update() works on a fit from a file, in a fresh R", {
   skip_if_no_python()
   again <- in_fresh_r(
