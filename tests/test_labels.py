@@ -72,6 +72,7 @@ def test_labels_of_many_kinds_give_sorted_classes_of_their_own_type(y, classes, 
     assert labels.codes.tolist() == codes
 
 
+@pytest.mark.filterwarnings("ignore:.*nearly every class a single row")
 @given(st.lists(st.integers(-5, 5) | st.integers(), min_size=2).filter(lambda y: len(set(y)) > 1))
 def test_a_code_is_the_position_of_the_label_in_the_classes(y):
     labels = as_labels(y)

@@ -18,7 +18,7 @@ from torch import nn
 from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import choice
 from edaphos_bridge.classifier_schema import check_classifier
-from edaphos_bridge.devices import resolve_device
+from edaphos_bridge.devices import on_meta, resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.features import (
     batch_size_for,
@@ -313,7 +313,7 @@ class FoundationClassifier:
         ]
         config = plain["config"]
         with damaged_description():
-            with torch.device("meta"):  # nothing is allocated before the shapes are known to fit
+            with on_meta():  # nothing is allocated before the shapes are known to fit
                 head = make_head(
                     plain["head_type"],
                     plain["feature_dim"],

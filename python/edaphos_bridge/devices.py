@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 import torch
 
 from edaphos_bridge.errors import DeviceFallbackWarning, InputError, warn
+from edaphos_bridge.interrupts import held
 
 DeviceName = Literal["cpu", "mps", "cuda"]
 
@@ -47,3 +50,13 @@ def resolve_device(name: str) -> torch.device:
         )
         name = "cpu"
     return torch.device(name)
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Build modules of shapes alone: no memory is taken, and no random number drawn.
+
+    Some versions of torch import sympy for that.
+    """
+    with held(), torch.device("meta"):
+        yield

@@ -15,7 +15,7 @@ from torch import nn
 from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier
-from edaphos_bridge.devices import resolve_device
+from edaphos_bridge.devices import on_meta, resolve_device
 from edaphos_bridge.encoders.copying import as_module, freeze
 from edaphos_bridge.encoders.features import find_feature_dim
 from edaphos_bridge.encoders.known_modules import draws_of
@@ -275,7 +275,8 @@ def _refit_lbfgs(
     c = float(best["C"])
     (solution,) = logistic_path(features.cpu(), labels.codes, len(labels.classes), [c])
     warn_about_unfinished([] if solution.converged else [c])
-    head = LinearHead(features.shape[1], len(labels.classes), device="meta")
+    with on_meta():
+        head = LinearHead(features.shape[1], len(labels.classes))
     state = {"weight": solution.weight, "bias": solution.bias}
     head.load_state_dict(state, assign=True)
     head.to(features.device).eval()

@@ -10,6 +10,7 @@ from torch import nn
 
 from edaphos_bridge.ambient import plain_torch
 from edaphos_bridge.arguments import choice, seed_number, whole
+from edaphos_bridge.devices import on_meta
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
@@ -94,7 +95,7 @@ def check_size(encoder_class: Callable[..., nn.Module], **widths: int) -> None:
     found = ", ".join(f"{name} = {width}" for name, width in widths.items())
     widest = max(widths, key=lambda name: widths[name])
     try:
-        with torch.device("meta"):  # no memory, no random numbers
+        with on_meta():
             weights = encoder_class(**widths).state_dict().values()
     except RuntimeError as error:  # their number does not even fit in 64 bits
         raise InputError(
@@ -157,7 +158,7 @@ def rebuild_encoder(
         )
     elif architecture in ARCHITECTURES:
         # On "meta" nothing is allocated before the shapes in the file are known to fit.
-        with torch.device("meta"):
+        with on_meta():
             module = ARCHITECTURES[architecture](
                 **{name: description[name] for name in ("in_channels", "feature_dim", "proj_dim")}
             )

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
-import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from edaphos_bridge.devices import on_meta
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.seeding import Randomness
@@ -40,7 +40,7 @@ def is_as_built(module: nn.Module) -> bool:
 @functools.lru_cache(maxsize=32)
 def _layers_as_built(encoder_class: Callable[..., nn.Module], *widths: int) -> str:
     """Return the layers with their settings, as a module prints them."""
-    with torch.device("meta"):  # no memory, no random numbers
+    with on_meta():
         return repr(encoder_class(*widths))
 
 
