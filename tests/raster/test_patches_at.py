@@ -1,6 +1,9 @@
 """Patches around points: slices normalised as the encoder knows it, its bands by name."""
 
 import copy
+from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -209,3 +212,20 @@ def test_without_any_normalisation_the_error_says_how_to_give_one(image):
         foundation_patches_at_coords("encoder", [[1, 1]], image)
     with pytest.raises(InputError, match=r"^`dataset` must be a data set"):
         find_normalisation(plain, image)
+
+
+@pytest.mark.parametrize(
+    ("found", "quiet"),
+    [
+        (["scene_1", "scene_2", "scene_3"], True),
+        (["band_1", "band_2", "band_3"], True),
+        (["clay", "ndvi", "slope"], False),
+        (["scene_3", "scene_2", "scene_1"], False),
+        (["scene", "scene", "scene"], False),
+    ],
+)
+def test_bands_that_are_only_counted_on_both_sides_are_no_other_names(found, quiet, normalisation):
+    expected = replace(normalisation, bands=("area_1", "area_2", "area_3"))
+    raster = SimpleNamespace(bands=found)
+    with nullcontext() if quiet else pytest.warns(EdaphosWarning, match="have other names"):
+        assert band_order(raster, expected) == [0, 1, 2]

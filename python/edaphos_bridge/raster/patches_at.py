@@ -231,12 +231,18 @@ def band_order(raster: Raster, normalisation: Normalisation, argument: str = "st
         )
     if sorted(found) == sorted(expected) and len(set(found)) == len(found):
         return [found.index(name) for name in expected]
-    if found != expected:
+    if found != expected and not (are_numbers(found) and are_numbers(expected)):
         warn(
             f"The bands of `{argument}` ({_first(found)}) have other names than those that the "
             f"encoder was pretrained on ({_first(expected)}); they are taken in their order."
         )
     return list(range(len(found)))
+
+
+def are_numbers(names: list[str]) -> bool:
+    """Return whether bands are only counted, as in files and arrays that do not name them."""
+    prefixes = {name.removesuffix(f"_{number}") for number, name in enumerate(names, 1)}
+    return len(names) > 1 and len(prefixes) == 1 and not prefixes & set(names)
 
 
 def _first(names: list[str]) -> str:
