@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.tensors import tensor_as_numpy
 
+np.rec  # noqa: B018  (NumPy 2 imports it when pandas first asks, in the middle of a call)
+
 ClassLabel = str | int | bool
 
 _CLASSES_WANTED = (

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.ambient import plain
 from edaphos_bridge.crs import crs_text
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.features import batch_size_for
@@ -23,6 +24,7 @@ from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 
 
+@plain
 def foundation_patches_at_coords(
     fit: Any, coords: Any, stack: Any, dataset: FoundationTileDataset | None = None
 ) -> NDArray[np.float32]:
