@@ -121,6 +121,9 @@ to_scalar <- function(value) {
   if (is.factor(value)) {
     value <- as.character(value)
   }
+  if (is.character(value)) {
+    value <- readable(value)
+  }
   # Lists with a class may hold themselves (POSIXlt, package_version); a time is no number.
   is_other <- !is.atomic(value) && (!is.list(value) || is.object(value))
   if (is_other || inherits(value, c("Date", "POSIXct", "difftime"))) {
@@ -136,6 +139,16 @@ to_scalar <- function(value) {
     return(as.list(value))
   }
   unname(value)
+}
+
+# Bytes that are no text cross as R shows them, "<e9>": reticulate makes other text of them, or fails.
+readable <- function(text) {
+  bytes <- Encoding(text) == "bytes"
+  Encoding(text[bytes]) <- "unknown"
+  bad <- !is.na(text) & bytes
+  bad[!bytes] <- !is.na(text[!bytes]) & !validUTF8(enc2utf8(text[!bytes]))
+  text[bad] <- iconv(text[bad], "UTF-8", "UTF-8", sub = "byte")
+  text
 }
 
 # The name of a class would be a path like any other, and bytes that are no text would become the

@@ -235,6 +235,18 @@ test_that("what is no plain value crosses as the name of its class, also where i
   expect_null(to_path(NULL))
 })
 
+test_that("bytes that are no text cross as R shows them, and text as it is", {
+  latin1 <- "caf\xe9"
+  Encoding(latin1) <- "latin1"
+  bytes <- "caf\xe9"
+  Encoding(bytes) <- "bytes"
+  expect_identical(to_scalar("caf\xe9"), "caf<e9>")
+  expect_identical(to_scalar(bytes), "caf<e9>")
+  expect_identical(to_scalar(latin1), "caf\u00e9")
+  expect_identical(to_scalar(c("a", NA, "b\xff")), list("a", NA_character_, "b<ff>"))
+  expect_identical(to_choice("caf\xe9", c("linear", "mlp")), "caf<e9>")
+})
+
 test_that("a class is no name of a file", {
   skip_if_no_python()
   withr::local_dir(withr::local_tempdir())
