@@ -11,7 +11,8 @@ kinds <- list(
   "one band" = function() write_tif(numbers(1), north_up),
   "int16 with nodata" = function() write_tif(numbers() - 40, north_up, dtype = "int16", nodata = -20),
   "integers of 64 bits" = function() {
-    write_tif(numbers() * 2^34, north_up, dtype = "int64", nodata = 2^36)
+    # terra from 1.8 on makes R's integers of them, so no larger ones
+    write_tif(numbers(), north_up, dtype = "int64", nodata = 2^36)
   },
   "a huge nodata value" = function() {
     cells <- numbers()

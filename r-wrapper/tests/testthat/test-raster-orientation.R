@@ -45,6 +45,15 @@ vrt_of <- function(path, transform) {
   )
 }
 
+of_terra <- function(stack, points) unname(as.matrix(terra::extract(stack, points)))
+
+# terra 1.8 shows the rows of a file that runs from south to north mirrored, and so is what it computes
+# from one; 1.7 does not.
+terra_mirrors <- function() {
+  stack <- terra::rast(write_tif(cells, orientations[["rows flipped"]]))
+  !isTRUE(all.equal(of_terra(stack, places(orientations[["rows flipped"]])), expected))
+}
+
 test_that("every point has the value that its file has there, whatever way the file runs", {
   skip_if_no_python()
   for (name in names(orientations)) {
@@ -55,33 +64,32 @@ test_that("every point has the value that its file has there, whatever way the f
     expect_equal(cells_under(points, stack), expected, label = paste(name, "as SpatRaster"))
     layer <- cells_under(points, stack[[2]])
     expect_equal(layer, expected[, 2, drop = FALSE], label = paste(name, "as one layer"))
-    expect_equal(cells_under(points, stack * 1), expected, label = paste(name, "in memory"))
+    if (orientations[[name]][[5]] < 0 || !terra_mirrors()) {
+      expect_equal(cells_under(points, stack * 1), expected, label = paste(name, "in memory"))
+    }
   }
 })
 
-test_that("a raster with flipped rows is terra's, also cropped and as VRT; so is a window", {
+test_that("a raster with flipped rows is right, also cropped and as VRT; so is a window", {
   skip_if_no_python()
   path <- write_tif(cells, orientations[["rows flipped"]])
   stack <- terra::rast(path)
   points <- places(orientations[["rows flipped"]])
-  of_terra <- function(stack, points) unname(as.matrix(terra::extract(stack, points)))
-  expect_equal(cells_under(points, stack), of_terra(stack, points))
+  expect_equal(cells_under(points, stack), expected)
 
   part <- terra::ext(500030, 500180, 5399340, 5399460)
   inside <- points[, 1] > 500030 & points[, 1] < 500180 & points[, 2] > 5399340 & points[, 2] < 5399460
   cropped <- terra::crop(stack, part)
-  expect_equal(cells_under(points[inside, ], cropped), expected[inside, ])
+  if (!terra_mirrors()) expect_equal(cells_under(points[inside, ], cropped), expected[inside, ])
   expect_equal(cells_under(points[inside, ], cropped), of_terra(cropped, points[inside, ]))
   north <- terra::rast(write_tif(cells[, rows:1, ], north_up))
   terra::window(north) <- part
-  expect_equal(cells_under(points[inside, ], north), of_terra(north, points[inside, ]))
   expect_equal(cells_under(points[inside, ], north), expected[inside, ])
 
   vrt <- withr::local_tempfile(fileext = ".vrt")
   writeLines(vrt_of(path, orientations[["rows flipped"]]), vrt)
   expect_equal(cells_under(points, vrt), expected)
   expect_equal(cells_under(points, terra::rast(vrt)), expected)
-  expect_equal(cells_under(points, terra::rast(vrt)), of_terra(terra::rast(vrt), points))
 })
 
 test_that("a window on a file with flipped rows is refused, since terra reads it wrongly", {
