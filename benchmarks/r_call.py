@@ -1,8 +1,8 @@
 """The part of an R call that Python's own call would take too.
 
-`interop.r_calls.fit` calls `fit_classifier`, which all entrances have in common. Its time is
-taken inside the R call; the rest of the R call's wall time is what R costs: checks, values that
-cross, the encoder's bytes read and the fit's written.
+`fit` of `interop.calls.classifiers` calls `fit_classifier`, which all entrances have in common. Its
+time is taken inside the R call; the rest of the R call's wall time is what R costs: checks, values
+that cross, the encoder's bytes read and the fit's written.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import time
 from typing import Any
 
-from edaphos_bridge.interop import r_calls
+from edaphos_bridge.interop.calls import classifiers
 
 
 class TimeInside:
@@ -19,7 +19,7 @@ class TimeInside:
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
-        function = r_calls.fit_classifier
+        function = classifiers.fit_classifier
 
         def timed(*args: Any) -> Any:
             started = time.perf_counter()
@@ -27,7 +27,7 @@ class TimeInside:
             self.seconds.append(time.perf_counter() - started)
             return result
 
-        r_calls.fit_classifier = timed
+        classifiers.fit_classifier = timed
 
     def report(self, walls: list[float]) -> str:
         """Return as JSON the seconds in R and in Python, without the first call."""

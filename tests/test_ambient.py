@@ -15,8 +15,7 @@ from torch import nn
 import edaphos_bridge as eb
 from edaphos_bridge.ambient import plain_torch
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.interop import r_calls
-from edaphos_bridge.interop.answers import answered
+from edaphos_bridge.interop import calls
 
 X = np.random.default_rng(1).normal(size=(40, 4, 9, 9)).astype(np.float32)
 Y = ["dry", "wet"] * 20
@@ -115,7 +114,7 @@ def saved(given, what, name):
 
 
 def from_r(name, *args):
-    answer = answered(getattr(r_calls, name))(*args)
+    answer = calls.call(name, *args)
     assert answer["error"] is None, answer["error"]
     return answer["value"]
 

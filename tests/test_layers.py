@@ -16,7 +16,7 @@ def stated_layers() -> dict[str, int]:
         names = text.split("#")[0].strip()
         folder, names = names.split("/ ") if "/ " in names else ("", names)
         for name in names.split(", "):
-            module = f"{folder}.{name}".lstrip(".")
+            module = f"{folder}/{name}".lstrip("/").replace("/", ".")
             assert module not in layers, f"{module} is named twice"
             layers[module] = line
     return layers

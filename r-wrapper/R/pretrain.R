@@ -205,7 +205,7 @@ pretrain_settings <- list(
   )
 )
 
-# `source` is what r_calls' `name` takes the patches from, `arguments` the frame of the function
+# `source` is what the call `name` takes the patches from, `arguments` the frame of the function
 # that the user called.
 pretrained <- function(name, method, source, arguments, call) {
   settings <- lapply(mget(pretrain_settings[[method]], envir = arguments), to_scalar)

@@ -1,12 +1,13 @@
-# How R reaches Python: the only file, beside find-python.R, that knows reticulate. Where R itself runs inside Python
-# (rpy2), another `python_call()` and `is_python_object()` take the place of these two.
+# How R reaches Python: the only file, beside find-python.R, that knows reticulate. Where R itself
+# runs inside Python (rpy2), another `python_call()` and `is_python_object()` take the place of these
+# two.
 
 bridge <- new.env(parent = emptyenv())
 
-# Calls a function of edaphos_bridge.interop.reticulate and returns its answer.
+# Makes a call of edaphos_bridge.interop.calls and returns its answer.
 python_call <- function(name, args) {
   stop_if_forked()
-  do.call(python_module()[[name]], args)
+  do.call(python_module()$call, c(list(name), args))
 }
 
 # Whether `x` is a Python object that R only holds.
@@ -58,7 +59,8 @@ start_python <- function() {
     stop_if_interrupted(grepl("KeyboardInterrupt", conditionMessage(module), fixed = TRUE))
     stop_python_not_ready(conditionMessage(module), was_running)
   }
-  stop_if_interrupted(module$was_interrupted())
+  # Nothing else fails here: what R held back may arrive as an error of reticulate's.
+  stop_if_interrupted(tryCatch(module$was_interrupted(), error = function(pressed) TRUE))
   if (nzchar(module$startup_note)) {
     message(module$startup_note)
   }

@@ -1,16 +1,13 @@
 """What the R package calls through reticulate.
 
 reticulate converts arguments and results by itself (arrays share R's memory, raw vectors are
-bytearrays, functions are callables), so the calls of `r_calls` only need an answer around them,
-and Ctrl-C in Python's hands.
+bytearrays, functions are callables), so `calls` only need Ctrl-C in Python's hands.
 """
 
 import ctypes
-import functools
 import os
 import signal
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from edaphos_bridge.interrupts import handled_by, held
@@ -45,8 +42,7 @@ with held(deliver=False) as _presses:
     startup_note = _import_torch_with_its_own_blas()
     """What the R package tells the user once, when Python has started; empty for nothing."""
 
-    from edaphos_bridge.interop import r_calls
-    from edaphos_bridge.interop.answers import answered
+    from edaphos_bridge.interop import calls
 
 
 def was_interrupted() -> bool:
@@ -59,38 +55,12 @@ def was_interrupted() -> bool:
     return came
 
 
-def _called(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
-    """Answer a call, with Ctrl-C handled by Python while it runs.
+def call(name: str, *args: Any) -> dict[str, Any]:
+    """Return the answer of a call, with Ctrl-C handled by Python while it runs.
 
     reticulate's own handler calls R, and an interrupt that arrives inside R is lost or becomes a
     RuntimeError. Python's only notes the signal and raises KeyboardInterrupt in Python's next
     step; the answer says so, and R signals its interrupt.
     """
-    answer = answered(function)
-
-    @functools.wraps(function)
-    def call(*args: Any) -> dict[str, Any]:
-        with handled_by(signal.default_int_handler):
-            return answer(*args)
-
-    return call
-
-
-embed = _called(r_calls.embed)
-embed_at_coords = _called(r_calls.embed_at_coords)
-encoder_with = _called(r_calls.encoder_with)
-fit = _called(r_calls.fit)
-landsat = _called(r_calls.landsat)
-make_encoder = _called(r_calls.make_encoder)
-patches_at_coords = _called(r_calls.patches_at_coords)
-predict = _called(r_calls.predict)
-pretrain = _called(r_calls.pretrain)
-pretrain_tiles = _called(r_calls.pretrain_tiles)
-probe_sweep = _called(r_calls.probe_sweep)
-scene = _called(r_calls.scene)
-tile_dataset = _called(r_calls.tile_dataset)
-tile_sample = _called(r_calls.tile_sample)
-weights_download = _called(r_calls.weights_download)
-weights_list = _called(r_calls.weights_list)
-weights_load = _called(r_calls.weights_load)
-weights_save = _called(r_calls.weights_save)
+    with handled_by(signal.default_int_handler):
+        return calls.call(name, *args)

@@ -45,8 +45,12 @@ with held():
 
     from edaphos_bridge.classifier import FoundationClassifier
     from edaphos_bridge.errors import InputError
-    from edaphos_bridge.interop import r_calls
     from edaphos_bridge.interop.answers import answered
+    from edaphos_bridge.interop.calls import CALLS
+    from edaphos_bridge.interop.calls.classifiers import classifier_fields, sweep_fields
+    from edaphos_bridge.interop.calls.encoders import encoder_fields
+    from edaphos_bridge.interop.calls.pretraining import pretrain_fields
+    from edaphos_bridge.interop.calls.values import NA_INTEGER
     from edaphos_bridge.interop.rpy2_values import (
         array_to_r,
         dimensions,
@@ -195,8 +199,7 @@ def _r_sources() -> list[str]:
 def _python_call_in_r() -> Any:
     def python_call(name: Any, args: Any) -> Any:
         def call() -> Any:
-            function: Callable[..., Any] = getattr(r_calls, name[0])
-            return function(*(from_r(item) for item in args))
+            return CALLS[name[0]](*(from_r(item) for item in args))
 
         return to_r(answered(call)())
 
@@ -231,7 +234,7 @@ def _patches_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
         array = view(value)
         if isinstance(value, FloatSexpVector):
             return array
-        missing = array == r_calls.NA_INTEGER
+        missing = array == NA_INTEGER
         if missing.any():
             return np.where(missing, np.nan, array)
         return array.astype(bool) if isinstance(value, BoolSexpVector) else array
@@ -312,19 +315,19 @@ def _factor_with(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _classifier_to_r(fit: FoundationClassifier) -> Any:
-    return _r_environment()["from_classifier"](to_r(r_calls.classifier_fields(fit)))
+    return _r_environment()["from_classifier"](to_r(classifier_fields(fit)))
 
 
 def _pretrain_to_r(fit: FoundationPretrain) -> Any:
-    return _r_environment()["from_pretrain"](to_r(r_calls.pretrain_fields(fit)))
+    return _r_environment()["from_pretrain"](to_r(pretrain_fields(fit)))
 
 
 def _sweep_to_r(sweep: FoundationProbeSweep) -> Any:
-    return _r_environment()["from_probe_sweep"](to_r(r_calls.sweep_fields(sweep)))
+    return _r_environment()["from_probe_sweep"](to_r(sweep_fields(sweep)))
 
 
 def _module_to_r(module: torch.nn.Module) -> Any:
-    fields = r_calls.encoder_fields(module)
+    fields = encoder_fields(module)
     return to_r(module) if fields is None else _r_environment()["from_encoder"](to_r(fields))
 
 

@@ -1,14 +1,17 @@
 """The calls of the R functions on the states that R holds."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edaphos_bridge.interop import r_calls
+from edaphos_bridge.interop.calls import CALLS as OF_R
+from edaphos_bridge.interop.calls.classifiers import fit as fit_in_r
+from edaphos_bridge.interop.calls.classifiers import predict
+from edaphos_bridge.interop.calls.encoders import embed, encoder_fields, make_encoder
+from edaphos_bridge.interop.calls.held import encoder_behind
+from edaphos_bridge.interop.calls.weights import weights_save
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
@@ -25,28 +28,28 @@ def no_draw():
 
 
 def encoder_state(seed=1):
-    fields = r_calls.make_encoder("moco", 4, 8, 4, seed, no_draw)
+    fields = make_encoder("moco", 4, 8, 4, seed, no_draw)
     return bytes(fields["state"])
 
 
 def fit(encoder, **settings):
     levels = ["Inceptisol", "Oxisol", "Ultisol"]
     labels = {"codes": CODES, "levels": levels, "ordered": False}
-    return r_calls.fit(
+    return fit_in_r(
         encoder, X, labels, SETTINGS | settings, "cpu", False, no_draw, lambda *epoch: True
     )
 
 
 def embedded(encoder):
-    return r_calls.embed("moco", encoder, X, True)
+    return embed("moco", encoder, X, True)
 
 
 CALLS = {
     "fine-tune": lambda state, folder: fit(state, freeze_backbone=False, lr=0.5),
     "probe": lambda state, folder: fit(state),
-    "predict": lambda state, folder: r_calls.predict(fit(state)["state"], state, X, "prob", "cpu"),
+    "predict": lambda state, folder: predict(fit(state)["state"], state, X, "prob", "cpu"),
     "embed": lambda state, folder: embedded(state),
-    "save": lambda state, folder: r_calls.weights_save(state, str(folder / "saved.safetensors")),
+    "save": lambda state, folder: weights_save(state, str(folder / "saved.safetensors")),
 }
 
 
@@ -55,19 +58,19 @@ def test_a_call_leaves_the_encoder_of_a_state_as_it_was_for_the_next(call, tmp_p
     state = encoder_state()
     before, probe = embedded(state), fit(state)["state"]
     call(state, tmp_path)
-    assert r_calls.encoder_fields(r_calls.encoder_behind(state))["state"] == state
+    assert encoder_fields(encoder_behind(state))["state"] == state
     np.testing.assert_array_equal(embedded(state), before)
     assert fit(state)["state"] == probe
-    module = r_calls.encoder_behind(state)
+    module = encoder_behind(state)
     assert module.training
     assert all(parameter.requires_grad for parameter in module.parameters())
     assert all(parameter.grad is None for parameter in module.parameters())
 
 
 def test_a_state_is_read_once_and_other_states_give_other_encoders():
-    module = r_calls.encoder_behind(bytearray(encoder_state()))
-    assert r_calls.encoder_behind(encoder_state()) is module
-    assert r_calls.encoder_behind(encoder_state(seed=2)) is not module
+    module = encoder_behind(bytearray(encoder_state()))
+    assert encoder_behind(encoder_state()) is module
+    assert encoder_behind(encoder_state(seed=2)) is not module
     assert not np.array_equal(embedded(encoder_state()), embedded(encoder_state(seed=2)))
 
 
@@ -77,13 +80,8 @@ def test_the_encoder_of_a_frozen_fit_is_the_one_that_was_given():
     assert fit(state, freeze_backbone=False)["encoder"]["state"] != state
 
 
-def test_every_call_of_the_r_package_is_there_for_both_entrances():
+def test_the_calls_of_the_r_package_are_those_that_are_there():
     sources = "".join(path.read_text() for path in (ROOT / "r-wrapper" / "R").glob("*.R"))
     called = set(re.findall(r'(?:python_call|pretrained)\(\s*"(\w+)"', sources))
     assert {"fit", "predict", "pretrain_tiles", "weights_list"} <= called
-    assert all(callable(getattr(r_calls, name)) for name in called)
-    code = "from edaphos_bridge.interop import reticulate as r; print(*vars(r))"  # own process:
-    done = subprocess.run(  # it loads torch in another way
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
-    assert called - set(done.stdout.split()) == set()
+    assert called == set(OF_R)

@@ -1,0 +1,50 @@
+"""The calls of the R functions, with R's values and R's notation, by subject.
+
+Both ways in from R, reticulate and rpy2, end here. Arguments are plain values (None, bool,
+int, float, str, list, dict, NumPy arrays, bytes, callables), or Python objects that R only
+holds, and so are results. `answers` carries errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edaphos_bridge.interop.answers import answered
+from edaphos_bridge.interop.calls import (
+    classifiers,
+    datasets,
+    encoders,
+    pretraining,
+    rasters,
+    weights,
+)
+
+CALLS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        classifiers.fit,
+        classifiers.predict,
+        classifiers.probe_sweep,
+        datasets.landsat,
+        datasets.scene,
+        encoders.embed,
+        encoders.encoder_with,
+        encoders.make_encoder,
+        pretraining.pretrain,
+        pretraining.pretrain_tiles,
+        rasters.embed_at_coords,
+        rasters.patches_at_coords,
+        rasters.tile_dataset,
+        rasters.tile_sample,
+        weights.weights_download,
+        weights.weights_list,
+        weights.weights_load,
+        weights.weights_save,
+    )
+}
+
+
+def call(name: str, *args: Any) -> dict[str, Any]:
+    """Return the answer of one of `CALLS`."""
+    return answered(CALLS[name])(*args)

@@ -1,0 +1,139 @@
+"""Calls that fit classifiers and predict with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from edaphos_bridge.ambient import plain
+from edaphos_bridge.arguments import flag
+from edaphos_bridge.classifier import FoundationClassifier
+from edaphos_bridge.fit_classifier import fit_classifier
+from edaphos_bridge.interop.calls.encoders import encoder_fields, normalisation_fields
+from edaphos_bridge.interop.calls.held import (
+    classifier_behind,
+    encoder_behind,
+    labels_of,
+    patches,
+    tiles_behind,
+)
+from edaphos_bridge.interop.calls.progress import fit_report
+from edaphos_bridge.interop.calls.values import with_na
+from edaphos_bridge.probe_sweep import FoundationProbeSweep, sweep_probes
+from edaphos_bridge.training.probe_grid import ProbeGrid
+from edaphos_bridge.training.settings import FitSettings
+
+
+@plain
+def fit(
+    encoder: Any,
+    x: Any,
+    labels: dict[str, Any],
+    settings: dict[str, Any],
+    device: Any,
+    verbose: Any,
+    draw: Callable[[], int],
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
+    """``foundation_fit_classifier()``: the fit as plain values.
+
+    `labels` has ``codes``, which are ``as.integer(y) - 1L`` (an int32 array with R's NA), their
+    names ``levels``, and whether they are ``ordered``.
+    """
+    checked = FitSettings.checked(**settings)
+    flag("verbose", verbose)
+    fitted = fit_classifier(
+        encoder_behind(encoder),
+        patches(x),
+        labels_of(**labels),
+        checked,
+        device,
+        fit_report(on_epoch),
+        draw,
+    )
+    return classifier_fields(fitted)
+
+
+@plain
+def probe_sweep(
+    encoder: Any,
+    x: Any,
+    labels: dict[str, Any],
+    grid: dict[str, Any],
+    device: Any,
+    verbose: Any,
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
+    """``foundation_probe_sweep()``: the best classifier and the tables as plain values."""
+    checked = ProbeGrid.checked(**grid)
+    flag("verbose", verbose)
+    sweep = sweep_probes(
+        encoder_behind(encoder),
+        patches(x),
+        labels_of(**labels),
+        checked,
+        device,
+        fit_report(on_epoch),
+    )
+    return sweep_fields(sweep)
+
+
+@plain
+def predict(
+    state: Any,
+    encoder: Any,
+    x: Any,
+    type: Any,
+    device: Any,
+    coords: Any = None,
+    dataset: Any = None,
+) -> dict[str, Any]:
+    """``predict()``: codes counted from 1 for "class", an N x n_classes matrix for "prob"."""
+    fitted = classifier_behind(state, encoder_behind(encoder))
+    source = patches(x, allow_empty=True) if coords is None else x
+    tiles = None if dataset is None else tiles_behind(dataset)
+    prediction = fitted.predict(source, type=type, device=device, coords=coords, dataset=tiles)
+    if isinstance(prediction, pd.Categorical):
+        return {"codes": with_na(prediction.codes, shift=1)}
+    return {"prob": prediction.to_numpy()}
+
+
+def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
+    """Return the elements of the R object, in its order."""
+    encoder = encoder_fields(fitted.encoder)
+    return {
+        "encoder": encoder,
+        "module": fitted.encoder if encoder is None else None,
+        "head": {
+            name: tensor.cpu().double().numpy() for name, tensor in fitted.head.state_dict().items()
+        },
+        "classes": [str(value) for value in fitted.classes],
+        "ordered": fitted.ordered,
+        "loss_history": fitted.loss_history,
+        "val_accuracy_history": fitted.val_accuracy_history,
+        # as a double: reticulate would turn a whole number beyond R's integers into 0
+        "config": {**fitted.config, "seed": float(fitted.config["seed"])},
+        "feature_dim": fitted.feature_dim,
+        "head_type": fitted.head_type,
+        "freeze_backbone": fitted.freeze_backbone,
+        "device": fitted.device,
+        "in_channels": fitted.in_channels,
+        "patch_size": fitted.patch_size,
+        "class_counts": fitted.class_counts,
+        "overlapping": fitted.overlapping,
+        "normalisation": normalisation_fields(fitted.normalisation),
+        "state": bytearray(fitted.to_bytes()),
+    }
+
+
+def sweep_fields(sweep: FoundationProbeSweep) -> dict[str, Any]:
+    """Return the elements of the R object of a sweep, tables as lists of columns."""
+    return {
+        "classifier": classifier_fields(sweep.classifier),
+        "best": sweep.best,
+        "settings": sweep.settings.to_dict("list"),
+        "results": sweep.results.astype({"seed": float}).to_dict("list"),
+        "config": {**sweep.config, "seeds": [float(seed) for seed in sweep.config["seeds"]]},
+    }

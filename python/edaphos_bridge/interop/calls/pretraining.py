@@ -1,0 +1,89 @@
+"""Calls that pretrain encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edaphos_bridge.ambient import plain
+from edaphos_bridge.arguments import flag
+from edaphos_bridge.interop.calls.encoders import encoder_fields, normalisation_fields
+from edaphos_bridge.interop.calls.held import patches, tiles_behind
+from edaphos_bridge.interop.calls.progress import tell
+from edaphos_bridge.pretrain.fit import FoundationPretrain
+from edaphos_bridge.pretrain.loop import PretrainReport
+from edaphos_bridge.pretrain.progress import progress_line
+from edaphos_bridge.pretrain.run import Place, pretrain_encoder
+from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
+from edaphos_bridge.pretrain.source import PatchSource, Source, TileSource
+
+
+@plain
+def pretrain(
+    method: Any,
+    x: Any,
+    settings: dict[str, Any],
+    place: dict[str, Any],
+    verbose: Any,
+    draw: Callable[[], int],
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
+    """``foundation_moco_pretrain()`` and ``foundation_simclr_pretrain()``: plain values."""
+    kinds: dict[str, type[MoCoSettings | SimCLRSettings]]
+    kinds = {"moco": MoCoSettings, "simclr": SimCLRSettings}
+    checked = kinds[method].checked(**settings)
+    flag("verbose", verbose)
+    where = Place.checked(**place)
+    source = PatchSource(patches(x, argument="patches"))
+    return _pretrained(source, checked, where, draw, on_epoch)
+
+
+@plain
+def pretrain_tiles(
+    method: Any,
+    dataset: Any,
+    settings: dict[str, Any],
+    place: dict[str, Any],
+    verbose: Any,
+    draw: Callable[[], int],
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
+    """``foundation_moco_pretrain_tiles()``: plain values; `dataset` is the bytes of its state."""
+    checked = MoCoSettings.checked(**settings)
+    flag("verbose", verbose)
+    where = Place.checked(**place)
+    return _pretrained(TileSource(tiles_behind(dataset)), checked, where, draw, on_epoch)
+
+
+def _pretrained(
+    source: Source,
+    settings: PretrainSettings,
+    place: Place,
+    draw: Callable[[], int],
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
+    def report(epoch: PretrainReport) -> None:
+        tell(on_epoch, epoch.epoch, epoch.epochs, epoch.loss, None, progress_line(epoch) or "")
+
+    return pretrain_fields(pretrain_encoder(source, settings, place, report, draw))
+
+
+def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
+    """Return the elements of the R object, in its order."""
+    return {
+        "encoder": encoder_fields(fitted.encoder),
+        "loss_history": fitted.loss_history,
+        "final_loss": fitted.final_loss,
+        # as a double: reticulate would turn a whole number beyond R's integers into 0
+        "config": {**fitted.config, "seed": float(fitted.config["seed"])},
+        "method": fitted.method,
+        "normalisation": normalisation_fields(fitted.normalisation),
+        "device": fitted.device,
+        "in_channels": fitted.in_channels,
+        "feature_dim": fitted.feature_dim,
+        "proj_dim": fitted.proj_dim,
+        "patch_size": fitted.patch_size,
+        "batch_size": fitted.batch_size,
+        **({} if fitted.queue_size is None else {"queue_size": fitted.queue_size}),
+        "state": bytearray(fitted.to_bytes()),
+    }

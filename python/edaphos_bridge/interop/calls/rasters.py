@@ -1,0 +1,78 @@
+"""Calls that read rasters: tile data sets, patches and embeddings at points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edaphos_bridge.ambient import plain
+from edaphos_bridge.interop.calls.held import encoder_behind, tiles_behind
+from edaphos_bridge.raster.embed_at_coords import foundation_embed_at_coords
+from edaphos_bridge.raster.patches_at import foundation_patches_at_coords
+from edaphos_bridge.raster.tile_file import tiles_to_bytes
+from edaphos_bridge.raster.tiles import make_tile_dataset
+
+
+def tile_dataset(
+    stack: Any,
+    patch_size: Any,
+    n_patches: Any,
+    valid_mask: Any,
+    normalise: Any,
+    seed: Any,
+    draw: Callable[[], int],
+) -> dict[str, Any]:
+    """``foundation_tile_dataset()``: plain values; cells count from 1."""
+    dataset = make_tile_dataset(stack, patch_size, n_patches, valid_mask, normalise, seed, draw)
+    with dataset.raster:
+        return {
+            "patch_size": dataset.patch_size,
+            "n_patches": dataset.n_patches,
+            "n_channels": dataset.n_channels,
+            "height": dataset.height,
+            "width": dataset.width,
+            "bands": dataset.bands,
+            "means": list(dataset.means),
+            "sds": list(dataset.sds),
+            "normalise": dataset.normalisation.normalise,
+            "cells": (dataset.cells + 1).astype(np.int32),
+            "seed": float(dataset.seed),
+            "state": bytearray(tiles_to_bytes(dataset)),
+        }
+
+
+def tile_sample(
+    state: Any, batch_size: Any, seed: Any, draw: Callable[[], int]
+) -> NDArray[np.float64]:
+    """``dataset$sample(batch_size)``: patches (batch_size, C, H, W)."""
+    dataset = tiles_behind(state)
+    with dataset.raster:
+        return dataset.sample(batch_size, seed, draw).astype(np.float64)
+
+
+@plain
+def embed_at_coords(
+    encoder: Any,
+    coords: Any,
+    stack: Any,
+    dataset: Any,
+    patch_size: Any,
+    batch_size: Any,
+    projection: Any,
+) -> NDArray[np.float64]:
+    """``foundation_embed_at_coords()``: an N x D matrix, NaN rows outside."""
+    tiles = None if dataset is None else tiles_behind(dataset)
+    embedded = foundation_embed_at_coords(
+        encoder_behind(encoder), coords, stack, tiles, patch_size, batch_size, projection
+    )
+    return embedded.astype(np.float64)
+
+
+def patches_at_coords(encoder: Any, coords: Any, stack: Any, dataset: Any) -> NDArray[np.float64]:
+    """``foundation_patches_at_coords()``: patches (N, C, H, W), NaN outside; no encoder is none."""
+    tiles = None if dataset is None else tiles_behind(dataset)
+    fit = tiles if encoder is None else encoder_behind(encoder)
+    return foundation_patches_at_coords(fit, coords, stack, tiles).astype(np.float64)

@@ -1,0 +1,17 @@
+"""Whole numbers on their way to R, which has no integer but its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+NA_INTEGER = -(2**31)
+"""R's ``NA_integer_`` as an int32 array shows it."""
+
+
+def with_na(values: NDArray[Any], shift: int = 0) -> NDArray[np.int32]:
+    """Return whole numbers for R: negative ones are NA, the others are shifted."""
+    values = values.astype(np.int32)
+    return np.where(values < 0, np.int32(NA_INTEGER), values + np.int32(shift))
