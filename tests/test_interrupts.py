@@ -9,9 +9,12 @@ import threading
 import numpy as np
 import pytest
 import rasterio
+import torch
 from rasterio import Affine
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
-from edaphos_bridge.interrupts import handled_by, held, imported
+import edaphos_bridge as eb
+from edaphos_bridge.interrupts import at_once, at_pauses, handled_by, held, imported, pause
 
 
 def press():
@@ -102,6 +105,185 @@ def test_a_handler_is_there_for_the_time_of_a_call():
     assert presses == [signal.SIGINT]
     with pytest.raises(KeyboardInterrupt):
         press()
+
+
+# --- while a call runs -----------------------------------------------------------------------
+
+
+def test_a_press_waits_for_the_next_pause():
+    reached = []
+
+    def work():
+        with at_pauses():
+            press()
+            reached.append("before the pause")
+            pause()
+            reached.append("after it")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["before the pause"]
+
+
+def test_a_press_after_the_last_pause_arrives_at_the_end():
+    reached = []
+
+    def work():
+        with at_pauses():
+            pause()
+            press()
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["the end"]
+
+
+def test_the_second_press_arrives_at_once():
+    reached = []
+
+    def work():
+        with at_pauses():
+            press()
+            reached.append("one")
+            press()
+            reached.append("two")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["one"]
+    pause()
+
+
+def test_a_call_inside_a_call_waits_for_the_pauses_of_both():
+    reached = []
+
+    def work():
+        with at_pauses():
+            with at_pauses():
+                press()
+            reached.append("between")
+            pause()
+            reached.append("after")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["between"]
+
+
+def test_what_waits_long_is_interrupted_at_once():
+    reached = []
+
+    def work(pressed_before):
+        with at_pauses():
+            if pressed_before:
+                press()
+            with at_once():
+                reached.append("waiting")
+                press()
+            reached.append("went on")
+
+    for pressed_before in (False, True):
+        with pytest.raises(KeyboardInterrupt):
+            work(pressed_before)
+    assert reached == ["waiting"]
+    with at_once(), pytest.raises(KeyboardInterrupt):
+        press()
+
+
+def test_a_handler_of_the_users_that_raises_nothing_lets_a_call_go_on():
+    presses = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: presses.append(number))
+    try:
+        with at_pauses():
+            press()
+            pause()
+            assert presses == [signal.SIGINT]
+            press()
+        assert len(presses) == 2
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_another_threads_pause_leaves_the_press_to_the_main_thread():
+    reached = []
+
+    def work():
+        with at_pauses():
+            press()
+            thread = threading.Thread(target=pause)
+            thread.start()
+            thread.join()
+            reached.append("after the other thread's")
+            pause()
+            reached.append("after ours")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["after the other thread's"]
+
+
+def state_of_torch():
+    return (
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.get_default_dtype(),
+        len(_get_current_dispatch_mode_stack()),
+        str(torch._C._dispatch_tls_local_exclude_set()),
+        str(torch._C._dispatch_tls_local_include_set()),
+        signal.getsignal(signal.SIGINT),
+    )
+
+
+def short_calls():
+    x = np.random.default_rng(1).normal(size=(24, 4, 5, 5))
+    y = ["dry", "wet"] * 12
+    encoder = eb.foundation_encoder("moco", 4, feature_dim=6, seed=1)
+    mlp = eb.foundation_fit_classifier(encoder, x, y, head="mlp", dropout=0.1, epochs=1, seed=1)
+    tuned = eb.foundation_fit_classifier(encoder, x, y, freeze_backbone=False, epochs=1, seed=1)
+    moco = eb.foundation_moco_pretrain(x, batch_size=8, epochs=1, seed=1)
+    losses = [*mlp.loss_history, *tuned.loss_history, *moco.loss_history]
+    return losses, tuned.predict_proba(x).tolist()
+
+
+class Presses:
+    """Presses at the n-th time that some context begins or ends: Python's profiler sees it."""
+
+    NAMES = ("__enter__", "__exit__", "_push_mode", "_pop_mode", "set_grad_enabled")
+
+    def __init__(self, at):
+        self.at, self.seen = at, 0
+
+    def __call__(self, frame, event, arg):
+        if frame.f_code.co_name in self.NAMES and signal.getsignal(signal.SIGINT) is not None:
+            self.seen += 1
+            if self.seen == self.at:
+                press()
+
+
+def profiled(at=0):
+    """Return what the calls give, or None where they are interrupted, and how often it looked."""
+    presses = Presses(at)
+    sys.setprofile(presses)
+    try:
+        return short_calls(), presses.seen
+    except KeyboardInterrupt:
+        return None, presses.seen
+    finally:
+        sys.setprofile(None)
+
+
+def test_a_press_while_a_context_begins_or_ends_leaves_torch_as_it_was():
+    expected = short_calls()
+    clean = state_of_torch()
+    undisturbed, moments = profiled()
+    assert undisturbed == expected
+    assert moments > 500
+    for at in range(1, moments + 1, max(1, moments // 150)):
+        interrupted, _ = profiled(at)
+        assert interrupted is None
+        assert state_of_torch() == clean
+    assert short_calls() == expected
 
 
 # --- real imports ----------------------------------------------------------------------------

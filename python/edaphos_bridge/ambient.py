@@ -18,6 +18,7 @@ import torch
 import torch.utils._device  # torch would import it in the middle of a call
 
 from edaphos_bridge.errors import ForkedProcessError
+from edaphos_bridge.interrupts import at_pauses
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -39,10 +40,12 @@ def plain(function: Callable[_P, _T]) -> Callable[_P, _T]:
 def plain_torch() -> Iterator[None]:
     """Compute on the cpu by default, in float32, with gradients, and without autocast.
 
+    Ctrl-C waits for the next step: torch's contexts begin and end whole.
+
     The default type belongs to the process: other threads have it too meanwhile. All else is of
     this thread alone.
     """
-    with ExitStack() as stack:
+    with at_pauses(), ExitStack() as stack:
         for context in _needed():
             stack.enter_context(context)
         yield

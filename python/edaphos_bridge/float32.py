@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.interrupts import pause
+
 # Cells that are converted at a time, so that they are still in the cache when they are looked
 # at (2 MiB).
 _BLOCK_CELLS = 2**19
@@ -80,6 +82,7 @@ def convert(x: NDArray[Any], out: NDArray[np.float32]) -> bool:
     step = max(1, _BLOCK_CELLS // math.prod(x.shape[1:]))
     copy = _copy_by_torch if _is_plain(x) else _copy_by_numpy
     for first in range(0, len(x), step):
+        pause()
         block = out[first : first + step]
         copy(block, x[first : first + step])
         finite = (exact or all_finite(torch.from_numpy(block))) and finite
@@ -145,6 +148,7 @@ def _turn_share(x: NDArray[Any], out: NDArray[np.float32], exact: bool) -> bool:
     memory = np.empty(together * height * width * step, dtype=np.float32)
     finite = True
     for first in range(0, n, step):
+        pause()
         for channel in range(0, channels, together):
             part = np.s_[first : first + step, channel : channel + together]
             cells = x[part]

@@ -20,6 +20,7 @@ from edaphos_bridge.as_numpy import read_slice
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.float32 import ReusedMemory, all_finite, can_be_borrowed, convert, empty
 from edaphos_bridge.input_scale import warn_about_scale
+from edaphos_bridge.interrupts import pause
 from edaphos_bridge.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.orientation import orientation_to_read
 from edaphos_bridge.patch_arrays import open_array
@@ -166,6 +167,7 @@ class Patches:
         """
         memory = ReusedMemory()
         for start in range(0, len(self), size):
+            pause()
             batch = self._borrowed(start, start + size, checked) if borrow else None
             yield self._read_into(memory.empty, start, start + size) if batch is None else batch
             del batch  # else its memory could not be used again
@@ -253,6 +255,7 @@ class Patches:
         if self.in_memory and not self._missing_values:
             step = max(stop - start, 1)  # `convert` takes blocks of its own
         for first in range(start, stop, step):
+            pause()
             last = min(first + step, stop)
             x, mask = self._slice(first, last)
             usable = convert(x, out[first - start : last - start].numpy())
@@ -308,6 +311,7 @@ class Patches:
         """Return the error for missing and infinite values; it counts them over all of `x`."""
         bad: list[int] = []
         for first in range(0, len(self), self._block):
+            pause()
             x, mask = self._slice(first, min(first + self._block, len(self)))
             with np.errstate(over="ignore", invalid="ignore"):
                 unusable = ~np.isfinite(x.astype(np.float32)) | self._missing(x, mask)

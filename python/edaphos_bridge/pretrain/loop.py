@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 
 from edaphos_bridge.errors import InputError, TrainingError, WeightsError, warn
+from edaphos_bridge.interrupts import pause
 from edaphos_bridge.pretrain.checkpoint import Checkpoints, Progress, unreadable
 from edaphos_bridge.pretrain.settings import PretrainSettings
 from edaphos_bridge.pretrain.source import Source
@@ -98,6 +99,7 @@ def pretrain(
         checkpoints.probe(method.tensors(), steps)
     unread: list[torch.Tensor] = []  # to read a loss is to wait for the device
     for step in range(len(losses) + 1, steps + 1):
+        pause()
         rows = torch.randperm(n, generator=generator)[: settings.batch_size]
         batch = source.read(rows).to(device)
         unread.append(method.step(batch, (step - 1) / steps))

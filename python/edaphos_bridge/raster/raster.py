@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphos_bridge.interrupts import pause
 from edaphos_bridge.raster.transform import Transform, cell_size
 
 # Values of all bands that are read at once: 16 MiB in float64.
@@ -87,6 +88,7 @@ class Raster(ABC):
         bottom, right = min(row + height, self.height), min(col + width, self.width)
         if (top, left, bottom, right) == (row, col, row + height, col + width):
             return self._read(Window(row, col, height, width))
+        pause()
         values = np.zeros((len(self.bands), height, width))
         valid = np.zeros(values.shape, dtype=bool)
         if top < bottom and left < right:

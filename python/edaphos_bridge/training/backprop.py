@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from edaphos_bridge.encoders.known_modules import draws_of
+from edaphos_bridge.interrupts import pause
 from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.batchnorm import single_values_use_running_statistics
 
@@ -57,6 +58,7 @@ class Backprop:
         return torch.stack(losses)
 
     def _step(self, rows: torch.Tensor) -> torch.Tensor:
+        pause()
         inputs, targets = self.inputs(rows), self.targets[rows]
         self.optimizer.zero_grad()
         with self._draws:
@@ -85,8 +87,8 @@ def accuracy(
 ) -> float:
     """Return the accuracy of `model` on `rows`, at least one, in eval mode."""
     model.eval()
-    correct = [
-        (model(inputs(batch)).argmax(dim=1) == targets[batch]).sum()
-        for batch in rows.split(batch_size)
-    ]
+    correct = []
+    for batch in rows.split(batch_size):
+        pause()
+        correct.append((model(inputs(batch)).argmax(dim=1) == targets[batch]).sum())
     return torch.stack(correct).sum().item() / len(rows)

@@ -14,6 +14,7 @@ from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.training_pass import TrainingPass
 from edaphos_bridge.heads import LinearHead
+from edaphos_bridge.interrupts import pause
 from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.backprop import accuracy
 
@@ -78,6 +79,7 @@ class FineTuning:
         return torch.stack(losses)
 
     def _step(self, rows: torch.Tensor) -> torch.Tensor:
+        pause()
         features, layers = self._passes.forward(self._inputs(rows))
         targets = self._targets.index_select(0, rows)
         with self._draws:

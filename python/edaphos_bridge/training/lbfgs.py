@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from edaphos_bridge.adam import load_optimisers
 from edaphos_bridge.errors import warn
+from edaphos_bridge.interrupts import pause
 
 _ITERATIONS = 500
 _TOLERANCE = 1e-7  # of the largest gradient of the mean loss, with features near unit variance
@@ -115,6 +116,7 @@ def _minimise(
     losses: list[float] = []
 
     def closure() -> torch.Tensor:
+        pause()
         loss, weights.grad = _mean_loss(weights, x, targets, penalties)
         losses.append(loss.item())
         return loss + (penalties * weights**2).sum() / 2

@@ -16,6 +16,7 @@ from __future__ import annotations
 import torch
 
 from edaphos_bridge.heads import LinearHead
+from edaphos_bridge.interrupts import pause
 
 _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8
 # Features are gathered for this many steps at once: one call instead of many, little memory.
@@ -85,6 +86,7 @@ class LinearHeads:
         """Take one step on each batch of `rows` (S, n) and return the losses (steps, S, G)."""
         losses = []
         for part in rows.split(batch_size * _STEPS, dim=1):
+            pause()
             features, targets = self._gather(part)
             log_p = torch.empty(targets.shape, device=features.device)
             batches = (tensor.split(batch_size, dim=1) for tensor in (features, targets, log_p))
@@ -98,6 +100,7 @@ class LinearHeads:
         """Return how many of `rows` (S, n) each head classifies correctly, shape (S, G)."""
         counts = torch.zeros(self._shape[:2], dtype=torch.int64, device=rows.device)
         for part in rows.split(4096, dim=1):
+            pause()
             features, targets = self._gather(part)
             counts += (self.logits(features).argmax(dim=3) == targets[..., 0]).sum(dim=1)
         return counts
@@ -107,6 +110,7 @@ class LinearHeads:
         """Return the mean cross-entropy of each head on `rows` (S, n), shape (S, G), on the cpu."""
         sums = torch.zeros(self._shape[:2], dtype=torch.float64)  # not every device has double
         for part in rows.split(4096, dim=1):
+            pause()
             features, targets = self._gather(part)
             log_p = self.logits(features).log_softmax(dim=3).gather(3, targets)
             sums -= log_p[..., 0].sum(dim=1).cpu()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edaphos_bridge.errors import DownloadError
+from edaphos_bridge.interrupts import at_once
 
 PAUSES = (1.0, 2.0, 4.0)
 """Seconds before the second, third, ... attempt."""
@@ -68,7 +69,7 @@ def download(
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
+        with at_once(), temporary.open("xb") as file:
             _fetch(url, file, timeout_sec, say)
             file.flush()
             os.fsync(file.fileno())
