@@ -91,11 +91,9 @@ def _head(quick: bool) -> list[str]:
         "Patches are 31×16×16, float32 in NumPy unless said, the encoder is MoCo with 64 "  # noqa: RUF001
         "features, the classes are three, batches have 32 patches. Ours is always the whole "
         "public call. The references are written out in "
-        "[plain_loop.py](../benchmarks/plain_loop.py) and, for fine-tuning by torch's kernels "
-        "alone, in [bare_kernels.py](../benchmarks/bare_kernels.py); they draw the same split, "
-        "first head and permutations, so that results are compared too. Their processes load our "
-        "encoders and nothing else of ours: where a row has its reference keep freed memory, that "
-        "part of ours ([allocator.py](../python/edaphos_bridge/allocator.py)) is loaded there too.",
+        "[plain_loop.py](../benchmarks/plain_loop.py); they draw the same split, first head and "
+        "permutations, so that results are compared too. Their processes load our encoders and "
+        "nothing else of ours.",
         "",
     ]
     if quick:

@@ -5,16 +5,13 @@ Imports nothing of ours but encoders and heads.
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
-from benchmarks import bare_kernels as bare_kernels_loop
 from benchmarks import data, plain_loop
-from benchmarks.timing import Prepare, Run
-
-WITH_KEPT_MEMORY = ", its process keeping freed memory as ours does"
+from benchmarks.timing import Run
 
 
 def plain_probe(n: int, epochs: int, device: str) -> Run:
@@ -40,26 +37,20 @@ def plain_head(head: str, n: int, epochs: int, device: str) -> Run:
     )
 
 
-def plain_fine_tuning(n: int, epochs: int, device: str, dtype: torch.dtype = torch.float32) -> Run:
+def plain_fine_tuning(
+    make: Callable[[], nn.Module],
+    n: int,
+    epochs: int,
+    device: str,
+    dtype: torch.dtype = torch.float32,
+) -> Run:
     """Prepare the plain loop over encoder and head."""
-    encoder, y = data.moco().to(dtype), data.labels(n)
+    encoder, y = make().to(dtype), data.labels(n)
     x = torch.from_numpy(data.patches(n)).to(dtype).numpy()
     return lambda: plain_loop.fine_tuning(encoder, x, y, epochs=epochs, device=device)
-
-
-def bare_kernels(n: int, epochs: int) -> Run:
-    """Prepare fine-tuning by torch's kernels, called directly."""
-    encoder, x, y = data.moco(), data.patches(n), data.labels(n)
-    return lambda: bare_kernels_loop.fine_tuning(encoder, x, y, epochs=epochs)
 
 
 def eager(encoder: nn.Module, head: nn.Module, n: int, device: str) -> Run:
     """Prepare the reference."""
     encoder, head, x = encoder.to(device), head.to(device), data.patches(n)
     return lambda: plain_loop.predict(encoder, head, x, device)
-
-
-def with_kept_memory(prepare: Prepare) -> Run:
-    """Prepare a reference in a process that keeps freed memory, which loading ours brings about."""
-    importlib.import_module("edaphos_bridge.allocator")
-    return prepare()

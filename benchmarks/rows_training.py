@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks import data, plain_loop, references
 from benchmarks.row import Row, cost, speed_up, value
@@ -33,9 +35,9 @@ def probe_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     yield cost("probe-limit", job, "one encoder pass over the data", times, 1.7)
 
 
-def our_fit(n: int, **settings: Any) -> Run:
-    """Prepare a fit of ours on the MoCo encoder."""
-    encoder, x, y = data.moco(), data.patches(n), data.labels(n)
+def our_fit(n: int, make: Callable[[], nn.Module] = data.moco, **settings: Any) -> Run:
+    """Prepare a fit of ours on an encoder."""
+    encoder, x, y = make(), data.patches(n), data.labels(n)
     return lambda: foundation_fit_classifier(encoder, x, y, seed=1, **settings)
 
 
@@ -70,54 +72,43 @@ def our_head(head: str, n: int, epochs: int, device: str) -> Run:
 
 
 def fine_tuning_rows(sizes: Sizes, device: str) -> Iterator[Row]:
-    """Full fine-tuning of the MoCo encoder."""
+    """Full fine-tuning of each encoder of ours."""
     n, epochs = sizes.n, sizes.fine_tune_epochs
-    ours = partial(our_fit, n, freeze_backbone=False, epochs=epochs, device=device)
-    plainly = partial(references.plain_fine_tuning, n, epochs, device)
-    times = alternated_apart(  # more pairs of processes: here they differ most
-        plainly, ours, runs=sizes.many_runs, processes=15, device=device, apart=sizes.apart
-    )
-    job = f"full fine-tuning, {epochs} epochs, N = {n}"
-    yield speed_up("fine-tuning", job, "plain loop", times, 1.3)
-    plain, fit = times.reference_result, times.result
-    losses = np.abs(np.subtract(plain.losses, fit.loss_history)).max()
-    yield value(
-        "fine-tuning-losses", f"{job}: losses", "plain loop, largest difference", [losses], 1e-4
-    )
     x = data.patches(n)
-    expected = plain_loop.predict(plain.encoder, plain.head, x, device)
-    found = fit.predict_proba(x)
-    yield value(
-        "fine-tuning-result",
-        f"{job}: probabilities",
-        "plain loop, largest difference",
-        [float(np.abs(expected - found).max())],
-        1e-4,
-    )
-    if device == "cpu":
-        kept = partial(references.with_kept_memory, plainly)
-        times = alternated_apart(kept, ours, runs=sizes.short_runs, apart=sizes.apart)
-        reference = f"plain loop{references.WITH_KEPT_MEMORY}"
-        yield speed_up("fine-tuning-kept", job, reference, times, None)
-        bare = partial(references.with_kept_memory, partial(references.bare_kernels, n, epochs))
-        what = "torch's kernels called directly, nothing checked"
-        times = alternated_apart(plainly, bare, runs=sizes.short_runs, apart=sizes.apart)
-        yield speed_up("fine-tuning-bare", f"{job}: {what}", "plain loop", times, None)
-        times = alternated_apart(bare, ours, runs=sizes.short_runs, apart=sizes.apart)
-        yield cost("fine-tuning-kernels", job, what, times, None)
-        exact = references.plain_fine_tuning(n, epochs, device, torch.float64)()
-        exact_probabilities = plain_loop.predict(exact.encoder, exact.head, x.astype(np.float64))
-        for key, whose, probabilities in (
-            ("fine-tuning-exact", "", found),
-            ("fine-tuning-rounding", " of the plain loop itself", expected),
-        ):
-            yield value(
-                key,
-                f"{job}: probabilities{whose}",
-                "plain loop in double precision, largest difference",
-                [float(np.abs(probabilities - exact_probabilities).max())],
-                None,
-            )
+    for name, make in data.OUR_ENCODERS.items():
+        key = "fine-tuning" if name == "MoCo" else f"fine-tuning-{name.lower()}"
+        job = f"full fine-tuning, {epochs} epochs, N = {n}, {name}"
+        ours = partial(our_fit, n, make, freeze_backbone=False, epochs=epochs, device=device)
+        plainly = partial(references.plain_fine_tuning, make, n, epochs, device)
+        times = alternated_apart(  # more pairs of processes: here they differ most
+            plainly, ours, runs=sizes.many_runs, processes=15, device=device, apart=sizes.apart
+        )
+        yield speed_up(key, job, "plain loop", times, 1.15)
+        plain, fit = times.reference_result, times.result
+        losses = np.abs(np.subtract(plain.losses, fit.loss_history)).max()
+        against = "plain loop, largest difference"
+        yield value(f"{key}-losses", f"{job}: losses", against, [losses], 1e-4)
+        found = fit.predict_proba(x)
+        expected = plain_loop.predict(plain.encoder, plain.head, x, device)
+        yield _difference(f"{key}-result", f"{job}: probabilities", against, found, expected, 1e-4)
+        if device == "cpu":
+            against = "plain loop in double precision, largest difference"
+            plain = references.plain_fine_tuning(make, n, epochs, device, torch.float64)()
+            exact = plain_loop.predict(plain.encoder, plain.head, x.astype(np.float64))
+            yield _difference(f"{key}-exact", f"{job}: probabilities", against, found, exact)
+            whose = f"{job}: probabilities of the plain loop itself"
+            yield _difference(f"{key}-rounding", whose, against, expected, exact)
+
+
+def _difference(
+    key: str,
+    job: str,
+    against: str,
+    found: NDArray[np.floating[Any]],
+    expected: NDArray[np.floating[Any]],
+    at_most: float | None = None,
+) -> Row:
+    return value(key, job, against, [float(np.abs(found - expected).max())], at_most)
 
 
 def _difference_of_heads(

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from benchmarks import (
-    bare_kernels,
     bench,
     conversion,
     data,
@@ -22,7 +21,6 @@ from benchmarks import (
     growth_chart,
     growth_sizes,
     growth_table,
-    plain_loop,
     profile_job,
     rows_conversion,
     rows_predict,
@@ -84,15 +82,12 @@ def test_a_job_that_fails_ends_the_measurement(capfd):
     assert "this job cannot run" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("kept", [False, True])
-def test_a_reference_profits_from_kept_memory_only_where_it_says_so(kept):
-    code = f"""
+def test_a_reference_does_not_profit_from_the_memory_that_ours_keeps():
+    code = """
 import sys
-from functools import partial
-from benchmarks import references
-job = partial(references.plain_fine_tuning, 20, 1, "cpu")
-(references.with_kept_memory(job) if {kept} else job())()
-sys.exit(("edaphos_bridge.allocator" in sys.modules) != {kept})
+from benchmarks import data, references
+references.plain_fine_tuning(data.moco, 20, 1, "cpu")()
+sys.exit("edaphos_bridge.allocator" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
@@ -136,27 +131,23 @@ def test_fine_tuning_has_the_losses_and_probabilities_of_the_plain_loop():
         "fine-tuning",
         "fine-tuning-losses",
         "fine-tuning-result",
-        "fine-tuning-kept",
-        "fine-tuning-bare",
-        "fine-tuning-kernels",
         "fine-tuning-exact",
         "fine-tuning-rounding",
+        "fine-tuning-simclr",
+        "fine-tuning-simclr-losses",
+        "fine-tuning-simclr-result",
+        "fine-tuning-simclr-exact",
+        "fine-tuning-simclr-rounding",
     }
-    assert found["fine-tuning-losses"] <= 1e-4
-    assert found["fine-tuning-result"] <= 1e-4
-
-
-def test_bare_kernels_train_as_the_plain_loop_does():
-    encoder, x, y = data.moco(), data.patches(40), data.labels(40)
-    losses = bare_kernels.fine_tuning(encoder, x, y, epochs=3)
-    expected = plain_loop.fine_tuning(encoder, x, y, epochs=3).losses
-    assert_close(losses, expected, 1e-5)
+    for key in ("fine-tuning", "fine-tuning-simclr"):
+        assert found[f"{key}-losses"] <= 1e-4
+        assert found[f"{key}-result"] <= 1e-4
 
 
 def test_predictions_of_every_encoder_are_those_of_the_eager_forward():
     found = figures(rows_predict.predict_rows(TINY, "cpu"))
     results = [figure for key, figure in found.items() if key.endswith("-result")]
-    assert len(results) == len(data.ENCODERS) == 5
+    assert len(results) == len(data.ENCODERS) == 3
     assert max(results) <= 1e-5
 
 

@@ -837,31 +837,6 @@ def test_a_module_that_writes_to_its_input_gets_a_copy(x, y):
     assert np.array_equal(given, before)
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        nn.Sequential(nn.Conv2d(4, 3, 3), nn.ReLU(inplace=True), nn.Flatten()),
-        nn.Sequential(nn.Flatten(), nn.Linear(4 * 6 * 6, 5), nn.ReLU(inplace=True)),
-    ],
-    ids=["convolution", "linear"],
-)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_first_layer_reads_the_callers_patches_and_shows_bad_cells(module, dtype, x, y):
-    given = np.random.default_rng(1).normal(size=(len(x), 4, 6, 6)).astype(dtype)
-    before = given.copy()
-    fit = quick(module, given, y)
-    probabilities = fit.predict_proba(given)
-    assert np.array_equal(given, before)
-    raw = fit.head(fit.encoder(torch.from_numpy(before).float())).softmax(dim=1).detach()
-    assert_close(probabilities, raw, 1e-6)
-    given[3, 1, 5, 5] = np.nan
-    given[7, 0, 0, 0] = -np.inf
-    message = rf"infinite values in 2 of {len(x)} patches \(first: 3, 7;"
-    with pytest.raises(InputError, match=message) as caught:
-        fit.predict(given)
-    assert caught.value.argument == "x"
-
-
 # Files
 
 

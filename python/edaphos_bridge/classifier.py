@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -27,7 +27,6 @@ from edaphos_bridge.encoders.features import (
     check_size,
     encode_features,
 )
-from edaphos_bridge.encoders.first_layer_check import FirstLayerCheck, shows_every_cell
 from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.foundation import (
     as_float32,
@@ -194,15 +193,13 @@ class FoundationClassifier:
             if len(patches) and list(patches.shape[2:]) != self.patch_size:
                 check_size(self.encoder, patches.read(0, 1), self.patch_size, self.feature_dim)
             size = batch_size_for(patches.shape, target.type, self.encoder)
-            by_first_layer = shows_every_cell(self.encoder, patches.shape)
             rows = np.arange(len(patches))
             batches = zip(
                 (rows[start : start + size] for start in range(0, len(rows), size)),
-                patches.batches(size, borrow=only_reads(self.encoder), checked=not by_first_layer),
+                patches.batches(size, borrow=only_reads(self.encoder)),
                 strict=True,
             )
-            error = patches.unusable_error if by_first_layer else None
-            return self._probabilities(len(patches), batches, target, error)
+            return self._probabilities(len(patches), batches, target)
         normalisation = normalisation_for(self.encoder, self.patch_size, dataset)
         orientation = orientation_to_read(self.encoder)
         with open_raster(x, "x") as raster:
@@ -216,16 +213,10 @@ class FoundationClassifier:
         n: int,
         batches: Iterable[tuple[NDArray[np.int64], torch.Tensor]],
         device: torch.device,
-        error: Callable[[], Exception] | None = None,
     ) -> NDArray[np.float64]:
-        """Return one row for each of `n` patches: NaN where no batch has it.
-
-        With `error`, batches are not checked yet, and it makes what to raise for a bad cell.
-        """
+        """Return one row for each of `n` patches: NaN where no batch has it."""
         encoder, head = (_on_device(part, device).eval() for part in (self.encoder, self.head))
         encoder = folded(encoder)
-        if error is not None:
-            encoder = FirstLayerCheck(encoder, error).eval()
         probabilities = np.full((n, len(self.classes)), np.nan)
         asked = np.zeros(n, dtype=bool)
         with torch.no_grad():

@@ -156,19 +156,16 @@ class Patches:
         """Return all patches as one owned, C-contiguous float32 tensor."""
         return self.read(0, len(self))
 
-    def batches(
-        self, size: int, *, borrow: bool = False, checked: bool = True
-    ) -> Iterator[torch.Tensor]:
+    def batches(self, size: int, *, borrow: bool = False) -> Iterator[torch.Tensor]:
         """Yield the patches in order, at most `size` at a time.
 
         With `borrow` a batch may be a view of the caller's memory, where that needs no
-        conversion: for a reader that is known not to write. With ``checked=False`` such a view
-        may hold missing or infinite values: for a reader that raises `unusable_error` then.
+        conversion: for a reader that is known not to write.
         """
         memory = ReusedMemory()
         for start in range(0, len(self), size):
             pause()
-            batch = self._borrowed(start, start + size, checked) if borrow else None
+            batch = self._borrowed(start, start + size) if borrow else None
             yield self._read_into(memory.empty, start, start + size) if batch is None else batch
             del batch  # else its memory could not be used again
 
@@ -262,7 +259,7 @@ class Patches:
             if mask is not None or self._missing_values:
                 usable = usable and not self._missing(x, mask).any()
             if not usable:
-                raise self.unusable_error()
+                raise self._unusable_error()
 
     def _read_into(
         self, make: Callable[[tuple[int, ...]], torch.Tensor], start: int, stop: int
@@ -273,7 +270,7 @@ class Patches:
         self._read(start, stop, out)
         return out
 
-    def _borrowed(self, start: int, stop: int, checked: bool) -> torch.Tensor | None:
+    def _borrowed(self, start: int, stop: int) -> torch.Tensor | None:
         """Return rows as a view of the caller's memory, or None where they need conversion."""
         x = self._array[start:stop]
         if isinstance(x, torch.Tensor):
@@ -281,8 +278,8 @@ class Patches:
         if self._missing_values or not can_be_borrowed(x):
             return None
         batch = torch.from_numpy(x.reshape(-1)).view(x.shape)
-        if checked and not all_finite(batch):
-            raise self.unusable_error()
+        if not all_finite(batch):
+            raise self._unusable_error()
         return batch
 
     def _slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
@@ -307,7 +304,7 @@ class Patches:
             missing = missing | (x == value)
         return missing
 
-    def unusable_error(self) -> InputError:
+    def _unusable_error(self) -> InputError:
         """Return the error for missing and infinite values; it counts them over all of `x`."""
         bad: list[int] = []
         for first in range(0, len(self), self._block):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
-from edaphos_bridge.encoders.known_modules import first_layer, is_as_built, only_reads
+from edaphos_bridge.encoders.known_modules import is_as_built, only_reads
 from edaphos_bridge.encoders.moco import MoCoEncoder
 
 # What a user might do to an encoder of ours; afterwards its own forward pass has to be called.
@@ -80,49 +80,6 @@ class Mine(nn.Module):
 )
 def test_in_place_layers_and_modules_of_others_may_write(module):
     assert not only_reads(module)
-
-
-def test_what_follows_a_first_layer_with_memory_of_its_own_never_sees_the_input():
-    for begin in ([nn.Conv2d(3, 4, 1)], [nn.Flatten(), nn.Linear(12, 4)]):
-        for follows in (Mine(), nn.ReLU(inplace=True)):
-            encoder = nn.Sequential(*begin, follows)
-            assert first_layer(encoder) is begin[-1]
-            assert only_reads(encoder)
-
-
-class OtherConv(nn.Conv2d):
-    pass
-
-
-class OtherSequential(nn.Sequential):
-    pass
-
-
-@pytest.mark.parametrize(
-    "encoder",
-    [
-        nn.Conv2d(3, 4, 1),
-        nn.Sequential(),
-        nn.Sequential(OtherConv(3, 4, 1), Mine()),
-        OtherSequential(nn.Conv2d(3, 4, 1), Mine()),
-        nn.Sequential(nn.Flatten()),
-        nn.Sequential(nn.Flatten(), Mine(), nn.Linear(12, 4)),
-        nn.Sequential(nn.Flatten(), nn.Conv2d(3, 4, 1), Mine()),
-        nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 1)), Mine()),
-        nn.Sequential(nn.utils.spectral_norm(nn.Conv2d(3, 4, 1)), Mine()),
-    ],
-    ids=lambda encoder: str(encoder).replace("\n", ""),
-)
-def test_any_other_beginning_is_not_known(encoder):
-    assert first_layer(encoder) is None
-
-
-@pytest.mark.parametrize("which", ["", "0"])
-def test_a_first_layer_with_a_hook_around_it_is_not_known(which):
-    encoder = nn.Sequential(nn.Conv2d(3, 4, 1), Mine())
-    encoder.get_submodule(which).register_forward_hook(lambda layer, inputs, output: None)
-    assert first_layer(encoder) is None
-    assert not only_reads(encoder)
 
 
 def test_a_hook_may_write():

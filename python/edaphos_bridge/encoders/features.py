@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge.encoders.folding import folded
-from edaphos_bridge.encoders.known_modules import first_layer, is_as_built
+from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.float32 import all_finite
 
 # A layer of 32 channels has so many activations in one batch: on a cpu 4 MiB, near what a cache
-# holds, for encoders of ours; others are run as they are, and most shrink what they compute soon,
-# those that begin with a linear layer at once.
+# holds, for encoders of ours; others are run as they are, and most shrink what they compute soon.
 _ELEMENTS_PER_BATCH = {"cpu": 2**20}
 _ELEMENTS_FOR_OTHERS = {"cpu": 2**22}
 _ELEMENTS_ELSEWHERE = 2**23
@@ -197,8 +196,6 @@ def batch_size_for(
     if encoder is None or is_as_built(encoder):
         most = _MOST_PATCHES_PER_BATCH
         limit = _ELEMENTS_PER_BATCH.get(device, _ELEMENTS_ELSEWHERE)
-    elif isinstance(first_layer(encoder), nn.Linear):
-        limit = _ELEMENTS_ELSEWHERE
     else:
         limit = _ELEMENTS_FOR_OTHERS.get(device, _ELEMENTS_ELSEWHERE)
     return max(1, min(most, limit // elements))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -47,33 +47,16 @@ def _layers_as_built(encoder_class: Callable[..., nn.Module], *widths: int) -> s
 def only_reads(module: nn.Module) -> bool:
     """Return whether `module` is known not to write to its input.
 
-    So are encoders of ours, modules put together of torch's own layers alone, none of them in
-    place, and those of which only a first layer sees the input.
+    So are encoders of ours, and modules put together of torch's own layers alone, none of them in
+    place.
     """
-    if is_as_built(module) or first_layer(module) is not None:
+    if is_as_built(module):
         return True
     return not _calls_other_code(module) and all(
         type(part).__module__.startswith("torch.nn.modules.")
         and not getattr(part, "inplace", False)
         for part in module.modules()
     )
-
-
-def first_layer(encoder: nn.Module) -> nn.Conv2d | nn.Linear | None:
-    """Return the layer of an encoder that alone sees its input, or None where that is not known.
-
-    It is known of an `nn.Sequential` that begins with a convolution, or with `nn.Flatten` and a
-    linear layer: these write their output to new memory, and the layers after them see that.
-    """
-    if type(encoder) is not nn.Sequential or not len(encoder):
-        return None
-    flattened = type(encoder[0]) is nn.Flatten
-    seen = [encoder, *list(encoder)[: 1 + flattened]]
-    layer = seen[-1]
-    known = type(layer) is (nn.Linear if flattened else nn.Conv2d)
-    if not known or any(has_other_code(part) for part in seen):
-        return None
-    return cast("nn.Conv2d | nn.Linear", layer)
 
 
 def draws_of(module: nn.Module, randomness: Randomness) -> AbstractContextManager[Any]:
@@ -95,9 +78,7 @@ def draws_of(module: nn.Module, randomness: Randomness) -> AbstractContextManage
 
 def _calls_other_code(module: nn.Module) -> bool:
     """Return whether any part has hooks, or a forward pass that its class does not know."""
-    return any(has_other_code(part) for part in module.modules())
-
-
-def has_other_code(part: nn.Module) -> bool:
-    """Return whether calling a module does more than its class says, leaving its parts aside."""
-    return bool(part._forward_hooks or part._forward_pre_hooks or "forward" in vars(part))
+    return any(
+        part._forward_hooks or part._forward_pre_hooks or "forward" in vars(part)
+        for part in module.modules()
+    )

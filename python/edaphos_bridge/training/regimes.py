@@ -13,8 +13,6 @@ from edaphos_bridge.encoders.copying import freeze
 from edaphos_bridge.encoders.features import batch_size_for, encode_features, find_feature_dim
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.encoders.known_modules import draws_of
-from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.encoders.training_pass import can_be_written_out
 from edaphos_bridge.errors import warn
 from edaphos_bridge.heads import LinearHead, make_head
 from edaphos_bridge.labels import Labels
@@ -22,7 +20,6 @@ from edaphos_bridge.patches import Patches
 from edaphos_bridge.seeding import Randomness, draw_seed
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.cached_features import cached_features
-from edaphos_bridge.training.fine_tuning import FineTuning
 from edaphos_bridge.training.linear import LinearProbe
 from edaphos_bridge.training.loop import Learner, Report, train
 from edaphos_bridge.training.plan import (
@@ -114,7 +111,7 @@ def train_classifier(
         report=report,
     )
     if type(encoder) in ARCHITECTURES.values():
-        _give_own_memory(encoder)
+        encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return Trained(encoder.eval(), head.eval(), feature_dim, settings, losses, accuracies)
 
 
@@ -168,18 +165,6 @@ def _full(
     size = batch_size_for(patches.shape, targets.device.type, encoder)
 
     def learner(head: nn.Module, randomness: Randomness) -> Learner:
-        if isinstance(encoder, MoCoEncoder) and can_be_written_out(encoder):
-            return FineTuning(
-                encoder,
-                head,
-                inputs,
-                targets,
-                lr=settings.lr,
-                backbone_lr=backbone_lr,
-                weight_decay=settings.weight_decay,
-                eval_batch_size=size,
-                randomness=randomness,
-            )
         groups = [
             {"params": list(head.parameters()), "lr": settings.lr},
             {"params": trainable, "lr": backbone_lr},
@@ -203,12 +188,6 @@ def _rows_in_layout(
         return lambda rows: x.index_select(0, rows)
     in_memory_order = x.movedim(1, -1)  # a patch is one piece of memory, fast to copy
     return lambda rows: in_memory_order.index_select(0, rows).movedim(-1, 1)
-
-
-def _give_own_memory(module: nn.Module) -> None:
-    """Give each parameter and buffer memory of its own, in the usual layout."""
-    for tensor in (*module.parameters(), *module.buffers()):
-        tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
 def _trainable(encoder: nn.Module) -> list[nn.Parameter]:
