@@ -1,8 +1,9 @@
-"""The data of the measurements: random patches, labels and encoders, all from fixed seeds."""
+"""What is measured on: sizes, and random patches, labels and encoders, all from fixed seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +12,61 @@ from torch import nn
 
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.seeding import Randomness
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of patches, epochs, steps and runs."""
+
+    n: int = 500
+    cached: int = 50_000
+    swept: int = 4_000
+    predicted: int = 20_000
+    converted: int = 4_000
+    probe_epochs: int = 40
+    head_epochs: int = 3
+    sweep_epochs: int = 10
+    fine_tune_epochs: int = 5
+    moco_batch: int = 64
+    moco_steps: int = 10
+    runs: int = 9
+    short_runs: int = 15  # where a run takes less than two seconds
+    many_runs: int = 45  # where pairs of processes differ much
+    apart: bool = True  # reference and ours in processes of their own
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    cached=5_000,
+    swept=500,
+    predicted=1_000,
+    converted=500,
+    probe_epochs=10,
+    head_epochs=1,
+    sweep_epochs=2,
+    fine_tune_epochs=1,
+    moco_steps=3,
+    runs=2,
+    short_runs=2,
+    many_runs=2,
+)
+TINY = Sizes(
+    n=40,
+    cached=200,
+    swept=50,
+    predicted=20,
+    converted=10,
+    probe_epochs=2,
+    head_epochs=2,
+    sweep_epochs=2,
+    fine_tune_epochs=2,
+    moco_batch=4,
+    moco_steps=1,
+    runs=1,
+    short_runs=1,
+    many_runs=1,
+    apart=False,
+)
 
 CLASSES = ("Inceptisol", "Oxisol", "Ultisol")
 
@@ -25,6 +81,12 @@ def patches(n: int, channels: int = 31, side: int = 16) -> NDArray[np.float32]:
 def features(n: int, width: int = 64) -> NDArray[np.float32]:
     """Return features as patches of one cell, ``(n, width, 1, 1)``: for `flatten`."""
     return patches(n, width, 1)
+
+
+def as_r_has_it(n: int) -> NDArray[np.float64]:
+    """Return float64 patches ``(n, 31, 16, 16)`` in R's memory order."""
+    flat = np.random.default_rng(1).standard_normal(n * 31 * 16 * 16)
+    return flat.reshape((n, 31, 16, 16), order="F")
 
 
 def labels(n: int) -> list[str]:
@@ -95,3 +157,10 @@ def of_a_user() -> nn.Module:
 
 OUR_ENCODERS: dict[str, Callable[[], nn.Module]] = {"MoCo": moco, "SimCLR": simclr}
 ENCODERS = {**OUR_ENCODERS, "a user's own class": of_a_user}
+
+
+def problem(
+    make: Callable[[], nn.Module], n: int
+) -> tuple[nn.Module, NDArray[np.float32], list[str]]:
+    """Return an encoder, `n` patches that it reads (features for `flatten`) and their labels."""
+    return make(), features(n) if make is flatten else patches(n), labels(n)

@@ -9,12 +9,11 @@ set.seed(1)
 random_patches <- function(n) array(rnorm(n * 31 * 16 * 16), c(n, 31, 16, 16))
 
 encoder <- foundation_encoder("moco", in_channels = 31, seed = 1) # starts Python
-conversion <- reticulate::import_from_path("benchmarks.conversion", path = getwd())
-r_call <- reticulate::import_from_path("benchmarks.r_call", path = getwd())
+rows <- reticulate::import_from_path("benchmarks.rows_r", path = getwd(), convert = FALSE)
 
-converted <- conversion$measured(random_patches(sizes$converted), sizes$runs)
+converted <- rows$conversion(random_patches(sizes$converted), sizes$runs)
 
-inside <- r_call$TimeInside()
+inside <- rows$TimeInside()
 x <- random_patches(sizes$n)
 y <- factor(sample(c("Inceptisol", "Oxisol", "Ultisol"), sizes$n, replace = TRUE))
 walls <- vapply(seq_len(sizes$runs + 1), function(run) {
@@ -23,4 +22,4 @@ walls <- vapply(seq_len(sizes$runs + 1), function(run) {
   foundation_fit_classifier(encoder, x, y, epochs = sizes$epochs, seed = 1)
   as.numeric(difftime(Sys.time(), started, units = "secs"))
 }, 0)
-cat(sprintf('{"conversion": %s, "call": %s}\n', converted, inside$report(as.list(walls))))
+cat(reticulate::py_to_r(inside$report(converted, as.list(walls))))

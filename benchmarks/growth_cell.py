@@ -1,24 +1,17 @@
-"""One cell of the growth table, in a process of its own: ``python -m benchmarks.growth_cell``.
-
-Arguments: job, N, C, side H = W, runs, and perhaps ``memmap`` with a file of patches and the
-bytes of memory that the job may take. Prints seconds and peak memory above `x` as JSON.
-"""
+"""One cell of the growth table: what `benchmarks.growth` runs in a process of its own."""
 
 from __future__ import annotations
 
-import json
 import resource
 import statistics
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks import data
-from benchmarks.memory import AnonymousPeak, peak_above_now, status
+from benchmarks.machine import AnonymousPeak, peak_above_now, status
 from benchmarks.timing import timed
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
 
@@ -50,7 +43,7 @@ def work(job: str, channels: int, side: int) -> Callable[[Any, list[str]], Any]:
     return jobs[job]
 
 
-def cell(job: str, n: int, channels: int, side: int, runs: int) -> dict[str, Any]:
+def array_cell(job: str, n: int, channels: int, side: int, runs: int) -> dict[str, Any]:
     """Return the median of the seconds and the first run's peak memory above `x`, in bytes."""
     run = work(job, channels, side)
     x, y = data.patches(n, channels, side), data.labels(n)
@@ -78,12 +71,3 @@ def memmap_cell(
         except (MemoryError, RuntimeError) as error:  # torch's allocator raises RuntimeError
             seconds, failed = None, str(error).splitlines()[0]
     return {"seconds": seconds, "failed": failed, "peak": memory.peak}
-
-
-if __name__ == "__main__":
-    name, sizes = sys.argv[1], [int(value) for value in sys.argv[2:6]]
-    if len(sys.argv) == 6:
-        found = cell(name, *sizes)
-    else:
-        found = memmap_cell(name, *sizes[:3], Path(sys.argv[7]), int(sys.argv[8]))
-    print(json.dumps({**found, "threads": torch.get_num_threads()}))

@@ -10,49 +10,42 @@ import argparse
 import cProfile
 import pstats
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
-import torch
+from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks import data
-from benchmarks.conversion import r_like
+from benchmarks import data, rows_predict
+from benchmarks.data import FULL, QUICK, Sizes
 from benchmarks.machine import require_device
-from benchmarks.sizes import FULL, QUICK, Sizes
-from edaphos_bridge import foundation_fit_classifier, foundation_moco_pretrain
+from benchmarks.rows_training import our_fit
+from benchmarks.timing import Prepare, Run
+from edaphos_bridge import foundation_moco_pretrain
 from edaphos_bridge.patches import Patches
 
 
-def jobs(sizes: Sizes, device: str) -> dict[str, Callable[[], Callable[[], Any]]]:
+def jobs(sizes: Sizes, device: str) -> dict[str, Prepare]:
     """Return for each job a function that prepares it and returns what is to be profiled."""
 
-    def fit(encoder: Any, n: int, **settings: Any) -> Callable[[], Any]:
-        x = data.features(n) if isinstance(encoder, torch.nn.Flatten) else data.patches(n)
-        y, same = data.labels(n), {"seed": 1, "device": device}
-        return lambda: foundation_fit_classifier(encoder, x, y, **settings, **same)
-
-    def predict() -> Callable[[], Any]:
-        classifier, x = fit(data.moco(), 30, epochs=1)(), data.patches(sizes.predicted)
-        return lambda: classifier.predict_proba(x)
-
-    def moco() -> Callable[[], Any]:
+    def moco() -> Run:
         x, settings = data.patches(sizes.n), {"batch_size": sizes.moco_batch, "seed": 1}
         steps = sizes.moco_steps
         return lambda: foundation_moco_pretrain(x, epochs=steps, device=device, **settings)
 
-    def conversion() -> Callable[[], Any]:
-        x = r_like(sizes.converted)
+    def conversion() -> Run:
+        x = data.as_r_has_it(sizes.converted)
         return lambda: Patches(x).tensor()
 
-    epochs = sizes.probe_epochs
+    def fit(make: Callable[[], nn.Module], n: int, epochs: int, **settings: object) -> Prepare:
+        return partial(our_fit, make, n, epochs=epochs, device=device, **settings)
+
+    n, epochs, fine_tuned = sizes.n, sizes.probe_epochs, sizes.fine_tune_epochs
     return {
-        "probe": lambda: fit(data.moco(), sizes.n, epochs=epochs),
-        "head": lambda: fit(data.flatten(), sizes.cached, epochs=sizes.head_epochs),
-        "mlp": lambda: fit(data.flatten(), sizes.n, head="mlp", epochs=epochs),
-        "fine-tuning": lambda: fit(
-            data.moco(), sizes.n, freeze_backbone=False, epochs=sizes.fine_tune_epochs
-        ),
-        "predict": predict,
+        "probe": fit(data.moco, n, epochs),
+        "head": fit(data.flatten, sizes.cached, sizes.head_epochs),
+        "mlp": fit(data.flatten, n, epochs, head="mlp"),
+        "fine-tuning": fit(data.moco, n, fine_tuned, freeze_backbone=False),
+        "predict": partial(rows_predict.ours, "MoCo", sizes.predicted, device),
         "moco": moco,
         "conversion": conversion,
     }

@@ -1,7 +1,10 @@
-"""Rows of training: linear probe, heads on cached features, full fine-tuning."""
+"""Rows of training: linear probe, heads, sweep, full fine-tuning, and MoCo's steps."""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -11,64 +14,126 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmarks import data, plain_loop, references
-from benchmarks.row import Row, cost, speed_up, value
-from benchmarks.sizes import Sizes
-from benchmarks.timing import Run, alternated_apart
-from edaphos_bridge import FoundationClassifier, foundation_fit_classifier
+from benchmarks import data, plain_loop
+from benchmarks.data import Sizes
+from benchmarks.row import Row, cost, difference, speed_up
+from benchmarks.timing import Run, Timed, alternated_apart
+from edaphos_bridge import (
+    foundation_fit_classifier,
+    foundation_moco_pretrain,
+    foundation_probe_sweep,
+)
+from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.pretrain.moco import MoCo
+from edaphos_bridge.pretrain.settings import MoCoSettings
+from edaphos_bridge.seeding import Randomness
+
+RATES = (1e-3, 1e-2, 1e-1)
+DECAYS = (0.0, 1e-4, 1e-2)
+SEEDS = (1, 2, 3)
+NO_CHANGE = {
+    "crop_ratio": (1.0, 1.0),
+    "flip_prob": 0.0,
+    "rot90_prob": 0.0,
+    "channel_drop_prob": 0.0,
+    "cutout_prob": 0.0,
+    "brightness_jitter": 0.0,
+    "noise_sd": 0.0,
+}
+
+Make = Callable[[], nn.Module]
+Values = NDArray[np.floating[Any]]
+
+
+def our_fit(make: Make, n: int, **settings: Any) -> Run:
+    """Prepare a fit of ours on an encoder."""
+    encoder, x, y = data.problem(make, n)
+    return lambda: foundation_fit_classifier(encoder, x, y, seed=1, **settings)
 
 
 def probe_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     """Linear probe on the MoCo encoder: against re-encoding, and against one pass."""
-    epochs = sizes.probe_epochs
-    job = f"linear probe, {epochs} epochs, N = {sizes.n}"
-    ours = partial(our_fit, sizes.n, epochs=epochs, device=device)
-    plain = partial(references.plain_probe, sizes.n, epochs, device)
-    times = alternated_apart(plain, ours, runs=sizes.runs, device=device, apart=sizes.apart)
+    n, epochs, where = sizes.n, sizes.probe_epochs, {"device": device, "apart": sizes.apart}
+    job = f"linear probe, {epochs} epochs, N = {n}"
+    ours = partial(our_fit, data.moco, n, epochs=epochs, device=device)
+    plain = partial(plain_loop.probe, n, epochs, device)
+    times = alternated_apart(plain, ours, runs=sizes.runs, **where)
     yield speed_up("probe", job, "plain loop that re-encodes every epoch", times, 25)
-    yield _difference_of_heads("probe-result", job, times.reference_result, times.result, None)
+    yield _difference_of_heads("probe-result", job, times, None)
 
-    one_pass = partial(references.encoder_pass, sizes.n, device)
-    times = alternated_apart(
-        one_pass, ours, runs=sizes.short_runs, device=device, apart=sizes.apart
-    )
+    one_pass = partial(plain_loop.encoder_pass, n, device)
+    times = alternated_apart(one_pass, ours, runs=sizes.short_runs, **where)
     yield cost("probe-limit", job, "one encoder pass over the data", times, 1.7)
-
-
-def our_fit(n: int, make: Callable[[], nn.Module] = data.moco, **settings: Any) -> Run:
-    """Prepare a fit of ours on an encoder."""
-    encoder, x, y = make(), data.patches(n), data.labels(n)
-    return lambda: foundation_fit_classifier(encoder, x, y, seed=1, **settings)
 
 
 def head_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     """The heads' own training, on features that are there."""
-    plans = (
-        ("head", "linear", sizes.cached, sizes.head_epochs, sizes.runs, 3.0, 1e-5),
-        ("mlp", "mlp", sizes.n, sizes.probe_epochs, sizes.short_runs, 1.3, None),
-    )
-    for key, head, n, epochs, runs, target, tolerance in plans:
+    for key, head, name, n, epochs, runs, target, tolerance in (
+        ("head", "linear", "linear head", sizes.cached, sizes.head_epochs, sizes.runs, 3.0, 1e-5),
+        ("mlp", "mlp", "MLP head", sizes.n, sizes.probe_epochs, sizes.short_runs, 1.3, None),
+    ):
         times = alternated_apart(
-            partial(references.plain_head, head, n, epochs, device),
-            partial(our_head, head, n, epochs, device),
+            partial(plain_loop.cached_head, head, n, epochs, device),
+            partial(our_fit, data.flatten, n, head=head, epochs=epochs, device=device),
             runs=runs,
             device=device,
             apart=sizes.apart,
         )
-        name = {"linear": "linear head", "mlp": "MLP head"}[head]
         job = f"{name}, {epochs} epochs on {n} cached features, 64 wide"
         yield speed_up(key, job, "plain cached loop: autograd, `torch.optim.Adam`", times, target)
-        yield _difference_of_heads(
-            f"{key}-result", job, times.reference_result, times.result, tolerance
+        yield _difference_of_heads(f"{key}-result", job, times, tolerance)
+
+
+def sweep_rows(sizes: Sizes, device: str) -> Iterator[Row]:
+    """27 probes on features that are there, and on patches that each single fit encodes anew."""
+    epochs = sizes.sweep_epochs
+    grid = f"probe sweep, 3 `lr` × 3 `weight_decay` × 3 seeds, {epochs} epochs"  # noqa: RUF001
+    for key, where, make, n, target in (
+        ("sweep", " on {} cached features, 64 wide", data.flatten, sizes.swept, 5.0),
+        ("sweep-patches", ", N = {}", data.moco, sizes.n, None),
+    ):
+        times = alternated_apart(
+            partial(singles, make, n, epochs, device),
+            partial(sweep, make, n, epochs, device),
+            runs=sizes.runs,
+            device=device,
+            apart=sizes.apart,
         )
+        job = grid + where.format(n)
+        yield speed_up(key, job, "27 single fits, one after the other", times, target)
+        job = f"{job}: training losses and validation accuracies"
+        against = "single fits, largest difference"
+        yield difference(f"{key}-result", job, against, times.result, times.reference_result, 1e-5)
 
 
-def our_head(head: str, n: int, epochs: int, device: str) -> Run:
-    """Prepare our fit of a head on the features as they are."""
-    x, y = data.features(n), data.labels(n)
-    return lambda: foundation_fit_classifier(
-        data.flatten(), x, y, head=head, epochs=epochs, seed=1, device=device
-    )
+def singles(make: Make, n: int, epochs: int, device: str) -> Run:
+    """Prepare one fit after the other: the last training loss and validation accuracy of each."""
+    encoder, x, y = data.problem(make, n)
+
+    def run() -> Values:
+        fits = [
+            foundation_fit_classifier(
+                encoder, x, y, lr=lr, weight_decay=decay, seed=seed, epochs=epochs, device=device
+            )
+            for lr, decay, seed in itertools.product(RATES, DECAYS, SEEDS)
+        ]
+        return np.array([[fit.loss_history[-1], fit.val_accuracy_history[-1]] for fit in fits])
+
+    return run
+
+
+def sweep(make: Make, n: int, epochs: int, device: str) -> Run:
+    """Prepare the sweep."""
+    encoder, x, y = data.problem(make, n)
+
+    def run() -> Values:
+        swept = foundation_probe_sweep(
+            encoder, x, y,
+            lr=RATES, weight_decay=DECAYS, C=(), seeds=SEEDS, epochs=epochs, device=device,
+        )  # fmt: skip
+        return swept.results[["train_loss", "val_accuracy"]].to_numpy()
+
+    return run
 
 
 def fine_tuning_rows(sizes: Sizes, device: str) -> Iterator[Row]:
@@ -78,44 +143,70 @@ def fine_tuning_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     for name, make in data.OUR_ENCODERS.items():
         key = "fine-tuning" if name == "MoCo" else f"fine-tuning-{name.lower()}"
         job = f"full fine-tuning, {epochs} epochs, N = {n}, {name}"
-        ours = partial(our_fit, n, make, freeze_backbone=False, epochs=epochs, device=device)
-        plainly = partial(references.plain_fine_tuning, make, n, epochs, device)
-        times = alternated_apart(  # more pairs of processes: here they differ most
-            plainly, ours, runs=sizes.many_runs, processes=15, device=device, apart=sizes.apart
+        times = alternated_apart(
+            partial(plain_loop.fine_tuning, make, n, epochs, device),
+            partial(our_fit, make, n, freeze_backbone=False, epochs=epochs, device=device),
+            runs=sizes.many_runs,
+            processes=15,  # here they differ most
+            device=device,
+            apart=sizes.apart,
         )
         yield speed_up(key, job, "plain loop", times, 1.15)
         plain, fit = times.reference_result, times.result
-        losses = np.abs(np.subtract(plain.losses, fit.loss_history)).max()
         against = "plain loop, largest difference"
-        yield value(f"{key}-losses", f"{job}: losses", against, [losses], 1e-4)
+        losses = fit.loss_history, plain.losses
+        yield difference(f"{key}-losses", f"{job}: losses", against, *losses, 1e-4)
         found = fit.predict_proba(x)
         expected = plain_loop.predict(plain.encoder, plain.head, x, device)
-        yield _difference(f"{key}-result", f"{job}: probabilities", against, found, expected, 1e-4)
+        yield difference(f"{key}-result", f"{job}: probabilities", against, found, expected, 1e-4)
         if device == "cpu":
             against = "plain loop in double precision, largest difference"
-            plain = references.plain_fine_tuning(make, n, epochs, device, torch.float64)()
+            plain = plain_loop.fine_tuning(make, n, epochs, device, torch.float64)()
             exact = plain_loop.predict(plain.encoder, plain.head, x.astype(np.float64))
-            yield _difference(f"{key}-exact", f"{job}: probabilities", against, found, exact)
+            yield difference(f"{key}-exact", f"{job}: probabilities", against, found, exact)
             whose = f"{job}: probabilities of the plain loop itself"
-            yield _difference(f"{key}-rounding", whose, against, expected, exact)
+            yield difference(f"{key}-rounding", whose, against, expected, exact)
 
 
-def _difference(
-    key: str,
-    job: str,
-    against: str,
-    found: NDArray[np.floating[Any]],
-    expected: NDArray[np.floating[Any]],
-    at_most: float | None = None,
-) -> Row:
-    return value(key, job, against, [float(np.abs(found - expected).max())], at_most)
-
-
-def _difference_of_heads(
-    key: str, job: str, plain: plain_loop.PlainFit, fit: FoundationClassifier, at_most: float | None
-) -> Row:
-    pairs = zip(plain.head.parameters(), fit.head.parameters(), strict=True)
-    largest = max(float((one - other.to(one.device)).detach().abs().max()) for one, other in pairs)
-    return value(
-        key, f"{job}: weights of the head", "plain loop, largest difference", [largest], at_most
+def moco_rows(sizes: Sizes, device: str) -> Iterator[Row]:
+    """Steps with edaphos' own augmentation; without any, both views are the patches as given."""
+    batch, steps = sizes.moco_batch, sizes.moco_steps
+    times = alternated_apart(
+        partial(moco_steps, batch, steps, device, **NO_CHANGE),
+        partial(moco_steps, batch, steps, device),
+        runs=sizes.short_runs,
+        device=device,
+        apart=sizes.apart,
     )
+    job = f"MoCo pretraining, {steps} steps of {batch} patches with augmentation"
+    yield cost("moco", job, "the same steps with both views given", times, 1.35)
+
+
+def moco_steps(batch: int, steps: int, device: str, **changes: Any) -> Run:
+    """Prepare steps on one batch, with edaphos' settings but for `changes`."""
+    x = torch.from_numpy(data.patches(batch)).to(device)
+    parameters = inspect.signature(foundation_moco_pretrain).parameters
+    values = {
+        field.name: parameters[field.name].default for field in dataclasses.fields(MoCoSettings)
+    }
+    values.update(batch_size=batch, queue_size=16 * batch, **changes)
+    with Randomness(1).everywhere():
+        encoder = MoCoEncoder(x.shape[1], values["feature_dim"], values["proj_dim"]).to(device)
+        method = MoCo(encoder, MoCoSettings.checked(**values), torch.Generator())
+        method.warm_up(x.repeat(16, 1, 1, 1))
+
+    def run() -> None:
+        method.generator.manual_seed(1)
+        for _ in range(steps):
+            method.step(x, 0.0)
+
+    return run
+
+
+def _difference_of_heads(key: str, job: str, times: Timed, at_most: float | None) -> Row:
+    plain, ours = (
+        nn.utils.parameters_to_vector(fit.head.parameters()).detach().cpu().numpy()
+        for fit in (times.reference_result, times.result)
+    )
+    job, against = f"{job}: weights of the head", "plain loop, largest difference"
+    return difference(key, job, against, ours, plain, at_most)

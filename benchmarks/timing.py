@@ -1,22 +1,26 @@
-"""Wall times of two functions in alternation, so that what loads the machine loads both."""
+"""Wall times of two functions in alternation, so that what loads the machine loads both.
+
+Run as ``python -m benchmarks.timing`` this file is the process of a job, see `_Worker`.
+"""
 
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
-from benchmarks.memory import ROOT
-
-_FAILED = "a measured job failed: its error is printed above"
+from benchmarks.machine import ROOT
 
 Run = Callable[[], Any]
 Prepare = Callable[[], Run]
@@ -28,8 +32,8 @@ class Timed:
 
     reference: list[float]
     ours: list[float]
-    reference_result: Any
-    result: Any
+    reference_result: Any = None
+    result: Any = None
 
 
 def alternated_apart(
@@ -65,10 +69,18 @@ def alternated_apart(
     for _ in range(processes):
         with ExitStack() as stack:
             workers = [stack.enter_context(_Worker(job, device)) for job in (reference, ours)]
-            in_turns = [[worker.run() for worker in workers] for _ in range(-1, runs // processes)]
-            results = [worker.result() for worker in workers]
+            turns = range(-1, runs // processes)
+            in_turns = [[worker.ask("run") for worker in workers] for _ in turns]
+            results = [worker.ask("result") for worker in workers]
         times += in_turns[1:]
     return Timed([pair[0] for pair in times], [pair[1] for pair in times], *results)
+
+
+def in_new_process(job: Callable[[], Any]) -> Any:
+    """Return what `job` returns in a process of its own. Both are pickled."""
+    with _Worker(partial(partial, job)) as worker:  # nothing is prepared
+        worker.ask("run")
+        return worker.ask("result")
 
 
 def alternated(reference: Run, ours: Run, *, runs: int, device: str = "cpu") -> Timed:
@@ -100,10 +112,15 @@ def _wait(device: str) -> None:
 
 
 class _Worker:
-    """A new process that prepares a job and runs it when asked (`benchmarks.worker`)."""
+    """A new process that prepares a job and runs it when asked.
 
-    def __init__(self, prepare: Prepare, device: str) -> None:
-        command = [sys.executable, "-m", "benchmarks.worker"]
+    The two write pickles to each other: the job's preparation with its device and threads, then
+    "run" or "result"; back come an error or None, and the seconds of a run or what the last run
+    returned.
+    """
+
+    def __init__(self, prepare: Prepare, device: str = "cpu") -> None:
+        command = [sys.executable, "-m", "benchmarks.timing"]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
         )
@@ -116,28 +133,45 @@ class _Worker:
         self._process.terminate()
         self._process.communicate()
 
-    def run(self) -> float:
-        """Run the job and return its seconds."""
-        self._send("run")
-        seconds: float = self._receive()
-        return seconds
-
-    def result(self) -> Any:
-        """Return what the last run returned."""
-        self._send("result")
-        return self._receive()
+    def ask(self, what: str) -> Any:
+        """Return the answer to "run" or "result"."""
+        self._send(what)
+        assert self._process.stdout is not None
+        try:
+            error, answer = pickle.load(self._process.stdout)
+        except EOFError:
+            error = "its process ended"
+        if error is not None:
+            raise RuntimeError(f"a measured job failed: {error}")
+        return answer
 
     def _send(self, message: Any) -> None:
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # the process has failed: its answer says how
             pickle.dump(message, self._process.stdin)
             self._process.stdin.flush()
-        except BrokenPipeError:
-            raise RuntimeError(_FAILED) from None
 
-    def _receive(self) -> Any:
-        assert self._process.stdout is not None
+
+def main() -> None:
+    """Serve one `_Worker`, which ends this process."""
+    asked = sys.stdin.buffer
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)  # what a job prints is no answer
         try:
-            return pickle.load(self._process.stdout)
-        except EOFError:
-            raise RuntimeError(_FAILED) from None
+            prepare, device, threads = pickle.load(asked)
+            torch.set_num_threads(threads)
+            function, result = prepare(), None
+            while True:
+                answer = result
+                if pickle.load(asked) == "run":
+                    answer = result = None  # memory of the last run goes before the next one
+                    answer, result = timed(function, device)
+                pickle.dump((None, answer), answers)
+                answers.flush()
+        except Exception as error:
+            traceback.print_exc()
+            pickle.dump((f"{type(error).__name__}: {error}", None), answers)
+
+
+if __name__ == "__main__":
+    main()

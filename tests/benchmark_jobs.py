@@ -18,10 +18,11 @@ def count_in_this_process(start: int) -> Callable[[], tuple[int, int]]:
     return run
 
 
+def fail() -> None:
+    """Fail."""
+    raise ValueError("this job cannot run")
+
+
 def fail_to_run() -> Callable[[], None]:
     """Prepare a job that fails."""
-
-    def run() -> None:
-        raise ValueError("this job cannot run")
-
-    return run
+    return fail

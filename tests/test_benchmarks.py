@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import subprocess
 import sys
@@ -13,29 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import (
-    bench,
-    conversion,
-    data,
-    growth_cell,
-    growth_chart,
-    growth_sizes,
-    growth_table,
-    profile_job,
-    rows_conversion,
-    rows_predict,
-    table,
+from benchmarks import bench, data, growth, growth_cell, profile_job, rows_predict, rows_r
+from benchmarks.data import TINY
+from benchmarks.machine import ROOT
+from benchmarks.row import NotMeasured, cost, difference, speed_up, surplus, value
+from benchmarks.rows_training import (
+    NO_CHANGE,
+    fine_tuning_rows,
+    head_rows,
+    moco_rows,
+    probe_rows,
+    sweep_rows,
 )
-from benchmarks.memory import ROOT
-from benchmarks.row import NotMeasured, cost, speed_up, surplus, value
-from benchmarks.rows_pretrain import NO_CHANGE, moco_rows
-from benchmarks.rows_startup import import_rows, r_call_rows
-from benchmarks.rows_sweep import sweep_rows
-from benchmarks.rows_training import fine_tuning_rows, head_rows, probe_rows
-from benchmarks.sizes import TINY
-from benchmarks.timing import Timed, alternated, alternated_apart
+from benchmarks.timing import Timed, alternated, alternated_apart, in_new_process
 
-from benchmark_jobs import count_in_this_process, fail_to_run
+from benchmark_jobs import count_in_this_process, fail, fail_to_run
 from closeness import assert_close
 from edaphos_bridge.pretrain.augmentations import Augmentations
 
@@ -72,21 +63,30 @@ def test_apart_each_of_the_two_runs_in_processes_of_its_own():
     assert all(seconds > 0 for seconds in times.reference + times.ours)
     (reference, first), (ours, second) = times.reference_result, times.result
     assert len({reference, ours, os.getpid()}) == 3
-    assert (first, second) == (12, 22)  # three processes, in each an untimed run
+    assert (first, second) == (13, 23)  # three processes, in each an untimed run
+    assert in_new_process(os.getpid) != os.getpid()
 
 
 @pytest.mark.usefixtures("jobs_are_found")
 def test_a_job_that_fails_ends_the_measurement(capfd):
-    with pytest.raises(RuntimeError, match="a measured job failed"):
-        alternated_apart(fail_to_run, fail_to_run, runs=1)
-    assert "this job cannot run" in capfd.readouterr().err
+    failed = "a measured job failed: "
+    for measurement in (
+        partial(alternated_apart, fail_to_run, fail_to_run, runs=1),
+        partial(alternated_apart, fail, fail, runs=1),
+        partial(in_new_process, fail),
+    ):
+        with pytest.raises(RuntimeError, match=f"{failed}ValueError: this job cannot run"):
+            measurement()
+        assert "Traceback" in capfd.readouterr().err
+    with pytest.raises(RuntimeError, match=f"{failed}its process ended"):
+        in_new_process(partial(os._exit, 1))
 
 
 def test_a_reference_does_not_profit_from_the_memory_that_ours_keeps():
     code = """
 import sys
-from benchmarks import data, references
-references.plain_fine_tuning(data.moco, 20, 1, "cpu")()
+from benchmarks import data, plain_loop
+plain_loop.fine_tuning(data.moco, 20, 1, "cpu")()
 sys.exit("edaphos_bridge.allocator" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
@@ -99,10 +99,11 @@ def test_a_figure_is_the_median_over_pairs():
     assert speed_up("k", "job", "plain", times, 3.1).reached is False
     assert_close(cost("k", "job", "plain", times, 0.3).figure, 1 / 3, 1e-12)
     assert cost("k", "job", "plain", times, 0.3).reached is False
-    assert surplus("k", "job", "plain", times.ours, times.reference, 0).figures == [-2, -4, -27]
+    assert surplus("k", "job", "plain", times, 0).figures == [-2, -4, -27]
     assert value("k", "job", "plain", [1e-6, 3e-6], None).reached is None
     assert value("k", "job", "plain", [np.float64(2)], 3).reached is True
     assert value("k", "job", "plain", [np.float64(4)], 3).reached is False
+    assert difference("k", "job", "plain", [1.0, 2.0], [1.5, 1.0], 1).figures == [1]
 
 
 def test_the_probe_learns_the_weights_of_the_loop_that_encodes_every_epoch():
@@ -161,30 +162,24 @@ def test_the_given_views_of_a_moco_step_are_the_patches_as_they_are():
 @pytest.fixture
 def this_process(monkeypatch):
     """Run in this process what a measurement would run in a new one."""
-
-    def run(module, *arguments):
-        if module == "benchmarks.conversion":
-            return json.loads(conversion.through_rpy2(*arguments))
-        return rows_predict.peak_of_prediction(*arguments)
-
-    monkeypatch.setattr(rows_conversion, "in_new_process", run)
-    monkeypatch.setattr(rows_predict, "in_new_process", run)
+    for rows in (rows_predict, rows_r):
+        monkeypatch.setattr(rows, "in_new_process", lambda job: job())
 
 
 def test_conversion_is_measured_in_python_in_r_and_in_r_inside_python(this_process):
-    rows = list(rows_conversion.conversion_rows(TINY))
+    rows = list(rows_r.conversion_rows(TINY))
     assert not any(isinstance(row, NotMeasured) for row in rows)
     places = {"conversion", "conversion-reticulate", "conversion-rpy2"}
     assert {row.key for row in rows} == places | {f"{place}-memory" for place in places}
 
 
 def test_what_r_adds_is_less_than_its_whole_call():
-    (row,) = r_call_rows(TINY)
+    (row,) = rows_r.r_call_rows(TINY)
     assert 0 < row.figure < row.ours[0]
 
 
 def test_imports_are_measured_in_new_processes():
-    assert [row.key for row in import_rows(TINY)] == ["import", "library"]
+    assert [row.key for row in rows_r.import_rows(TINY)] == ["import", "library"]
 
 
 def test_the_memory_of_a_prediction_is_measured(this_process):
@@ -200,7 +195,7 @@ def test_the_files_hold_every_row(tmp_path):
         value("size", "weights", "difference", [2e-7], None),
         NotMeasured("r", "a call in R", "Rscript was not found"),
     ]
-    text = "\n".join(table.markdown(rows))
+    text = "\n".join(bench.markdown(rows))
     probe = (
         "| a probe | plain loop | 2 s | 5 s | reference ÷ ours = 2.50 (2.00 to 3.00) | ≥ 2 | yes |"
     )
@@ -208,7 +203,7 @@ def test_the_files_hold_every_row(tmp_path):
     assert "1 of 3 targets reached." in text
     assert "* **a limit** (against one pass): below its target" in text
     assert "not measured: Rscript was not found" in text
-    table.write_csv(tmp_path / "rows.csv", rows)
+    bench.write_csv(tmp_path / "rows.csv", rows)
     with (tmp_path / "rows.csv").open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert [line["row"] for line in lines] == ["probe", "probe", "limit", "limit", "size"]
@@ -232,33 +227,33 @@ def test_on_a_gpu_only_what_runs_there_is_measured():
 
 def test_the_exponent_of_a_power_law_is_found():
     sizes = [4, 31, 128]
-    assert_close(growth_sizes.exponent(sizes, [3 * size**1.7 for size in sizes]), 1.7, 1e-9)
-    assert_close(growth_sizes.exponent(sizes, [5, 5, 5]), 0, 1e-9)
+    assert_close(growth.exponent(sizes, [3 * size**1.7 for size in sizes]), 1.7, 1e-9)
+    assert_close(growth.exponent(sizes, [5, 5, 5]), 0, 1e-9)
 
 
 def test_a_cell_of_the_growth_table_gives_time_and_memory():
     for job in growth_cell.JOBS:
-        found = growth_cell.cell(job, 40, 4, 9, runs=1)
+        found = growth_cell.array_cell(job, 40, 4, 9, runs=1)
         assert found["seconds"] > 0
         assert found["peak"] >= 0
 
 
 def test_the_growth_files_hold_every_cell(tmp_path):
     cells = [
-        growth_sizes.Cell(job, axis, size, seconds=size / 100, peak=2e6 * size)
+        growth.Cell(job, axis, size, seconds=size / 100, peak=2e6 * size)
         for job in growth_cell.JOBS
-        for axis, sizes in growth_sizes.AXES.items()
+        for axis, sizes in growth.AXES.items()
         for size in sizes
     ]
     files = [("probe", 5000, {"seconds": None, "failed": "no memory", "peak": 1e6})]
-    text = "\n".join(growth_table.table(cells))
+    text = "\n".join(growth.table(cells))
     row = "| linear probe, 40 epochs: time | 5 s | 50 s | 500 s | 1.00 | 1.00 |"
     assert row in text
-    assert "failed: no memory" in "\n".join(growth_table.memmap_table(files, 1e6))
-    growth_table.write_csv(tmp_path / "growth.csv", cells, files)
+    assert "failed: no memory" in "\n".join(growth.memmap_table(files, 1e6))
+    growth.write_csv(tmp_path / "growth.csv", cells, files)
     with (tmp_path / "growth.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == len(cells) + 1
-    growth_chart.draw_chart(tmp_path / "growth.png", cells)
+    growth.draw_chart(tmp_path / "growth.png", cells)
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
