@@ -140,7 +140,7 @@ class _Worker:
         try:
             error, answer = pickle.load(self._process.stdout)
         except EOFError:
-            error = "its process ended"
+            error = f"its process ended with {self._process.wait()}"
         if error is not None:
             raise RuntimeError(f"a measured job failed: {error}")
         return answer

@@ -78,7 +78,7 @@ def test_a_job_that_fails_ends_the_measurement(capfd):
         with pytest.raises(RuntimeError, match=f"{failed}ValueError: this job cannot run"):
             measurement()
         assert "Traceback" in capfd.readouterr().err
-    with pytest.raises(RuntimeError, match=f"{failed}its process ended"):
+    with pytest.raises(RuntimeError, match=f"{failed}its process ended with 1"):
         in_new_process(partial(os._exit, 1))
 
 
