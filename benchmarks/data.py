@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge import foundation_encoder
-from edaphos_bridge.seeding import Randomness
+from edaphos_bridge.basics.seeding import Randomness
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from benchmarks.machine import require_device
 from benchmarks.rows_training import our_fit
 from benchmarks.timing import Prepare, Run
 from edaphos_bridge import foundation_moco_pretrain
-from edaphos_bridge.patches import Patches
+from edaphos_bridge.data.patches import Patches
 
 
 def jobs(sizes: Sizes, device: str) -> dict[str, Prepare]:

@@ -12,7 +12,7 @@ from benchmarks.row import NotMeasured, Row, cost, difference, speed_up, value
 from benchmarks.rows_training import our_fit
 from benchmarks.timing import Run, alternated_apart, in_new_process
 from edaphos_bridge import FoundationClassifier
-from edaphos_bridge.patches import Patches
+from edaphos_bridge.data.patches import Patches
 
 REFERENCE = "raw eager forward and softmax, inference mode, batches of 256"
 

@@ -25,8 +25,8 @@ from benchmarks.data import Sizes
 from benchmarks.machine import ROOT, peak_above_now, rscript
 from benchmarks.row import NotMeasured, Row, speed_up, surplus, value
 from benchmarks.timing import Timed, alternated, in_new_process
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.interop.calls import classifiers
-from edaphos_bridge.patches import Patches
 
 _IMPORT = "import sys, edaphos_bridge; sys.exit('torch' in sys.modules)"
 _LIBRARY = """

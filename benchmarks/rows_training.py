@@ -23,10 +23,10 @@ from edaphos_bridge import (
     foundation_moco_pretrain,
     foundation_probe_sweep,
 )
+from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.settings import MoCoSettings
-from edaphos_bridge.seeding import Randomness
 
 RATES = (1e-3, 1e-2, 1e-1)
 DECAYS = (0.0, 1e-4, 1e-2)

@@ -121,7 +121,7 @@ def fresh_python(tmp_path):
 @pytest.fixture(scope="session")
 def data_folder():
     """Where recorded data lies."""
-    return Path(__file__).parent / "data"
+    return Path(__file__).parent / "fixtures"
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_a_reference_does_not_profit_from_the_memory_that_ours_keeps():
 import sys
 from benchmarks import data, plain_loop
 plain_loop.fine_tuning(data.moco, 20, 1, "cpu")()
-sys.exit("edaphos_bridge.allocator" in sys.modules)
+sys.exit("edaphos_bridge.basics.allocator" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 

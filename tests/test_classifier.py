@@ -24,6 +24,7 @@ from edaphos_bridge import (
     foundation_fit_classifier,
     foundation_probe_sweep,
 )
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import batch_size_for
 from edaphos_bridge.errors import (
     DeviceFallbackWarning,
@@ -32,7 +33,6 @@ from edaphos_bridge.errors import (
     TrainingError,
     WeightsError,
 )
-from edaphos_bridge.patches import Patches
 from edaphos_bridge.weights.encoder_file import encoder_to_bytes
 
 REGIMES = pytest.mark.parametrize("freeze_backbone", [True, False], ids=["frozen", "full"])
@@ -594,7 +594,7 @@ def test_a_class_that_the_split_leaves_without_training_rows_is_a_warning(encode
 def test_a_missing_device_is_replaced_by_the_cpu_with_the_message_of_the_original(
     encoder, x, y, device, monkeypatch
 ):
-    monkeypatch.setattr("edaphos_bridge.devices.is_available", lambda name: name == "cpu")
+    monkeypatch.setattr("edaphos_bridge.basics.devices.is_available", lambda name: name == "cpu")
     message = f"note: '{device}' backend requested but not available; falling back to 'cpu'."
     with pytest.warns(DeviceFallbackWarning, match=f"^{re.escape(message)}$") as caught:
         fit = quick(encoder, x, y, device=device)

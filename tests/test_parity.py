@@ -1,4 +1,4 @@
-"""The recorded runs of the R original (tests/data/README.md), replayed."""
+"""The recorded runs of the R original (tests/fixtures/README.md), replayed."""
 
 import json
 from collections import defaultdict
@@ -9,12 +9,12 @@ import torch
 
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder
-from edaphos_bridge.classifier import FoundationClassifier
+from edaphos_bridge.data.labels import as_labels
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.heads import LinearHead
-from edaphos_bridge.labels import as_labels
-from edaphos_bridge.patches import Patches
+from edaphos_bridge.fits.classifier import FoundationClassifier
+from edaphos_bridge.heads.registry import LinearHead
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.linear import LinearHeads
 from edaphos_bridge.training.plan import Plan

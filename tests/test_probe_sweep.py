@@ -360,7 +360,7 @@ def test_a_missing_label_or_value_is_an_error_before_any_training(encoder, x, y,
 
 
 def test_a_missing_device_falls_back_to_the_cpu(encoder, x, y, monkeypatch):
-    monkeypatch.setattr("edaphos_bridge.devices.is_available", lambda name: name == "cpu")
+    monkeypatch.setattr("edaphos_bridge.basics.devices.is_available", lambda name: name == "cpu")
     with pytest.warns(DeviceFallbackWarning) as caught:
         sweep = sweep_of(encoder, x, y, device="cuda")
     assert len(caught) == 1

@@ -12,8 +12,8 @@ from rasterio import Affine
 from torch import nn
 
 import edaphos_bridge as eb
+from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.errors import DeviceFallbackWarning, EdaphosWarning, warn
-from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.plan import draw_plan
 
 X = np.random.default_rng(1).normal(size=(12, 4, 5, 5))

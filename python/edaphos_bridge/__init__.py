@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edaphos_bridge.interrupts import imported
+from edaphos_bridge.basics.interrupts import imported
 
 if TYPE_CHECKING:
-    from edaphos_bridge.classifier import FoundationClassifier
-    from edaphos_bridge.encoders.embed import foundation_moco_embed, foundation_simclr_embed
+    from edaphos_bridge.classifier import foundation_fit_classifier
+    from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
+    from edaphos_bridge.embeddings import foundation_moco_embed, foundation_simclr_embed
     from edaphos_bridge.encoders.foundation import foundation_encoder
-    from edaphos_bridge.fit_classifier import foundation_fit_classifier
-    from edaphos_bridge.pretrain.fit import FoundationPretrain
-    from edaphos_bridge.pretrain.foundation_moco import foundation_moco_pretrain
-    from edaphos_bridge.pretrain.foundation_moco_tiles import foundation_moco_pretrain_tiles
-    from edaphos_bridge.pretrain.foundation_simclr import foundation_simclr_pretrain
+    from edaphos_bridge.fits.classifier import FoundationClassifier
+    from edaphos_bridge.moco_pretrain import foundation_moco_pretrain
+    from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
+    from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
-    from edaphos_bridge.raster.embed_at_coords import foundation_embed_at_coords
     from edaphos_bridge.raster.patches_at import foundation_patches_at_coords
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
+    from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.weights.foundation_weights import (
         foundation_weights_download,
         foundation_weights_list,
@@ -53,20 +53,20 @@ __all__ = [
 
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
-    "FoundationClassifier": "edaphos_bridge.classifier",
-    "FoundationPretrain": "edaphos_bridge.pretrain.fit",
+    "FoundationClassifier": "edaphos_bridge.fits.classifier",
+    "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
-    "foundation_embed_at_coords": "edaphos_bridge.raster.embed_at_coords",
+    "foundation_embed_at_coords": "edaphos_bridge.embed_at_coords",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
-    "foundation_fit_classifier": "edaphos_bridge.fit_classifier",
-    "foundation_moco_embed": "edaphos_bridge.encoders.embed",
-    "foundation_moco_pretrain": "edaphos_bridge.pretrain.foundation_moco",
-    "foundation_moco_pretrain_tiles": "edaphos_bridge.pretrain.foundation_moco_tiles",
+    "foundation_fit_classifier": "edaphos_bridge.classifier",
+    "foundation_moco_embed": "edaphos_bridge.embeddings",
+    "foundation_moco_pretrain": "edaphos_bridge.moco_pretrain",
+    "foundation_moco_pretrain_tiles": "edaphos_bridge.moco_pretrain_tiles",
     "foundation_patches_at_coords": "edaphos_bridge.raster.patches_at",
     "foundation_probe_sweep": "edaphos_bridge.probe_sweep",
-    "foundation_simclr_embed": "edaphos_bridge.encoders.embed",
-    "foundation_simclr_pretrain": "edaphos_bridge.pretrain.foundation_simclr",
+    "foundation_simclr_embed": "edaphos_bridge.embeddings",
+    "foundation_simclr_pretrain": "edaphos_bridge.simclr_pretrain",
     "foundation_tile_dataset": "edaphos_bridge.raster.tiles",
     "foundation_weights_download": "edaphos_bridge.weights.foundation_weights",
     "foundation_weights_list": "edaphos_bridge.weights.foundation_weights",

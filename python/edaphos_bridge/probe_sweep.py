@@ -12,20 +12,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edaphos_bridge.ambient import plain
-from edaphos_bridge.arguments import flag
-from edaphos_bridge.classifier import FoundationClassifier
-from edaphos_bridge.devices import on_meta, resolve_device
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.basics.arguments import flag
+from edaphos_bridge.basics.devices import on_meta, resolve_device
+from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.classifier import classifier_of, labels_of, own_copy_for
+from edaphos_bridge.data.labels import Labels
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module, freeze
 from edaphos_bridge.encoders.features import find_feature_dim
 from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.errors import TrainingError
-from edaphos_bridge.fit_classifier import classifier_of, labels_of, own_copy_for
-from edaphos_bridge.heads import LinearHead
-from edaphos_bridge.labels import Labels
-from edaphos_bridge.patches import Patches
+from edaphos_bridge.fits.classifier import FoundationClassifier
+from edaphos_bridge.heads.registry import LinearHead
 from edaphos_bridge.raster.centres import warn_of_overlap
-from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.cached_features import cached_features
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
 from edaphos_bridge.training.linear import LinearProbe

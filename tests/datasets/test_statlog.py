@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from edaphos_bridge.data.labels import as_labels
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
-from edaphos_bridge.labels import as_labels
-from edaphos_bridge.patches import Patches
 
 
 def test_there_are_4435_training_and_2000_test_patches_of_four_bands():

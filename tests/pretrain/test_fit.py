@@ -8,7 +8,7 @@ import torch
 
 from edaphos_bridge import FoundationPretrain
 from edaphos_bridge.errors import WeightsError
-from edaphos_bridge.weights.container import pack
+from edaphos_bridge.files.container import pack
 
 
 def test_printing_moco_shows_what_the_original_shows(moco):

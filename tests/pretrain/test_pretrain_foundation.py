@@ -201,7 +201,7 @@ def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint_of_it(pretrain, tm
 
 
 def test_a_device_that_is_not_there_falls_back_to_the_cpu(pretrain, monkeypatch):
-    monkeypatch.setattr("edaphos_bridge.devices.is_available", lambda name: name == "cpu")
+    monkeypatch.setattr("edaphos_bridge.basics.devices.is_available", lambda name: name == "cpu")
     with pytest.warns(DeviceFallbackWarning, match="'cuda' backend requested") as caught:
         fit = pretrain(device="cuda")
     assert os.path.basename(caught[0].filename) == "conftest.py"  # the caller's line

@@ -5,11 +5,11 @@ import copy
 import torch
 
 from closeness import assert_close
+from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders import MoCoEncoder
 from edaphos_bridge.pretrain.info_nce import info_nce
 from edaphos_bridge.pretrain.moco import MoCo, momentum_at
 from edaphos_bridge.pretrain.settings import MoCoSettings
-from edaphos_bridge.seeding import Randomness
 
 PLAIN = {
     "feature_dim": 6, "proj_dim": 4, "batch_size": 4, "epochs": 3, "steps_per_epoch": 1,

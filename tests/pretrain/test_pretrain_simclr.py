@@ -5,11 +5,11 @@ import copy
 import torch
 
 from closeness import assert_close
+from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders import SimCLREncoder
 from edaphos_bridge.pretrain.nt_xent import nt_xent
 from edaphos_bridge.pretrain.settings import SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
-from edaphos_bridge.seeding import Randomness
 
 SETTINGS = {
     "feature_dim": 6, "proj_dim": 4, "batch_size": 4, "epochs": 3, "steps_per_epoch": 1,

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from edaphos_bridge import foundation_simclr_pretrain, foundation_tile_dataset
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.patches import Patches
 from edaphos_bridge.pretrain.source import PatchSource
 
 X = np.random.default_rng(1).normal(size=(150, 3, 8, 8))

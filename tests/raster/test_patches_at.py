@@ -12,8 +12,8 @@ import torch
 
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder
+from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.errors import EdaphosWarning, InputError
-from edaphos_bridge.normalisation import Normalisation
 from edaphos_bridge.raster.patches_at import (
     band_order,
     find_normalisation,

@@ -19,8 +19,8 @@ from edaphos_bridge import (
     foundation_weights_load,
     foundation_weights_save,
 )
+from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.errors import EdaphosWarning
-from edaphos_bridge.normalisation import Normalisation
 from edaphos_bridge.raster.patches_at import find_normalisation
 
 POINTS = np.array([[605.0, 705.0]])

@@ -434,7 +434,7 @@ import sys
 sys.modules["rasterio"] = sys.modules["affine"] = None
 import numpy as np
 from edaphos_bridge.encoders.foundation import foundation_encoder
-from edaphos_bridge.raster.embed_at_coords import foundation_embed_at_coords
+from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
 from edaphos_bridge.raster.tiles import foundation_tile_dataset
 image = np.random.default_rng(1).normal(size=(2, 20, 20))
 tiles = foundation_tile_dataset(image, 5, 10, seed=1)

@@ -9,10 +9,10 @@ import xarray as xr
 
 from edaphos_bridge import foundation_moco_pretrain_tiles, foundation_tile_dataset
 from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.files.container import pack, unpack
 from edaphos_bridge.raster.file_raster import FileRaster
 from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
 from edaphos_bridge.raster.tiles import FoundationTileDataset
-from edaphos_bridge.weights.container import pack, unpack
 
 COPIES = {
     "copy": copy.copy,

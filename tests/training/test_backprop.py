@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from edaphos_bridge.heads import make_head
-from edaphos_bridge.seeding import Randomness
+from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.training.backprop import Backprop
 
 

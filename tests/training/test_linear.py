@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from closeness import assert_close
-from edaphos_bridge.heads import LinearHead
+from edaphos_bridge.heads.registry import LinearHead
 from edaphos_bridge.training.linear import LinearHeads, LinearProbe
 
 N, D, K = 301, 7, 4

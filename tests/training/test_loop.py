@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from closeness import assert_close
+from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.errors import TrainingError
-from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.linear import LinearProbe
 from edaphos_bridge.training.loop import train

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from closeness import assert_close
 from edaphos_bridge import foundation_fit_classifier
+from edaphos_bridge.data.labels import as_labels
 from edaphos_bridge.errors import EdaphosWarning, InputError
-from edaphos_bridge.labels import as_labels
 from edaphos_bridge.training.lbfgs import logistic_path
 from edaphos_bridge.training.probe_grid import ProbeGrid, fit_grid
 

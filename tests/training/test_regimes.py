@@ -11,11 +11,11 @@ from torch.nn import functional
 
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
+from edaphos_bridge.data.labels import as_labels
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
-from edaphos_bridge.heads import make_head
-from edaphos_bridge.labels import as_labels
-from edaphos_bridge.patches import Patches
+from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.training.plan import Plan
 from edaphos_bridge.training.regimes import train_classifier
 from edaphos_bridge.training.settings import FitSettings

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeness import assert_close
+from edaphos_bridge.embeddings import embed
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
-from edaphos_bridge.encoders.embed import embed
 from edaphos_bridge.errors import WeightsError
-from edaphos_bridge.weights.container import read_safetensors
+from edaphos_bridge.files.container import read_safetensors
 from edaphos_bridge.weights.r_rds import rds_tensors
 from edaphos_bridge.weights.r_torch import named_tensors
 from edaphos_bridge.weights.reading import read_encoder

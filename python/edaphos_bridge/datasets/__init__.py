@@ -1,6 +1,6 @@
 """Real data that comes with the package."""
 
-from edaphos_bridge.interrupts import held
+from edaphos_bridge.basics.interrupts import held
 
 with held():
     from edaphos_bridge.datasets.statlog import (

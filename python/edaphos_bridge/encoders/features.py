@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edaphos_bridge.data.float32 import all_finite
 from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.errors import EdaphosError, InputError
-from edaphos_bridge.float32 import all_finite
 
 # A layer of 32 channels has so many activations in one batch: on a cpu 4 MiB, near what a cache
 # holds, for encoders of ours; others are run as they are, and most shrink what they compute soon.

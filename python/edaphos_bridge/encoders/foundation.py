@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from edaphos_bridge.ambient import plain_torch
-from edaphos_bridge.arguments import choice, seed_number, whole
-from edaphos_bridge.devices import on_meta
+from edaphos_bridge.basics.ambient import plain_torch
+from edaphos_bridge.basics.arguments import choice, seed_number, whole
+from edaphos_bridge.basics.devices import on_meta
+from edaphos_bridge.basics.memory import check_memory
+from edaphos_bridge.basics.seeding import Randomness, draw_seed
+from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.data.orientation import ROWS_FIRST, as_orientation, orientation_of
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import InputError, WeightsError
-from edaphos_bridge.memory import check_memory
-from edaphos_bridge.normalisation import Normalisation, normalisation_of
-from edaphos_bridge.orientation import ROWS_FIRST, as_orientation, orientation_of
-from edaphos_bridge.seeding import Randomness, draw_seed
 
 ARCHITECTURES: dict[str, type[MoCoEncoder] | type[SimCLREncoder]] = {
     "moco": MoCoEncoder,

@@ -10,10 +10,10 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from edaphos_bridge.devices import on_meta
+from edaphos_bridge.basics.devices import on_meta
+from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
-from edaphos_bridge.seeding import Randomness
 
 # Layers of torch's that draw, in training at least.
 _RANDOM = (

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from edaphos_bridge.data.normalisation import Normalisation
+from edaphos_bridge.data.orientation import ROWS_FIRST
 from edaphos_bridge.encoders.projection import l2_normalise
-from edaphos_bridge.normalisation import Normalisation
-from edaphos_bridge.orientation import ROWS_FIRST
 
 
 class MoCoBackbone(nn.Module):

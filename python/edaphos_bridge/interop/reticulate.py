@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import Any
 
-from edaphos_bridge.interrupts import handled_by, held
+from edaphos_bridge.basics.interrupts import handled_by, held
 
 
 def _import_torch_with_its_own_blas() -> str:

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edaphos_bridge.interrupts import held
+from edaphos_bridge.basics.interrupts import held
 
 with held():
     import numpy as np
@@ -43,8 +43,9 @@ with held():
     from rpy2.robjects import numpy2ri, pandas2ri
     from rpy2.robjects.conversion import Converter
 
-    from edaphos_bridge.classifier import FoundationClassifier
+    from edaphos_bridge.data.tensors import tensor_as_numpy
     from edaphos_bridge.errors import InputError
+    from edaphos_bridge.fits.classifier import FoundationClassifier
     from edaphos_bridge.interop.answers import answered
     from edaphos_bridge.interop.calls import CALLS
     from edaphos_bridge.interop.calls.classifiers import classifier_fields, sweep_fields
@@ -59,9 +60,8 @@ with held():
         to_r,
         view,
     )
-    from edaphos_bridge.pretrain.fit import FoundationPretrain
+    from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep
-    from edaphos_bridge.tensors import tensor_as_numpy
     from edaphos_bridge.weights.encoder_file import encoder_from_bytes
 
 # Files of the R package that only make sense with reticulate.

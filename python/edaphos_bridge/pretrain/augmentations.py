@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from edaphos_bridge.basics.interrupts import imported
 from edaphos_bridge.errors import EdaphosError
-from edaphos_bridge.interrupts import imported
 
 
 @dataclass(frozen=True)

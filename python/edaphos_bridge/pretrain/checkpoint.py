@@ -14,14 +14,14 @@ from typing import Any
 
 import torch
 
-from edaphos_bridge.arguments import whole
+from edaphos_bridge.basics.arguments import whole
+from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.errors import InputError, WeightsError
-from edaphos_bridge.paths import as_path
+from edaphos_bridge.files.container import pack, prefixed, require_finite, unpack, without_prefix
+from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file
+from edaphos_bridge.files.disk import write_atomically as write
+from edaphos_bridge.files.schema import check, damaged_description, is_table, is_whole, require
 from edaphos_bridge.pretrain.folder_lock import InUseError, locked
-from edaphos_bridge.weights.container import pack, prefixed, require_finite, unpack, without_prefix
-from edaphos_bridge.weights.files import MOST_OF_A_FIT, read_file
-from edaphos_bridge.weights.files import write_atomically as write
-from edaphos_bridge.weights.schema import check, damaged_description, is_table, is_whole, require
 
 FILE = "checkpoint.safetensors"
 STEPS_BETWEEN = 100

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import torch
 
+from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.errors import InputError, TrainingError, WeightsError, warn
-from edaphos_bridge.interrupts import pause
 from edaphos_bridge.pretrain.checkpoint import Checkpoints, Progress, unreadable
 from edaphos_bridge.pretrain.settings import PretrainSettings
 from edaphos_bridge.pretrain.source import Source

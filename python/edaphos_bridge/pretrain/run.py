@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from edaphos_bridge.devices import resolve_device
+from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
@@ -24,14 +25,13 @@ from edaphos_bridge.pretrain.checkpoint import (
     checked_interval,
     read_checkpoint,
 )
-from edaphos_bridge.pretrain.fit import FoundationPretrain
 from edaphos_bridge.pretrain.loop import Report, pretrain
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.progress import console
+from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
-from edaphos_bridge.seeding import Randomness, draw_seed
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from edaphos_bridge.arguments import choice, number, seed_number, whole
+from edaphos_bridge.basics.arguments import choice, number, seed_number, whole
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.pretrain.augmentations import Augmentations
 

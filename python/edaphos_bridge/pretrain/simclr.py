@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import torch
 
-from edaphos_bridge.adam import adam
 from edaphos_bridge.encoders.simclr import SimCLREncoder
-from edaphos_bridge.pretrain.adam_state import adam_tensors, fill_adam
+from edaphos_bridge.files.container import prefixed, without_prefix
+from edaphos_bridge.files.schema import require_form
+from edaphos_bridge.optim.adam import adam
+from edaphos_bridge.optim.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.pretrain.nt_xent import nt_xent
 from edaphos_bridge.pretrain.settings import SimCLRSettings
-from edaphos_bridge.weights.container import prefixed, without_prefix
-from edaphos_bridge.weights.schema import require_form
 
 
 class SimCLR:

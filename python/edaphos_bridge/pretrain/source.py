@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from edaphos_bridge.normalisation import Normalisation
-from edaphos_bridge.patches import Patches
+from edaphos_bridge.data.normalisation import Normalisation
+from edaphos_bridge.data.patches import Patches
 
 if TYPE_CHECKING:
     from edaphos_bridge.raster.tiles import FoundationTileDataset

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edaphos_bridge.as_numpy import read_slice
+from edaphos_bridge.data.as_numpy import read_slice
+from edaphos_bridge.data.patch_arrays import open_array
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.patch_arrays import open_array
 from edaphos_bridge.raster.raster import Raster, Window, only_finite
 from edaphos_bridge.raster.transform import IDENTITY
 

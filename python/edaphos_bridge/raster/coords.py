@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.as_numpy import as_numpy
+from edaphos_bridge.data.as_numpy import as_numpy
 from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.raster.geometries import geometries_of, in_crs
 from edaphos_bridge.raster.raster import Raster

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edaphos_bridge.as_numpy import fill_values, read_slice
-from edaphos_bridge.crs import as_crs
+from edaphos_bridge.data.as_numpy import fill_values, read_slice
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.raster.crs import as_crs
 from edaphos_bridge.raster.raster import Raster, Window, only_finite
 from edaphos_bridge.raster.transform import IDENTITY, Transform, is_usable, north_up, same_grid
 

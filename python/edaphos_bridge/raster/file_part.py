@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphos_bridge.basics.interrupts import imported
+from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.errors import EdaphosError, InputError, warn
-from edaphos_bridge.interrupts import imported
-from edaphos_bridge.paths import as_path
 from edaphos_bridge.raster.raster import Window, only_finite
 from edaphos_bridge.raster.transform import IDENTITY, Transform, is_turned, north_up, same_grid
 
@@ -58,7 +58,7 @@ def raster_path(argument: str, given: Any) -> str:
     Raises
     ------
     InputError
-        If it can be neither; see `edaphos_bridge.paths.as_path`.
+        If it can be neither; see `edaphos_bridge.basics.paths.as_path`.
     """
     text = str(given)
     is_gdals = text.startswith("/vsi") or re.match(r"[A-Za-z][\w+.]+:", text)

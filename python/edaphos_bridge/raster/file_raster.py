@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edaphos_bridge.crs import crs_text, same_crs
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.raster.crs import crs_text, same_crs
 from edaphos_bridge.raster.file_part import FileBands, FilePart
 from edaphos_bridge.raster.raster import Raster, Window
 from edaphos_bridge.raster.transform import Transform, cell_size, is_usable, same_grid

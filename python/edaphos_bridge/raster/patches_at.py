@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edaphos_bridge.ambient import plain
-from edaphos_bridge.crs import crs_text
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.data.input_scale import warn_about_scale
+from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.data.orientation import ROWS_FIRST, orientation_to_read, turn
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.features import batch_size_for
 from edaphos_bridge.errors import InputError, warn
-from edaphos_bridge.input_scale import warn_about_scale
-from edaphos_bridge.normalisation import Normalisation, normalisation_of
-from edaphos_bridge.orientation import ROWS_FIRST, orientation_to_read, turn
 from edaphos_bridge.raster.centres import count_overlapping, warn_of_overlap, window_start
 from edaphos_bridge.raster.coords import cells_at, read_coords, warn_if_all_outside
+from edaphos_bridge.raster.crs import crs_text
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import FoundationTileDataset

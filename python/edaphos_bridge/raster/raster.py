@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edaphos_bridge.interrupts import pause
+from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.raster.transform import Transform, cell_size
 
 # Values of all bands that are read at once: 16 MiB in float64.

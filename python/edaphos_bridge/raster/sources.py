@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from edaphos_bridge.arguments import whole
-from edaphos_bridge.crs import as_crs
+from edaphos_bridge.basics.arguments import whole
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.array_raster import ArrayRaster
+from edaphos_bridge.raster.crs import as_crs
 from edaphos_bridge.raster.data_array import DataArrayRaster, is_data_array
 from edaphos_bridge.raster.file_part import FileBands, raster_path
 from edaphos_bridge.raster.file_raster import FileRaster

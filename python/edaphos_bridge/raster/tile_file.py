@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import torch
 
-from edaphos_bridge.raster.tiles import FoundationTileDataset
-from edaphos_bridge.weights.container import pack, unpack
-from edaphos_bridge.weights.schema import (
+from edaphos_bridge.files.container import pack, unpack
+from edaphos_bridge.files.schema import (
     check,
     check_normalisation,
     damaged_description,
@@ -17,6 +16,7 @@ from edaphos_bridge.weights.schema import (
     is_whole,
     require,
 )
+from edaphos_bridge.raster.tiles import FoundationTileDataset
 
 _KIND = "tile dataset"
 

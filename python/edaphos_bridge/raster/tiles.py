@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edaphos_bridge.arguments import flag, seed_number, whole
-from edaphos_bridge.as_numpy import as_numpy
-from edaphos_bridge.crs import crs_text
+from edaphos_bridge.basics.arguments import flag, seed_number, whole
+from edaphos_bridge.basics.memory import check_memory
+from edaphos_bridge.basics.seeding import draw_seed
+from edaphos_bridge.data.as_numpy import as_numpy
+from edaphos_bridge.data.normalisation import Normalisation
+from edaphos_bridge.data.orientation import ROWS_FIRST, turn
 from edaphos_bridge.errors import InputError, WeightsError
-from edaphos_bridge.memory import check_memory
-from edaphos_bridge.normalisation import Normalisation
-from edaphos_bridge.orientation import ROWS_FIRST, turn
 from edaphos_bridge.raster.centres import count_overlapping, window_start
+from edaphos_bridge.raster.crs import crs_text
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.reopened import ReopenedRaster
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.statistics import band_statistics
 from edaphos_bridge.raster.valid_mask import open_mask
-from edaphos_bridge.seeding import draw_seed
 
 # Patches are read in float64 and normalised this many at a time.
 _BLOCK = 64

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from edaphos_bridge.crs import same_crs
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.raster.crs import same_crs
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.transform import same_grid

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from edaphos_bridge.basics.interrupts import pause
+from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.known_modules import draws_of
-from edaphos_bridge.interrupts import pause
-from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.batchnorm import single_values_use_running_statistics
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import batch_size_for, check_weights, encode_batches
 from edaphos_bridge.encoders.known_modules import only_reads
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.patches import Patches
 
 
 def cached_features(

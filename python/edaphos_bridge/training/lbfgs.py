@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from edaphos_bridge.adam import load_optimisers
+from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.errors import warn
-from edaphos_bridge.interrupts import pause
+from edaphos_bridge.optim.adam import load_optimisers
 
 _ITERATIONS = 500
 _TOLERANCE = 1e-7  # of the largest gradient of the mean loss, with features near unit variance

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import torch
 
-from edaphos_bridge.heads import LinearHead
-from edaphos_bridge.interrupts import pause
+from edaphos_bridge.basics.interrupts import pause
+from edaphos_bridge.heads.registry import LinearHead
 
 _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8
 # Features are gathered for this many steps at once: one call instead of many, little memory.

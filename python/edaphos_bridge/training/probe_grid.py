@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from edaphos_bridge.arguments import number, seed_number, whole
+from edaphos_bridge.basics.arguments import number, seed_number, whole
+from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.data.labels import Labels
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.heads import LinearHead
-from edaphos_bridge.labels import Labels
-from edaphos_bridge.seeding import Randomness
+from edaphos_bridge.heads.registry import LinearHead
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
 from edaphos_bridge.training.linear import LinearHeads
 from edaphos_bridge.training.loop import EpochReport, Report

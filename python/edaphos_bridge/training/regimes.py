@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from edaphos_bridge.adam import adam
+from edaphos_bridge.basics.seeding import Randomness, draw_seed
+from edaphos_bridge.data.labels import Labels
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import freeze
 from edaphos_bridge.encoders.features import batch_size_for, encode_features, find_feature_dim
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.errors import warn
-from edaphos_bridge.heads import LinearHead, make_head
-from edaphos_bridge.labels import Labels
-from edaphos_bridge.patches import Patches
-from edaphos_bridge.seeding import Randomness, draw_seed
+from edaphos_bridge.heads.registry import LinearHead, make_head
+from edaphos_bridge.optim.adam import adam
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.cached_features import cached_features
 from edaphos_bridge.training.linear import LinearProbe

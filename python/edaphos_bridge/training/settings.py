@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edaphos_bridge.arguments import choice, flag, number, seed_number, whole, widths
+from edaphos_bridge.basics.arguments import choice, flag, number, seed_number, whole, widths
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.heads import check_hidden
+from edaphos_bridge.heads.registry import check_hidden
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from edaphos_bridge.basics.interrupts import at_once
 from edaphos_bridge.errors import DownloadError
-from edaphos_bridge.interrupts import at_once
 
 PAUSES = (1.0, 2.0, 4.0)
 """Seconds before the second, third, ... attempt."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from edaphos_bridge.ambient import plain
+from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.encoders.foundation import describe_encoder, encoder_state, rebuild_encoder
-from edaphos_bridge.weights.container import pack, require_finite, unpack
-from edaphos_bridge.weights.schema import check_encoder, damaged_description
+from edaphos_bridge.files.container import pack, require_finite, unpack
+from edaphos_bridge.files.schema import check_encoder, damaged_description
 
 
 @plain

@@ -12,19 +12,19 @@ from typing import Any
 import pandas as pd
 import platformdirs
 
-from edaphos_bridge.ambient import plain
-from edaphos_bridge.arguments import flag, number, whole
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.basics.arguments import flag, number, whole
+from edaphos_bridge.basics.paths import as_path
+from edaphos_bridge.data.orientation import TRANSPOSED, as_orientation
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.foundation import describe_encoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import DownloadError, InputError, WeightsError
-from edaphos_bridge.orientation import TRANSPOSED, as_orientation
-from edaphos_bridge.paths import as_path
+from edaphos_bridge.files.disk import MOST_OF_AN_ENCODER, read_file, save_file
 from edaphos_bridge.weights import registry
 from edaphos_bridge.weights.download import download, sha256_of
 from edaphos_bridge.weights.encoder_file import encoder_to_bytes
-from edaphos_bridge.weights.files import MOST_OF_AN_ENCODER, read_file, save_file
 from edaphos_bridge.weights.reading import read_encoder
 
 Say = Callable[[str], None]

@@ -7,9 +7,9 @@ import torch
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import WeightsError
+from edaphos_bridge.files.container import KEY, looks_like_ours, read_safetensors, require_finite
 from edaphos_bridge.weights import r_torch
 from edaphos_bridge.weights.architecture import encoder_from_state
-from edaphos_bridge.weights.container import KEY, looks_like_ours, read_safetensors, require_finite
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes
 from edaphos_bridge.weights.r_rds import GZIP_START, rds_tensors
 

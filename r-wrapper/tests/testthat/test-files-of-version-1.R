@@ -1,4 +1,4 @@
-# Objects that version 0.1.0 saved (tests/data/v1/README.md in the repository) give what they gave.
+# Objects that version 0.1.0 saved (tests/fixtures/v1/README.md in the repository) give what they gave.
 
 version_1 <- function(name) readRDS(test_path("v1", paste0(name, ".rds")))
 

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edaphos_bridge.ambient import plain
-from edaphos_bridge.arguments import whole
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.basics.arguments import whole
+from edaphos_bridge.data.normalisation import Normalisation
+from edaphos_bridge.data.orientation import as_orientation
+from edaphos_bridge.embeddings import embed as embed_patches
 from edaphos_bridge.encoders import foundation
 from edaphos_bridge.encoders.copying import own_copy
-from edaphos_bridge.encoders.embed import embed as embed_patches
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.interop.calls.held import (
     encoder_behind,
@@ -21,8 +23,6 @@ from edaphos_bridge.interop.calls.held import (
     patches_behind,
     tiles_behind,
 )
-from edaphos_bridge.normalisation import Normalisation
-from edaphos_bridge.orientation import as_orientation
 from edaphos_bridge.weights.encoder_file import encoder_to_bytes
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edaphos_bridge.ambient import plain
-from edaphos_bridge.arguments import flag
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.interop.calls.encoders import encoder_fields, normalisation_fields
 from edaphos_bridge.interop.calls.held import patches, tiles_behind
 from edaphos_bridge.interop.calls.progress import tell
-from edaphos_bridge.pretrain.fit import FoundationPretrain
 from edaphos_bridge.pretrain.loop import PretrainReport
 from edaphos_bridge.pretrain.progress import progress_line
+from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import Place, pretrain_encoder
 from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
 from edaphos_bridge.pretrain.source import PatchSource, Source, TileSource

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from edaphos_bridge.ambient import plain
-from edaphos_bridge.arguments import flag
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.interop.calls.encoders import encoder_fields
 from edaphos_bridge.interop.calls.held import encoder_behind
 from edaphos_bridge.weights import foundation_weights as verbs

@@ -1,4 +1,4 @@
-# Writes the objects of format version 1: see tests/data/v1/README.md. Only version 0.1.0 can do it.
+# Writes the objects of format version 1: see tests/fixtures/v1/README.md. Only version 0.1.0 can do it.
 #
 # usage: Rscript r-wrapper/tests/testthat/v1/write.R    with the package at commit 5f39043
 library(edaphosbridge)
@@ -6,7 +6,7 @@ root <- normalizePath(".")
 folder <- file.path(root, "r-wrapper", "tests", "testthat", "v1")
 
 edaphosbridge:::python_module()
-reticulate::import_from_path("write", file.path(root, "tests", "data", "v1"))$born_narrow()
+reticulate::import_from_path("write", file.path(root, "tests", "fixtures", "v1"))$born_narrow()
 
 set.seed(8)
 x <- array(round(rnorm(12 * 3 * 81), 2), c(12, 3, 9, 9))
@@ -18,7 +18,7 @@ small <- list(feature_dim = 6, proj_dim = 4, batch_size = 6, epochs = 2, seed = 
 encoder <- foundation_encoder("simclr", 3, feature_dim = 6, proj_dim = 4, seed = 1)
 
 # terra would give the raster's whole path: the files are named as they lie beside the objects
-file.copy(file.path(root, "tests", "data", "v1", "scene.tif"), folder, overwrite = TRUE)
+file.copy(file.path(root, "tests", "fixtures", "v1", "scene.tif"), folder, overwrite = TRUE)
 setwd(folder)
 scene <- list(
   files = list(list(path = "scene.tif", bands = list(1L, 2L, 3L))),

@@ -1,0 +1,1 @@
+"""What everything else stands on: arguments, devices, seeds, torch's ambient state, Ctrl-C."""

@@ -1,0 +1,62 @@
+"""Compute devices: names in, an available ``torch.device`` out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, get_args
+
+import torch
+
+from edaphos_bridge.basics.interrupts import held
+from edaphos_bridge.errors import DeviceFallbackWarning, InputError, warn
+
+DeviceName = Literal["cpu", "mps", "cuda"]
+
+
+def is_available(name: DeviceName) -> bool:
+    """Return whether this machine and this build of torch can compute on `name`."""
+    if name == "cuda":
+        return torch.cuda.is_available()
+    if name == "mps":
+        return torch.backends.mps.is_available()
+    return True
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device called `name`, or the cpu with a warning where it is missing.
+
+    Parameters
+    ----------
+    name : {"cpu", "mps", "cuda"}
+        Device asked for.
+
+    Raises
+    ------
+    InputError
+        If `name` is none of the three.
+
+    Warns
+    -----
+    DeviceFallbackWarning
+        If the device exists by name but not on this machine.
+    """
+    if not isinstance(name, str) or name not in get_args(DeviceName):
+        raise InputError("device", "must be one of 'cpu', 'mps', 'cuda'", found=name)
+    if not is_available(name):  # type: ignore[arg-type]
+        warn(
+            f"note: '{name}' backend requested but not available; falling back to 'cpu'.",
+            DeviceFallbackWarning,
+        )
+        name = "cpu"
+    return torch.device(name)
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Build modules of shapes alone: no memory is taken, and no random number drawn.
+
+    Some versions of torch import sympy for that.
+    """
+    with held(), torch.device("meta"):
+        yield

@@ -1,0 +1,1 @@
+"""A user's patches and labels: read, checked, normalised, one batch after another."""

@@ -1,0 +1,200 @@
+"""Class labels: what a user calls them in, integer codes and an ordered list of classes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from edaphos_bridge.data.tensors import tensor_as_numpy
+from edaphos_bridge.errors import InputError, warn
+
+np.rec  # noqa: B018  (NumPy 2 imports it when pandas first asks, in the middle of a call)
+
+ClassLabel = str | int | bool
+
+_CLASSES_WANTED = (
+    "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut())."
+)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of N patches.
+
+    Attributes
+    ----------
+    codes : torch.Tensor, shape (N,), int64
+        Position of each label in `classes`.
+    classes : list of str, int or bool
+        The classes that occur, in the order that columns have everywhere: the order of
+        a Categorical's categories, else sorted.
+    ordered : bool
+        Whether that order means something: an ordered Categorical or factor.
+    """
+
+    codes: torch.Tensor
+    classes: list[ClassLabel]
+    ordered: bool = False
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def counts(self) -> list[int]:
+        """Return how many labels each of `classes` has."""
+        return torch.bincount(self.codes, minlength=len(self.classes)).tolist()
+
+
+def as_labels(y: Any) -> Labels:
+    """Return `y` as codes and classes, unused categories dropped as R's ``factor(y)`` does.
+
+    Parameters
+    ----------
+    y : pandas.Categorical, Series, Index, or array-like of str, int or bool, shape (N,)
+        One label a patch. Intervals of ``pandas.cut`` become their names.
+
+    Raises
+    ------
+    InputError
+        If `y` is not one-dimensional, holds a missing label, is of another type, has text that
+        R could not hold, or has fewer than two classes.
+
+    Warns
+    -----
+    EdaphosWarning
+        If nearly every label is a class of its own: those are measured numbers or names.
+    """
+    categorical = _as_categorical(y).remove_unused_categories()
+    classes = [_plain(value) for value in categorical.categories]
+    if len(classes) < 2:
+        raise InputError(
+            "y", "must have at least two classes", found=classes, hint="There is nothing to learn."
+        )
+    # As scikit-learn's type_of_target(): half of the rows, where they are no toy.
+    if len(categorical) > 20 and len(classes) > len(categorical) / 2:
+        warn(
+            f"`y` has {len(classes)} classes in {len(categorical)} rows, which leaves nearly every "
+            f"class a single row. {_CLASSES_WANTED}"
+        )
+    codes = torch.from_numpy(categorical.codes.astype(np.int64))
+    return Labels(codes, classes, bool(categorical.ordered))
+
+
+def _as_categorical(y: Any) -> pd.Categorical:
+    series = _as_series(y)
+    missing = np.flatnonzero(series.isna())
+    if len(missing):
+        raise InputError(
+            "y",
+            f"holds NA in {len(missing)} of {len(series)} labels",
+            rows=missing.tolist(),
+            hint="Leave those patches out.",
+        )
+    kind = pd.api.types.infer_dtype(series, skipna=True)
+    if kind == "categorical":
+        kind = pd.api.types.infer_dtype(series.cat.categories, skipna=True)
+        if kind == "interval":  # of pandas.cut()
+            return pd.Categorical(series).rename_categories(str)
+    elif kind in ("floating", "mixed-integer-float", "decimal"):
+        _refuse_measured(series)
+    if kind not in ("string", "integer", "boolean", "empty"):
+        raise InputError(
+            "y",
+            "must be a Categorical or a sequence of str, int or bool",
+            found=kind,
+            hint="Convert the labels, for example with .astype(str).",
+        )
+    if kind == "string":
+        _refuse_unusual_text(series)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return pd.Categorical(series)
+    return pd.Categorical(series.astype(object))
+
+
+def _as_series(y: Any) -> pd.Series:
+    if isinstance(y, torch.Tensor):
+        y = tensor_as_numpy(y, "y")
+    if isinstance(y, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(y)
+        y = y.data.astype(object)
+        y[mask] = None
+    if y is None or isinstance(y, str | bytes | dict | pd.DataFrame) or np.isscalar(y):
+        raise InputError("y", "must be a sequence of labels, one a patch", found=type(y).__name__)
+    try:
+        shape = y.shape if hasattr(y, "shape") else (len(y),) if hasattr(y, "__len__") else ()
+        if len(shape) > 1:
+            raise InputError("y", "must be one-dimensional", found=list(shape))
+        if isinstance(y, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+            return pd.Series(y)
+        if hasattr(y, "__array__") and hasattr(y, "dtype"):  # of dask, xarray, zarr
+            return pd.Series(np.asarray(y))
+        # A list goes through objects: NumPy would turn [1, "a"] and ["a", nan] into strings.
+        return pd.Series(_objects(y))
+    except InputError:
+        raise
+    except Exception as error:  # an array that refuses, in any way
+        raise InputError(
+            "y",
+            "must be a sequence of labels, one a patch",
+            found=type(y).__name__,
+            hint=f"{type(error).__name__}: {error}",
+        ) from error
+
+
+def _refuse_measured(labels: pd.Series) -> None:
+    """Raise `InputError` where numbers that are not whole stand for classes."""
+    numbers = labels.astype(float)
+    measured = np.flatnonzero(numbers != np.trunc(numbers))
+    if len(measured):
+        raise InputError(
+            "y",
+            f"must hold classes; {len(measured)} of {len(labels)} numbers are not whole",
+            rows=measured.tolist(),
+            found=float(numbers.iloc[measured[0]]),
+            hint=_CLASSES_WANTED,
+        )
+
+
+def _refuse_unusual_text(labels: pd.Series) -> None:
+    """Raise `InputError` for text that ends or changes on its way through C, R or a file."""
+    is_categorical = isinstance(labels.dtype, pd.CategoricalDtype)
+    for label in labels.cat.categories if is_categorical else labels.astype(object):
+        if "\0" in label or not (label.isascii() or _is_utf8(label)):
+            raise InputError(
+                "y",
+                "must hold labels of valid text (UTF-8, without NUL)",
+                found=label,
+                hint="Read the labels again in the encoding that they were written in.",
+            )
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a pair, which stands for a byte that was no text
+        return False
+    return True
+
+
+def _objects(y: Any) -> NDArray[np.object_]:
+    try:
+        values = list(y)
+    except TypeError:
+        raise InputError(
+            "y", "must be a sequence of labels, one a patch", found=type(y).__name__
+        ) from None
+    out = np.empty(len(values), dtype=object)
+    out[:] = [None if value is np.ma.masked else value for value in values]
+    return out
+
+
+def _plain(value: Any) -> ClassLabel:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    return str(value)

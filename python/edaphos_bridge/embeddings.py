@@ -1,0 +1,126 @@
+"""Embeddings of patches: the features or the projections of a MoCo or SimCLR encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.basics.arguments import flag
+from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.encoders.copying import as_module, own_copy
+from edaphos_bridge.encoders.features import batch_size_for, check_channels, check_features
+from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.errors import InputError
+
+
+@plain
+def foundation_moco_embed(
+    object: Any, patches: ArrayLike, projection: bool = False
+) -> NDArray[np.float32]:
+    """Return the embeddings of patches under a MoCo encoder.
+
+    Parameters
+    ----------
+    object : MoCoEncoder, or a fit that holds one
+        The encoder. It runs in eval mode and is not changed.
+    patches : array-like, tile data set or path, shape (N, C, H, W)
+        The patches, without missing values; N may be 0. Those that are not in memory are read
+        in batches, see `foundation_fit_classifier`.
+    projection : bool
+        Whether to give the projections ``(N, proj_dim)``, unit vectors, instead of the
+        features ``(N, feature_dim)``.
+
+    Returns
+    -------
+    numpy.ndarray, shape (N, D), float32
+        One row a patch.
+
+    Raises
+    ------
+    InputError
+        If `object` holds no MoCo encoder, or `patches` does not fit it or has missing values.
+
+    Examples
+    --------
+    >>> import edaphos_bridge
+    >>> encoder = edaphos_bridge.foundation_encoder("moco", in_channels=4, seed=1)
+    >>> foundation_moco_embed(encoder, np.zeros((3, 4, 9, 9))).shape
+    (3, 64)
+    """
+    return embed("moco", object, patches, projection)
+
+
+@plain
+def foundation_simclr_embed(
+    object: Any, patches: ArrayLike, projection: bool = False
+) -> NDArray[np.float32]:
+    """Return the embeddings of patches under a SimCLR encoder.
+
+    Parameters
+    ----------
+    object : SimCLREncoder, or a fit that holds one
+        The encoder. It runs in eval mode and is not changed.
+    patches : array-like, tile data set or path, shape (N, C, H, W)
+        The patches, without missing values; N may be 0. Those that are not in memory are read
+        in batches, see `foundation_fit_classifier`.
+    projection : bool
+        Whether to give the projections ``(N, proj_dim)``, unit vectors, instead of the
+        features ``(N, feature_dim)``.
+
+    Returns
+    -------
+    numpy.ndarray, shape (N, D), float32
+        One row a patch.
+
+    Raises
+    ------
+    InputError
+        If `object` holds no SimCLR encoder, or `patches` does not fit it or has missing
+        values.
+    """
+    return embed("simclr", object, patches, projection)
+
+
+def embed(
+    architecture: str,
+    object: Any,
+    patches: Any,
+    projection: Any,
+    *,
+    missing_value: int | None = None,
+) -> NDArray[np.float32]:
+    """Do what the two functions above do; `missing_value` as in `Patches`."""
+    wanted = flag("projection", projection)
+    module: Any = own_copy(_encoder(architecture, object)).eval()
+    checked = Patches(patches, missing_value=missing_value, allow_empty=True, argument="patches")
+    check_channels(module.in_channels, checked.channels, "patches")
+    checked.read_for(module, training=False)
+    device = next(module.parameters()).device
+    width = module.proj_dim if wanted else module.feature_dim
+    parts = [np.empty((0, width), dtype=np.float32)]
+    with torch.no_grad():
+        for batch in checked.batches(batch_size_for(checked.shape)):
+            features = module(batch.to(device))
+            output = module.project(features) if wanted else features
+            parts.append(output.float().cpu().numpy())
+    embedded = np.concatenate(parts)
+    check_features(embedded, {"object": module}, "patches")
+    return embedded
+
+
+def _encoder(architecture: str, object: Any) -> Any:
+    kind = ARCHITECTURES[architecture]
+    module = as_module(object, argument="object")
+    if not isinstance(module, kind):
+        known = [name for name, other in ARCHITECTURES.items() if isinstance(module, other)]
+        raise InputError(
+            "object",
+            f"must be a {kind.__name__} or a fit that holds one",
+            found=type(module).__name__,
+            hint=f"foundation_{known[0]}_embed() takes it." if known else "",
+        )
+    return module

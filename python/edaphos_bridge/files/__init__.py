@@ -1,0 +1,1 @@
+"""Any file of ours: bytes with a digest, checked descriptions, writing in place."""

@@ -1,0 +1,1 @@
+"""Heads: features in, outputs of a task out."""
