@@ -99,7 +99,7 @@ def no_training(monkeypatch):
     def train(*args, **kwargs):
         raise AssertionError("training started")
 
-    monkeypatch.setattr("edaphos_bridge.training.regimes.train", train)
+    monkeypatch.setattr("edaphos_bridge.fits.run.execute", train)
 
 
 @pytest.fixture

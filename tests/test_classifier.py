@@ -134,7 +134,7 @@ def test_printing_shows_the_accuracy_of_the_weights_kept_beside_the_best(
     encoder, x, y, accuracies, line
 ):
     fit = quick(encoder, x, y)
-    fit.val_accuracy_history = accuracies
+    fit.score_history = accuracies
     assert repr(fit).splitlines()[-1] == f"  best val_acc:  {line}"
 
 
@@ -961,15 +961,19 @@ def with_metadata(data, **changes):
     changes = {"format_version": 1, "digest": "left out", **changes}
     tensors = safetensors.torch.load(data)
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    document = {**json.loads(header["__metadata__"]["edaphos_bridge"]), **changes}
-    document = {name: value for name, value in document.items() if value != "left out"}
+    document = json.loads(header["__metadata__"]["edaphos_bridge"])
+    for name, value in changes.items():
+        part = document["task"] if name in document["task"] else document
+        part[name] = value
+        if value == "left out":
+            del part[name]
     return safetensors.torch.save(tensors, metadata={"edaphos_bridge": json.dumps(document)})
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "encoder"}, "holds a 'encoder', not a 'classifier'"),
+        ({"kind": "encoder"}, "holds a 'encoder', not a 'fit'"),
         ({"format_version": 3}, "has format 3.*Update edaphos_bridge"),
         ({"format_version": "one"}, "damaged: it has format 'one'"),
         ({"format_version": -5}, "damaged: it has format '-5'"),
@@ -983,8 +987,8 @@ def with_metadata(data, **changes):
         ({"classes": ["a", 1]}, "'classes' is"),
         ({"loss_history": []}, "'loss_history' is"),
         ({"loss_history": ["0.5", "0.4"]}, "'loss_history' is"),
-        ({"loss_history": [0.5] * 9}, "one loss and one accuracy for each epoch"),
-        ({"val_accuracy_history": [7.0]}, "'val_accuracy_history' is"),
+        ({"loss_history": [0.5] * 9}, "one loss and one score for each epoch"),
+        ({"score_history": [7.0]}, "'score_history' is"),
         ({"in_channels": 2}, "two values of 'in_channels' differ"),
         ({"in_channels": 0}, "'in_channels' is"),
         ({"patch_size": [2]}, "'patch_size' is"),
@@ -992,7 +996,7 @@ def with_metadata(data, **changes):
         ({"freeze_backbone": 1}, "'freeze_backbone' is"),
         ({"classes": 2}, "damaged"),
         ({"config": None}, "damaged"),
-        ({"val_accuracy_history": 3}, "damaged"),
+        ({"score_history": 3}, "damaged"),
         ({"feature_dim": 3}, "two values of 'feature_dim' differ"),
         ({"feature_dim": 10**30}, "damaged"),
         ({"feature_dim": "2"}, "damaged"),
@@ -1095,7 +1099,7 @@ def test_a_file_that_does_not_say_is_not_ordered(small_file):
 
 def test_a_file_of_another_kind_is_an_error(tmp_path, encoder):
     (tmp_path / "encoder").write_bytes(encoder_to_bytes(encoder))
-    with pytest.raises(WeightsError, match="holds a 'encoder', not a 'classifier'"):
+    with pytest.raises(WeightsError, match="holds a 'encoder', not a 'fit'"):
         FoundationClassifier.load(tmp_path / "encoder")
 
 

@@ -16,7 +16,7 @@ MODULES = sorted(
 
 
 def test_the_modules_with_examples_are_among_those_looked_at():
-    assert "edaphos_bridge.fits.classifier" in MODULES
+    assert "edaphos_bridge.classifier" in MODULES
     assert "edaphos_bridge.encoders.foundation" in MODULES
 
 

@@ -9,16 +9,17 @@ import torch
 
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder
+from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.data.labels import as_labels
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.fits.classifier import FoundationClassifier
+from edaphos_bridge.fits import run as engine
 from edaphos_bridge.heads.registry import LinearHead
+from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.linear import LinearHeads
 from edaphos_bridge.training.plan import Plan
-from edaphos_bridge.training.regimes import train_classifier
 from edaphos_bridge.training.settings import FitSettings
 
 
@@ -112,10 +113,12 @@ class Replay:
         permutations = torch.from_numpy(self.stored["perms_1based"]).long() - 1
         labels = as_labels(patches["y_labelled"])
         assert labels.classes == self.classes
-        self.trained = train_classifier(
+        self.fit = engine.fit(
+            FoundationClassifier,
+            Classification.of(labels),
+            labels.codes,
             encoder,
             Patches(self.x),
-            labels,
             settings,
             torch.device("cpu"),
             lambda report: None,
@@ -125,20 +128,6 @@ class Replay:
                 lambda epoch: permutations[epoch],
             ),
             head=head,
-        )
-        self.fit = FoundationClassifier(
-            self.trained.encoder,
-            self.trained.head,
-            labels.classes,
-            self.trained.loss_history,
-            self.trained.val_accuracy_history,
-            settings.config(),
-            self.trained.feature_dim,
-            "linear",
-            settings.freeze_backbone,
-            "cpu",
-            4,
-            [16, 16],
         )
 
     def _record(self, head, inputs, output):
@@ -191,7 +180,7 @@ def full_replay(replay):
 
 def test_a_recorded_linear_probe_is_the_same_number_for_number(replay):
     run = replay("fit_linear_frozen")
-    stored, trained = run.stored, run.trained
+    stored, trained = run.stored, run.fit
     assert len(run.logits["train"]) == 10
     assert len(run.logits["val"]) == 5
     for epoch in range(1, 6):
@@ -214,7 +203,7 @@ def test_a_recorded_linear_probe_is_the_same_number_for_number(replay):
 def test_the_first_epoch_of_a_recorded_full_fine_tuning_is_the_same(full_replay):
     for ours, theirs in full_replay.train_logits(1):
         assert_close(ours, theirs, 1e-5)
-    ours, theirs = full_replay.trained.loss_history[0], full_replay.stored["loss_history"][0]
+    ours, theirs = full_replay.fit.loss_history[0], full_replay.stored["loss_history"][0]
     assert_close(ours, theirs, 1e-5)
 
 
@@ -223,7 +212,7 @@ def test_every_epoch_of_a_recorded_full_fine_tuning_trains_as_in_the_original(fu
     mode changes nothing of what is trained. Only the biases of convolutions before a BatchNorm,
     which takes them out again, are not comparable: their gradient is rounding, which Adam
     turns into whole steps."""
-    stored, trained = full_replay.stored, full_replay.trained
+    stored, trained = full_replay.stored, full_replay.fit
     for epoch in range(1, 4):
         for ours, theirs in full_replay.train_logits(epoch):
             assert_close(ours, theirs, 1e-5)
@@ -241,7 +230,7 @@ def test_every_epoch_of_a_recorded_full_fine_tuning_trains_as_in_the_original(fu
 
 def test_losses_of_full_fine_tuning_are_those_of_the_original_in_our_own_layout_too(replay):
     run = replay("fit_full")
-    assert_close(run.trained.loss_history, run.stored["loss_history"], 1e-5)
+    assert_close(run.fit.loss_history, run.stored["loss_history"], 1e-5)
 
 
 def test_validation_in_training_mode_is_all_that_separates_full_fine_tuning_from_the_original(
@@ -251,17 +240,17 @@ def test_validation_in_training_mode_is_all_that_separates_full_fine_tuning_from
         self.model.train()
         self.model.head.eval()  # so that the replay files these logits under "val"
         with torch.no_grad():
-            found = self.model(self.inputs(rows)).argmax(dim=1)
+            found = self.model(self.inputs.read(rows)).argmax(dim=1)
         return (found == self.targets[rows]).double().mean().item()
 
-    monkeypatch.setattr(Backprop, "accuracy", as_the_original_does)
+    monkeypatch.setattr(Backprop, "score", as_the_original_does)
     run = replay("fit_full", UsualLayout)
     stored = run.stored
-    assert run.trained.val_accuracy_history == stored["val_accuracy_history"].tolist()
+    assert run.fit.val_accuracy_history == stored["val_accuracy_history"].tolist()
     for epoch in range(1, 4):
         theirs = stored[f"logits/ep{epoch:02d}_val"]
         assert_close(run.logits["val"][epoch - 1], theirs, 1e-5)
-    for name, value in run.trained.encoder.named_buffers():
+    for name, value in run.fit.encoder.named_buffers():
         if name.endswith("num_batches_tracked"):
             assert value.item() == stored[f"encoder_final/{name}"].item()
     assert list(run.fit.predict(run.x)) == stored["predict_class"].tolist()

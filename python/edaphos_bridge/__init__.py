@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 from edaphos_bridge.basics.interrupts import imported
 
 if TYPE_CHECKING:
-    from edaphos_bridge.classifier import foundation_fit_classifier
+    from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
     from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
     from edaphos_bridge.embeddings import foundation_moco_embed, foundation_simclr_embed
     from edaphos_bridge.encoders.foundation import foundation_encoder
-    from edaphos_bridge.fits.classifier import FoundationClassifier
     from edaphos_bridge.moco_pretrain import foundation_moco_pretrain
     from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
+    from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
-    from edaphos_bridge.raster.patches_at import foundation_patches_at_coords
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.weights.foundation_weights import (
@@ -53,7 +52,7 @@ __all__ = [
 
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
-    "FoundationClassifier": "edaphos_bridge.fits.classifier",
+    "FoundationClassifier": "edaphos_bridge.classifier",
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
@@ -63,7 +62,7 @@ _HOMES = {
     "foundation_moco_embed": "edaphos_bridge.embeddings",
     "foundation_moco_pretrain": "edaphos_bridge.moco_pretrain",
     "foundation_moco_pretrain_tiles": "edaphos_bridge.moco_pretrain_tiles",
-    "foundation_patches_at_coords": "edaphos_bridge.raster.patches_at",
+    "foundation_patches_at_coords": "edaphos_bridge.patches_at_coords",
     "foundation_probe_sweep": "edaphos_bridge.probe_sweep",
     "foundation_simclr_embed": "edaphos_bridge.embeddings",
     "foundation_simclr_pretrain": "edaphos_bridge.simclr_pretrain",

@@ -1,27 +1,29 @@
-"""`foundation_fit_classifier()`: check the data, train, wrap the result."""
+"""Classifiers: `foundation_fit_classifier()` and the fit that it returns."""
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-from torch import nn
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.basics.arguments import flag
+from edaphos_bridge.basics.arguments import choice, flag
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import draw_seed
-from edaphos_bridge.data.labels import Labels, as_labels
-from edaphos_bridge.data.normalisation import normalisation_of
+from edaphos_bridge.data.labels import ClassLabel, Labels, as_labels
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.encoders.copying import as_module, own_copy
+from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.fits.classifier import FoundationClassifier
-from edaphos_bridge.raster.centres import warn_of_overlap
+from edaphos_bridge.fits.result import FoundationFit
+from edaphos_bridge.fits.run import fit, own_encoder
+from edaphos_bridge.raster.tiles import FoundationTileDataset
+from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.loop import Report
 from edaphos_bridge.training.progress import console
-from edaphos_bridge.training.regimes import Trained, train_classifier
 from edaphos_bridge.training.settings import FitSettings
 
 
@@ -146,34 +148,21 @@ def fit_classifier(
     report: Report,
     draw: Callable[[], int] = draw_seed,
 ) -> FoundationClassifier:
-    """Check the data, train, and wrap the result: what all entrances have in common."""
+    """Check the data and train: what all entrances have in common."""
     target = resolve_device(device)
     module = as_module(encoder)
     labels = labels_of(patches, y)
-    copied = own_copy_for(module, patches)
-    if settings.val_split > 0:
-        warn_of_overlap(patches.overlapping, len(patches))
-    trained = train_classifier(copied, patches, labels, settings, target, report, draw)
-    return classifier_of(trained, patches, labels, target)
-
-
-def own_copy_for(module: nn.Module, patches: Patches) -> nn.Module:
-    """Return a copy of an encoder that knows how its patches were made of raw cells.
-
-    Patches of tiles are from then on read as it learnt to see them.
-
-    Raises
-    ------
-    InputError
-        If they come from a tile data set with another normalisation than the encoder's.
-    """
-    copied = own_copy(module)
-    patches.read_for(copied, training=True)
-    if patches.normalisation is not None:
-        copied.normalisation = patches.normalisation.completed_by(  # type: ignore[assignment]
-            normalisation_of(copied)
-        )
-    return copied
+    return fit(
+        FoundationClassifier,
+        Classification.of(labels),
+        labels.codes,
+        own_encoder(module, patches),
+        patches,
+        settings,
+        target,
+        report,
+        draw,
+    )
 
 
 def labels_of(patches: Patches, y: Any) -> Labels:
@@ -186,24 +175,139 @@ def labels_of(patches: Patches, y: Any) -> Labels:
     return labels
 
 
-def classifier_of(
-    trained: Trained, patches: Patches, labels: Labels, device: torch.device
-) -> FoundationClassifier:
-    """Wrap what was trained on `patches` and `labels`."""
-    return FoundationClassifier(
-        encoder=trained.encoder,
-        head=trained.head,
-        classes=labels.classes,
-        loss_history=trained.loss_history,
-        val_accuracy_history=trained.val_accuracy_history,
-        config=trained.settings.config(),
-        feature_dim=trained.feature_dim,
-        head_type=trained.settings.head,
-        freeze_backbone=trained.settings.freeze_backbone,
-        device=device.type,
-        in_channels=patches.channels,
-        patch_size=list(patches.shape[2:]),
-        class_counts=labels.counts(),
-        ordered=labels.ordered,
-        overlapping=patches.overlapping,
-    )
+class FoundationClassifier(FoundationFit):
+    """A trained encoder and head, as returned by `foundation_fit_classifier`.
+
+    Attributes
+    ----------
+    encoder, head : torch.nn.Module
+        The trained modules, in eval mode; a frozen encoder stays there.
+    classes : list of str, int or bool
+        Order of the columns of probabilities.
+    loss_history, val_accuracy_history : list of float
+        One value an epoch; accuracy is NaN when ``val_split=0``.
+    config : dict
+        The settings of the fit, with the seed used.
+    feature_dim : int
+        Width D of the features.
+    head_type : {"linear", "mlp"}
+    freeze_backbone : bool
+    device : {"cpu", "mps", "cuda"}
+        Where it was trained and predicts by default.
+    in_channels : int
+        Channels C of the patches it was trained on.
+    patch_size : list of int
+        Height and width ``[H, W]`` of those patches, in cells.
+    class_counts : list of int or None
+        Labelled patches of each class, validation rows included; None in a file that was
+        written without them.
+    ordered : bool
+        Whether the order of `classes` means something: labels were an ordered Categorical.
+    overlapping : int or None
+        How many of the patches shared cells with another, where they came from a tile data set:
+        the accuracy of a random split then says little about other places.
+    """
+
+    task: Classification
+    task_class = Classification
+    title = "edaphos_foundation_classifier"
+    score_name = "val_acc"
+
+    @property
+    def classes(self) -> list[ClassLabel]:
+        """Order of the columns of probabilities."""
+        return self.task.classes
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of `classes` means something."""
+        return self.task.ordered
+
+    @property
+    def class_counts(self) -> list[int] | None:
+        """Labelled patches of each class, where that is known."""
+        return self.task.class_counts
+
+    @property
+    def val_accuracy_history(self) -> list[float]:
+        """Accuracy on the validation rows, one value an epoch."""
+        return self.score_history
+
+    @plain
+    def predict(
+        self,
+        x: Any,
+        type: str = "class",
+        device: str | None = None,
+        coords: Any = None,
+        dataset: FoundationTileDataset | None = None,
+    ) -> pd.Categorical | pd.DataFrame:
+        """Predict classes or class probabilities of patches, in batches.
+
+        Parameters
+        ----------
+        x : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
+            Patches with the channels of the training data, as in `foundation_fit_classifier`;
+            N may be 0. With `coords`, a raster instead, as in `foundation_tile_dataset`.
+        type : {"class", "prob"}
+            What to return.
+        device : {"cpu", "mps", "cuda"}, optional
+            Instead of the one used for fitting.
+        coords : array-like, shape (N, 2), table, or points of geopandas
+            Points in the coordinates of the raster `x`, as in `foundation_embed_at_coords`. The
+            patches around them are read in windows and normalised as in pretraining.
+        dataset : FoundationTileDataset, optional
+            With `coords`: gives means and standard deviations for an encoder that carries no
+            `normalisation`. Its patches have the size that the classifier was trained on.
+
+        Returns
+        -------
+        pandas.Categorical of length N, or pandas.DataFrame (N, n_classes)
+            With ``categories = classes``, or with ``columns = classes`` and float64 rows that
+            sum to 1. The Categorical is ordered if the labels were. Missing for points outside
+            the raster or without data in any band.
+
+        Raises
+        ------
+        InputError
+            If `x` is not such an array, holds missing values, has other channels, or has
+            patches that the encoder maps to no finite features.
+        """
+        is_list = isinstance(type, list | tuple) and not all(isinstance(t, str) for t in type)
+        if is_list or hasattr(type, "shape"):
+            raise InputError(
+                "type",
+                "must be one of 'class', 'prob'",
+                found=builtins.type(type).__name__,
+                hint="Points are given by name: predict(x, coords=points).",
+            )
+        choice("type", type, ("class", "prob"))
+        probabilities = self.predict_proba(x, device=device, coords=coords, dataset=dataset)
+        if type == "prob":
+            return pd.DataFrame(probabilities, columns=self.classes)
+        codes = np.where(np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1))
+        return pd.Categorical.from_codes(
+            codes.tolist(), categories=self.classes, ordered=self.ordered
+        )
+
+    @plain
+    def predict_proba(
+        self,
+        x: Any,
+        device: str | None = None,
+        coords: Any = None,
+        dataset: FoundationTileDataset | None = None,
+    ) -> NDArray[np.float64]:
+        """Return class probabilities, shape (N, n_classes), float64, columns as in `classes`.
+
+        Arguments and missing rows are those of `predict`.
+        """
+        return self.values(x, device, coords, dataset)
+
+    def about_task(self) -> dict[str, Any]:
+        """Return what printing says of the classes."""
+        return {"classes": ", ".join(str(value) for value in self.classes)}
+
+    def n_patches(self) -> int | None:
+        """Return on how many patches it was fitted, where that is known."""
+        return None if self.class_counts is None else sum(self.class_counts)

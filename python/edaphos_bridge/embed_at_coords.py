@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag, whole
 from edaphos_bridge.encoders.copying import as_module, own_copy
-from edaphos_bridge.encoders.features import check_channels, encode_features, find_feature_dim
+from edaphos_bridge.encoders.features import (
+    check_channels,
+    encode_features,
+    find_feature_dim,
+    over_batches,
+)
+from edaphos_bridge.encoders.raster_input import find_normalisation, orientation_of_fit
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.coords import read_coords
-from edaphos_bridge.raster.patches_at import (
-    find_normalisation,
-    orientation_of_fit,
-    patches_at,
-)
+from edaphos_bridge.raster.patches_at import patches_at
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 
@@ -105,13 +107,17 @@ def foundation_embed_at_coords(
         )
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     width = find_feature_dim(module, torch.zeros(1, channels, size, size, device=device))
-    with open_raster(stack) as raster, torch.no_grad():
+
+    def compute(batch: torch.Tensor) -> torch.Tensor:
+        features = encode_features(module, batch)
+        return module.project(features) if wanted else features
+
+    with open_raster(stack) as raster:
         points = read_coords(coords, crs=raster.crs)
         result = np.full(
             (len(points), module.proj_dim if wanted else width), np.nan, dtype=np.float32
         )
-        for rows, patches in patches_at(raster, points, normalisation, orientation, most=most):
-            features = encode_features(module, torch.from_numpy(patches).to(device))
-            output = module.project(features) if wanted else features
-            result[rows] = output.float().cpu().numpy()
+        found = patches_at(raster, points, normalisation, orientation, most=most)
+        batches = ((rows, torch.from_numpy(patches)) for rows, patches in found)
+        over_batches(compute, batches, torch.from_numpy(result), device)
     return result

@@ -12,7 +12,12 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module, own_copy
-from edaphos_bridge.encoders.features import batch_size_for, check_channels, check_features
+from edaphos_bridge.encoders.features import (
+    batch_size_for,
+    check_channels,
+    check_features,
+    over_batches,
+)
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import InputError
 
@@ -101,13 +106,14 @@ def embed(
     checked.read_for(module, training=False)
     device = next(module.parameters()).device
     width = module.proj_dim if wanted else module.feature_dim
-    parts = [np.empty((0, width), dtype=np.float32)]
-    with torch.no_grad():
-        for batch in checked.batches(batch_size_for(checked.shape)):
-            features = module(batch.to(device))
-            output = module.project(features) if wanted else features
-            parts.append(output.float().cpu().numpy())
-    embedded = np.concatenate(parts)
+    embedded = np.empty((len(checked), width), dtype=np.float32)
+
+    def compute(batch: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = module(batch)
+        return module.project(features) if wanted else features
+
+    batches = checked.numbered_batches(batch_size_for(checked.shape))
+    over_batches(compute, batches, torch.from_numpy(embedded), device)
     check_features(embedded, {"object": module}, "patches")
     return embedded
 

@@ -8,32 +8,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
-from edaphos_bridge.basics.devices import on_meta, resolve_device
-from edaphos_bridge.basics.seeding import Randomness
-from edaphos_bridge.classifier import classifier_of, labels_of, own_copy_for
-from edaphos_bridge.data.labels import Labels
+from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.classifier import FoundationClassifier, labels_of
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.encoders.copying import as_module, freeze
-from edaphos_bridge.encoders.features import find_feature_dim
-from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.errors import TrainingError
-from edaphos_bridge.fits.classifier import FoundationClassifier
-from edaphos_bridge.heads.registry import LinearHead
+from edaphos_bridge.fits.run import fit, own_encoder
 from edaphos_bridge.raster.centres import warn_of_overlap
-from edaphos_bridge.training.cached_features import cached_features
-from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
-from edaphos_bridge.training.linear import LinearProbe
-from edaphos_bridge.training.loop import Report, train
-from edaphos_bridge.training.plan import draw_plan, validation_size
+from edaphos_bridge.tasks.classification import Classification
+from edaphos_bridge.training.inputs import inputs_of
+from edaphos_bridge.training.loop import Report
+from edaphos_bridge.training.plan import validation_size
 from edaphos_bridge.training.probe_grid import ProbeGrid, fit_grid
 from edaphos_bridge.training.progress import console
-from edaphos_bridge.training.regimes import Trained
 
 _SETTINGS = ["solver", "lr", "weight_decay", "C"]
 
@@ -184,13 +174,13 @@ def sweep_probes(
     """Do what `foundation_probe_sweep` does: what all entrances have in common."""
     target = resolve_device(device)
     labels = labels_of(patches, y)
-    module = own_copy_for(as_module(encoder), patches).to(target)
+    task = Classification.of(labels)
+    module = own_encoder(encoder, patches).to(target)
     validation_size(len(patches), grid.val_split)
     warn_of_overlap(patches.overlapping, len(patches))
-    with draws_of(module, Randomness(0, target)):  # as in a single fit
-        feature_dim = find_feature_dim(module, patches.read(0, 1).to(target))
-        features = cached_features(freeze(module), patches, target, feature_dim)
-    results = pd.DataFrame(fit_grid(features, labels, grid, report))
+    inputs = inputs_of(module, patches, target, frozen=True)
+    assert inputs.features is not None
+    results = pd.DataFrame(fit_grid(inputs.features, task, labels.codes, grid, report))
     settings = _means(results)
     best = settings.loc[_best_row(settings)]
     if np.isnan(best["val_accuracy"]):
@@ -198,9 +188,19 @@ def sweep_probes(
             "Training has diverged with every setting, for at least one seed. "
             "Lower `lr`, or bring `x` to zero mean and unit variance per channel."
         )
-    refit = _refit_adam if best["solver"] == "adam" else _refit_lbfgs
+    classifier = fit(
+        FoundationClassifier,
+        task,
+        labels.codes,
+        module,
+        patches,
+        grid.fit_settings(best),
+        target,
+        report=lambda report: None,
+        inputs=inputs,
+    )
     return FoundationProbeSweep(
-        classifier=refit(best, module, features, patches, labels, grid),
+        classifier=classifier,
         best={
             name: best[name] if name == "solver" else float(best[name])
             for name in _SETTINGS
@@ -233,64 +233,3 @@ def _best_row(settings: pd.DataFrame) -> int:
         ["val_accuracy", "val_loss"], ascending=[False, True], kind="stable", na_position="last"
     )
     return int(order.index[0])
-
-
-def _refit_adam(
-    best: pd.Series,
-    encoder: nn.Module,
-    features: torch.Tensor,
-    patches: Patches,
-    labels: Labels,
-    grid: ProbeGrid,
-) -> FoundationClassifier:
-    """Return the single fit with the best setting on all rows."""
-    settings = grid.fit_settings(float(best["lr"]), float(best["weight_decay"]))
-    device = features.device
-    randomness = Randomness(grid.seeds[0])
-    plan = draw_plan(len(patches), settings.val_split, randomness.generator)
-    with randomness.everywhere():
-        head = LinearHead(features.shape[1], len(labels.classes))
-    head.to(device)
-    targets = labels.codes.to(device)
-    losses, accuracies = train(
-        LinearProbe(head, features, targets, settings.lr, settings.weight_decay),
-        plan.to(device),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        report=lambda report: None,
-    )
-    trained = Trained(encoder, head.eval(), features.shape[1], settings, losses, accuracies)
-    return classifier_of(trained, patches, labels, device)
-
-
-def _refit_lbfgs(
-    best: pd.Series,
-    encoder: nn.Module,
-    features: torch.Tensor,
-    patches: Patches,
-    labels: Labels,
-    grid: ProbeGrid,
-) -> FoundationClassifier:
-    """Return the solution at the best C on all rows as a classifier."""
-    c = float(best["C"])
-    (solution,) = logistic_path(features.cpu(), labels.codes, len(labels.classes), [c])
-    warn_about_unfinished([] if solution.converged else [c])
-    with on_meta():
-        head = LinearHead(features.shape[1], len(labels.classes))
-    state = {"weight": solution.weight, "bias": solution.bias}
-    head.load_state_dict(state, assign=True)
-    head.to(features.device).eval()
-    losses = solution.loss_history
-    settings = grid.fit_settings(lr=1.0, weight_decay=0.0)
-    trained = Trained(encoder, head, features.shape[1], settings, losses, [np.nan] * len(losses))
-    classifier = classifier_of(trained, patches, labels, features.device)
-    # There was no Adam: its settings would be untrue.
-    kept = {name: classifier.config[name] for name in ("head", "hidden", "dropout", "val_split")}
-    classifier.config = {
-        "solver": "lbfgs",
-        "C": c,
-        "epochs": len(losses),
-        **kept,
-        "seed": settings.seed,
-    }
-    return classifier

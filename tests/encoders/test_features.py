@@ -23,9 +23,9 @@ from edaphos_bridge import (
 from edaphos_bridge.encoders.features import (
     batch_size_for,
     check_channels,
-    encode_batches,
     encode_features,
     find_feature_dim,
+    over_batches,
 )
 from edaphos_bridge.errors import InputError
 
@@ -213,19 +213,15 @@ def test_a_module_of_the_users_own_gets_more_patches_on_a_cpu():
     assert batch_size_for((10, 31, 64, 64), "cuda", torch.nn.Flatten()) == 64
 
 
-def test_batches_are_encoded_in_order_in_eval_mode_without_gradients(encoder, state_of):
-    x = torch.randn(7, 4, 5, 5)
-    encoder.train()
-    before = state_of(encoder)
-    features = encode_batches(encoder, x.split(3), torch.device("cpu"), 8)
-    assert not features.requires_grad
-    assert_close(features, encoder.eval()(x), 1e-6)
-    for name, tensor in encoder.state_dict().items():
-        assert torch.equal(tensor, before[name])
-
-
-def test_no_batches_give_no_features(encoder):
-    assert encode_batches(encoder, [], torch.device("cpu"), 8).shape == (0, 8)
+def test_what_is_computed_of_each_batch_goes_to_its_rows_without_gradients():
+    layer = torch.nn.Linear(3, 2)
+    x = torch.randn(7, 3)
+    out = torch.full((8, 2), -1.0, dtype=torch.float64)
+    batches = [(torch.tensor([6, 0]), x[[6, 0]]), (slice(1, 6), x[1:6])]
+    over_batches(layer, batches, out, torch.device("cpu"))
+    assert not out.requires_grad
+    assert_close(out[:7], layer(x).detach().double(), 1e-6)
+    assert out[7].tolist() == [-1, -1]
 
 
 @pytest.mark.parametrize(

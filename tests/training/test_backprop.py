@@ -5,7 +5,9 @@ from torch import nn
 
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.heads.registry import make_head
+from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.backprop import Backprop
+from edaphos_bridge.training.inputs import Inputs
 
 
 def test_an_epoch_reads_no_value_and_so_never_waits_for_a_device():
@@ -13,5 +15,6 @@ def test_an_epoch_reads_no_value_and_so_never_waits_for_a_device():
     model = nn.Sequential(nn.BatchNorm1d(6), make_head("mlp", 6, 3, (4,), 0.5)).to("meta")
     x, codes = torch.empty(20, 6, device="meta"), torch.empty(20, dtype=torch.int64, device="meta")
     optimizer = torch.optim.Adam(model.parameters(), fused=False)
-    learner = Backprop(model, lambda rows: x[rows], codes, optimizer, 8, Randomness(1))
+    inputs, task = Inputs(6, lambda rows: x[rows], 8), Classification(["a", "b", "c"])
+    learner = Backprop(model, task, inputs, codes, optimizer, Randomness(1))
     assert learner.epoch(torch.arange(17, device="meta"), 8).shape == (3,)

@@ -10,11 +10,14 @@ from torch import nn
 from closeness import assert_close
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.errors import TrainingError
+from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.backprop import Backprop
+from edaphos_bridge.training.inputs import Inputs
 from edaphos_bridge.training.linear import LinearProbe
 from edaphos_bridge.training.loop import train
 from edaphos_bridge.training.plan import Plan
 
+TASK = Classification(["a", "b", "c"])
 ORDERS = [[2, 0, 4, 1, 3], [4, 3, 2, 1, 0], [0, 2, 1, 3, 4]]
 
 
@@ -39,7 +42,8 @@ def linear():
 def run(model, data, plan, optimizer, report=lambda report: None, **changes):
     settings = {"epochs": 3, "batch_size": 2, **changes}
     x, codes = data
-    learner = Backprop(model, lambda rows: x[rows], codes, optimizer, 2, Randomness(1))
+    inputs = Inputs(3, lambda rows: x[rows], 2)
+    learner = Backprop(model, TASK, inputs, codes, optimizer, Randomness(1))
     return train(learner, plan, report=report, **settings)
 
 
@@ -96,9 +100,9 @@ def test_losses_accuracies_and_weights_are_those_of_the_loop_written_out(
         expected_losses.append(sum(losses) / 3)  # each batch counts the same, the last one too
         right = naive.logits(x[plan.val_rows]).argmax(1) == y[plan.val_rows]
         expected_accuracies.append(right.sum() / 3)
-    losses, accuracies = training(model, data, plan, 0.05, weight_decay)
-    assert_close(losses, expected_losses, 1e-5)
-    assert accuracies == expected_accuracies
+    history = training(model, data, plan, 0.05, weight_decay)
+    assert_close(history.losses, expected_losses, 1e-5)
+    assert history.scores == expected_accuracies
     assert_close(model.weight, naive.p[0], 1e-5)
     assert_close(model.bias, naive.p[1], 1e-5)
 
@@ -137,20 +141,20 @@ def test_validation_changes_no_running_statistics(data, plan):
 def test_without_validation_rows_accuracy_is_nan(data, plan):
     plan = Plan(plan.train_rows, torch.tensor([], dtype=torch.int64), plan.permutation)
     model = linear()
-    _, accuracies = run(model, data, plan, torch.optim.Adam(model.parameters()))
-    assert len(accuracies) == 3
-    assert all(math.isnan(value) for value in accuracies)
+    history = run(model, data, plan, torch.optim.Adam(model.parameters()))
+    assert len(history.scores) == 3
+    assert all(math.isnan(value) for value in history.scores)
 
 
 def test_every_epoch_is_reported_as_it_ends(data, plan):
     reports = []
     model = linear()
     optimizer = torch.optim.Adam(model.parameters())
-    losses, accuracies = run(model, data, plan, optimizer, report=reports.append)
+    history = run(model, data, plan, optimizer, report=reports.append)
     assert [report.epoch for report in reports] == [1, 2, 3]
     assert {report.epochs for report in reports} == {3}
-    assert [report.loss for report in reports] == losses
-    assert [report.val_accuracy for report in reports] == accuracies
+    assert [report.loss for report in reports] == history.losses
+    assert [report.val_accuracy for report in reports] == history.scores
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

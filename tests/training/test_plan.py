@@ -1,15 +1,14 @@
 """The split and the order of rows, as the original draws them."""
 
 import math
-import warnings
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphos_bridge.errors import EdaphosWarning, InputError
-from edaphos_bridge.training.plan import Plan, draw_plan, warn_about_untrained_classes
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.training.plan import draw_plan
 
 
 @given(st.integers(2, 200), st.floats(0, 1, exclude_min=True, exclude_max=True))
@@ -51,19 +50,3 @@ def test_permutations_and_splits_are_fresh_draws_from_the_generator():
 def test_a_split_that_leaves_no_training_row_is_an_error(val_split):
     with pytest.raises(InputError, match="`val_split` leaves no training row of 1; found 0"):
         draw_plan(1, val_split, torch.Generator())
-
-
-def plan_of(train_rows):
-    return Plan(torch.tensor(train_rows), torch.tensor([0]), lambda epoch: torch.arange(1))
-
-
-def test_classes_without_training_rows_are_named_in_a_warning():
-    codes = torch.tensor([0, 1, 2, 1])
-    with pytest.warns(EdaphosWarning, match=r"left no training row of: dry, True\. .*seed"):
-        warn_about_untrained_classes(codes, ["dry", "wet", True], plan_of([1, 3]))
-
-
-def test_there_is_no_warning_when_every_class_has_a_training_row():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warn_about_untrained_classes(torch.tensor([0, 1, 1]), ["a", "b"], plan_of([0, 2]))

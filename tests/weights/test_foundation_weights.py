@@ -139,7 +139,7 @@ def test_a_folder_a_pipe_and_a_huge_file_are_errors(tmp_path, monkeypatch):
 def test_a_classifiers_file_is_no_encoder(tmp_path, encoder, x, y):
     fit = foundation_fit_classifier(encoder, x, y, epochs=1, seed=1)
     fit.save(tmp_path / "fit")
-    with pytest.raises(WeightsError, match="holds a 'classifier', not a"):
+    with pytest.raises(WeightsError, match="holds a 'fit', not a"):
         foundation_weights_load(tmp_path / "fit")
 
 

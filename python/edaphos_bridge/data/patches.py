@@ -172,6 +172,17 @@ class Patches:
             yield self._read_into(memory.empty, start, start + size) if batch is None else batch
             del batch  # else its memory could not be used again
 
+    def numbered_batches(
+        self, size: int, *, borrow: bool = False
+    ) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Yield each of `batches` with its rows."""
+        start = 0
+        for batch in self.batches(size, borrow=borrow):
+            rows = slice(start, start + len(batch))
+            start = rows.stop
+            yield rows, batch
+            del batch  # else its memory could not be used again
+
     @property
     def overlapping(self) -> int | None:
         """How many patches share cells with another, where that is known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edaphos_bridge.data.batch_size import rows_at_once
 from edaphos_bridge.data.float32 import all_finite
-from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.errors import EdaphosError, InputError
-
-# A layer of 32 channels has so many activations in one batch: on a cpu 4 MiB, near what a cache
-# holds, for encoders of ours; others are run as they are, and most shrink what they compute soon.
-_ELEMENTS_PER_BATCH = {"cpu": 2**20}
-_ELEMENTS_FOR_OTHERS = {"cpu": 2**22}
-_ELEMENTS_ELSEWHERE = 2**23
-_MOST_PATCHES_PER_BATCH = 256
-_MOST_FOR_OTHERS = 1024
 
 
 def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -190,22 +182,16 @@ def batch_size_for(
     shape: Sequence[int], device: str = "cpu", encoder: nn.Module | None = None
 ) -> int:
     """Return how many patches ``(N, C, H, W)`` to encode at once, in bounded memory."""
-    _, channels, height, width = shape
-    elements = max(channels, 32) * height * width
-    most = _MOST_FOR_OTHERS
-    if encoder is None or is_as_built(encoder):
-        most = _MOST_PATCHES_PER_BATCH
-        limit = _ELEMENTS_PER_BATCH.get(device, _ELEMENTS_ELSEWHERE)
-    else:
-        limit = _ELEMENTS_FOR_OTHERS.get(device, _ELEMENTS_ELSEWHERE)
-    return max(1, min(most, limit // elements))
+    return rows_at_once(shape, device, ours=encoder is None or is_as_built(encoder))
 
 
-def encode_batches(
-    module: nn.Module, batches: Iterable[torch.Tensor], device: torch.device, feature_dim: int
-) -> torch.Tensor:
-    """Return the features ``(N, D)`` of all batches on `device`, in eval mode."""
-    encoder = folded(module.eval())
-    with torch.no_grad():
-        parts = [encode_features(encoder, batch.to(device)) for batch in batches]
-    return torch.cat(parts) if parts else torch.empty((0, feature_dim), device=device)
+@torch.no_grad()
+def over_batches(
+    compute: Callable[[torch.Tensor], torch.Tensor],
+    batches: Iterable[tuple[Any, torch.Tensor]],
+    out: torch.Tensor,
+    device: torch.device,
+) -> None:
+    """Write what `compute` gives of each batch, on `device`, to its rows of `out`."""
+    for rows, batch in batches:
+        out[rows] = compute(batch.to(device)).to(out)

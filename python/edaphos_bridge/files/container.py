@@ -85,7 +85,9 @@ def _versions() -> dict[str, str]:
     }
 
 
-def unpack(kind: str, data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def unpack(
+    kinds: str | tuple[str, ...], data: bytes
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Return the tensors and the metadata of bytes made by `pack`.
 
     Files of format 1 have no digest.
@@ -93,7 +95,7 @@ def unpack(kind: str, data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, A
     Raises
     ------
     WeightsError
-        If the bytes are no safetensors file, hold something else than `kind`, were
+        If the bytes are no safetensors file, hold something else than `kinds`, were
         written by a newer format, or are not those that were written.
     """
     tensors, metadata = read_safetensors(data)
@@ -113,8 +115,9 @@ def unpack(kind: str, data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, A
         raise WeightsError("This file is damaged: its format and its digest do not fit.")
     if "digest" in document:
         _check_digest(data, document.pop("digest"))
-    if found != kind:
-        raise WeightsError(f"This file holds a {str(found)[:40]!r}, not a {kind!r}.")
+    wanted = (kinds,) if isinstance(kinds, str) else kinds
+    if found not in wanted:
+        raise WeightsError(f"This file holds a {str(found)[:40]!r}, not a {wanted[0]!r}.")
     return tensors, document
 
 

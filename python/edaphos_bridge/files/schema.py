@@ -79,6 +79,11 @@ def is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < math.inf
 
 
+def is_count(value: Any) -> bool:
+    """Return whether a value is a count that R's integers hold."""
+    return type(value) is int and 0 <= value < 2**31
+
+
 def list_of(check: Check) -> Check:
     """Return a check for a list that is not empty, all of whose values pass `check`."""
     return lambda value: isinstance(value, list) and bool(value) and all(map(check, value))

@@ -1,13 +1,15 @@
-"""What the metadata of a classifier's file must be."""
+"""What the metadata of a fit's file must be."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.files.schema import (
     check,
     check_encoder,
     check_widths,
+    is_count,
     is_device,
     is_flag,
     is_number,
@@ -19,11 +21,12 @@ from edaphos_bridge.files.schema import (
     require,
     settings_of,
 )
+from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.settings import FitSettings
 
 
-def check_classifier(metadata: Any) -> dict[str, Any]:
-    """Return the plain values of a classifier, and ``encoder``, the description of its encoder.
+def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
+    """Return the values of a fit, its task, and ``encoder``, the description of its encoder.
 
     Raises
     ------
@@ -33,9 +36,9 @@ def check_classifier(metadata: Any) -> dict[str, Any]:
     found = check(
         metadata,
         {
-            "classes": _are_classes,
+            "task": is_table,
             "loss_history": list_of(is_number),
-            "val_accuracy_history": list_of(_is_accuracy),
+            "score_history": list_of(_is_score),
             "config": is_table,
             "feature_dim": is_whole,
             "head_type": one_of("linear", "mlp"),
@@ -45,26 +48,22 @@ def check_classifier(metadata: Any) -> dict[str, Any]:
             "patch_size": is_patch_size,
         },
     )
-    counts = metadata.get("class_counts")  # the first files have none
-    require(
-        counts is None or (list_of(_is_count)(counts) and len(counts) == len(found["classes"])),
-        "'class_counts' has no whole number for each class",
-    )
-    ordered = metadata.get("ordered", False)  # as old
-    require(is_flag(ordered), "'ordered' is neither true nor false")
-    overlapping = metadata.get("overlapping")
-    require(overlapping is None or _is_count(overlapping), "'overlapping' is no whole number")
+    name = found["task"].get("name")
+    if name != task_class.name:
+        raise WeightsError(f"This file holds a fit of {str(name)[:40]!r}, not {task_class.name!r}.")
+    overlapping = metadata.get("overlapping")  # as old files have none
+    require(overlapping is None or is_count(overlapping), "'overlapping' is no whole number")
     config = found["config"]
     _check_config(config, found["freeze_backbone"])
     require(config["head"] == found["head_type"], "its two types of the head differ")
     require(
-        config["epochs"] == len(found["loss_history"]) == len(found["val_accuracy_history"]),
-        "it has not one loss and one accuracy for each epoch",
+        config["epochs"] == len(found["loss_history"]) == len(found["score_history"]),
+        "it has not one loss and one score for each epoch",
     )
     encoder = check_encoder(metadata.get("encoder"))
     check_widths(encoder, found["in_channels"], found["feature_dim"])
-    later = {"class_counts": counts, "ordered": ordered, "overlapping": overlapping}
-    return {**found, **later, "encoder": encoder}
+    task = task_class.from_description(found["task"])
+    return {**found, "task": task, "overlapping": overlapping, "encoder": encoder}
 
 
 def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
@@ -85,20 +84,9 @@ def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
     require(type(config.get("seed")) is int, "there is no seed")
 
 
-def _are_classes(value: Any) -> bool:
-    if not isinstance(value, list) or len(value) < 2:
-        return False
-    kinds = {type(label) for label in value}
-    return len(kinds) == 1 and kinds <= {str, int, bool} and len(set(value)) == len(value)
-
-
-def _is_accuracy(value: Any) -> bool:
+def _is_score(value: Any) -> bool:
     return value is None or (is_number(value) and 0 <= value <= 1)
 
 
 def _is_share(value: Any) -> bool:
     return is_number(value) and 0 <= value < 1
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 2**31

@@ -43,9 +43,9 @@ with held():
     from rpy2.robjects import numpy2ri, pandas2ri
     from rpy2.robjects.conversion import Converter
 
+    from edaphos_bridge.classifier import FoundationClassifier
     from edaphos_bridge.data.tensors import tensor_as_numpy
     from edaphos_bridge.errors import InputError
-    from edaphos_bridge.fits.classifier import FoundationClassifier
     from edaphos_bridge.interop.answers import answered
     from edaphos_bridge.interop.calls import CALLS
     from edaphos_bridge.interop.calls.classifiers import classifier_fields, sweep_fields

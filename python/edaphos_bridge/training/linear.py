@@ -197,7 +197,7 @@ class LinearProbe:
             self._head.bias.copy_(self.heads.bias[0, 0])
         return losses
 
-    def accuracy(self, rows: torch.Tensor) -> float:
+    def score(self, rows: torch.Tensor) -> float:
         """Return the accuracy on `rows`."""
         return self.heads.correct(rows[None]).item() / len(rows)
 

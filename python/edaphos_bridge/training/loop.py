@@ -38,8 +38,8 @@ class Learner(Protocol):
         Nothing here waits for a device: the losses are read when the epoch is over.
         """
 
-    def accuracy(self, rows: torch.Tensor) -> float:
-        """Return the accuracy on `rows` in eval mode; there is at least one."""
+    def score(self, rows: torch.Tensor) -> float:
+        """Return the task's score of `rows` in eval mode; there is at least one."""
 
     def is_finite(self) -> bool:
         """Return whether all weights are finite."""
@@ -48,9 +48,26 @@ class Learner(Protocol):
 _DIVERGED_HINT = "Lower `lr`, or bring `x` to zero mean and unit variance per channel."
 
 
-def train(
-    learner: Learner, plan: Plan, *, epochs: int, batch_size: int, report: Report
-) -> tuple[list[float], list[float]]:
+@dataclass(frozen=True)
+class History:
+    """The record of training: a value an epoch, or an evaluation of the gradient.
+
+    Attributes
+    ----------
+    losses : list of float
+        For each epoch the mean of its mini-batch losses, each batch counting the same.
+    scores : list of float
+        The task's score of the validation rows; NaN without any.
+    """
+
+    losses: list[float]
+    scores: list[float]
+
+    def __add__(self, later: History) -> History:
+        return History(self.losses + later.losses, self.scores + later.scores)
+
+
+def train(learner: Learner, plan: Plan, epochs: int, batch_size: int, report: Report) -> History:
     """Train in place; the last epoch's weights are kept.
 
     Parameters
@@ -62,20 +79,13 @@ def train(
     report : callable
         Called with an `EpochReport` after every epoch.
 
-    Returns
-    -------
-    loss_history : list of float
-        For each epoch the mean of its mini-batch losses, each batch counting the same.
-    val_accuracy_history : list of float
-        Accuracy on the validation rows; NaN without any.
-
     Raises
     ------
     TrainingError
         If the loss of an epoch, or a weight at the end, is not finite.
     """
     losses: list[float] = []
-    accuracies: list[float] = []
+    scores: list[float] = []
     for epoch in range(epochs):
         batch_losses = learner.epoch(plan.epoch_rows(epoch), batch_size)
         losses.append(batch_losses.cpu().double().mean().item())
@@ -84,8 +94,8 @@ def train(
                 f"The loss is {losses[-1]} in epoch {epoch + 1}: training has diverged. "
                 f"{_DIVERGED_HINT}"
             )
-        accuracies.append(learner.accuracy(plan.val_rows) if len(plan.val_rows) else math.nan)
-        report(EpochReport(epoch + 1, epochs, losses[-1], accuracies[-1]))
+        scores.append(learner.score(plan.val_rows) if len(plan.val_rows) else math.nan)
+        report(EpochReport(epoch + 1, epochs, losses[-1], scores[-1]))
     if not learner.is_finite():
         raise TrainingError(f"The last step diverged: weights are not finite. {_DIVERGED_HINT}")
-    return losses, accuracies
+    return History(losses, scores)

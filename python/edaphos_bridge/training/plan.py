@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 
-from edaphos_bridge.errors import InputError, warn
+from edaphos_bridge.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,3 @@ def draw_plan(n: int, val_split: float, generator: torch.Generator) -> Plan:
     train_rows = torch.nonzero(~held_out).flatten()
     n_train = len(train_rows)
     return Plan(train_rows, val_rows, lambda epoch: torch.randperm(n_train, generator=generator))
-
-
-def warn_about_untrained_classes(
-    codes: torch.Tensor, classes: Sequence[object], plan: Plan
-) -> None:
-    """Warn where the split left a class without training rows."""
-    counts = torch.bincount(codes[plan.train_rows], minlength=len(classes))
-    absent = [str(classes[code]) for code in torch.nonzero(counts == 0).flatten().tolist()]
-    if absent:
-        warn(
-            f"the validation split left no training row of: {', '.join(absent)}. "
-            "The classifier cannot learn them; use another `seed` or `val_split`."
-        )

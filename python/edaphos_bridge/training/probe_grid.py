@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,14 +13,14 @@ from torch.nn import functional
 
 from edaphos_bridge.basics.arguments import number, seed_number, whole
 from edaphos_bridge.basics.seeding import Randomness
-from edaphos_bridge.data.labels import Labels
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads.registry import LinearHead
+from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
 from edaphos_bridge.training.linear import LinearHeads
 from edaphos_bridge.training.loop import EpochReport, Report
-from edaphos_bridge.training.plan import Plan, draw_plan, warn_about_untrained_classes
-from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.training.plan import Plan, draw_plan
+from edaphos_bridge.training.settings import FitSettings, SolveSettings
 
 _T = TypeVar("_T")
 
@@ -82,20 +82,23 @@ class ProbeGrid:
             "val_split": self.val_split,
         }
 
-    def fit_settings(self, lr: float, weight_decay: float) -> FitSettings:
-        """Return the settings of the single fit on all rows."""
+    def fit_settings(self, best: Mapping[str, Any]) -> FitSettings | SolveSettings:
+        """Return the settings of the single fit with the best setting, on all rows."""
+        seed, hidden = self.seeds[0], (64, 32)
+        if best["solver"] == "lbfgs":
+            return SolveSettings(float(best["C"]), seed, hidden)
         return FitSettings.checked(
             freeze_backbone=True,
             head="linear",
-            hidden=(64, 32),
+            hidden=hidden,
             dropout=0.0,
             epochs=self.epochs,
             batch_size=self.batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
+            lr=float(best["lr"]),
+            weight_decay=float(best["weight_decay"]),
             backbone_lr_mult=0.1,
             val_split=0.0,
-            seed=self.seeds[0],
+            seed=seed,
         )
 
 
@@ -123,7 +126,11 @@ def _seed(value: Any) -> int:
 
 
 def fit_grid(
-    features: torch.Tensor, labels: Labels, grid: ProbeGrid, report: Report
+    features: torch.Tensor,
+    task: Classification,
+    codes: torch.Tensor,
+    grid: ProbeGrid,
+    report: Report,
 ) -> list[dict[str, Any]]:
     """Return a row for each setting and seed: the setting, ``seed``, losses and accuracy.
 
@@ -133,13 +140,14 @@ def fit_grid(
     ----------
     features : torch.Tensor, shape (N, D)
         Cached features of all patches.
+    codes : torch.Tensor, shape (N,)
+        Their class codes, on the cpu.
     """
-    starts = [_Start.drawn(seed, features, labels, grid.val_split) for seed in grid.seeds]
+    n_classes = task.n_outputs
+    starts = [_Start.drawn(seed, features, n_classes, grid.val_split) for seed in grid.seeds]
     for start in starts:
-        warn_about_untrained_classes(
-            labels.codes, labels.classes, start.plan.to(torch.device("cpu"))
-        )
-    targets = labels.codes.to(features.device)
+        task.warn_about_split(codes, start.plan.to(torch.device("cpu")))
+    targets = codes.to(features.device)
     return [
         *(_by_adam(features, targets, starts, grid, report) if grid.adam else []),
         *(_by_lbfgs(features, targets, starts, grid) if grid.path else []),
@@ -155,12 +163,12 @@ class _Start:
     head: LinearHead
 
     @classmethod
-    def drawn(cls, seed: int, features: torch.Tensor, labels: Labels, val_split: float) -> _Start:
+    def drawn(cls, seed: int, features: torch.Tensor, n_classes: int, val_split: float) -> _Start:
         n, feature_dim = features.shape
         randomness = Randomness(seed)
         plan = draw_plan(n, val_split, randomness.generator)
         with randomness.everywhere():
-            head = LinearHead(feature_dim, len(labels.classes))
+            head = LinearHead(feature_dim, n_classes)
         return cls(seed, plan.to(features.device), head.to(features.device))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from edaphos_bridge.basics.arguments import choice, flag, number, seed_number, whole, widths
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads.registry import check_hidden
+from edaphos_bridge.training.phase import Epochs, Phase, Solve
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,43 @@ class FitSettings:
             check_hidden(settings.hidden)
         return settings
 
+    def phases(self) -> list[Phase]:
+        """Return the one phase of the fit."""
+        encoder_lr = None if self.freeze_backbone else self.lr * self.backbone_lr_mult
+        return [Epochs(self.epochs, self.batch_size, self.lr, encoder_lr, self.weight_decay)]
+
     def config(self) -> dict[str, Any]:
         """Return the settings that the R original keeps in ``config``, under its names."""
         values = asdict(self)
         del values["freeze_backbone"]  # an element of the fit itself
         return {**values, "hidden": list(self.hidden)}
+
+
+@dataclass(frozen=True)
+class SolveSettings:
+    """A linear head by L-BFGS on all rows, as a sweep's best one is fitted again."""
+
+    C: float
+    seed: int | None
+    hidden: tuple[int, ...]
+    head = "linear"
+    dropout = 0.0
+    val_split = 0.0
+    freeze_backbone = True
+
+    def phases(self) -> list[Phase]:
+        """Return the one phase of the fit."""
+        return [Solve(self.C)]
+
+    def config(self) -> dict[str, Any]:
+        """Return the settings; Adam's would be untrue."""
+        return {
+            "solver": "lbfgs",
+            "C": self.C,
+            "epochs": 0,  # evaluations of the gradient, when it has run
+            "head": self.head,
+            "hidden": list(self.hidden),
+            "dropout": self.dropout,
+            "val_split": self.val_split,
+            "seed": self.seed,
+        }

@@ -450,7 +450,7 @@ test_that("print() shows what the original shows", {
 
 test_that("print() shows the text of Python's str()", {
   skip_if_no_python()
-  classifier <- reticulate::import("edaphos_bridge.fits.classifier")$FoundationClassifier
+  classifier <- reticulate::import("edaphos_bridge.classifier")$FoundationClassifier
   builtins <- reticulate::import_builtins()
   fits <- list(
     soil_fit(),

@@ -9,8 +9,7 @@ import pandas as pd
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
-from edaphos_bridge.classifier import fit_classifier
-from edaphos_bridge.fits.classifier import FoundationClassifier
+from edaphos_bridge.classifier import FoundationClassifier, fit_classifier
 from edaphos_bridge.interop.calls.encoders import encoder_fields, normalisation_fields
 from edaphos_bridge.interop.calls.held import (
     classifier_behind,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.fits.classifier import FoundationClassifier
 from edaphos_bridge.interop.calls.values import NA_INTEGER
 from edaphos_bridge.interop.kept import Kept
 from edaphos_bridge.raster.tile_file import tiles_from_bytes

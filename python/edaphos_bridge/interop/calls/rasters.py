@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
 from edaphos_bridge.interop.calls.held import encoder_behind, tiles_behind
-from edaphos_bridge.raster.patches_at import foundation_patches_at_coords
+from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
 from edaphos_bridge.raster.tile_file import tiles_to_bytes
 from edaphos_bridge.raster.tiles import make_tile_dataset
 

@@ -13,13 +13,10 @@ import torch
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.data.normalisation import Normalisation
+from edaphos_bridge.encoders.raster_input import find_normalisation
 from edaphos_bridge.errors import EdaphosWarning, InputError
-from edaphos_bridge.raster.patches_at import (
-    band_order,
-    find_normalisation,
-    foundation_patches_at_coords,
-    patches_at,
-)
+from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
+from edaphos_bridge.raster.patches_at import band_order, patches_at
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import foundation_tile_dataset
 
@@ -112,7 +109,7 @@ def test_no_points_give_no_patches(image, fit):
 def test_patches_come_in_batches_that_an_encoder_can_take_each_row_once(
     image, points, normalisation, monkeypatch
 ):
-    monkeypatch.setattr("edaphos_bridge.raster.patches_at.batch_size_for", lambda shape: 7)
+    monkeypatch.setattr("edaphos_bridge.raster.patches_at.rows_at_once", lambda shape: 7)
     expected = naive(image, points, normalisation)
     seen = []
     for rows, patches in patches_at(open_raster(image), points, normalisation):

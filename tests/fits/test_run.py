@@ -11,13 +11,15 @@ from torch.nn import functional
 
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
+from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.data.labels import as_labels
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
+from edaphos_bridge.fits import run as engine
 from edaphos_bridge.heads.registry import make_head
+from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.plan import Plan
-from edaphos_bridge.training.regimes import train_classifier
 from edaphos_bridge.training.settings import FitSettings
 
 N, N_TRAIN, EPOCHS = 41, 33, 3
@@ -61,10 +63,12 @@ def fit(patches, labels):
             "seed": 1,
             **changes,
         }
-        return train_classifier(
+        return engine.fit(
+            FoundationClassifier,
+            Classification.of(labels),
+            labels.codes,
             encoder,
             Patches(patches),
-            labels,
             FitSettings.checked(**settings),
             torch.device("cpu"),
             report,
@@ -251,18 +255,20 @@ def test_dropout_in_the_head_acts_and_is_seeded(fit, encoder):
 
 
 def test_a_seed_is_drawn_only_when_there_is_none_and_kept(patches, labels, encoder, fit):
-    settings = fit(encoder, seed=5).settings
-    assert settings.seed == 5
-    trained = train_classifier(
+    config = fit(encoder, seed=5).config
+    assert config["seed"] == 5
+    trained = engine.fit(
+        FoundationClassifier,
+        Classification.of(labels),
+        labels.codes,
         encoder,
         Patches(patches),
-        labels,
-        FitSettings.checked(**{**settings.config(), "freeze_backbone": True, "seed": None}),
+        FitSettings.checked(**{**config, "freeze_backbone": True, "seed": None}),
         torch.device("cpu"),
         lambda report: None,
         lambda: 77,
     )
-    assert trained.settings.seed == 77
+    assert trained.config["seed"] == 77
 
 
 def test_features_that_are_not_finite_are_an_error_that_says_which_patches(fit, no_training):

@@ -10,7 +10,7 @@ from closeness import assert_close
 from edaphos_bridge import foundation_encoder, foundation_moco_embed, foundation_simclr_embed
 from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
 from edaphos_bridge.errors import EdaphosWarning, InputError
-from edaphos_bridge.raster.patches_at import foundation_patches_at_coords
+from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
 from edaphos_bridge.raster.tiles import foundation_tile_dataset
 
 EMBED = {"moco": foundation_moco_embed, "simclr": foundation_simclr_embed}
@@ -61,7 +61,7 @@ def test_a_row_is_the_embedding_of_the_patch_around_its_point_and_nan_outside(
 
 def test_rows_do_not_depend_on_how_the_points_are_batched(fit, image, points, monkeypatch):
     whole = foundation_embed_at_coords(fit, points, image)
-    monkeypatch.setattr("edaphos_bridge.raster.patches_at.batch_size_for", lambda shape: 3)
+    monkeypatch.setattr("edaphos_bridge.raster.patches_at.rows_at_once", lambda shape: 3)
     batched = foundation_embed_at_coords(fit, points, image)
     assert_close(whole, batched, 1e-6)
 

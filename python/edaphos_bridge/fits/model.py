@@ -1,0 +1,37 @@
+"""An encoder with its head."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from edaphos_bridge.encoders.copying import own_copy
+from edaphos_bridge.encoders.features import encode_features
+from edaphos_bridge.encoders.folding import folded
+
+
+class Model(nn.Module):
+    """Patches ``(B, C, H, W)`` to outputs of a task ``(B, n_outputs)``."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the outputs."""
+        outputs: torch.Tensor = self.head(encode_features(self.encoder, x))
+        return outputs
+
+    def for_prediction(self, device: torch.device) -> Model:
+        """Return the same model in eval mode on `device`, as fast as is known of its encoder."""
+        encoder, head = (_on_device(part, device).eval() for part in (self.encoder, self.head))
+        return Model(folded(encoder), head)
+
+
+def _on_device(module: nn.Module, device: torch.device) -> nn.Module:
+    """Return `module`, or a copy of it on `device` where it lives elsewhere."""
+    parameter = next(module.parameters(), None)
+    if parameter is None or parameter.device.type == device.type:
+        return module
+    return own_copy(module).to(device)

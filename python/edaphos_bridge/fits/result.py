@@ -1,0 +1,209 @@
+"""What a fit is: trained modules that predict, print themselves and live in files."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
+from edaphos_bridge.fits import file
+from edaphos_bridge.fits.model import Model
+from edaphos_bridge.fits.prediction import asked, predicted
+from edaphos_bridge.raster.tiles import FoundationTileDataset
+from edaphos_bridge.tasks.task import Task
+
+Self = TypeVar("Self", bound="FoundationFit")
+
+
+@dataclass(eq=False, repr=False)
+class FoundationFit:
+    """A trained encoder and head; each task has a class of its own below this one.
+
+    Attributes
+    ----------
+    task : Task
+        What was learnt.
+    encoder, head : torch.nn.Module
+        The trained modules, in eval mode; a frozen encoder stays there.
+    loss_history, score_history : list of float
+        One value an epoch; the task's score of the validation rows is NaN without any.
+    config : dict
+        The settings of the fit, with the seed used.
+    feature_dim : int
+        Width D of the features.
+    head_type : {"linear", "mlp"}
+    freeze_backbone : bool
+    device : {"cpu", "mps", "cuda"}
+        Where it was trained and predicts by default.
+    in_channels : int
+        Channels C of the patches it was trained on.
+    patch_size : list of int
+        Height and width ``[H, W]`` of those patches, in cells.
+    overlapping : int or None
+        How many of the patches shared cells with another, where they came from a tile data set:
+        the score of a random split then says little about other places.
+    """
+
+    task: Any
+    encoder: nn.Module
+    head: nn.Module
+    loss_history: list[float]
+    score_history: list[float]
+    config: dict[str, Any]
+    feature_dim: int
+    head_type: str
+    freeze_backbone: bool
+    device: str
+    in_channels: int
+    patch_size: list[int]
+    overlapping: int | None = None
+
+    task_class: ClassVar[type[Task]]
+    title: ClassVar[str]
+    score_name: ClassVar[str]
+
+    @property
+    def normalisation(self) -> Normalisation | None:
+        """How raw raster cells become the encoder's input, if it was pretrained on a raster."""
+        return normalisation_of(self.encoder)
+
+    def values(
+        self, x: Any, device: str | None, coords: Any, dataset: FoundationTileDataset | None
+    ) -> NDArray[np.float64]:
+        """Return the values that the task predicts; arguments as in a leaf class' `predict`."""
+        target = resolve_device(self.device if device is None else device)
+        with asked(
+            self.encoder,
+            x,
+            coords,
+            dataset,
+            target,
+            in_channels=self.in_channels,
+            patch_size=self.patch_size,
+            feature_dim=self.feature_dim,
+        ) as what:
+            return predicted(self.task, [Model(self.encoder, self.head)], what, target)
+
+    @plain
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fit to one safetensors file, atomically.
+
+        An encoder of your own is saved as weights; `load` then asks for the module.
+
+        Raises
+        ------
+        InputError
+            If there can be no such file, or it cannot be written.
+        WeightsError
+            If the encoder's state dict holds something else than tensors, or a weight is not
+            finite.
+        """
+        save_file("path", path, self.to_bytes())
+
+    @classmethod
+    @plain
+    def load(
+        cls: type[Self], path: str | os.PathLike[str], encoder: nn.Module | None = None
+    ) -> Self:
+        """Read a fit written by `save`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        encoder : torch.nn.Module, optional
+            For a fit around a module of your own: that module, built anew. A copy of
+            it gets the saved weights.
+
+        Raises
+        ------
+        WeightsError
+            If the file is damaged or of another kind, if the encoder is needed and missing,
+            or if it does not fit.
+        InputError
+            If the path is that of a folder, a pipe or a device.
+        FileNotFoundError
+            If there is no such file.
+        """
+        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder)
+
+    @plain
+    def to_bytes(self) -> bytes:
+        """Return the content of the file that `save` writes."""
+        values = {name: getattr(self, name) for name in _plain_fields()}
+        return file.pack_fit(self.task, self.encoder, self.head, values)
+
+    @classmethod
+    @plain
+    def from_bytes(cls: type[Self], data: bytes, encoder: nn.Module | None = None) -> Self:
+        """Return the fit whose `to_bytes` gave `data`; see `load`."""
+        given = None if encoder is None else as_module(encoder)
+        return cls(**file.unpack_fit(cls.task_class, data, given))
+
+    def describe(self) -> list[str]:
+        """Return the lines that printing shows, the same in R and Python."""
+        regime = "linear probing" if self.freeze_backbone else "full fine-tuning"
+        if self.freeze_backbone and self.head_type == "mlp":
+            regime = "frozen backbone"
+        # the weights kept are the last epoch's, which may not be the best
+        known = [value for value in self.score_history if not math.isnan(value)]
+        best = "NA"
+        if known:
+            first = self.score_history.index(max(known)) + 1
+            best = f"{max(known):.3f} (epoch {first}), at the end {self.score_history[-1]:.3f}"
+        return [
+            f"<{self.title}>",
+            *lines(self.about_task()),
+            *lines(
+                {
+                    "feature_dim": self.feature_dim,
+                    "head": self.head_type,
+                    "regime": regime,
+                    "device": self.device,
+                    "final loss": f"{self.loss_history[-1]:.4f}",
+                    f"best {self.score_name}": best,
+                }
+            ),
+            *(self.about_overlap() if known else []),
+        ]
+
+    def about_task(self) -> dict[str, Any]:
+        """Return what printing says of the task."""
+        return {}
+
+    def n_patches(self) -> int | None:
+        """Return on how many patches it was fitted, where that is known."""
+        return None
+
+    def about_overlap(self) -> list[str]:
+        """Return the line that speaks of patches that share cells, if any do."""
+        if not self.overlapping:
+            return []
+        total = self.n_patches()
+        of = "" if total is None else f" of {total}"
+        text = f"{self.overlapping}{of} patches share cells, so {self.score_name} says little"
+        return lines({"overlap": text})
+
+    def __repr__(self) -> str:
+        """Return what the R original's ``print()`` shows."""
+        return "\n".join(self.describe())
+
+
+def lines(values: dict[str, Any]) -> list[str]:
+    """Return a line for each value, under its name."""
+    return [f"  {name + ':':<15}{value}" for name, value in values.items()]
+
+
+def _plain_fields() -> list[str]:
+    modules = ("task", "encoder", "head")
+    return [field.name for field in fields(FoundationFit) if field.name not in modules]

@@ -1,0 +1,137 @@
+"""Task x Model x phases: from checked data to a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from edaphos_bridge.basics.seeding import Randomness, draw_seed
+from edaphos_bridge.data.normalisation import normalisation_of
+from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.encoders.copying import as_module, own_copy
+from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.fits.model import Model
+from edaphos_bridge.fits.result import FoundationFit
+from edaphos_bridge.heads.registry import make_head
+from edaphos_bridge.raster.centres import warn_of_overlap
+from edaphos_bridge.tasks.task import Task
+from edaphos_bridge.training.executor import execute
+from edaphos_bridge.training.inputs import Inputs, inputs_of
+from edaphos_bridge.training.loop import History, Report
+from edaphos_bridge.training.phase import Phase
+from edaphos_bridge.training.plan import Plan, draw_plan, validation_size
+from edaphos_bridge.training.settings import FitSettings, SolveSettings
+
+Fit = TypeVar("Fit", bound=FoundationFit)
+
+
+def own_encoder(encoder: object, patches: Patches) -> nn.Module:
+    """Return a copy of a user's encoder that knows how its patches were made of raw cells.
+
+    Patches of tiles are from then on read as it learnt to see them.
+
+    Raises
+    ------
+    InputError
+        If it is no encoder, or if they come from a tile data set with another normalisation than
+        the encoder's.
+    """
+    copied = own_copy(as_module(encoder))
+    patches.read_for(copied, training=True)
+    if patches.normalisation is not None:
+        copied.normalisation = patches.normalisation.completed_by(  # type: ignore[assignment]
+            normalisation_of(copied)
+        )
+    return copied
+
+
+def fit(
+    kind: type[Fit],
+    task: Task,
+    targets: torch.Tensor,
+    encoder: nn.Module,
+    patches: Patches,
+    settings: FitSettings | SolveSettings,
+    device: torch.device,
+    report: Report,
+    draw: Callable[[], int] = draw_seed,
+    *,
+    inputs: Inputs | None = None,
+    plan: Plan | None = None,
+    head: nn.Module | None = None,
+) -> Fit:
+    """Train a head on `encoder`, and `encoder` too where the settings say so.
+
+    Parameters
+    ----------
+    kind : type
+        The class of the task's fits.
+    targets : torch.Tensor, shape (N, ...)
+        Targets of the task for each of the patches.
+    encoder : torch.nn.Module
+        Trained or frozen in place: a copy of the caller's.
+    draw : callable
+        Gives the seed when the settings have none; called when the input is known to be good.
+    inputs : Inputs, optional
+        Those of the encoder and the patches, where they are known.
+    plan, head : optional
+        The seam for replaying a recorded run: rows and order, and an initial head, instead
+        of those drawn from the seed.
+    """
+    if settings.val_split > 0:
+        validation_size(len(patches), settings.val_split)
+        warn_of_overlap(patches.overlapping, len(patches))
+    frozen = settings.freeze_backbone
+    inputs = inputs or inputs_of(encoder.to(device), patches, device, frozen=frozen)
+    if settings.seed is None:
+        settings = replace(settings, seed=draw())
+    assert settings.seed is not None
+    randomness = Randomness(settings.seed, device)
+    plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator)
+    task.warn_about_split(targets, plan)
+    with randomness.everywhere():
+        head = head or make_head(
+            settings.head, inputs.feature_dim, task.n_outputs, settings.hidden, settings.dropout
+        )
+    model = Model(encoder, head.to(device))
+    history = run(task, model, inputs, targets, settings.phases(), plan, randomness, report)
+    return kind(
+        task=task,
+        encoder=encoder.eval(),
+        head=head.eval(),
+        loss_history=history.losses,
+        score_history=history.scores,
+        config={**settings.config(), "epochs": len(history.losses)},
+        feature_dim=inputs.feature_dim,
+        head_type=settings.head,
+        freeze_backbone=frozen,
+        device=device.type,
+        in_channels=patches.channels,
+        patch_size=list(patches.shape[2:]),
+        overlapping=patches.overlapping,
+    )
+
+
+def run(
+    task: Task,
+    model: Model,
+    inputs: Inputs,
+    targets: torch.Tensor,
+    phases: Sequence[Phase],
+    plan: Plan,
+    randomness: Randomness,
+    report: Report,
+) -> History:
+    """Train `model` in place, phase after phase, and return the record of it."""
+    device = next(model.head.parameters()).device
+    targets, plan = targets.to(device), plan.to(device)
+    history = History([], [])
+    for phase in phases:
+        history += execute(phase, task, model, inputs, targets, plan, randomness, report)
+    if type(model.encoder) in ARCHITECTURES.values():
+        model.encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return history

@@ -1,0 +1,1 @@
+"""Tasks: what a fit learns. One file each."""

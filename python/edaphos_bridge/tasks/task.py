@@ -1,0 +1,55 @@
+"""What every task says of itself; the engine knows no more of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+
+from edaphos_bridge.training.plan import Plan
+
+
+class Task(ABC):
+    """What is learnt: outputs of a head, their loss, and the values that become of them.
+
+    Attributes
+    ----------
+    name : str
+        Of the task, in files.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def n_outputs(self) -> int:
+        """How many numbers the head gives for a patch."""
+
+    @abstractmethod
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the mean loss of outputs ``(B, n_outputs)``, with gradients."""
+
+    @abstractmethod
+    def counts(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return what `score` needs of a batch, as numbers that add up over batches."""
+
+    @abstractmethod
+    def score(self, counts: torch.Tensor) -> float:
+        """Return the score of summed counts."""
+
+    @abstractmethod
+    def values(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Return what is predicted, from outputs ``(N, n_outputs)`` in float64."""
+
+    def warn_about_split(self, targets: torch.Tensor, plan: Plan) -> None:  # noqa: B027
+        """Warn where the training rows of a plan cannot teach all of the task."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Return JSON values from which `from_description` makes the same task."""
+
+    @classmethod
+    @abstractmethod
+    def from_description(cls, description: Any) -> Task:
+        """Return the task of a file, or raise `WeightsError` if its description is damaged."""
