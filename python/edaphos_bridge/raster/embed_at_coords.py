@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag, whole
 from edaphos_bridge.encoders.copying import as_module, own_copy
-from edaphos_bridge.encoders.features import check_channels, encode_features, find_feature_dim
+from edaphos_bridge.encoders.features import (
+    check_channels,
+    check_features,
+    encode_features,
+    find_feature_dim,
+)
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.coords import read_coords
 from edaphos_bridge.raster.patches_at import (
@@ -69,7 +74,8 @@ def foundation_embed_at_coords(
     Raises
     ------
     InputError
-        If no normalisation is known, or the raster has another number of bands.
+        If no normalisation is known, the raster has another number of bands, or the encoder makes
+        no finite features of a patch.
 
     Warns
     -----
@@ -110,8 +116,11 @@ def foundation_embed_at_coords(
         result = np.full(
             (len(points), module.proj_dim if wanted else width), np.nan, dtype=np.float32
         )
+        asked = np.zeros(len(points), dtype=bool)
         for rows, patches in patches_at(raster, points, normalisation, orientation, most=most):
             features = encode_features(module, torch.from_numpy(patches).to(device))
             output = module.project(features) if wanted else features
             result[rows] = output.float().cpu().numpy()
+            asked[rows] = True
+    check_features(result, {"fit": module}, "stack", asked)  # NaN would be a point outside
     return result
