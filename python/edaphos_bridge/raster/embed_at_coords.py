@@ -18,7 +18,9 @@ from edaphos_bridge.encoders.features import (
     encode_features,
     find_feature_dim,
 )
+from edaphos_bridge.encoders.foundation import check_bands
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.memory import check_memory
 from edaphos_bridge.raster.coords import read_coords
 from edaphos_bridge.raster.patches_at import (
     find_normalisation,
@@ -104,6 +106,8 @@ def foundation_embed_at_coords(
     orientation = orientation_of_fit(fit)
     module: Any = own_copy(as_module(fit, "fit")).eval()
     channels, size = len(normalisation.bands), normalisation.patch_size
+    check_memory("patch_size", channels * size * size * 8, size)  # one patch, as it is read
+    check_bands(module)
     check_channels(getattr(module, "in_channels", None), channels, "dataset")
     if wanted and not hasattr(module, "project"):
         raise InputError(
