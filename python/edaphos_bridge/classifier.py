@@ -236,10 +236,8 @@ class FoundationClassifier:
             # Softmax in double: rows sum to 1 within R's own tolerance.
             for part in torch.from_numpy(probabilities).split(_SOFTMAX_ROWS):
                 part.copy_(part.softmax(dim=1))
-        probabilities[~asked] = 0
         # NaN would be the first class.
-        check_features(probabilities, {"encoder": self.encoder, "head": self.head}, "x")
-        probabilities[~asked] = np.nan
+        check_features(probabilities, {"encoder": self.encoder, "head": self.head}, "x", asked)
         return probabilities
 
     @plain
@@ -253,8 +251,8 @@ class FoundationClassifier:
         InputError
             If there can be no such file, or it cannot be written.
         WeightsError
-            If the encoder's state dict holds something else than tensors, or a weight is not
-            finite.
+            If the encoder's state dict holds something that a file cannot hold, or a weight is
+            not finite.
         """
         save_file("path", path, self.to_bytes())
 

@@ -25,6 +25,7 @@ from edaphos_bridge.heads import LinearHead
 from edaphos_bridge.labels import Labels
 from edaphos_bridge.patches import Patches
 from edaphos_bridge.raster.centres import warn_of_overlap
+from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.seeding import Randomness
 from edaphos_bridge.training.cached_features import cached_features
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
@@ -145,16 +146,25 @@ class FoundationProbeSweep:
     config: dict[str, Any]
 
     def predict(
-        self, x: Any, type: str = "class", device: str | None = None, coords: Any = None
+        self,
+        x: Any,
+        type: str = "class",
+        device: str | None = None,
+        coords: Any = None,
+        dataset: FoundationTileDataset | None = None,
     ) -> pd.Categorical | pd.DataFrame:
         """Predict with the best probe; see `FoundationClassifier.predict`."""
-        return self.classifier.predict(x, type=type, device=device, coords=coords)
+        return self.classifier.predict(x, type, device, coords, dataset)
 
     def predict_proba(
-        self, x: Any, device: str | None = None, coords: Any = None
+        self,
+        x: Any,
+        device: str | None = None,
+        coords: Any = None,
+        dataset: FoundationTileDataset | None = None,
     ) -> NDArray[np.float64]:
         """Return its class probabilities; see `FoundationClassifier.predict_proba`."""
-        return self.classifier.predict_proba(x, device=device, coords=coords)
+        return self.classifier.predict_proba(x, device, coords, dataset)
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""

@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 from edaphos_bridge.ambient import plain
 from edaphos_bridge.arguments import flag, whole
 from edaphos_bridge.encoders.copying import as_module, own_copy
-from edaphos_bridge.encoders.features import check_channels, encode_features, find_feature_dim
+from edaphos_bridge.encoders.features import (
+    check_channels,
+    check_features,
+    encode_features,
+    find_feature_dim,
+)
+from edaphos_bridge.encoders.foundation import check_bands
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.memory import check_memory
 from edaphos_bridge.raster.coords import read_coords
 from edaphos_bridge.raster.patches_at import (
     find_normalisation,
@@ -69,7 +76,8 @@ def foundation_embed_at_coords(
     Raises
     ------
     InputError
-        If no normalisation is known, or the raster has another number of bands.
+        If no normalisation is known, the raster has another number of bands, or the encoder makes
+        no finite features of a patch.
 
     Warns
     -----
@@ -98,6 +106,8 @@ def foundation_embed_at_coords(
     orientation = orientation_of_fit(fit)
     module: Any = own_copy(as_module(fit, "fit")).eval()
     channels, size = len(normalisation.bands), normalisation.patch_size
+    check_memory("patch_size", channels * size * size * 8, size)  # one patch, as it is read
+    check_bands(module)
     check_channels(getattr(module, "in_channels", None), channels, "dataset")
     if wanted and not hasattr(module, "project"):
         raise InputError(
@@ -110,8 +120,11 @@ def foundation_embed_at_coords(
         result = np.full(
             (len(points), module.proj_dim if wanted else width), np.nan, dtype=np.float32
         )
+        asked = np.zeros(len(points), dtype=bool)
         for rows, patches in patches_at(raster, points, normalisation, orientation, most=most):
             features = encode_features(module, torch.from_numpy(patches).to(device))
             output = module.project(features) if wanted else features
             result[rows] = output.float().cpu().numpy()
+            asked[rows] = True
+    check_features(result, {"fit": module}, "stack", asked)  # NaN would be a point outside
     return result
