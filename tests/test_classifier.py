@@ -362,6 +362,14 @@ def test_a_patch_that_an_encoder_maps_to_nan_is_not_called_the_first_class(x, y)
         fit.predict(x)
 
 
+def test_bad_weights_are_named_for_patches_of_another_size_too(encoder, x, y):
+    fit = quick(encoder, x, y)
+    with torch.no_grad():
+        next(fit.encoder.parameters())[0] = math.nan
+    with pytest.raises(InputError, match="`encoder` has weights that are NaN"):
+        fit.predict(np.ones((2, x.shape[1], 11, 11)))
+
+
 # Encoders
 
 

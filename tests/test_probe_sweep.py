@@ -227,6 +227,19 @@ def test_predictions_are_those_of_the_classifier(encoder, x, y):
     assert np.array_equal(sweep.predict_proba(x), sweep.classifier.predict_proba(x))
 
 
+def test_a_dataset_gives_predictions_at_points_their_normalisation(encoder, x, y):
+    sweep = sweep_of(encoder, x, y)
+    raster = np.random.default_rng(4).normal(size=(4, 30, 40))
+    size = sweep.classifier.patch_size[0]
+    tiles = foundation_tile_dataset(raster, patch_size=size, n_patches=40, seed=1)
+    points = [[10.5, 10.5], [20.5, 12.5], [-1, 2]]
+    expected = sweep.classifier.predict_proba(raster, coords=points, dataset=tiles)
+    found = sweep.predict_proba(raster, coords=points, dataset=tiles)
+    assert np.array_equal(found, expected, equal_nan=True)
+    classes = sweep.predict(raster, coords=points, dataset=tiles)
+    assert classes.codes.tolist() == [*expected[:2].argmax(axis=1), -1]
+
+
 def test_a_solution_that_has_not_converged_is_warned_about_at_the_line_of_the_caller(
     encoder, x, y, monkeypatch
 ):

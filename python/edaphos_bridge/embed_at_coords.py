@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag, whole
+from edaphos_bridge.basics.memory import check_memory
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.encoders.features import (
     check_channels,
+    check_features,
     encode_features,
     find_feature_dim,
     over_batches,
 )
+from edaphos_bridge.encoders.foundation import check_bands
 from edaphos_bridge.encoders.raster_input import find_normalisation, orientation_of_fit
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.coords import read_coords
@@ -71,7 +74,8 @@ def foundation_embed_at_coords(
     Raises
     ------
     InputError
-        If no normalisation is known, or the raster has another number of bands.
+        If no normalisation is known, the raster has another number of bands, or the encoder makes
+        no finite features of a patch.
 
     Warns
     -----
@@ -100,6 +104,8 @@ def foundation_embed_at_coords(
     orientation = orientation_of_fit(fit)
     module: Any = own_copy(as_module(fit, "fit")).eval()
     channels, size = len(normalisation.bands), normalisation.patch_size
+    check_memory("patch_size", channels * size * size * 8, size)  # one patch, as it is read
+    check_bands(module)
     check_channels(getattr(module, "in_channels", None), channels, "dataset")
     if wanted and not hasattr(module, "project"):
         raise InputError(
@@ -119,5 +125,6 @@ def foundation_embed_at_coords(
         )
         found = patches_at(raster, points, normalisation, orientation, most=most)
         batches = ((rows, torch.from_numpy(patches)) for rows, patches in found)
-        over_batches(compute, batches, torch.from_numpy(result), device)
+        asked = over_batches(compute, batches, torch.from_numpy(result), device)
+    check_features(result, {"fit": module}, "stack", asked)  # NaN would be a point outside
     return result

@@ -18,6 +18,7 @@ from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.fits.run import fit, own_encoder
 from edaphos_bridge.raster.centres import warn_of_overlap
+from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.inputs import inputs_of
 from edaphos_bridge.training.loop import Report
@@ -135,16 +136,25 @@ class FoundationProbeSweep:
     config: dict[str, Any]
 
     def predict(
-        self, x: Any, type: str = "class", device: str | None = None, coords: Any = None
+        self,
+        x: Any,
+        type: str = "class",
+        device: str | None = None,
+        coords: Any = None,
+        dataset: FoundationTileDataset | None = None,
     ) -> pd.Categorical | pd.DataFrame:
         """Predict with the best probe; see `FoundationClassifier.predict`."""
-        return self.classifier.predict(x, type=type, device=device, coords=coords)
+        return self.classifier.predict(x, type, device, coords, dataset)
 
     def predict_proba(
-        self, x: Any, device: str | None = None, coords: Any = None
+        self,
+        x: Any,
+        device: str | None = None,
+        coords: Any = None,
+        dataset: FoundationTileDataset | None = None,
     ) -> NDArray[np.float64]:
         """Return its class probabilities; see `FoundationClassifier.predict_proba`."""
-        return self.classifier.predict_proba(x, device=device, coords=coords)
+        return self.classifier.predict_proba(x, device, coords, dataset)
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""

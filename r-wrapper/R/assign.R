@@ -89,10 +89,13 @@ assigned <- function(x, name, value) {
 
 # The encoder that carries another normalisation or orientation.
 encoder_with <- function(encoder, name, value) {
-  if (name == "normalisation") {
-    value <- if (inherits(value, "edaphosbridge_tiles")) value$state else plain_normalisation(value)
+  value <- if (name == "patch_orientation") {
+    to_scalar(value)
+  } else if (inherits(value, "edaphosbridge_tiles")) {
+    value$state
+  } else {
+    plain_normalisation(value)
   }
-  value <- if (is.character(value)) to_scalar(value) else value
   answer <- python_call("encoder_with", list(encoder$state, name, value))
   from_encoder(answer_value(answer, NULL))
 }
@@ -102,9 +105,7 @@ plain_normalisation <- function(value) {
     stop_input(
       "normalisation",
       sprintf(
-        paste(
-          "must be a tile dataset, a list as its `normalisation` in a fit, or NULL; found %s."
-        ),
+        "must be a tile dataset, a list as its `normalisation` in a fit, or NULL; found %s.",
         class(value)[[1]]
       ),
       NULL

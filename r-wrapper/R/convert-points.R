@@ -89,7 +89,7 @@ in_crs_of <- function(stack, xy, crs, call, raster) {
     }
   )
   moved[!is.finite(moved)] <- Inf # outside, and not missing
-  shift <- abs(moved - xy[known, ]) / rep(terra::res(grid), each = length(known))
+  shift <- abs(moved - xy[known, ]) / rep(abs(terra::res(grid)), each = length(known))
   if (any(shift > 1e-3)) {
     xy[known, ] <- moved
   }

@@ -34,13 +34,15 @@ written <- function(raster, call, keep, argument, frame) {
   sources <- unique(terra::sources(raster))
   sources <- sources[nzchar(sources)]
   shown <- if (length(sources)) paste(sources, collapse = ", ") else "a SpatRaster in memory"
-  if (any(terra::window(raster)) && any(vapply(sources, runs_north, NA))) {
+  # terra 1.7 reads the wrong rows of a window on such a file, and 1.8 mirrors all of it
+  if (!counts_cells(raster) && any(vapply(sources, runs_north, NA))) {
     stop_input(
       argument,
       sprintf(
         paste0(
-          "has a window on a file whose rows run from south to north, which terra reads wrongly; ",
-          "found %s. terra::crop(terra::rast(path), extent) cuts the same part."
+          "shows a file whose rows run from south to north, and not as it is, so that terra would have ",
+          "to read it, which goes wrong; found %s. Give the whole file, or turn it first: ",
+          "sf::gdal_utils(\"warp\", path, \"north-up.tif\")."
         ),
         shown
       ),

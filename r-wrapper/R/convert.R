@@ -326,7 +326,7 @@ from_pretrain <- function(fields) {
 from_probe_sweep <- function(fields) {
   fields$classifier <- from_classifier(fields$classifier)
   fields[c("settings", "results")] <- lapply(fields[c("settings", "results")], from_columns)
-  fields$config <- from_grid(fields$config)
+  if (!is.null(fields$config)) fields$config <- from_grid(fields$config)
   structure(
     fields[c("classifier", "best", "settings", "results", "config")],
     class = c("edaphosbridge_probe_sweep", "edaphos_probe_sweep")

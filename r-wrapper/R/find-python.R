@@ -121,10 +121,10 @@ same_path <- function(one, other) {
 
 # A Python as messages name it.
 named_python <- function(python, was_running) {
-  variable <- variable_behind(python)
   if (was_running) {
     return(paste0(python, ", which ran in this session already"))
   }
+  variable <- variable_behind(python)
   paste0(python, if (nzchar(variable)) sprintf(", which %s names", variable))
 }
 

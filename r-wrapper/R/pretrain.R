@@ -216,7 +216,7 @@ pretrained <- function(name, method, source, arguments, call) {
     device = to_choice(arguments$device, c("cpu", "mps", "cuda")),
     checkpoint_dir = to_path(arguments$checkpoint_dir),
     checkpoint_every = to_scalar(arguments$checkpoint_every),
-    resume = to_scalar(arguments$resume)
+    resume = to_path(arguments$resume)
   )
   progress <- fit_progress(arguments$verbose, method)
   on.exit(progress$close())

@@ -95,12 +95,11 @@ predict.edaphosbridge_probe_sweep <- function(object, ...) {
 
 #' @export
 format.edaphosbridge_probe_sweep <- function(x, ...) {
-  n_seeds <- length(unique(x$results$seed))
   c(
     "<edaphos_probe_sweep>",
     sprintf(
-      "  settings:      %d, each with %d %s",
-      nrow(x$settings), n_seeds, if (n_seeds == 1L) "seed" else "seeds"
+      "  settings:      %d, each with %s",
+      nrow(x$settings), counted(length(unique(x$results$seed)), "seed")
     ),
     paste0("  best:          ", setting_text(x$best)),
     sprintf("  val_acc:       %.3f", max(x$settings$val_accuracy, na.rm = TRUE)),

@@ -18,7 +18,9 @@
 #'
 #' Rows run from north to south and columns from west to east, whatever their
 #' order in a file. A file that is turned against its coordinates is refused;
-#' `terra::rectify()` turns it.
+#' `terra::rectify()` turns it. What terra 1.8 computes from a file whose rows run
+#' from south to north is mirrored, and this package cannot see it: turn such a
+#' file first, `sf::gdal_utils("warp", path, "north-up.tif")`.
 #'
 #' @param stack A `SpatRaster` of terra, a stars object, or the paths of one or
 #'   several aligned rasters, also names of GDAL such as `"/vsizip/a.zip/b.tif"`,

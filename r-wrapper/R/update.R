@@ -81,6 +81,7 @@ update.edaphosbridge_probe_sweep <- function(object, x, y, ...,
     settings$weight_decay <- NULL # of no use without Adam, and then the default where it comes back
   }
   data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))
+  stop_if_unused("update", ..., takes = formals(foundation_probe_sweep))
   eval(fit_again("foundation_probe_sweep", data, settings, list(...)))
 }
 

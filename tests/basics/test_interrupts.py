@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 import edaphos_bridge as eb
 from edaphos_bridge.basics.interrupts import at_once, at_pauses, handled_by, held, imported, pause
+from edaphos_bridge.raster.sources import open_raster
 
 
 def press():
@@ -123,6 +124,20 @@ def test_a_press_waits_for_the_next_pause():
     with pytest.raises(KeyboardInterrupt):
         work()
     assert reached == ["before the pause"]
+
+
+def test_every_window_of_a_raster_is_a_pause():
+    reached = []
+
+    def work():
+        with open_raster(np.zeros((2, 20, 20))) as raster, at_pauses():
+            press()
+            raster.read(5, 5, 3, 3)  # inside, as nearly all are
+            reached.append("another window")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == []
 
 
 def test_a_press_after_the_last_pause_arrives_at_the_end():

@@ -1,9 +1,10 @@
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from edaphos_bridge.basics.paths import as_path
+from edaphos_bridge.basics.paths import as_path, writable_file
 from edaphos_bridge.errors import InputError
 
 
@@ -34,6 +35,17 @@ def test_the_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_path_is_refused(value: object) -> None:
     with pytest.raises(InputError, match=r"`checkpoint_dir` .*path of a folder"):
         as_path("checkpoint_dir", value, "folder")
+
+
+def test_a_place_where_this_process_may_not_look_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(path: object, **settings: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", refuse)  # the superuser may look anywhere
+    with pytest.raises(InputError, match=r"`path` cannot be the path of a file .*denied"):
+        writable_file("path", "/closed/file")
 
 
 def test_a_file_in_the_place_of_a_folder_is_left_to_who_opens_it(tmp_path: Path) -> None:

@@ -94,6 +94,9 @@ def test_a_code_is_the_position_of_the_label_in_the_classes(y):
         np.ma.masked_array([1, 2, 3, 4], mask=[False, True, False, True]),
         [True, None, False, None],
         ["a", np.ma.masked, "b", np.ma.masked],
+        dask.array.ma.masked_array(dask.array.arange(4), mask=[False, True, False, True]),
+        xarray.DataArray([1, -9999, 2, -9999], attrs={"_FillValue": -9999}),
+        xarray.DataArray([1, -9999, 2, -9999], attrs={"nodata": -9999}).chunk(),
     ],
 )
 def test_missing_labels_are_an_error_that_counts_them_and_says_where(y):

@@ -68,6 +68,21 @@ def test_a_state_that_is_no_tensor_is_an_error_that_names_it():
         pack("thing", {"extra": {}}, {})
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's, of the kinds of tensors themselves
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: torch.ones(2, 2).to_sparse(), "layout torch.sparse_coo"),
+        (lambda: torch.ones(2, dtype=torch.complex128), "a tensor of torch.complex128"),
+        (lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8), "torch.quint8"),
+        (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "a nested tensor"),
+    ],
+)
+def test_a_tensor_that_safetensors_has_no_form_for_is_an_error_that_names_it(make, kind):
+    with pytest.raises(WeightsError, match=f"'odd' in the state dict is .*{kind}"):
+        pack("thing", {"fine": torch.ones(2, dtype=torch.complex64), "odd": make()}, {})
+
+
 def test_a_truncated_file_is_an_error_at_every_length():
     for length in range(len(DATA)):
         with pytest.raises(WeightsError):

@@ -88,7 +88,7 @@ def test_python_gives_what_the_file_says(fitted, case, regime):
     # BatchNorm), Adam makes full steps of the rounding, and every version of torch rounds anew.
     # Seen: losses 1.5e-4 apart between torch 2.6 and 2.13, 4e-4 between two memory layouts.
     loss_tolerance = 1e-4 if regime == "probe" else 1e-3
-    assert_close(fit.loss_history, expected["loss_history"], loss_tolerance)
+    assert_close(fit.loss_history, expected["loss_history"], loss_tolerance, size=0)
     prob = fit.predict_proba(golden.patches(case["shape"])[: golden.EXPECTED_ROWS])
     tolerance, size = (1e-3, 0) if regime == "probe" else (0.01, 1)
     assert_close(prob, expected["prob"], tolerance, size)

@@ -96,6 +96,17 @@ def test_a_sweep_goes_to_r_and_comes_back(r, x, which):
     np.testing.assert_array_equal(back.predict_proba(x), sweep.predict_proba(x))
 
 
+def test_a_sweep_of_the_first_version_comes_back_to_r_without_settings(r):
+    r(f"sweep <- foundation_probe_sweep(e, x, y, {CALLS['adam'][0]})")
+    r("sweep$config <- NULL")
+    with converter.context():
+        back = ro.globalenv["sweep"]
+        assert back.config == {}
+        ro.globalenv["again"] = back
+    assert r("is.null(again$config)")[0]
+    assert r("identical(again[names(sweep)], unclass(sweep))")[0]
+
+
 @pytest.mark.parametrize("which", CALLS)
 def test_the_methods_of_sweeps_work_in_the_embedded_r(r, which):
     r(f"sweep <- foundation_probe_sweep(e, x, y, {CALLS[which][0]})")

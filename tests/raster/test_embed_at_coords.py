@@ -151,3 +151,39 @@ def test_a_dataset_of_another_number_of_bands_than_the_encoder_takes_is_an_error
     encoder = foundation_encoder("moco", 4, seed=1)
     with pytest.raises(InputError, match="`dataset` must have 4 channels"):
         foundation_embed_at_coords(encoder, [[1, 1]], image, dataset=tiles)
+
+
+def test_a_normalisation_of_other_bands_than_its_encoder_takes_is_named(tiles, image):
+    encoder = foundation_encoder("moco", 4, seed=1)
+    encoder.normalisation = tiles.normalisation
+    with pytest.raises(InputError, match="`normalisation` must be of 4 bands"):
+        foundation_embed_at_coords(encoder, [[1, 1]], image)
+
+
+@pytest.mark.parametrize("projection", [False, True])
+def test_weights_that_are_not_finite_are_no_point_outside(fit, image, points, projection):
+    with torch.no_grad():
+        list(fit.parameters())[-1 if projection else 0].fill_(np.nan)
+    with pytest.raises(InputError, match="has weights that are NaN"):
+        foundation_embed_at_coords(fit, points, image, projection=projection)
+
+
+def test_a_patch_that_an_encoder_maps_to_nan_is_no_point_outside(tiles, image, points):
+    class Root(torch.nn.Module):
+        """Has a value for the patch of zeros, and none for means below it."""
+
+        def forward(self, x):
+            return x.mean((2, 3)).sqrt()
+
+    encoder = Root()
+    encoder.normalisation = tiles.normalisation
+    patches = foundation_patches_at_coords(tiles, points, image)
+    bad = np.flatnonzero((patches.mean((2, 3)) < 0).any(axis=1))
+    with pytest.raises(InputError, match=r"`stack` gives NaN .* of 80 patches") as caught:
+        foundation_embed_at_coords(encoder, points, image)
+    assert caught.value.rows == tuple(bad)
+
+
+def test_patches_that_no_memory_holds_are_refused(fit, image, points):
+    with pytest.raises(InputError, match=r"`patch_size` needs .* GB of memory"):
+        foundation_embed_at_coords(fit, points, image, patch_size=2_000_000)

@@ -104,6 +104,13 @@ def test_what_cannot_be_transformed_is_refused_and_keeps_the_cause():
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
+def test_a_crs_that_only_the_points_know_is_transformed_by_them():
+    points = Points([point(1, 2)])
+    points.crs = "a grid of their own"
+    points.to_crs = lambda wkt: Points([point(3, 4)], wkt)
+    assert read_coords(points, crs=UTM).tolist() == [[3, 4]]
+
+
 def test_patches_are_those_of_the_transformed_points(write_tif, image):
     import rasterio
 

@@ -428,6 +428,11 @@ def test_without_rasterio_files_are_an_error_that_says_how_to_install_it(monkeyp
         open_raster(Path("a.tif"))
 
 
+def test_a_name_of_gdal_may_be_longer_than_that_of_a_file():
+    with pytest.raises(InputError, match="`stack` cannot be opened as a raster"):
+        open_raster("NETCDF:" + "a" * 300)
+
+
 def test_arrays_need_no_rasterio(fresh_python):
     code = """
 import sys

@@ -220,7 +220,9 @@ def test_patches_come_in_the_order_of_the_rows_asked_for(rows):
     assert tiles.read(torch.tensor(rows, dtype=torch.int64)).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("rows", [[-1], [40], [0.5], [[1, 2]], 3, ["a"]])
+@pytest.mark.parametrize(
+    "rows", [[-1], [40], [0.5], [[1, 2]], 3, ["a"], np.ma.masked_array([0, 1], mask=[False, True])]
+)
 def test_rows_that_are_not_there_are_an_error(rows):
     tiles = foundation_tile_dataset(np.random.default_rng(1).normal(size=(2, 20, 20)), 3, 40)
     with pytest.raises(InputError, match="`rows` must be whole numbers from 0 to 39"):

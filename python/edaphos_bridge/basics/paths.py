@@ -26,7 +26,7 @@ def as_path(argument: str, value: Any, kind: str = "file or folder") -> Path:
     ------
     InputError
         If it is no text, is empty, holds a NUL, names a user who does not exist, or is longer
-        than the system allows.
+        than the system allows, or lies where this process may not look.
     """
     try:
         text = os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -37,11 +37,9 @@ def as_path(argument: str, value: Any, kind: str = "file or folder") -> Path:
     try:
         path = Path(text).expanduser()
         os.stat(path)
-    except FileNotFoundError:
-        pass
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # whoever opens it says so
     except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, PermissionError | NotADirectoryError):
-            return path  # whoever opens it says so
         raise InputError(
             argument, f"cannot be the path of a {kind} ({error})", found=value
         ) from error

@@ -41,7 +41,7 @@ def as_numpy(x: Any, argument: str, wanted: str) -> NDArray[Any]:
         If it is no array of real numbers, or reading it fails; that error is the cause.
     """
     try:
-        array = _read(x, argument)
+        array = read_masked(x, argument)
     except EdaphosError:
         raise
     except Exception as error:  # ragged lists, objects that refuse, in ways of their own
@@ -78,9 +78,10 @@ def unreadable(argument: str, error: Exception) -> InputError:
     return InputError(argument, f"cannot be read ({type(error).__name__}: {error})")
 
 
-def _read(x: Any, argument: str) -> NDArray[Any]:
+def read_masked(x: Any, argument: str) -> NDArray[Any]:
+    """Return `x` as an array of any type, masked as by `as_numpy`; what fails is not caught."""
     if isinstance(x, list | tuple) and _needs_care(x):
-        parts = [_read(part, argument) for part in x]
+        parts = [read_masked(part, argument) for part in x]
         stack = np.ma.stack if any(isinstance(p, np.ma.MaskedArray) for p in parts) else np.stack
         stacked: NDArray[Any] = stack(parts)
         return stacked

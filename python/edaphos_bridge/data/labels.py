@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.data.as_numpy import read_masked
 from edaphos_bridge.data.tensors import tensor_as_numpy
 from edaphos_bridge.errors import InputError, warn
 
@@ -118,10 +119,6 @@ def _as_categorical(y: Any) -> pd.Categorical:
 def _as_series(y: Any) -> pd.Series:
     if isinstance(y, torch.Tensor):
         y = tensor_as_numpy(y, "y")
-    if isinstance(y, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(y)
-        y = y.data.astype(object)
-        y[mask] = None
     if y is None or isinstance(y, str | bytes | dict | pd.DataFrame) or np.isscalar(y):
         raise InputError("y", "must be a sequence of labels, one a patch", found=type(y).__name__)
     try:
@@ -130,8 +127,12 @@ def _as_series(y: Any) -> pd.Series:
             raise InputError("y", "must be one-dimensional", found=list(shape))
         if isinstance(y, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
             return pd.Series(y)
-        if hasattr(y, "__array__") and hasattr(y, "dtype"):  # of dask, xarray, zarr
-            return pd.Series(np.asarray(y))
+        if hasattr(y, "__array__") and hasattr(y, "dtype"):  # of NumPy, dask, xarray, zarr
+            found = read_masked(y, "y")
+            if isinstance(found, np.ma.MaskedArray):
+                mask, found = np.ma.getmaskarray(found), found.data.astype(object)
+                found[mask] = None
+            return pd.Series(found)
         # A list goes through objects: NumPy would turn [1, "a"] and ["a", nan] into strings.
         return pd.Series(_objects(y))
     except InputError:

@@ -98,7 +98,8 @@ def check_size(module: nn.Module, patch: torch.Tensor, trained: list[int], width
     found, cause = None, None
     try:
         device = next((p.device for p in module.parameters()), torch.device("cpu"))
-        found = find_feature_dim(module, patch.to(device))
+        with torch.no_grad():
+            found = encode_features(module.eval(), patch.to(device)).shape[1]
     except InputError as error:
         cause = error
     if found != width:
@@ -126,7 +127,12 @@ def _is_usable(weight: Any) -> bool:
     return not isinstance(weight, torch.Tensor) or bool(weight.isfinite().all())
 
 
-def check_features(features: NDArray[Any], modules: Mapping[str, nn.Module], argument: str) -> None:
+def check_features(
+    features: NDArray[Any],
+    modules: Mapping[str, nn.Module],
+    argument: str,
+    asked: NDArray[np.bool_] | None = None,
+) -> None:
     """Raise `InputError` if a row of what modules made of patches is not finite.
 
     Parameters
@@ -137,8 +143,11 @@ def check_features(features: NDArray[Any], modules: Mapping[str, nn.Module], arg
         What made them, by the names of arguments; named if their weights are the reason.
     argument : str
         What the caller's function calls the patches.
+    asked : numpy.ndarray of bool, shape (N,), optional
+        The rows that a patch was made into; by default all.
     """
-    bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    unusable = ~np.isfinite(features).all(axis=1)
+    bad = np.flatnonzero(unusable if asked is None else unusable & asked)
     if len(bad):
         for name, module in modules.items():
             check_weights(module, name)
@@ -191,7 +200,16 @@ def over_batches(
     batches: Iterable[tuple[Any, torch.Tensor]],
     out: torch.Tensor,
     device: torch.device,
-) -> None:
-    """Write what `compute` gives of each batch, on `device`, to its rows of `out`."""
+) -> NDArray[np.bool_]:
+    """Write what `compute` gives of each batch, on `device`, to its rows of `out`.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (len(out),)
+        Which rows a batch had.
+    """
+    asked = np.zeros(len(out), dtype=bool)
     for rows, batch in batches:
         out[rows] = compute(batch.to(device)).to(out)
+        asked[rows] = True
+    return asked

@@ -42,12 +42,17 @@ def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, 
         Any dtype that safetensors knows; copied to the cpu.
     metadata : mapping
         JSON values; NaN is not one of them. The versions of the packages are added.
+
+    Raises
+    ------
+    WeightsError
+        If safetensors has no form for one of the tensors, or it is none.
     """
     for name, tensor in tensors.items():
-        if not isinstance(tensor, torch.Tensor):
+        problem = _problem(tensor)
+        if problem:
             raise WeightsError(
-                f"{name!r} in the state dict is a {type(tensor).__name__}, not a tensor: "
-                "a safetensors file cannot hold it."
+                f"{name!r} in the state dict is {problem}: a safetensors file cannot hold it."
             )
     document = {
         "kind": kind,
@@ -66,6 +71,19 @@ def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, 
     place = data.index(_BLANK.encode())
     data[place : place + len(_BLANK)] = _digest(data, place).encode()
     return bytes(data)
+
+
+def _problem(tensor: Any) -> str:
+    """Return what a value is that safetensors has no form for; "" for any other."""
+    if not isinstance(tensor, torch.Tensor):
+        return f"a {type(tensor).__name__}, not a tensor"
+    if tensor.is_nested:
+        return "a nested tensor"
+    if tensor.layout != torch.strided:
+        return f"a tensor of layout {tensor.layout}"
+    if tensor.is_quantized or (tensor.is_complex() and tensor.dtype != torch.complex64):
+        return f"a tensor of {tensor.dtype}"
+    return ""
 
 
 def _digest(data: bytes | bytearray, place: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,33 +29,7 @@ from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.task import Task
 
-
-@dataclass
-class Asked:
-    """What is to be predicted: batches with their rows, some of which may not be there.
-
-    Attributes
-    ----------
-    n : int
-        Rows of the answer.
-    batches : iterable of (rows, torch.Tensor)
-        Patches ``(B, C, H, W)`` and where their values go.
-    found : numpy.ndarray of bool, shape (n,)
-        Which rows a batch had, when all are read.
-    """
-
-    n: int
-    batches: Iterable[tuple[Any, torch.Tensor]]
-    found: NDArray[np.bool_] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.found = np.zeros(self.n, dtype=bool)
-
-    def __iter__(self) -> Iterator[tuple[Any, torch.Tensor]]:
-        for rows, batch in self.batches:
-            self.found[rows] = True
-            yield rows, batch
-            del batch  # else its memory could not be used again
+Batches = Iterable[tuple[Any, torch.Tensor]]
 
 
 @contextmanager
@@ -70,8 +43,10 @@ def asked(
     in_channels: int,
     patch_size: list[int],
     feature_dim: int,
-) -> Iterator[Asked]:
-    """Yield the patches `x`, or those around the points `coords` of the raster `x`.
+) -> Iterator[tuple[int, Batches]]:
+    """Yield how many rows are asked for, and batches of patches with their rows.
+
+    They are the patches `x`, or those around the points `coords` of the raster `x`.
 
     Raises
     ------
@@ -85,7 +60,7 @@ def asked(
         with open_raster(x, "x") as raster:
             points = read_coords(coords, crs=raster.crs, stack="x")
             found = patches_at(raster, points, normalisation, orientation, "x")
-            yield Asked(len(points), ((rows, torch.from_numpy(p)) for rows, p in found))
+            yield len(points), ((rows, torch.from_numpy(p)) for rows, p in found)
         return
     if dataset is not None:
         raise InputError("dataset", "is for points of a raster", hint="Give `coords` too.")
@@ -95,11 +70,16 @@ def asked(
     if len(patches) and list(patches.shape[2:]) != patch_size:
         check_size(encoder, patches.read(0, 1), patch_size, feature_dim)
     size = batch_size_for(patches.shape, device.type, encoder)
-    yield Asked(len(patches), patches.numbered_batches(size, borrow=only_reads(encoder)))
+    yield len(patches), patches.numbered_batches(size, borrow=only_reads(encoder))
 
 
 def predicted(
-    task: Task, members: Sequence[Model], what: Asked, device: torch.device, passes: int = 1
+    task: Task,
+    members: Sequence[Model],
+    n: int,
+    batches: Batches,
+    device: torch.device,
+    passes: int = 1,
 ) -> NDArray[np.float64]:
     """Return the task's values, shape (n, ...), as means over members and their passes.
 
@@ -110,19 +90,18 @@ def predicted(
     InputError
         If a value is not finite.
     """
-    outputs = torch.zeros((len(members) * passes, what.n, task.n_outputs), dtype=torch.float64)
+    outputs = torch.zeros((len(members) * passes, n, task.n_outputs), dtype=torch.float64)
     ready = [model.for_prediction(device) for model in members]
 
     def compute(batch: torch.Tensor) -> torch.Tensor:
         return torch.stack([model(batch) for model in ready for _ in range(passes)], dim=1)
 
-    over_batches(compute, what, outputs.transpose(0, 1), device)
+    found = over_batches(compute, batches, outputs.transpose(0, 1), device)
     total = task.values(outputs[0])
     for part in outputs[1:]:
         total += task.values(part)
     values = (total / len(outputs) if len(outputs) > 1 else total).numpy()
-    values[~what.found] = 0
+    values[~found] = np.nan
     parts = {name: part for model in members for name, part in model.named_children()}
-    check_features(values, parts, "x")  # NaN would be the first class
-    values[~what.found] = np.nan
+    check_features(values, parts, "x", found)  # NaN would be the first class
     return values

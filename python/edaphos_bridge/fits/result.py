@@ -91,8 +91,9 @@ class FoundationFit:
             in_channels=self.in_channels,
             patch_size=self.patch_size,
             feature_dim=self.feature_dim,
-        ) as what:
-            return predicted(self.task, [Model(self.encoder, self.head)], what, target)
+        ) as (n, batches):
+            model = Model(self.encoder, self.head)
+            return predicted(self.task, [model], n, batches, target)
 
     @plain
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -105,8 +106,8 @@ class FoundationFit:
         InputError
             If there can be no such file, or it cannot be written.
         WeightsError
-            If the encoder's state dict holds something else than tensors, or a weight is not
-            finite.
+            If the encoder's state dict holds something that a file cannot hold, or a weight is
+            not finite.
         """
         save_file("path", path, self.to_bytes())
 

@@ -62,7 +62,7 @@ def raster_path(argument: str, given: Any) -> str:
     """
     text = str(given)
     is_gdals = text.startswith("/vsi") or re.match(r"[A-Za-z][\w+.]+:", text)
-    if is_gdals and "\0" not in text and not Path(text).exists():
+    if is_gdals and "\0" not in text and not os.path.exists(text):
         return text
     return os.path.abspath(as_path(argument, given, "raster"))
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphos_bridge.errors import InputError, warn
-from edaphos_bridge.raster.file_part import rasterio
+from edaphos_bridge.raster.crs import as_crs
 
 
 def geometries_of(coords: Any) -> Any | None:
@@ -61,7 +61,7 @@ def in_crs(geometries: Any, crs: Any, argument: str, stack: str) -> NDArray[np.f
             f"`{argument}` has a coordinate reference system ({getattr(own, 'name', own)}) and "
             f"`{stack}` has none. They are taken to be the same."
         )
-    elif own is not None and rasterio().crs.CRS.from_user_input(own) != crs:
+    elif own is not None and as_crs(own) != crs:
         try:
             moved = geometries.to_crs(crs.to_wkt())
         except Exception as error:  # pyproj's errors, or those of a stand-in

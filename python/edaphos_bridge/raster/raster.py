@@ -84,11 +84,11 @@ class Raster(ABC):
         valid : numpy.ndarray of bool, same shape
             False where a cell has no data or lies beyond the raster.
         """
+        pause()
         top, left = max(row, 0), max(col, 0)
         bottom, right = min(row + height, self.height), min(col + width, self.width)
         if (top, left, bottom, right) == (row, col, row + height, col + width):
             return self._read(Window(row, col, height, width))
-        pause()
         values = np.zeros((len(self.bands), height, width))
         valid = np.zeros(values.shape, dtype=bool)
         if top < bottom and left < right:

@@ -267,7 +267,7 @@ class FoundationTileDataset:
         known = f"whole numbers from 0 to {len(self) - 1}"
         given = as_numpy(rows, "rows", known)
         usable = given.ndim == 1 and (given.size == 0 or given.dtype.kind in "iu")
-        if not usable or ((given < 0) | (given >= len(self))).any():
+        if not usable or np.ma.is_masked(given) or ((given < 0) | (given >= len(self))).any():
             raise InputError("rows", f"must be {known}", found=given.tolist())
         wanted = given.astype(np.int64)
         size = self.patch_size

@@ -166,6 +166,8 @@ expect_close <- function(found, expected, tolerance, size = 1) {
   )
   allowed <- tolerance * pmax(size, abs(as.vector(expected)))
   excess <- abs(as.vector(found) - as.vector(expected)) - allowed
+  infinite <- is.infinite(expected) # which would allow anything
+  excess[infinite] <- ifelse(found[infinite] == expected[infinite], 0, Inf)
   worst <- max(which.max(excess), 1L) # cells without number have no excess
   testthat::expect(
     !any(excess > 0, na.rm = TRUE),
@@ -177,6 +179,9 @@ expect_close <- function(found, expected, tolerance, size = 1) {
   )
   invisible(found)
 }
+
+# The largest absolute value, at least 1: the `size` of sums, some of which cancel.
+size_of <- function(values) max(1, abs(values), na.rm = TRUE)
 
 random_state <- function() get0(".Random.seed", envir = globalenv(), inherits = FALSE)
 

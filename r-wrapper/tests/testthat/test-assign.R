@@ -61,6 +61,8 @@ test_that("what cannot be assigned to an encoder is refused", {
   not(encoder$normalisation <- replace(known, "sds", list(c(1, NA, 1))), "normalisation", "must have")
   not(encoder$normalisation <- soil_tiles(soil_stack()[[1:2]]), "normalisation", "of 3 bands")
   not(encoder$patch_orientation <- "sideways", "patch_orientation", "'transposed'; found 'sideways'")
+  not(encoder$patch_orientation <- NA, "patch_orientation", "found NA")
+  not(encoder$patch_orientation <- globalenv(), "patch_orientation", "found '<environment>'")
   not(encoder$in_channels <- 4L, "in_channels", "foundation_encoder() makes another")
   expect_identical(encoder, plain_encoder())
   encoder$note <- "of my own"

@@ -35,7 +35,7 @@ test_that("a tile dataset stands for its patches", {
   features <- foundation_simclr_embed(encoder, tiles)
   sampled <- foundation_simclr_embed(encoder, tiles$sample(48, seed = 1))
   sorted <- function(rows) unname(rows[order(rows[, 1]), ])
-  expect_close(sorted(features), sorted(sampled), 1e-6)
+  expect_close(sorted(features), sorted(sampled), 1e-6, size_of(sampled))
   fit <- quick_fit(x = tiles)
   expect_identical(dim(prob(fit, tiles)), c(48L, 3L))
 })

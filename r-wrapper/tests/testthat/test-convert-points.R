@@ -91,6 +91,16 @@ test_that("one CRS written in two ways moves no point by a bit", {
   expect_identical(in_crs_of(soil_stack(), edges, wkt1, NULL, "stack"), edges)
 })
 
+test_that("a shift in x alone moves points over a file whose columns run from east to west too", {
+  skip_if_no_python()
+  skip_if_lacking("sf")
+  cells <- array(seq_len(70), c(1, 7, 10))
+  stack <- terra::rast(write_tif(cells, c(-30, 0, 500300, 0, -30, 5399490), dtype = "float64"))
+  utm <- "+proj=tmerc +lon_0=-45 +k=0.9996 +y_0=10000000 +datum=WGS84 +units=m"
+  moved <- in_crs_of(stack, cbind(15, 5399475), paste(utm, "+x_0=0"), NULL, "stack")
+  expect_close(moved, cbind(500015, 5399475), 1e-9)
+})
+
 test_that("points that the CRS of the raster does not reach are outside, with the warning", {
   skip_if_no_python()
   skip_if_lacking("sf")

@@ -20,7 +20,9 @@ test_that("embeddings at points are those of the normalised cells around them", 
   expect_true(all(is.na(features[4:6, ])))
   x <- foundation_patches_at_coords(fit, points, soil_stack())
   expect_identical(dim(x), c(6L, 3L, 5L, 5L))
-  expect_close(features[1:3, ], foundation_moco_embed(fit, x[1:3, , , ]), 1e-6)
+  embedded <- foundation_moco_embed(fit, x[1:3, , , ])
+  expect_close(features[1:3, ], embedded, 1e-6, size_of(embedded))
+  expect_identical(dim(foundation_embed_at_coords(fit, points[0, ], soil_stack())), c(0L, 6L))
   cell <- terra::cellFromXY(soil_stack(), points[, c("x", "y")])
   centres <- as.matrix(soil_stack()[cell])
   expected <- t((t(centres) - fit$normalisation$means) / fit$normalisation$sds)
@@ -36,7 +38,7 @@ test_that("the call of edaphos works by position and by name, and so does that o
   expected <- foundation_embed_at_coords(encoder, points, stack, dataset = dataset)
   expect_close(
     foundation_embed_at_coords(encoder, points, stack, dataset, 5L, 2L), expected,
-    1e-6
+    1e-6, size_of(expected)
   )
   expect_identical(
     foundation_embed_at_coords(
@@ -78,10 +80,10 @@ test_that("an encoder that learnt from transposed patches gets them so", {
   x <- foundation_patches_at_coords(soil_tiles(), points, soil_stack())
   transposed <- foundation_patches_at_coords(encoder, points, soil_stack(), dataset = soil_tiles())
   expect_identical(transposed, turned(x))
+  embedded <- foundation_moco_embed(encoder, turned(x[1:3, , , ]))
   expect_close(
-    foundation_embed_at_coords(encoder, points, soil_stack(), soil_tiles())[1:3, ],
-    foundation_moco_embed(encoder, turned(x[1:3, , , ])),
-    1e-6
+    foundation_embed_at_coords(encoder, points, soil_stack(), soil_tiles())[1:3, ], embedded,
+    1e-6, size_of(embedded)
   )
   tiles <- soil_tiles()
   expect_close(
@@ -155,7 +157,8 @@ test_that("an encoder without normalisation takes that of a dataset", {
   )
   found <- foundation_embed_at_coords(encoder, points, soil_stack(), dataset = soil_tiles())
   x <- foundation_patches_at_coords(soil_tiles(), points, soil_stack())
-  expect_close(found[1:3, ], foundation_moco_embed(encoder, x[1:3, , , ]), 1e-6)
+  embedded <- foundation_moco_embed(encoder, x[1:3, , , ])
+  expect_close(found[1:3, ], embedded, 1e-6, size_of(embedded))
   path <- withr::local_tempfile()
   foundation_weights_save(tile_fit(), path)
   expect_identical(

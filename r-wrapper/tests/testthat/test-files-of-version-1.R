@@ -4,7 +4,8 @@ version_1 <- function(name) readRDS(test_path("v1", paste0(name, ".rds")))
 
 # Another processor gives other last bits, and those only.
 expect_as_then <- function(found, name) {
-  expect_close(found, version_1("expected")[[name]], 1e-6)
+  expected <- version_1("expected")[[name]]
+  expect_close(found, expected, 1e-6, size_of(expected))
 }
 
 test_that("an encoder has its features", {

@@ -237,7 +237,10 @@ test_that("what fails is a classed error with the line that failed, and leaves n
     suppressMessages(install_offline(nothing, path, wheel)), class = "edaphosbridge_install_error"
   )
   expect_s3_class(condition, "edaphosbridge_error")
-  expect_match(conditionMessage(condition), "bin/python -m pip install --upgrade .*--no-index")
+  requirement <- shQuote(paste0(normalizePath(wheel), "[pretrain,raster]"))
+  installs <- paste("bin/python -m pip install --upgrade", requirement)
+  expect_match(conditionMessage(condition), installs, fixed = TRUE)
+  expect_match(conditionMessage(condition), paste("--no-index --find-links", nothing), fixed = TRUE)
   expect_match(conditionMessage(condition), "No matching distribution")
   expect_false(file.exists(path))
 })

@@ -138,7 +138,7 @@ test_that("without the package no object of any class prints its bytes, but what
     expect_false(shown$loaded)
     expect_true(any(grepl("library(edaphosbridge)", shown$lines, fixed = TRUE)))
     expect_false(any(grepl("^ *\\[[0-9]+\\]( [0-9a-f]{2}){8}", shown$lines)))
-    expect_lt(length(shown$lines), 400)
+    expect_lt(length(shown$lines), 300) # the elements themselves, of a sweep 259
   }
 })
 

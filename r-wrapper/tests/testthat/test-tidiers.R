@@ -124,10 +124,8 @@ test_that("augment() takes a dataset for an encoder without normalisation", {
   x <- foundation_patches_at_coords(soil_tiles(), points[c(1, 2, 1, 2), ], soil_stack())
   pretrained <- foundation_moco_pretrain(x, 6, 4, batch_size = 2, epochs = 1, seed = 1)
   features <- generics::augment(pretrained, soil_stack(), coords = points, dataset = soil_tiles())
-  expect_close(
-    unname(as.matrix(features[-(1:2)])), foundation_moco_embed(pretrained, x[1:2, , , ]),
-    1e-6
-  )
+  embedded <- foundation_moco_embed(pretrained, x[1:2, , , ])
+  expect_close(unname(as.matrix(features[-(1:2)])), embedded, 1e-6, size_of(embedded))
   fit <- quick_fit(pretrained, x, c("a", "b", "a", "b"), val_split = 0)
   classes <- generics::augment(fit, soil_stack(), coords = points, dataset = soil_tiles())
   expect_identical(classes$.pred_class, predict(fit, x[1:2, , , ]))

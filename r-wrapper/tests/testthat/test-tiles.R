@@ -210,6 +210,11 @@ test_that("pretraining on tiles takes nothing else", {
   refused(foundation_moco_pretrain_tiles(NULL), "dataset", "found NULL")
   refused(foundation_moco_pretrain_tiles(soil_stack()), "dataset", "found SpatRaster")
   refused(foundation_moco_pretrain_tiles(soil_tiles(), resume = tempdir()), "resume", "checkpoint")
+  for (folder in list(globalenv(), "caf\xe9", 1)) { # a class or its bytes are no name of a folder
+    refused(
+      foundation_moco_pretrain_tiles(soil_tiles(), resume = folder), "resume", "must be the path of a"
+    )
+  }
 })
 
 test_that("resume goes on from another folder, which stays as it is", {

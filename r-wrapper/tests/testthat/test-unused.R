@@ -21,13 +21,14 @@ test_that("predict() and augment() refuse misspelt and nameless arguments", {
   refused(generics::augment(pretrained, soil_x, device = "cpu"), "device", "augment()", "augment")
 })
 
-test_that("a sweep's predict() refuses what its classifier's does", {
+test_that("a sweep refuses what its classifier does", {
   skip_if_no_python()
   sweep <- foundation_probe_sweep(
     soil_encoder(), soil_x, soil_y,
     lr = 0.01, weight_decay = 0, C = 1, seeds = 1, epochs = 1
   )
   refused(predict(sweep, soil_x, probs = TRUE), "probs", "`type = \"prob\"`", "predict")
+  refused(update(sweep, soil_x, soil_y, epoch = 5), "epoch", "Did you mean `epochs`?", "update")
 })
 
 test_that("what takes no arguments says so", {

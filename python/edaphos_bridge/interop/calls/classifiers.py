@@ -129,10 +129,13 @@ def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
 
 def sweep_fields(sweep: FoundationProbeSweep) -> dict[str, Any]:
     """Return the elements of the R object of a sweep, tables as lists of columns."""
+    config = sweep.config or None  # a sweep of the first version has none
+    if config is not None:
+        config = {**config, "seeds": [float(seed) for seed in config["seeds"]]}
     return {
         "classifier": classifier_fields(sweep.classifier),
         "best": sweep.best,
         "settings": sweep.settings.to_dict("list"),
         "results": sweep.results.astype({"seed": float}).to_dict("list"),
-        "config": {**sweep.config, "seeds": [float(seed) for seed in sweep.config["seeds"]]},
+        "config": config,
     }

@@ -53,6 +53,7 @@ def normalisation_fields(normalisation: Normalisation | None) -> dict[str, Any] 
     return None if normalisation is None else normalisation.to_dict()
 
 
+@plain
 def encoder_with(encoder: Any, name: Any, value: Any) -> dict[str, Any] | None:
     """``encoder$normalisation <-`` and ``encoder$patch_orientation <-``: the encoder anew.
 

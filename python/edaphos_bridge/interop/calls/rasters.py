@@ -16,6 +16,7 @@ from edaphos_bridge.raster.tile_file import tiles_to_bytes
 from edaphos_bridge.raster.tiles import make_tile_dataset
 
 
+@plain
 def tile_dataset(
     stack: Any,
     patch_size: Any,
@@ -44,6 +45,7 @@ def tile_dataset(
         }
 
 
+@plain
 def tile_sample(
     state: Any, batch_size: Any, seed: Any, draw: Callable[[], int]
 ) -> NDArray[np.float64]:
@@ -71,6 +73,7 @@ def embed_at_coords(
     return embedded.astype(np.float64)
 
 
+@plain
 def patches_at_coords(encoder: Any, coords: Any, stack: Any, dataset: Any) -> NDArray[np.float64]:
     """``foundation_patches_at_coords()``: patches (N, C, H, W), NaN outside; no encoder is none."""
     tiles = None if dataset is None else tiles_behind(dataset)

@@ -1,0 +1,11 @@
+test_that("expect_close() bounds every cell by the size of what is compared", {
+  expect_close(c(1e6, 1e-9, NA, Inf), c(1e6 + 0.5, 0, NA, Inf), 1e-6)
+  expect_close(1e-9, 0, 1e-6)
+  expect_close(c(a = 1e-9), c(a = 1e-9 + 1e-16), 1e-6, size = 0)
+  off <- function(...) expect_error(expect_close(...), class = "expectation_failure")
+  off(c(1e6, 2), c(1e6, 2.1), 1e-6)
+  off(1e-9, 0, 1e-6, size = 0)
+  off(1e6 + 2, 1e6, 1e-6)
+  for (found in list(1, -Inf)) off(found, Inf, 1e-6)
+  off(c(1, NA), c(1, 2), 1e-6)
+})
