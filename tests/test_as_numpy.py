@@ -220,6 +220,7 @@ def test_an_array_that_gives_another_shape_than_it_says_is_an_error():
         Patches(wrong).tensor()
 
 
+@pytest.mark.filterwarnings("ignore:.*share cells with another")
 def test_a_matrix_of_points_is_an_array_of_points():
     raster = np.random.default_rng(1).normal(size=(1, 9, 9))
     tiles = foundation_tile_dataset(raster, patch_size=2, n_patches=20, seed=1)

@@ -19,6 +19,8 @@ from edaphos_bridge.datasets import statlog_scene
 from edaphos_bridge.errors import EdaphosWarning
 from edaphos_bridge.input_scale import warn_about_scale
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
+
 SCENE = statlog_scene().image.astype(float)
 LABELS = ["a", "b"] * 24
 # What the scene would be as reflectance, as integers of Sentinel-2, as temperature.

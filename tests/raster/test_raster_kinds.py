@@ -131,6 +131,7 @@ def test_names_that_only_gdal_knows_are_opened(write_tif, tmp_path):
     assert np.array_equal(tiles.from_dict(tiles.to_dict()).read([0]), tiles.read([0]))
 
 
+@pytest.mark.filterwarnings("ignore:.*share cells with another")
 def test_a_point_on_the_last_edges_has_the_last_cells_patch(write_tif):
     path = write_tif("one.tif", CELLS)  # x 500 to 600, y 900 down to 820
     tiles = foundation_tile_dataset(path, 2, 5, normalise=False, seed=1)
