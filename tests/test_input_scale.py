@@ -118,6 +118,17 @@ def test_one_band_of_rare_large_values_is_no_reason_to_warn():
     foundation_moco_embed(encoder, x)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_one_band_in_another_unit_beside_others_that_fit_is_warned_about(training):
+    _, tiles = pretrained_on(SCENE)
+    sample = torch.from_numpy(tiles[:2])
+    sample[:, 1] = sample[:, 1] * 50 + 1000
+    with pytest.warns(
+        EdaphosWarning, match=r"channel band_2 has mean \d{3,4}.* expects mean 0 and sd 1"
+    ):
+        warn_about_scale(sample, tiles.normalisation, "x", training=training)
+
+
 def test_a_raster_in_other_units_is_a_warning_where_points_are_read():
     encoder, tiles = pretrained_on(SCENE)
     points = [[col + 0.5, row + 0.5] for row, col in tiles.cells]
