@@ -23,6 +23,8 @@ from edaphos_bridge.errors import EdaphosWarning
 from edaphos_bridge.normalisation import Normalisation
 from edaphos_bridge.raster.patches_at import find_normalisation
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
+
 POINTS = np.array([[605.0, 705.0]])
 TOLD = "cells of 20 x 20 in EPSG:32723, but .* cells of 10 x 10 in EPSG:32723"
 

@@ -12,11 +12,14 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.transform import same_grid
+from edaphos_bridge.tensors import tensor_as_numpy
 
 
 def open_mask(valid_mask: Any, raster: Raster) -> Raster:
     """Return the raster that says where centres may be, or raise `InputError`."""
-    if isinstance(valid_mask, np.ndarray | torch.Tensor) and valid_mask.ndim == 2:
+    if isinstance(valid_mask, torch.Tensor):
+        valid_mask = tensor_as_numpy(valid_mask, "valid_mask")
+    if isinstance(valid_mask, np.ndarray) and valid_mask.ndim == 2:
         valid_mask = valid_mask[None]
     mask = open_raster(valid_mask, "valid_mask")
     found = [len(mask.bands), mask.height, mask.width]
