@@ -107,6 +107,8 @@ def test_settings_are_given_by_name(encoder, x, y):
 )
 def test_printing_shows_what_the_original_shows(encoder, x, y, changes, regime):
     fit = quick(encoder, x, y, **changes)
+    accuracies = fit.val_accuracy_history
+    best = max(accuracies)
     lines = repr(fit).splitlines()
     assert lines[0] == "<edaphos_foundation_classifier>"
     shown = dict(re.split(r":\s+", line.strip(), maxsplit=1) for line in lines[1:])
@@ -117,7 +119,8 @@ def test_printing_shows_what_the_original_shows(encoder, x, y, changes, regime):
         "regime": regime,
         "device": "cpu",
         "final loss": f"{fit.loss_history[-1]:.4f}",
-        "best val_acc": shown["best val_acc"],
+        "best val_acc": f"{best:.3f} (epoch {accuracies.index(best) + 1}), "
+        f"at the end {accuracies[-1]:.3f}",
     }
 
 

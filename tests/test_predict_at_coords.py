@@ -16,6 +16,8 @@ from edaphos_bridge import (
 )
 from edaphos_bridge.errors import EdaphosWarning, InputError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
+
 
 @pytest.fixture(scope="module")
 def stack():

@@ -330,6 +330,7 @@ def test_patches_in_a_file_give_what_they_give_in_memory(encoder, x, y, tmp_path
         assert found.classifier.to_bytes() == expected.classifier.to_bytes()
 
 
+@pytest.mark.filterwarnings("ignore:.*share cells with another")
 def test_a_tile_dataset_gives_its_normalisation_to_the_classifier(encoder):
     raster = np.random.default_rng(4).normal(size=(4, 30, 40))
     tiles = foundation_tile_dataset(raster, patch_size=5, n_patches=40, seed=1)

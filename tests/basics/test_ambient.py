@@ -17,6 +17,8 @@ from edaphos_bridge.basics.ambient import plain_torch
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.interop import calls
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
+
 X = np.random.default_rng(1).normal(size=(40, 4, 9, 9)).astype(np.float32)
 Y = ["dry", "wet"] * 20
 RASTER = np.random.default_rng(2).normal(size=(4, 30, 40))

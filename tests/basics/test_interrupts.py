@@ -18,6 +18,14 @@ from edaphos_bridge.basics.interrupts import at_once, at_pauses, handled_by, hel
 from edaphos_bridge.raster.sources import open_raster
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_terminal():
+    """Presses arrive also where the tests run in the background, which ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press():
     signal.raise_signal(signal.SIGINT)
 
@@ -311,6 +319,7 @@ import numpy as np
 import edaphos_bridge as eb
 
 every, stack = int(sys.argv[1]), sys.argv[2]
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Presses:
     count, exposed = 0, set()

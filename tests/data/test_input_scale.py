@@ -19,6 +19,8 @@ from edaphos_bridge.data.input_scale import warn_about_scale
 from edaphos_bridge.datasets import statlog_scene
 from edaphos_bridge.errors import EdaphosWarning
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
+
 SCENE = statlog_scene().image.astype(float)
 LABELS = ["a", "b"] * 24
 # What the scene would be as reflectance, as integers of Sentinel-2, as temperature.
@@ -114,6 +116,17 @@ def test_one_band_of_rare_large_values_is_no_reason_to_warn():
     x = tiles[:]
     x[:, 1] += 30
     foundation_moco_embed(encoder, x)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_one_band_in_another_unit_beside_others_that_fit_is_warned_about(training):
+    _, tiles = pretrained_on(SCENE)
+    sample = torch.from_numpy(tiles[:2])
+    sample[:, 1] = sample[:, 1] * 50 + 1000
+    with pytest.warns(
+        EdaphosWarning, match=r"channel band_2 has mean \d{3,4}.* expects mean 0 and sd 1"
+    ):
+        warn_about_scale(sample, tiles.normalisation, "x", training=training)
 
 
 def test_a_raster_in_other_units_is_a_warning_where_points_are_read():

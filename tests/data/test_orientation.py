@@ -25,6 +25,8 @@ from edaphos_bridge.errors import EdaphosWarning, InputError, WeightsError
 from edaphos_bridge.files.container import pack, unpack
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
+
 Y = ["a", "b"] * 10
 
 

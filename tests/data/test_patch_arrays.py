@@ -314,3 +314,12 @@ def test_a_changed_byte_in_the_header_of_a_npy_file_is_an_error_or_an_array(tmp_
 def test_what_cannot_be_a_path_is_an_error(path):
     with pytest.raises(InputError, match=r"^`x` "):
         Patches(path)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_prediction_reads_an_array_in_parts_once(dtype):
+    x = Recorded(X.astype(dtype))
+    encoder = foundation_encoder("moco", 4, seed=1)
+    fit = foundation_fit_classifier(encoder, X, list("abc") * 10, epochs=1, seed=1)
+    np.testing.assert_array_equal(fit.predict_proba(x), fit.predict_proba(X.astype(dtype)))
+    assert sum(x.asked) == len(X)

@@ -3,14 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
-from edaphos_bridge import (
-    foundation_embed_at_coords,
-    foundation_encoder,
-    foundation_fit_classifier,
-    foundation_moco_embed,
-    foundation_tile_dataset,
-)
+from array_arguments import calls_with
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.data.tensors import tensor_as_numpy
 from edaphos_bridge.errors import InputError
@@ -59,23 +54,18 @@ REFUSED = {
 
 @pytest.mark.parametrize("says", REFUSED)
 def test_tensors_without_plain_numbers_are_refused_by_every_argument(says):
-    encoder = foundation_encoder("moco", 2, seed=1)
-    labels = list("ababab")
-    x, raster = torch.rand(6, 2, 4, 4), torch.rand(2, 9, 9)
-    tiles = foundation_tile_dataset(raster, patch_size=2, n_patches=5, seed=1)
-    kind = REFUSED[says]
-    for argument, call in {
-        "x": lambda: foundation_fit_classifier(encoder, kind(x), labels),
-        "y": lambda: foundation_fit_classifier(encoder, x, kind(torch.rand(6, 2))),
-        "patches": lambda: foundation_moco_embed(encoder, kind(x)),
-        "stack": lambda: foundation_tile_dataset(kind(raster), patch_size=2),
-        "coords": lambda: foundation_embed_at_coords(
-            encoder, kind(torch.rand(3, 2)), raster, dataset=tiles
-        ),
-    }.items():
+    for argument, call in calls_with(REFUSED[says]):
         with pytest.raises(InputError, match=f"must be a dense array of real numbers.*{says}") as e:
             call()
         assert e.value.argument == argument
+
+
+@pytest.mark.parametrize("kind", [torch.Tensor.to_mkldnn, FakeTensorMode().from_tensor])
+def test_tensors_of_other_layouts_and_classes_are_refused_too(kind):
+    for argument, call in calls_with(kind):
+        with pytest.raises(InputError) as caught:
+            call()
+        assert caught.value.argument == argument
 
 
 def test_a_tensor_that_only_stands_for_values_is_refused():

@@ -1,10 +1,13 @@
 """Patches that R in this process names but does not hold: files and tile data sets."""
 
+import dask.array
 import numpy as np
 import pytest
 import rasterio
 import rpy2.robjects as ro
 import torch
+import xarray
+import zarr
 
 from edaphos_bridge import foundation_encoder, foundation_moco_embed, foundation_tile_dataset
 from edaphos_bridge.errors import InputError
@@ -88,6 +91,23 @@ def test_r_does_not_train_on_what_lies_under_a_mask(r):
     condition = r(f"tryCatch({code}, error = identity)")
     assert "edaphosbridge_input_error" in condition.rclass
     assert "holds NA, NaN or infinite values in 1 of 20 patches (first: 8;" in condition[0][0]
+
+
+OTHER_ARRAYS = {
+    "xarray": lambda x: xarray.DataArray(x, attrs={"_FillValue": -9999}),
+    "zarr": lambda x: zarr.array(x, fill_value=-9999, store={}),
+    "dask": lambda x: dask.array.ma.masked_equal(dask.array.from_array(x), -9999),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_ARRAYS)
+def test_cells_that_other_arrays_call_missing_are_na_in_r(r, kind):
+    x = np.arange(24.0).reshape(2, 3, 2, 2)
+    x[1, 2, 0, 1] = -9999
+    in_r(OTHER_ARRAYS[kind](x))
+    assert r("sum(is.na(value)) == 1L && is.na(value[2, 3, 1, 2])")[0]
+    found = np.array(r("ifelse(is.na(value), -9999, value)"))
+    assert np.array_equal(found, x)
 
 
 def test_tensors_cross_as_their_numbers_or_not_at_all(r):

@@ -174,19 +174,17 @@ def test_without_a_seed_it_goes_on_with_that_of_the_checkpoint(pretrain, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"lr": 0.5}, "lr = "),
+        ({"lr": 0.5}, "another run .*lr = "),
         ({"epochs": 2}, "a longer run: 4 steps there, 2 here"),
-        ({"steps_per_epoch": 2}, "steps_per_epoch = 1 there, 2 here"),
-        ({"batch_size": 4}, "batch_size = 8 there, 4 here"),
-        ({"seed": 2}, "seed = 1 there, 2 here"),
+        ({"steps_per_epoch": 2}, "another run .*steps_per_epoch = 1 there, 2 here"),
+        ({"batch_size": 4}, "another run .*batch_size = 8 there, 4 here"),
+        ({"seed": 2}, "another run .*seed = 1 there, 2 here"),
     ],
 )
 def test_a_checkpoint_of_other_settings_is_refused(pretrain, tmp_path, changes, says):
     pretrain(checkpoint_dir=tmp_path)
     before = (tmp_path / FILE).read_bytes()
-    with pytest.raises(InputError, match="`checkpoint_dir` holds the checkpoint of a"):
-        pretrain(checkpoint_dir=tmp_path, **changes)
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=f"`checkpoint_dir` holds the checkpoint of {says}"):
         pretrain(checkpoint_dir=tmp_path, **changes)
     assert (tmp_path / FILE).read_bytes() == before
 

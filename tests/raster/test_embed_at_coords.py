@@ -13,6 +13,8 @@ from edaphos_bridge.errors import EdaphosWarning, InputError
 from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
 from edaphos_bridge.raster.tiles import foundation_tile_dataset
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
+
 EMBED = {"moco": foundation_moco_embed, "simclr": foundation_simclr_embed}
 
 

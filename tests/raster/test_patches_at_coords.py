@@ -20,6 +20,8 @@ from edaphos_bridge.raster.patches_at import band_order, patches_at
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import foundation_tile_dataset
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
+
 
 @pytest.fixture
 def normalisation():

@@ -1,11 +1,16 @@
 """Rasters of many kinds: plain rasterio is the reference."""
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import rasterio
 from rasterio import Affine
 
 from edaphos_bridge import foundation_patches_at_coords, foundation_tile_dataset
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.sources import open_raster
 
 CELLS = np.arange(2.0 * 8 * 10).reshape(2, 8, 10)
@@ -131,6 +136,24 @@ def test_names_that_only_gdal_knows_are_opened(write_tif, tmp_path):
     assert np.array_equal(tiles.from_dict(tiles.to_dict()).read([0]), tiles.read([0]))
 
 
+def test_a_raster_behind_an_address_is_read_over_the_network(write_tif):
+    path = write_tif("one.tif", CELLS)
+    serve = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
+    with subprocess.Popen(
+        [*serve, "--directory", str(path.parent)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as server:  # fmt: skip
+        try:
+            address = re.search(r"http://[\d.:]+", server.stdout.readline()).group()
+            for name in (f"/vsicurl/{address}/one.tif", f"{address}/one.tif"):
+                assert np.array_equal(whole(name)[0], CELLS)
+            with pytest.raises(InputError, match="`stack` cannot be opened"):
+                open_raster(f"/vsicurl/{address}/two.tif")
+        finally:
+            server.kill()
+
+
+@pytest.mark.filterwarnings("ignore:.*share cells with another")
 def test_a_point_on_the_last_edges_has_the_last_cells_patch(write_tif):
     path = write_tif("one.tif", CELLS)  # x 500 to 600, y 900 down to 820
     tiles = foundation_tile_dataset(path, 2, 5, normalise=False, seed=1)

@@ -23,6 +23,8 @@ from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.encoders.raster_input import find_normalisation
 from edaphos_bridge.errors import EdaphosWarning
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
+
 POINTS = np.array([[605.0, 705.0]])
 TOLD = "cells of 20 x 20 in EPSG:32723, but .* cells of 10 x 10 in EPSG:32723"
 

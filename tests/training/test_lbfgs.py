@@ -44,7 +44,7 @@ def by_newton(features, targets, n_classes, c):
         while of(flat - size * step) > of(flat) and size > 1e-8:
             size /= 2
         flat = flat - size * step
-        if step.abs().max() < 1e-9:
+        if step.abs().max() <= 1e-9 * flat.abs().max():
             break
     return flat.view(n_classes, D + 1)
 
@@ -132,7 +132,7 @@ def test_a_class_without_rows_gets_no_probability():
     (solution,) = logistic_path(features, targets, 3, [1.0])
     p = functional.linear(features, solution.weight, solution.bias).softmax(dim=1)
     assert solution.converged
-    assert p[:, 2].max() < 1e-4
+    assert_close(p[:, 2], torch.zeros(N), 2e-6)  # their mean is the gradient of its bias
 
 
 def test_separable_classes_have_a_finite_solution():

@@ -10,6 +10,8 @@ from edaphos_bridge.errors import warn
 # A mean so many standard deviations off is no chance, nor a spread so many times too wide or
 # narrow.
 _FAR = 5.0
+# Nor is the mean of one channel alone so far off: rare large values stay below it.
+_ANOTHER_UNIT = 100.0
 _OFF = 2.0
 # Fewer patches may well lie on one field, where all cells are nearly alike.
 _FEWEST_FOR_SPREAD = 16
@@ -43,9 +45,9 @@ def warn_about_scale(
 
     Notes
     -----
-    Four signs count: most channels are far off; all are somewhat off and vary too little; all are
-    as raw cells are, where these differ much from what is expected; or, in training, all vary too
-    little.
+    Five signs count: most channels are far off; one is so far off that its unit is another; all are
+    somewhat off and vary too little; all are as raw cells are, where these differ much from what is
+    expected; or, in training, all vary too little.
     """
     cells = sample.double().movedim(1, 0).flatten(1)
     means, sds = cells.mean(dim=1), cells.std(dim=1, correction=0)
@@ -60,7 +62,7 @@ def warn_about_scale(
     narrow = (sds > 0) & (sds < sd / _FAR)
     off = (means - mean).abs() / sd > _OFF
     enough = len(sample) >= _FEWEST_FOR_SPREAD
-    if far.double().mean() > 0.5:
+    if far.double().mean() > 0.5 or (distance > _ANOTHER_UNIT).any():
         channel = int(distance.argmax())
     elif enough and (as_other.all() or (narrow & (off | training)).all()):
         channel = int((sds / sd).argmin())

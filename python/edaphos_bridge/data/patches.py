@@ -286,10 +286,12 @@ class Patches:
 
     def _borrowed(self, start: int, stop: int) -> torch.Tensor | None:
         """Return rows as a view of the caller's memory, or None where they need conversion."""
-        x = self._array[start:stop]
+        if self._missing_values or not isinstance(self._array, np.ndarray | torch.Tensor):
+            return None  # slices of other arrays are read, which happens once
+        x: Any = self._array[start:stop]
         if isinstance(x, torch.Tensor):
             x = x.detach().numpy() if _numpy_shares(x) else None
-        if self._missing_values or not can_be_borrowed(x):
+        if not can_be_borrowed(x):
             return None
         batch = torch.from_numpy(x.reshape(-1)).view(x.shape)
         if not all_finite(batch):
@@ -339,4 +341,5 @@ class Patches:
 
 def _numpy_shares(x: torch.Tensor) -> bool:
     """Return whether NumPy can see a tensor where it lies."""
-    return x.device.type == "cpu" and x.dtype == torch.float32 and not x.is_neg()
+    plain = type(x) in (torch.Tensor, torch.nn.Parameter)
+    return plain and x.device.type == "cpu" and x.dtype == torch.float32 and not x.is_neg()

@@ -44,6 +44,7 @@ with held():
     from rpy2.robjects.conversion import Converter
 
     from edaphos_bridge.classifier import FoundationClassifier
+    from edaphos_bridge.data.as_numpy import as_numpy
     from edaphos_bridge.data.tensors import tensor_as_numpy
     from edaphos_bridge.errors import InputError
     from edaphos_bridge.interop.answers import answered
@@ -216,6 +217,7 @@ def _make_converter() -> Converter:
     for vector_class in (BoolSexpVector, FloatSexpVector, IntSexpVector):
         result.rpy2py.register(vector_class, _patches_or(rules.rpy2py.dispatch(vector_class)))
     result.rpy2py.register(ListSexpVector, _object_or(rules.rpy2py.dispatch(ListSexpVector)))
+    result.py2rpy.register(object, _numbers_or(rules.py2rpy.dispatch(object)))
     result.py2rpy.register(type(None), lambda value: NULL)
     result.py2rpy.register(np.ndarray, _array_or(rules.py2rpy.dispatch(np.ndarray)))
     result.py2rpy.register(torch.Tensor, lambda x: array_to_r(tensor_as_numpy(x, "tensor")))
@@ -302,6 +304,18 @@ def _array_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return strings_to_r(value)
         if is_masked and np.ma.is_masked(value):  # other rules would take the mask off
             raise InputError("value", "must not be masked in R", found=value.dtype)
+        return other(value)
+
+    return convert
+
+
+def _numbers_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Read arrays of xarray, zarr, dask and h5py, which rpy2 does not; what is missing is NA."""
+
+    def convert(value: Any) -> Any:
+        dtype = None if isinstance(value, np.generic) else getattr(value, "dtype", None)
+        if hasattr(value, "shape") and isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+            return array_to_r(as_numpy(value, "value", "an array of numbers"))
         return other(value)
 
     return convert

@@ -129,7 +129,7 @@ def _ratios(argument: str, value: Any) -> tuple[float, float]:
     problem = "must be two numbers, the smaller first, greater than 0 and at most 1"
     try:
         low, high = (number(argument, part, above=0) for part in value)
-    except (TypeError, ValueError) as error:  # InputError is a ValueError
+    except Exception as error:  # arrays of other packages fail in ways of their own
         raise InputError(argument, problem, found=value) from error
     if not low <= high <= 1:
         raise InputError(argument, problem, found=value)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from edaphos_bridge.data.tensors import tensor_as_numpy
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.crs import same_crs
 from edaphos_bridge.raster.raster import Raster
@@ -16,7 +17,9 @@ from edaphos_bridge.raster.transform import same_grid
 
 def open_mask(valid_mask: Any, raster: Raster) -> Raster:
     """Return the raster that says where centres may be, or raise `InputError`."""
-    if isinstance(valid_mask, np.ndarray | torch.Tensor) and valid_mask.ndim == 2:
+    if isinstance(valid_mask, torch.Tensor):
+        valid_mask = tensor_as_numpy(valid_mask, "valid_mask")
+    if isinstance(valid_mask, np.ndarray) and valid_mask.ndim == 2:
         valid_mask = valid_mask[None]
     mask = open_raster(valid_mask, "valid_mask")
     found = [len(mask.bands), mask.height, mask.width]

@@ -81,6 +81,8 @@ test_that("points in another CRS are transformed to that of the raster", {
     expect_identical(at(moved, utm_stack()), expected)
     expect_identical(at(terra::vect(moved), utm_stack()), expected)
   }
+  skip_if_lacking("stars")
+  expect_identical(at(moved, stars::st_as_stars(utm_stack())), expected)
 })
 
 test_that("one CRS written in two ways moves no point by a bit", {

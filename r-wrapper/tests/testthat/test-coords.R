@@ -251,6 +251,38 @@ test_that("a raster of other cells than the pretraining's is read with a warning
   expect_no_warning(foundation_embed_at_coords(tile_fit(), points, soil_stack() * 1))
 })
 
+test_that("patches and rasters in other units than the pretraining's are told with both numbers", {
+  skip_if_no_python()
+  x <- foundation_patches_at_coords(soil_tiles(normalise = FALSE), points[1:3, ], soil_stack())
+  known <- foundation_patches_at_coords(tile_fit(), points[1:3, ], soil_stack())
+  says <- function(argument) {
+    paste0("`", argument, "` does not look like .* ndvi has mean \\d.* expects mean 0 and sd 1")
+  }
+  told <- function(code, argument) {
+    expect_warning(code, says(argument), class = "edaphosbridge_warning")
+  }
+  fit <- point_fit()
+  told(
+    foundation_fit_classifier(tile_fit(), x, c("a", "b", "a"), val_split = 0, epochs = 1, seed = 1), "x"
+  )
+  told(predict(fit, x), "x")
+  told(foundation_moco_embed(tile_fit(), x), "patches")
+  other <- soil_stack() * 1000
+  names(other) <- names(soil_stack())
+  for (read in list(foundation_embed_at_coords, foundation_patches_at_coords)) {
+    expect_warning(
+      read(tile_fit(), points[1:3, ], other), "`stack` does not look like .*the same units",
+      class = "edaphosbridge_warning"
+    )
+  }
+  expect_warning(
+    predict(fit, other, coords = points[1:3, ]), "`x` does not look like .*the same units",
+    class = "edaphosbridge_warning"
+  )
+  expect_no_warning(predict(fit, known))
+  expect_no_warning(foundation_moco_embed(tile_fit(), known))
+})
+
 test_that("patches that share cells are told, when they are read and in the fit", {
   skip_if_no_python()
   points <- cbind(c(705, 715, 555), c(755, 755, 655))

@@ -72,6 +72,22 @@ test_that("arguments that make no encoder are refused in foundation_encoder()'s 
   refused(foundation_encoder("moco", 4, seed = 1.5), "seed", "found 1.5")
 })
 
+test_that("an encoder that no memory holds is refused before it is made", {
+  skip_if_no_python()
+  expect_refused(
+    foundation_encoder("moco", 2^31 - 1), "in_channels", c("GB of memory", "this machine has"),
+    of = "foundation_encoder"
+  )
+  expect_refused(
+    foundation_encoder("moco", 4, feature_dim = 2^63), "feature_dim", "up to 2147483647",
+    of = "foundation_encoder"
+  )
+  expect_refused(
+    foundation_encoder("moco", 4, seed = 2^63), "seed", "between -2^53 and 2^53",
+    of = "foundation_encoder"
+  )
+})
+
 test_that("print() shows one line and returns the encoder invisibly", {
   encoder <- structure(
     list(architecture = "moco", in_channels = 4L, feature_dim = 64L, proj_dim = 32L, state = raw()),

@@ -152,6 +152,27 @@ test_that("points on the last edges belong to the last cells, as in terra", {
   expect_identical(is.na(expected[, 1]), c(rep(FALSE, 5), TRUE))
 })
 
+test_that("a raster behind an address is read over the network", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  path <- write_tif(numbers(), north_up, path = file.path(folder, "one.tif"))
+  server <- callr::process$new(
+    reticulate::py_exe(),
+    c("-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder),
+    stdout = "|"
+  )
+  withr::defer(server$kill())
+  server$poll_io(20000)
+  url <- regmatches(said <- server$read_output(), regexpr("http://[0-9.:]+", said))
+  points <- terra::xyFromCell(terra::rast(path), 1:80)
+  expected <- of_terra(terra::rast(path), points)
+  for (name in paste0(c("/vsicurl/", ""), url, "/one.tif")) {
+    expect_equal(cells_under(points, name), expected)
+  }
+  gone <- paste0("/vsicurl/", url, "/two.tif")
+  expect_refused(foundation_tile_dataset(gone), "stack", "two.tif", "foundation_tile_dataset")
+})
+
 test_that("names of GDAL are taken as from Python", {
   skip_if_no_python()
   folder <- withr::local_tempdir()

@@ -120,10 +120,23 @@ test_that("files that run in different ways make one stack", {
   skip_if_no_python()
   flip <- function(transform) {
     down <- if (transform[[5]] > 0) rev(seq_len(rows)) else seq_len(rows)
-    cells[, down, , drop = FALSE]
+    right <- if (transform[[1]] < 0) rev(seq_len(columns)) else seq_len(columns)
+    cells[, down, right, drop = FALSE]
   }
-  paths <- vapply(orientations[1:2], function(t) write_tif(flip(t), t), "")
+  paths <- vapply(orientations, function(t) write_tif(flip(t), t), "")
   points <- places(north_up)
+  for (one in 1:4) {
+    for (other in setdiff(1:4, one)) {
+      both <- unname(paths[c(one, other)])
+      if ((one > 2) == (other > 2)) {
+        expect_equal(cells_under(points, both), cbind(expected, expected))
+      } else { # to terra columns from east to west are another extent
+        expect_refused(
+          foundation_tile_dataset(both), "stack", "extents do not match", "foundation_tile_dataset"
+        )
+      }
+    }
+  }
   for (order in list(1:2, 2:1)) {
     both <- paths[order]
     expect_equal(cells_under(points, both), cbind(expected, expected))

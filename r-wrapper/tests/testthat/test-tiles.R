@@ -145,6 +145,30 @@ test_that("centres are only where valid_mask has data that are not 0", {
   refused(matrix(1, 30, 40), "found matrix")
 })
 
+test_that("a stars object is a stack and a mask, and ~ is the home folder for both", {
+  skip_if_no_python()
+  mask <- soil_stack()[[1]] * 0
+  mask[10:20, 5:30] <- 1
+  expected <- soil_tiles(valid_mask = mask)
+  home <- withr::local_tempdir()
+  file.copy(terra::sources(soil_stack()), file.path(home, "stack.tif"))
+  terra::writeRaster(mask, file.path(home, "mask.tif"))
+  found <- in_fresh_r(
+    function(points) {
+      library(edaphosbridge)
+      dataset <- foundation_tile_dataset("~/stack.tif", 5, 40, valid_mask = "~/mask.tif", seed = 2)
+      list(dataset$cells, foundation_patches_at_coords(dataset, points, "~/stack.tif"))
+    },
+    list(cbind(705, 755)), fresh_environment(HOME = home)
+  )
+  expect_identical(found[[1]], expected$cells)
+  expect_identical(found[[2]], foundation_patches_at_coords(expected, cbind(705, 755), soil_stack()))
+  skip_if_lacking("stars")
+  of_stars <- soil_tiles(stars::st_as_stars(soil_stack()), valid_mask = stars::st_as_stars(mask))
+  expect_identical(of_stars$cells, expected$cells)
+  expect_identical(of_stars$sample(9, seed = 1), expected$sample(9, seed = 1))
+})
+
 test_that("without its raster a dataset says so", {
   skip_if_no_python()
   path <- withr::local_tempfile(fileext = ".tif")
