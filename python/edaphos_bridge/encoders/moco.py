@@ -27,14 +27,17 @@ class MoCoBackbone(nn.Module):
         self.conv5 = nn.Conv2d(64, feature_dim, kernel_size=3, padding=1)
         self.bn5 = nn.BatchNorm2d(feature_dim)
 
+    def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Return maps of 32 channels, H x W cells, and of feature_dim channels, half as many."""
+        h = functional.relu_(self.bn1(self.conv1(x)))
+        fine = h + functional.relu_(self.bn2(self.conv2(h)))
+        h = functional.relu_(self.bn3(self.conv3(fine)))  # (B, 64, ceil(H/2), ceil(W/2))
+        h = h + functional.relu_(self.bn4(self.conv4(h)))
+        return [fine, functional.relu_(self.bn5(self.conv5(h)))]
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map ``(B, C, H, W)`` to features ``(B, feature_dim)``."""
-        h = functional.relu_(self.bn1(self.conv1(x)))
-        h = h + functional.relu_(self.bn2(self.conv2(h)))
-        h = functional.relu_(self.bn3(self.conv3(h)))  # (B, 64, ceil(H/2), ceil(W/2))
-        h = h + functional.relu_(self.bn4(self.conv4(h)))
-        h = functional.relu_(self.bn5(self.conv5(h)))
-        return h.mean(dim=(2, 3))
+        return self.maps(x)[-1].mean(dim=(2, 3))
 
 
 class MoCoProjection(nn.Module):
@@ -94,6 +97,16 @@ class MoCoEncoder(nn.Module):
         """Map patches ``(B, C, H, W)`` to features ``(B, feature_dim)``."""
         features: torch.Tensor = self.backbone(x)
         return features
+
+    def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Return feature maps of patches, fine to coarse; features are the last one's means."""
+        return self.backbone.maps(x)
+
+    def groups(self) -> list[list[nn.Module]]:
+        """Return the blocks below the head, input first: each convolution and its BatchNorm."""
+        backbone = self.backbone
+        numbers = range(1, 6)
+        return [[getattr(backbone, f"{kind}{i}") for kind in ("conv", "bn")] for i in numbers]
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
         """Map features ``(B, feature_dim)`` to unit vectors ``(B, proj_dim)``."""

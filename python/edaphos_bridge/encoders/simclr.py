@@ -53,11 +53,18 @@ class SimCLREncoder(nn.Module):
             nn.Linear(feature_dim, feature_dim), nn.ReLU(), nn.Linear(feature_dim, proj_dim)
         )
 
+    def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Return feature maps of patches, all of H x W cells; features are the last one's means."""
+        h = functional.relu_(self.conv1(x))
+        return [h, functional.relu_(self.conv2(h))]
+
+    def groups(self) -> list[list[nn.Module]]:
+        """Return the blocks below the head, input first."""
+        return [[self.conv1], [self.conv2]]
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map patches ``(B, C, H, W)`` to features ``(B, feature_dim)``."""
-        h = functional.relu_(self.conv1(x))
-        h = functional.relu_(self.conv2(h))
-        return h.mean(dim=(2, 3))
+        return self.maps(x)[-1].mean(dim=(2, 3))
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
         """Map features ``(B, feature_dim)`` to unit vectors ``(B, proj_dim)``."""

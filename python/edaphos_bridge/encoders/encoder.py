@@ -1,0 +1,51 @@
+"""What the engine asks of an encoder beside its features, of ours and of any module of a user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from edaphos_bridge.errors import InputError
+
+
+def maps_of(encoder: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+    """Return the feature maps ``(B, D, h, w)`` of patches ``(B, C, H, W)``, from fine to coarse.
+
+    Raises
+    ------
+    InputError
+        If the encoder shows none, or something else.
+    """
+    own = _method(encoder, "maps")
+    if own is None:
+        raise InputError(
+            "encoder",
+            "must show its feature maps for this",
+            found=type(encoder).__name__,
+            hint="Give it a method `maps(x)` that returns them in a list, from fine to coarse.",
+        )
+    maps = list(own(x))
+    are_maps = (isinstance(h, torch.Tensor) and h.ndim == 4 and len(h) == len(x) for h in maps)
+    if not maps or not all(are_maps):
+        found = [list(h.shape) if isinstance(h, torch.Tensor) else type(h).__name__ for h in maps]
+        raise InputError(
+            "encoder", f"must return maps (B, D, h, w) for {len(x)} patches", found=found
+        )
+    return maps
+
+
+def groups_of(encoder: nn.Module) -> list[list[nn.Module]]:
+    """Return the blocks of an encoder, input first: its own `groups`, else its top-level parts."""
+    own = _method(encoder, "groups")
+    if own is not None:
+        return [list(group) for group in own()]
+    return [[part] for part in encoder.children()] or [[encoder]]
+
+
+def _method(encoder: nn.Module, name: str) -> Callable[..., Any] | None:
+    """Return a method of the encoder; `groups` is also the name of a convolution's setting."""
+    method = getattr(encoder, name, None)
+    return method if callable(method) else None
