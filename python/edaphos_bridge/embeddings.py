@@ -63,30 +63,7 @@ def foundation_moco_embed(
 def foundation_simclr_embed(
     object: Any, patches: ArrayLike, projection: bool = False
 ) -> NDArray[np.float32]:
-    """Return the embeddings of patches under a SimCLR encoder.
-
-    Parameters
-    ----------
-    object : SimCLREncoder, or a fit that holds one
-        The encoder. It runs in eval mode and is not changed.
-    patches : array-like, tile data set or path, shape (N, C, H, W)
-        The patches, without missing values; N may be 0. Those that are not in memory are read
-        in batches, see `foundation_fit_classifier`.
-    projection : bool
-        Whether to give the projections ``(N, proj_dim)``, unit vectors, instead of the
-        features ``(N, feature_dim)``.
-
-    Returns
-    -------
-    numpy.ndarray, shape (N, D), float32
-        One row a patch.
-
-    Raises
-    ------
-    InputError
-        If `object` holds no SimCLR encoder, or `patches` does not fit it or has missing
-        values.
-    """
+    """Return the embeddings of patches under a SimCLR encoder, as `foundation_moco_embed` does."""
     return embed("simclr", object, patches, projection)
 
 

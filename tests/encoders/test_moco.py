@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from closeness import assert_close
 from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.encoders.projection import l2_normalise
+from edaphos_bridge.encoders.contrastive import l2_normalise
 
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 NAMES = [

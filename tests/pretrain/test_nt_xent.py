@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from closeness import assert_close
-from edaphos_bridge.encoders.projection import l2_normalise
+from edaphos_bridge.encoders.contrastive import l2_normalise
 from edaphos_bridge.pretrain.nt_xent import nt_xent
 
 

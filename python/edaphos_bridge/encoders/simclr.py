@@ -6,31 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edaphos_bridge.data.normalisation import Normalisation
-from edaphos_bridge.data.orientation import ROWS_FIRST
-from edaphos_bridge.encoders.projection import l2_normalise
+from edaphos_bridge.encoders.contrastive import ContrastiveEncoder, l2_normalise
 
 
-class SimCLREncoder(nn.Module):
+class SimCLREncoder(ContrastiveEncoder):
     """SimCLR encoder with the state-dict names of edaphos (8 tensors).
-
-    Calling it gives the features before the projection; `project` takes them further.
-
-    Parameters
-    ----------
-    in_channels : int
-        Channels C of the patches.
-    feature_dim, proj_dim : int
-        Widths of the features and of the projection.
-
-    Attributes
-    ----------
-    normalisation : Normalisation or None
-        How raw raster cells become the input; None where it was pretrained on patches as they
-        are, or not at all.
-    patch_orientation : {"rows_first", "transposed"} or None
-        How the patches lay that it was pretrained on, where they came from a raster: what reads
-        one for this encoder gives it the same. None is not known.
 
     References
     ----------
@@ -39,14 +19,9 @@ class SimCLREncoder(nn.Module):
     """
 
     architecture = "simclr"
-    normalisation: Normalisation | None = None
-    patch_orientation: str | None = ROWS_FIRST
 
     def __init__(self, in_channels: int, feature_dim: int = 32, proj_dim: int = 16) -> None:
-        super().__init__()
-        self.in_channels = in_channels
-        self.feature_dim = feature_dim
-        self.proj_dim = proj_dim
+        super().__init__(in_channels, feature_dim, proj_dim)
         self.conv1 = nn.Conv2d(in_channels, 16, kernel_size=3, padding=1)
         self.conv2 = nn.Conv2d(16, feature_dim, kernel_size=3, padding=1)
         self.proj = nn.Sequential(

@@ -27,31 +27,9 @@ Self = TypeVar("Self", bound="FoundationFit")
 
 @dataclass(eq=False, repr=False)
 class FoundationFit:
-    """A trained encoder and head; each task has a class of its own below this one.
+    """A trained encoder and head; the class of each task below this one says what its values are.
 
-    Attributes
-    ----------
-    task : Task
-        What was learnt.
-    encoder, head : torch.nn.Module
-        The trained modules, in eval mode; a frozen encoder stays there.
-    loss_history, score_history : list of float
-        One value an epoch; the task's score of the validation rows is NaN without any.
-    config : dict
-        The settings of the fit, with the seed used.
-    feature_dim : int
-        Width D of the features.
-    head_type : {"linear", "mlp"}
-    freeze_backbone : bool
-    device : {"cpu", "mps", "cuda"}
-        Where it was trained and predicts by default.
-    in_channels : int
-        Channels C of the patches it was trained on.
-    patch_size : list of int
-        Height and width ``[H, W]`` of those patches, in cells.
-    overlapping : int or None
-        How many of the patches shared cells with another, where they came from a tile data set:
-        the score of a random split then says little about other places.
+    `score_history` has the task's score of the validation rows after each epoch.
     """
 
     task: Any
