@@ -188,7 +188,7 @@ def sweep_probes(
     module = own_encoder(encoder, patches).to(target)
     validation_size(len(patches), grid.val_split)
     warn_of_overlap(patches.overlapping, len(patches))
-    inputs = inputs_of(module, patches, target, frozen=True)
+    inputs = inputs_of(module, patches, target, cached=True)
     assert inputs.features is not None
     results = pd.DataFrame(fit_grid(inputs.features, task, labels.codes, grid, report))
     settings = _means(results)

@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional
 
 from closeness import assert_close
-from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.contrastive import l2_normalise
+from edaphos_bridge.encoders.moco import MoCoEncoder
 
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 NAMES = [

@@ -19,6 +19,7 @@ from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
 from edaphos_bridge.fits import run as engine
 from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.tasks.classification import Classification
+from edaphos_bridge.training.phase import Epochs
 from edaphos_bridge.training.plan import Plan
 from edaphos_bridge.training.settings import FitSettings
 
@@ -324,3 +325,34 @@ def test_a_fit_trains_where_gradients_were_left_off(x, y, encoder):
         assert not torch.is_grad_enabled()
     again = foundation_fit_classifier(encoder, x, y, epochs=2, seed=1, freeze_backbone=False)
     assert fit.loss_history == again.loss_history
+
+
+def test_phases_follow_each_other_and_only_weights_cross(patches, labels, encoder, plan):
+    """A probe, then all together, is what the two parts of the loop written out give."""
+
+    class TwoPhases(FitSettings):
+        def phases(self):
+            probe = Epochs(EPOCHS, 32, 0.01, None, 0.1)
+            return [probe, Epochs(EPOCHS, 32, 0.01, 0.005, 0.1)]
+
+    head = make_head("linear", 8, 3, (), 0.0)
+    plain_encoder, plain_head = copy.deepcopy(encoder), copy.deepcopy(head)
+    one = plain_loop(plain_encoder, plain_head, patches, labels.codes, plan, frozen=True)
+    plain_encoder.requires_grad_(True)
+    two = plain_loop(plain_encoder, plain_head, patches, labels.codes, plan, frozen=False)
+    settings = TwoPhases(False, "linear", (), 0.0, EPOCHS, 32, 0.01, 0.1, 0.5, 0.2, 1)
+    trained = engine.fit(
+        FoundationClassifier,
+        Classification.of(labels),
+        labels.codes,
+        encoder,
+        Patches(patches),
+        settings,
+        torch.device("cpu"),
+        lambda report: None,
+        plan=plan,
+        head=head,
+    )
+    assert_close(trained.loss_history, one[0] + two[0], 1e-4)
+    assert trained.val_accuracy_history == one[1] + two[1]
+    assert trained.config["epochs"] == 2 * EPOCHS

@@ -9,11 +9,13 @@ from edaphos_bridge.training.inputs import inputs_of
 CPU = torch.device("cpu")
 
 
-def test_a_frozen_encoder_runs_once_in_eval_mode_and_its_features_are_read(encoder, state_of):
+def test_an_encoder_that_does_not_train_runs_once_in_eval_mode_and_its_features_are_read(
+    encoder, state_of
+):
     x = torch.randn(300, 4, 5, 5)
     encoder.train()
     before = state_of(encoder)
-    inputs = inputs_of(encoder, Patches(x), CPU, frozen=True)
+    inputs = inputs_of(encoder, Patches(x), CPU, cached=True)
     assert inputs.features.shape == (300, inputs.feature_dim)
     assert not inputs.features.requires_grad
     assert_close(inputs.features, encoder(x), 1e-6)
@@ -25,7 +27,7 @@ def test_a_frozen_encoder_runs_once_in_eval_mode_and_its_features_are_read(encod
 
 def test_an_encoder_that_trains_reads_patches_as_they_are(encoder):
     x = torch.randn(20, 4, 5, 5)
-    inputs = inputs_of(encoder, Patches(x), CPU, frozen=False)
+    inputs = inputs_of(encoder, Patches(x), CPU, cached=False)
     assert inputs.features is None
     rows = torch.tensor([19, 0, 3])
     assert torch.equal(inputs.read(rows), x[rows])

@@ -12,7 +12,7 @@ from torch import nn
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.encoders.copying import as_module, own_copy
+from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
@@ -85,8 +85,9 @@ def fit(
     if settings.val_split > 0:
         validation_size(len(patches), settings.val_split)
         warn_of_overlap(patches.overlapping, len(patches))
-    frozen = settings.freeze_backbone
-    inputs = inputs or inputs_of(encoder.to(device), patches, device, frozen=frozen)
+    phases = settings.phases()
+    encoder.to(device)
+    inputs = inputs or _inputs_of(phases[0], encoder, patches, device)
     if settings.seed is None:
         settings = replace(settings, seed=draw())
     assert settings.seed is not None
@@ -98,7 +99,9 @@ def fit(
             settings.head, inputs.feature_dim, task.n_outputs, settings.hidden, settings.dropout
         )
     model = Model(encoder, head.to(device))
-    history = run(task, model, inputs, targets, settings.phases(), plan, randomness, report)
+    history = run(task, model, inputs, patches, targets, phases, plan, randomness, report)
+    if settings.freeze_backbone:
+        freeze(encoder)
     return kind(
         task=task,
         encoder=encoder.eval(),
@@ -108,7 +111,7 @@ def fit(
         config={**settings.config(), "epochs": len(history.losses)},
         feature_dim=inputs.feature_dim,
         head_type=settings.head,
-        freeze_backbone=frozen,
+        freeze_backbone=settings.freeze_backbone,
         device=device.type,
         in_channels=patches.channels,
         patch_size=list(patches.shape[2:]),
@@ -120,18 +123,28 @@ def run(
     task: Task,
     model: Model,
     inputs: Inputs,
+    patches: Patches,
     targets: torch.Tensor,
     phases: Sequence[Phase],
     plan: Plan,
     randomness: Randomness,
     report: Report,
 ) -> History:
-    """Train `model` in place, phase after phase, and return the record of it."""
+    """Train `model` in place, phase after phase, and return the record of it.
+
+    `inputs` are those of the first phase; of weights alone something crosses to the next.
+    """
     device = next(model.head.parameters()).device
     targets, plan = targets.to(device), plan.to(device)
     history = History([], [])
-    for phase in phases:
+    for number, phase in enumerate(phases):
+        if number and (phase.trains_encoder or phases[number - 1].trains_encoder):
+            inputs = _inputs_of(phase, model.encoder, patches, device)
         history += execute(phase, task, model, inputs, targets, plan, randomness, report)
     if type(model.encoder) in ARCHITECTURES.values():
         model.encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return history
+
+
+def _inputs_of(phase: Phase, encoder: nn.Module, patches: Patches, device: torch.device) -> Inputs:
+    return inputs_of(encoder, patches, device, cached=not phase.trains_encoder)

@@ -10,7 +10,6 @@ from torch import nn
 
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.encoders.copying import freeze
 from edaphos_bridge.encoders.features import (
     batch_size_for,
     check_weights,
@@ -39,7 +38,7 @@ class Inputs:
     eval_batch_size : int
         Rows at once in validation.
     features : torch.Tensor or None, shape (N, D)
-        The features, where the encoder is frozen.
+        The features, where they are computed once.
     """
 
     feature_dim: int
@@ -49,12 +48,12 @@ class Inputs:
 
 
 def inputs_of(
-    encoder: nn.Module, patches: Patches, device: torch.device, *, frozen: bool
+    encoder: nn.Module, patches: Patches, device: torch.device, *, cached: bool
 ) -> Inputs:
-    """Return what trains on `encoder`, which is on `device`, and lock it if it is `frozen`.
+    """Return what trains on `encoder`, which is on `device`.
 
-    A frozen encoder runs once over the patches. Patches that are in memory are laid out once for
-    an encoder that trains; others are read when a step asks for them.
+    With `cached` it runs once over the patches, and must not train. Patches that are in memory are
+    laid out once for an encoder that trains; others are read when a step asks for them.
 
     Raises
     ------
@@ -63,8 +62,8 @@ def inputs_of(
     """
     with draws_of(encoder, Randomness(0, device)):  # a lazy module draws its weights here
         feature_dim = find_feature_dim(encoder, patches.read(0, 1).to(device))
-        if frozen:
-            features = cached_features(freeze(encoder), patches, device, feature_dim)
+        if cached:
+            features = cached_features(encoder, patches, device, feature_dim)
             return Inputs(feature_dim, lambda rows: features[rows], _EVAL_ROWS, features)
         _warn_if_nothing_trains(encoder)
         size = batch_size_for(patches.shape, device.type, encoder)
