@@ -15,6 +15,7 @@ y = ["dry", "wet"] * 30
 torch.set_num_threads(2)
 encoder = eb.foundation_encoder("moco", 4, seed=1)
 raster = np.random.default_rng(1).normal(size=(4, 30, 40))
+half = torch.from_numpy(raster).bfloat16()
 tiles = eb.foundation_tile_dataset(raster, 8, 40, seed=1)
 file = os.path.join(tempfile.mkdtemp(), "fit")
 fit = None
@@ -29,6 +30,7 @@ CALLS = {
     "simclr": lambda: eb.foundation_simclr_pretrain(x, epochs=1, seed=1),
     "tiles": lambda: eb.foundation_moco_pretrain_tiles(tiles, epochs=1, seed=1),
     "embed": lambda: eb.foundation_moco_embed(encoder, x),
+    "tiles of a tensor": lambda: eb.foundation_tile_dataset(half, 8, 40, seed=1),
     "points": lambda: eb.foundation_embed_at_coords(encoder, [[9, 9]], raster, dataset=tiles),
     "save weights": lambda: eb.foundation_weights_save(encoder, file),
     "predict": lambda: fit.predict(x),
@@ -84,7 +86,7 @@ forks = [in_fork(outcomes, list(CALLS)), in_pool(outcomes, list(CALLS))]
 print(json.dumps([forks, fit.predict_proba(x).tobytes() == before]))
 """)
     for answers in forks:
-        assert len(answers) == 12
+        assert len(answers) == 13
         for message in answers.values():
             assert message.startswith("this process was forked from one in which torch has started")
             assert "get_context('spawn')" in message
@@ -111,4 +113,4 @@ def alone(names):
 print(json.dumps(in_fork(alone, list(CALLS))))
 """)
     assert answers == dict.fromkeys(answers, "done")
-    assert len(answers) == 12
+    assert len(answers) == 13

@@ -4,7 +4,9 @@ import gc
 import json
 import weakref
 
+import dask.array
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import torch
@@ -374,7 +376,9 @@ def mask(image):
     return mask
 
 
-@pytest.mark.parametrize("kind", ["array", "bool", "three dimensions", "masked", "file"])
+@pytest.mark.parametrize(
+    "kind", ["array", "bool", "three dimensions", "masked", "dask", "table", "file"]
+)
 def test_centres_are_only_where_the_mask_has_data_that_are_not_0(
     image, mask, kind, write_tif, small_blocks
 ):
@@ -383,6 +387,8 @@ def test_centres_are_only_where_the_mask_has_data_that_are_not_0(
         "bool": lambda: np.nan_to_num(mask).astype(bool),
         "three dimensions": lambda: mask[None],
         "masked": lambda: np.ma.masked_invalid(mask),
+        "dask": lambda: dask.array.from_array(mask),
+        "table": lambda: pd.DataFrame(mask),
         "file": lambda: write_tif("mask.tif", mask[None]),
     }[kind]()
     expected = {cell for cell in centres_of(image, 5) if mask[cell] == 1}

@@ -29,7 +29,7 @@ def plain(function: Callable[_P, _T]) -> Callable[_P, _T]:
 
     @functools.wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        _threads.use()
+        use_threads()
         with plain_torch():
             return function(*args, **kwargs)
 
@@ -107,6 +107,14 @@ class _Threads:
         if self._started_in not in (None, here):
             raise ForkedProcessError()
         self._started_in = here
+
+
+def use_threads() -> None:
+    """Raise `ForkedProcessError` where torch would wait for threads that a fork does not have.
+
+    For what computes with torch outside of `plain`.
+    """
+    _threads.use()
 
 
 _float32 = _Float32()

@@ -27,7 +27,11 @@ def as_orientation(value: Any) -> str | None:
 
 def orientation_of(module: object) -> str | None:
     """Return the orientation that an encoder carries; None is one that is not known."""
-    return as_orientation(getattr(module, "patch_orientation", ROWS_FIRST))
+    try:
+        known = getattr(module, "patch_orientation", ROWS_FIRST)
+    except Exception:  # of an object that is no encoder of anybody's
+        return ROWS_FIRST
+    return as_orientation(known)
 
 
 def orientation_to_read(module: object) -> str:

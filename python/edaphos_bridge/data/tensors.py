@@ -9,7 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch.masked import MaskedTensor
 
+from edaphos_bridge.basics.ambient import use_threads
 from edaphos_bridge.errors import InputError
+
+_NUMPY_READS = (
+    torch.float64, torch.float32, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8,
+    torch.bool,
+)  # fmt: skip
 
 
 def check_tensor(tensor: torch.Tensor, argument: str) -> None:
@@ -48,6 +54,8 @@ def tensor_as_numpy(tensor: torch.Tensor, argument: str) -> NDArray[Any]:
         )
         return np.ma.masked_array(values, mask=~valid)
     check_tensor(tensor, argument)
+    if tensor.is_neg() or tensor.dtype not in _NUMPY_READS:
+        use_threads()  # torch computes other numbers
     try:
         here = tensor.detach().cpu().resolve_neg()
         if here.is_floating_point() and here.dtype != torch.float64:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
+from edaphos_bridge.data.as_numpy import as_numpy
 from edaphos_bridge.data.tensors import tensor_as_numpy
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.crs import same_crs
@@ -19,8 +19,8 @@ def open_mask(valid_mask: Any, raster: Raster) -> Raster:
     """Return the raster that says where centres may be, or raise `InputError`."""
     if isinstance(valid_mask, torch.Tensor):
         valid_mask = tensor_as_numpy(valid_mask, "valid_mask")
-    if isinstance(valid_mask, np.ndarray) and valid_mask.ndim == 2:
-        valid_mask = valid_mask[None]
+    if len(getattr(valid_mask, "shape", ())) == 2 and not hasattr(valid_mask, "coords"):
+        valid_mask = as_numpy(valid_mask, "valid_mask", "an array (H, W) of real numbers")[None]
     mask = open_raster(valid_mask, "valid_mask")
     found = [len(mask.bands), mask.height, mask.width]
     expected = [1, raster.height, raster.width]
