@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.data.patches import warn_of_overlap
 from edaphos_bridge.encoders.raster_input import find_normalisation, orientation_of_fit
-from edaphos_bridge.raster.centres import count_overlapping, warn_of_overlap
+from edaphos_bridge.raster.centres import count_overlapping
 from edaphos_bridge.raster.coords import cells_at, read_coords
 from edaphos_bridge.raster.patches_at import patches_at
 from edaphos_bridge.raster.sources import open_raster

@@ -14,10 +14,9 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.classifier import FoundationClassifier, labels_of
-from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.data.patches import Patches, warn_of_overlap
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.fits.run import fit, own_encoder
-from edaphos_bridge.raster.centres import warn_of_overlap
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.inputs import inputs_of

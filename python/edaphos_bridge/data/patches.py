@@ -8,7 +8,7 @@ borrowed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from edaphos_bridge.data.input_scale import warn_about_scale
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.orientation import orientation_to_read
 from edaphos_bridge.data.patch_arrays import open_array
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import InputError, NoteWarning, warn
 
 # Cells that are read and checked at a time: 64 MiB in float64.
 _BLOCK_CELLS = 2**23
@@ -36,6 +36,13 @@ _FEWEST_IN_MEMORY = 64
 # Patches that are looked at to know the scale of all.
 _MOST_IN_SAMPLE = 64
 _SHAPE_TEXT = "(N, C, H, W): patches, channels, height, width"
+# A layer of 32 channels has so many activations in one batch: on a cpu 4 MiB, near what a cache
+# holds, for encoders of ours; others are run as they are, and most shrink what they compute soon.
+_ELEMENTS_PER_BATCH = {"cpu": 2**20}
+_ELEMENTS_FOR_OTHERS = {"cpu": 2**22}
+_ELEMENTS_ELSEWHERE = 2**23
+_MOST_PATCHES_PER_BATCH = 256
+_MOST_FOR_OTHERS = 1024
 
 
 class Patches:
@@ -336,6 +343,28 @@ class Patches:
             hint += f" Cells of {numbers} count as missing: the array says so."
         return InputError(
             self.argument, f"holds NA, NaN or infinite values in {patches}", rows=bad, hint=hint
+        )
+
+
+def rows_at_once(shape: Sequence[int], device: str = "cpu", *, ours: bool = True) -> int:
+    """Return how many patches ``(N, C, H, W)`` to encode at once, in bounded memory.
+
+    `ours` says whether the encoder is one of ours.
+    """
+    _, channels, height, width = shape
+    elements = max(channels, 32) * height * width
+    known = _ELEMENTS_PER_BATCH if ours else _ELEMENTS_FOR_OTHERS
+    most = _MOST_PATCHES_PER_BATCH if ours else _MOST_FOR_OTHERS
+    return max(1, min(most, known.get(device, _ELEMENTS_ELSEWHERE) // elements))
+
+
+def warn_of_overlap(shared: int | None, n_patches: int) -> None:
+    """Note if a random split would put the same cells into training and validation rows."""
+    if shared:
+        warn(
+            f"{shared} of {n_patches} patches share cells with another: the validation accuracy of "
+            "a random split says little about other places. Hold out whole blocks instead.",
+            NoteWarning,
         )
 
 

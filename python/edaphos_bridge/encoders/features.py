@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edaphos_bridge.data.batch_size import rows_at_once
 from edaphos_bridge.data.float32 import all_finite
+from edaphos_bridge.data.patches import rows_at_once
 from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.errors import EdaphosError, InputError
 

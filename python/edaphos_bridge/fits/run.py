@@ -11,13 +11,12 @@ from torch import nn
 
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.normalisation import normalisation_of
-from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.data.patches import Patches, warn_of_overlap
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.heads.registry import make_head
-from edaphos_bridge.raster.centres import warn_of_overlap
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.executor import execute
 from edaphos_bridge.training.inputs import Inputs, inputs_of

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edaphos_bridge.errors import NoteWarning, warn
 from edaphos_bridge.raster.raster import Raster, Window
 
 
@@ -48,16 +47,6 @@ def count_overlapping(cells: NDArray[np.int64], patch_size: int) -> int:
                     shares[alone] = True
                     break
     return int(shares.sum())
-
-
-def warn_of_overlap(shared: int | None, n_patches: int) -> None:
-    """Note if a random split would put the same cells into training and validation rows."""
-    if shared:
-        warn(
-            f"{shared} of {n_patches} patches share cells with another: the validation accuracy of "
-            "a random split says little about other places. Hold out whole blocks instead.",
-            NoteWarning,
-        )
 
 
 class CentreCounts:
