@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,7 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from methods import METHODS, PER_CLASS
-from summary import Result, values
+
+from edaphos_bridge.experiments.comparison import Comparison
 
 # Okabe and Ito's colours; pretrained methods have filled marks and solid lines.
 STYLES = {
@@ -27,7 +27,7 @@ STYLES = {
 STEP = 0.08  # between the methods, so that their bars stand side by side
 
 
-def draw_chart(path: Path, results: Sequence[Result]) -> None:
+def draw_chart(path: Path, comparison: Comparison) -> None:
     """Write the figure as PNG."""
     style = {
         "font.size": 10,
@@ -42,7 +42,7 @@ def draw_chart(path: Path, results: Sequence[Result]) -> None:
             {"accuracy": "a  Accuracy", "balanced": "b  Balanced accuracy"}.items(),
             strict=True,
         ):
-            _panel(axes, results, measure)
+            _panel(axes, comparison, measure)
             axes.set_title(name)
         panels[0].set_ylabel("on test blocks")
         figure.legend(
@@ -62,11 +62,11 @@ def draw_chart(path: Path, results: Sequence[Result]) -> None:
         plt.close(figure)
 
 
-def _panel(axes: Axes, results: Sequence[Result], measure: str) -> None:
+def _panel(axes: Axes, comparison: Comparison, measure: str) -> None:
     places = np.arange(len(PER_CLASS))
     for number, (method, name) in enumerate(METHODS.items()):
         x = places + (number - (len(METHODS) - 1) / 2) * STEP
-        y = [values(results, method, labels, measure) for labels in PER_CLASS]
+        y = [comparison.values(method, labels, measure) for labels in PER_CLASS]
         axes.errorbar(
             x, [each.mean() for each in y], yerr=[each.std(ddof=1) for each in y],
             label=name, capsize=3, lw=1.4, ms=6, **STYLES[method],

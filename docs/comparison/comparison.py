@@ -10,29 +10,18 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
-import multiprocessing
-import os
-import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import Any
 
-import torch
-from blocks import (
-    BUFFER,
-    DEVELOPMENT,
-    REPORTED,
-    class_counts,
-    fold,
-    labelled,
-    scene_patches,
-    standardised,
-)
 from chart import draw_chart
 from methods import (
+    HEADINGS,
     METHODS,
+    PACKAGES,
+    PAIRS,
     PER_CLASS,
     PRETRAINED,
     chosen_setting,
@@ -41,10 +30,13 @@ from methods import (
     pretrain,
     untrained,
 )
-from provenance import provenance
-from summary import Result, conclusion, differences, table
+from scene import BUFFER, DEVELOPMENT, REPORTED, class_counts, fold, scene_patches
 
 from edaphos_bridge import FoundationPretrain
+from edaphos_bridge.experiments.comparison import Comparison, Result
+from edaphos_bridge.experiments.folds import drawn_per_class, standardised
+from edaphos_bridge.experiments.provenance import provenance
+from edaphos_bridge.experiments.workers import workers
 
 SEED = 1
 PROCESSES = 2
@@ -55,7 +47,7 @@ def _data() -> tuple[Any, ...]:
     """Return the patches, and for each repeat its fold and its standardised patches."""
     patches = scene_patches()
     folds = [fold(patches, group) for group in REPORTED]
-    return patches, folds, [standardised(patches, each) for each in folds]
+    return patches, folds, [standardised(patches.x, each.pretrain) for each in folds]
 
 
 def pretrained(repeat: int, seed: int) -> bytes:
@@ -69,7 +61,7 @@ def result(repeat: int, seed: int, method: str, labels: str, encoder: bytes | No
     """Train one method in one repeat and test it."""
     patches, folds, all_x = _data()
     x, y, test = all_x[repeat], patches.y, folds[repeat].test
-    rows = labelled(patches, folds[repeat], PER_CLASS[labels], seed + repeat)
+    rows = drawn_per_class(y, folds[repeat].train, PER_CLASS[labels], seed + repeat)
     start = untrained(seed + repeat) if encoder is None else FoundationPretrain.from_bytes(encoder)
     accuracy, balanced = evaluate(
         method,
@@ -82,13 +74,10 @@ def result(repeat: int, seed: int, method: str, labels: str, encoder: bytes | No
     return Result(method, labels, repeat + 1, len(rows), len(test), accuracy, balanced)
 
 
-def run(seed: int, say: Callable[[str], None]) -> list[Result]:
+def run(seed: int, say: Callable[[str], None]) -> Comparison:
     """Run all repeats in two processes and return the results in a fixed order."""
-    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     results: list[Result] = []
-    with ProcessPoolExecutor(
-        PROCESSES, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
-    ) as pool:
+    with workers(PROCESSES) as pool:
         encoders = {pool.submit(pretrained, repeat, seed): repeat for repeat in REPORTED}
         waiting: set[Future[Result]] = {
             pool.submit(result, repeat, seed, method, labels, None)
@@ -111,15 +100,20 @@ def run(seed: int, say: Callable[[str], None]) -> list[Result]:
             say(f"repeat {row.repeat}: {METHODS[row.method]}, {row.labels} labels per class: "
                 f"{row.accuracy:.3f}  ({len(results)} of {len(waiting)})")  # fmt: skip
     order = list(METHODS), list(PER_CLASS)
-    return sorted(
-        results,
-        key=lambda row: (row.repeat, order[0].index(row.method), order[1].index(row.labels)),
+    results.sort(
+        key=lambda row: (row.repeat, order[0].index(row.method), order[1].index(row.labels))
     )
+    return Comparison(results, METHODS, HEADINGS, PAIRS)
 
 
-def _start_worker() -> None:
-    torch.set_num_threads(1)
-    sys.stderr.isatty = lambda: False  # type: ignore[method-assign]  # no bars of two processes
+def conclusion(comparison: Comparison) -> list[str]:
+    """Return sentences on where pretraining helps, as the intervals say."""
+    return [
+        '"Better" and "worse" stand where the 95 % interval of the paired difference does not hold '
+        "zero; elsewhere five repeats do not settle it.",
+        "",
+        *comparison.verdicts(),
+    ]
 
 
 def protocol() -> list[str]:
@@ -177,31 +171,31 @@ def main() -> None:
     def say(text: str) -> None:
         print(f"[{time.monotonic() - started:4.0f} s] {text}", flush=True)
 
-    results = run(seed, say)
+    comparison = run(seed, say)
     with (out / "comparison.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Result.HEADER)
-        writer.writerows(row.cells() for row in results)
-    draw_chart(out / "comparison.png", results)
+        writer.writerows(row.cells() for row in comparison.results)
+    draw_chart(out / "comparison.png", comparison)
     command = f"python docs/comparison/comparison.py --out {out} --seed {seed}"
     seconds = time.monotonic() - started
     text = [
         "# Does MoCo pretraining help on the Statlog scene?",
         "",
-        *table(results),
+        *comparison.table(),
         "",
-        *conclusion(results),
+        *conclusion(comparison),
         "",
-        *differences(results),
+        *comparison.differences(),
         "",
         "![Accuracy against labels per class, with and without pretraining](comparison.png)",
         *protocol(),
-        *provenance(command, seed=seed, seconds=seconds, processes=PROCESSES),
+        *provenance(command, packages=PACKAGES, seed=seed, seconds=seconds, processes=PROCESSES),
         "* Every number: [comparison.csv](comparison.csv)",
         "",
     ]
     (out / "comparison.md").write_text("\n".join(text), encoding="utf-8")
-    print("\n".join(["", *table(results), "", *conclusion(results), ""]))
+    print("\n".join(["", *comparison.table(), "", *conclusion(comparison), ""]))
     say(f"comparison.csv, .md and .png are written to {out}.")
 
 

@@ -30,8 +30,19 @@ METHODS = {
     "logistic_cv": "logistic regression, penalty cross-validated",
 }
 PRETRAINED = ("probe_moco", "finetune_moco")
+# First what pretraining changes, then what is left against the pixels themselves.
+PAIRS = (
+    ("probe_moco", "probe_untrained"),
+    ("finetune_moco", "finetune_scratch"),
+    ("probe_moco", "logistic"),
+    ("probe_moco", "logistic_cv"),
+    ("finetune_moco", "logistic"),
+    ("finetune_moco", "logistic_cv"),
+)
 PER_CLASS: dict[str, int | None] = {"5": 5, "20": 20, "all": None}
+HEADINGS = {"5": "5 labels per class", "20": "20 labels per class", "all": "all labels"}
 BATCH = 64
+PACKAGES = ("edaphos-bridge", "torch", "numpy", "scikit-learn", "kornia")
 LOGISTIC_C = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
 SETTINGS = Path(__file__).with_name("settings.json")
 

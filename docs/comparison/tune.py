@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from blocks import DEVELOPMENT, Fold, ScenePatches, fold, labelled, scene_patches, standardised
 from methods import (
     LOGISTIC_C,
     METHODS,
+    PACKAGES,
     PER_CLASS,
     PRETRAINED,
     SETTINGS,
@@ -31,9 +31,11 @@ from methods import (
     untrained,
 )
 from numpy.typing import NDArray
-from provenance import provenance
+from scene import DEVELOPMENT, ScenePatches, fold, scene_patches
 
 from edaphos_bridge import foundation_moco_embed
+from edaphos_bridge.experiments.folds import Fold, drawn_per_class, standardised
+from edaphos_bridge.experiments.provenance import provenance
 from edaphos_bridge.pretrain.augmentations import Augmentations
 
 SEED = 100
@@ -93,7 +95,7 @@ class Development:
     def __init__(self, patches: ScenePatches) -> None:
         self.patches = patches
         self.fold: Fold = fold(patches, DEVELOPMENT)
-        self.x = standardised(patches, self.fold)
+        self.x = standardised(patches.x, self.fold.pretrain)
 
     def score(self, method: str, setting: Setting, encoder: Any, labels: str) -> tuple[float, ...]:
         """Return accuracy and balanced accuracy, mean of the draws."""
@@ -101,7 +103,7 @@ class Development:
         y, test = self.patches.y, self.fold.test
         scores = []
         for seed in range(SEED, SEED + draws):
-            rows = labelled(self.patches, self.fold, PER_CLASS[labels], seed)
+            rows = drawn_per_class(y, self.fold.train, PER_CLASS[labels], seed)
             train = self.x[rows], y[rows]
             scores.append(evaluate(method, setting, encoder, train, (self.x[test], y[test]), seed))
         return tuple(np.mean(scores, axis=0).tolist())
@@ -270,7 +272,9 @@ def main() -> None:
             settings[row["method"]][row["labels"]] = row["setting"]
     SETTINGS.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     command = f"python docs/comparison/tune.py --out {out}"
-    about = provenance(command, seed=SEED, seconds=time.monotonic() - started, processes=1)
+    about = provenance(
+        command, packages=PACKAGES, seed=SEED, seconds=time.monotonic() - started, processes=1
+    )
     write_tables(out, pretraining, methods, chosen, about)
     print(f"{SETTINGS} and {out}/tuning.md are written ({time.monotonic() - started:.0f} s).")
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 
-PACKAGES = ("edaphos-bridge", "torch", "numpy", "scikit-learn", "kornia")
 
-
-def provenance(command: str, *, seed: int, seconds: float, processes: int) -> list[str]:
+def provenance(
+    command: str, *, packages: Sequence[str], seed: int, seconds: float, processes: int
+) -> list[str]:
     """Return lines of Markdown: command, seed, versions, time and cores."""
-    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
     return [
         "",
         "## How it was made",

@@ -1,0 +1,1 @@
+"""Experiments: many fits compared, on places that lie apart. Its first user is docs/comparison/."""
