@@ -20,7 +20,7 @@ NULL
 
 #' @rdname autoplot.edaphosbridge
 #' @exportS3Method ggplot2::autoplot
-autoplot.edaphosbridge_classifier <- function(object, ...) {
+autoplot.edaphosbridge_fit <- function(object, ...) {
   stop_if_unused("autoplot", ...)
   history <- history_of(object)
   drawn <- Filter(function(name) !all(is.na(history[[name]])), names(course_names))

@@ -11,7 +11,7 @@
 #' @param type,xlab,ylab,main,... As in [graphics::plot.default()]. `type` is a line by default, and a
 #'   point where there is one epoch only.
 #' @return `x`, invisibly. What [graphics::par()] had set is set again.
-#' @seealso `autoplot()` in [autoplot.edaphosbridge_classifier()] for ggplot2
+#' @seealso `autoplot()` in [autoplot.edaphosbridge_fit()] for ggplot2
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
@@ -20,7 +20,7 @@
 #' plot(fit)
 #' plot(fit, which = "loss", log = "y")
 #' @export
-plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), type = NULL,
+plot.edaphosbridge_fit <- function(x, which = c("loss", "val_accuracy"), type = NULL,
                                           xlab = NULL, ...) {
   stop_if_unused("plot", ..., also = graphical_parameters())
   if (!is.character(which) || length(which) == 0L || !all(which %in% names(course_names))) {
@@ -41,7 +41,7 @@ plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), 
   invisible(x)
 }
 
-#' @rdname plot.edaphosbridge_classifier
+#' @rdname plot.edaphosbridge_fit
 #' @export
 plot.edaphosbridge_pretrain <- function(x, type = NULL, xlab = "epoch", ylab = loss_name(x),
                                         main = paste(x$method, "pretraining"), ...) {

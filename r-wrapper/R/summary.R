@@ -6,7 +6,8 @@
 #'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param ... Not used: an argument of another name is an error.
 #'
-#' @return A list. Of a classifier, of class `summary.edaphosbridge_classifier`, with
+#' @return A list of class `summary.edaphosbridge_fit`. Of a classifier, of class
+#'   `summary.edaphosbridge_classifier` too, with
 #'   \item{regime}{`"linear probing"`, `"frozen backbone"` or `"full fine-tuning"`}
 #'   \item{architecture}{of the encoder: `"moco"`, `"simclr"`, or `"custom"` for a module of your
 #'     own}
@@ -39,7 +40,7 @@ NULL
 
 #' @rdname summary.edaphosbridge
 #' @export
-summary.edaphosbridge_classifier <- function(object, ...) {
+summary.edaphosbridge_fit <- function(object, ...) {
   stop_if_unused("summary", ...)
   counts <- object$class_counts
   if (is.null(counts)) {
@@ -62,7 +63,7 @@ summary.edaphosbridge_classifier <- function(object, ...) {
         final_val_accuracy = final_accuracy_of(object)
       )
     ),
-    class = "summary.edaphosbridge_classifier"
+    class = paste0("summary.", c(leaf_class_of(object), "edaphosbridge_fit"))
   )
 }
 
@@ -76,7 +77,7 @@ summary.edaphosbridge_pretrain <- function(object, ...) {
   )
   structure(
     c(unclass(object)[kept], list(history = history_of(object), final_loss = object$final_loss)),
-    class = "summary.edaphosbridge_pretrain"
+    class = c("summary.edaphosbridge_pretrain", "summary.edaphosbridge_fit")
   )
 }
 
@@ -96,14 +97,14 @@ summary.edaphosbridge_probe_sweep <- function(object, ...) {
       n_seeds = length(unique(object$results$seed)),
       n_diverged = sum(is.na(settings$val_accuracy)),
       config = object$config,
-      classifier = summary.edaphosbridge_classifier(object$classifier)
+      classifier = summary.edaphosbridge_fit(object$classifier)
     ),
-    class = "summary.edaphosbridge_probe_sweep"
+    class = c("summary.edaphosbridge_probe_sweep", "summary.edaphosbridge_fit")
   )
 }
 
 #' @export
-format.summary.edaphosbridge_classifier <- function(x, ...) {
+format.summary.edaphosbridge_fit <- function(x, ...) {
   c(
     sprintf("Classifier of %d classes: %s", length(x$class_counts), x$regime),
     sprintf(
@@ -117,14 +118,8 @@ format.summary.edaphosbridge_classifier <- function(x, ...) {
     count_lines(x$class_counts),
     training_line(x),
     loss_line(x),
-    paste0("  val_acc:   ", accuracy_text(list(val_accuracy_history = x$history$val_accuracy))),
-    overlap_line(
-      list(
-        overlapping = x$overlapping, class_counts = x$class_counts,
-        val_accuracy_history = x$history$val_accuracy
-      ),
-      "  overlap:   "
-    )
+    paste0("  val_acc:   ", accuracy_text(x)),
+    overlap_line(x)
   )
 }
 
@@ -191,6 +186,31 @@ head_line <- function(x) {
   sprintf("mlp, hidden %s, dropout %g", paste(x$config$hidden, collapse = ", "), x$config$dropout)
 }
 
+# The best accuracy and its epoch, and that of the weights kept.
+accuracy_text <- function(x) {
+  if (is.na(x$best_epoch)) {
+    return("NA")
+  }
+  sprintf(
+    "%.3f (epoch %d), at the end %.3f", x$best_val_accuracy, x$best_epoch, x$final_val_accuracy
+  )
+}
+
+# NULL where no patches are known to share cells, or none were held out.
+overlap_line <- function(x) {
+  if (is.null(x$overlapping) || x$overlapping == 0L || is.na(x$best_epoch)) {
+    return(NULL)
+  }
+  total <- if (is.na(x$n)) "" else sprintf(" of %d", x$n)
+  sprintf("  overlap:   %d%s patches share cells, so val_acc says little", x$overlapping, total)
+}
+
+# "adam, lr = 0.1, weight_decay = 0"
+setting_text <- function(best) {
+  numbers <- best[names(best) != "solver"]
+  paste(c(best$solver, sprintf("%s = %.6g", names(numbers), unlist(numbers))), collapse = ", ")
+}
+
 # At most ten classes.
 count_lines <- function(counts) {
   shown <- utils::head(counts, 10L)
@@ -216,13 +236,7 @@ loss_line <- function(x) {
 }
 
 #' @export
-print.summary.edaphosbridge_classifier <- function(x, ...) {
+print.summary.edaphosbridge_fit <- function(x, ...) {
   cat(format(x, ...), sep = "\n")
   invisible(x)
 }
-
-#' @export
-print.summary.edaphosbridge_pretrain <- print.summary.edaphosbridge_classifier
-
-#' @export
-print.summary.edaphosbridge_probe_sweep <- print.summary.edaphosbridge_classifier

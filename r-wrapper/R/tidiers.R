@@ -49,23 +49,16 @@ NULL
 
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::tidy
-tidy.edaphosbridge_classifier <- function(x, ...) {
-  stop_if_unused("tidy", ...)
-  history_of(x)
-}
-
-#' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::tidy
-tidy.edaphosbridge_pretrain <- function(x, ...) {
+tidy.edaphosbridge_fit <- function(x, ...) {
   stop_if_unused("tidy", ...)
   history_of(x)
 }
 
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::glance
-glance.edaphosbridge_classifier <- function(x, ...) {
+glance.edaphosbridge_fit <- function(x, ...) {
   stop_if_unused("glance", ...)
-  summary <- summary.edaphosbridge_classifier(x)
+  summary <- summary.edaphosbridge_fit(x)
   data.frame(
     nobs = summary$n,
     n_classes = length(x$classes),
@@ -99,24 +92,6 @@ glance.edaphosbridge_pretrain <- function(x, ...) {
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::augment
-augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = NULL,
-                                             dataset = NULL, ...) {
-  call <- sys.call()
-  stop_if_unused("augment", ..., also = c("device", "encoder"))
-  prob <- stats::predict(x, newdata, type = "prob", coords = coords, dataset = dataset, ...)
-  class <- rep(NA_integer_, nrow(prob))
-  known <- !is.na(prob[, 1L])
-  class[known] <- max.col(prob[known, , drop = FALSE], ties.method = "first")
-  colnames(prob) <- paste0(".pred_", x$classes)
-  columns <- data.frame(
-    .pred_class = from_factor(class, x$classes, isTRUE(x$ordered)), prob,
-    check.names = FALSE
-  )
-  bound_to(data, coords, columns, call)
-}
-
-#' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::tidy
 tidy.edaphosbridge_probe_sweep <- function(x, ...) {
   stop_if_unused("tidy", ...)
@@ -141,27 +116,7 @@ glance.edaphosbridge_probe_sweep <- function(x, ...) {
   )
 }
 
-#' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::augment
-augment.edaphosbridge_probe_sweep <- function(x, newdata, ...) {
-  augment.edaphosbridge_classifier(x$classifier, newdata, ...)
-}
-
-#' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::augment
-augment.edaphosbridge_pretrain <- function(x, newdata, data = NULL, coords = NULL,
-                                           dataset = NULL, ...) {
-  call <- sys.call()
-  stop_if_unused("augment", ...)
-  features <- if (is.null(coords)) {
-    embed(x$method, x, newdata, FALSE, call)
-  } else {
-    foundation_embed_at_coords(x, coords, newdata, dataset)
-  }
-  colnames(features) <- paste0(".feature_", seq_len(ncol(features)))
-  bound_to(data, coords, as.data.frame(features), call)
-}
-
+# `data`, or the table of the points, with new columns.
 bound_to <- function(data, coords, columns, call) {
   if (is.null(data)) {
     data <- table_of_points(coords)
