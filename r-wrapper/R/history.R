@@ -7,14 +7,15 @@ history_of <- function(fit) {
   as.data.frame(c(list(epoch = seq_along(fit$loss_history)), columns))
 }
 
-# The validation accuracy of the weights kept: the last epoch's; NA without validation rows.
-final_accuracy_of <- function(fit) {
-  fit$val_accuracy_history[[length(fit$val_accuracy_history)]]
+# The name of the score of the validation rows in a fit or its summary, as "val_accuracy".
+score_of <- function(fit) {
+  history <- if (is.null(fit$history)) history_of(fit) else fit$history
+  setdiff(names(history), c("epoch", "loss"))
 }
 
-# The first epoch of the best validation accuracy; NA without validation rows.
+# The first epoch of the best score; NA without validation rows.
 best_epoch_of <- function(fit) {
-  best <- which.max(fit$val_accuracy_history)
+  best <- which.max(history_of(fit)[[score_of(fit)]])
   if (length(best)) best else NA_integer_
 }
 

@@ -47,21 +47,23 @@ summary.edaphosbridge_fit <- function(object, ...) {
     counts <- rep(NA_integer_, length(object$classes))
     names(counts) <- object$classes
   }
+  history <- history_of(object)
+  score <- score_of(object)
+  scored <- function(which, epoch) {
+    structure(list(history[[score]][epoch]), names = paste0(which, "_", score))
+  }
   best <- best_epoch_of(object)
   structure(
     c(
       list(regime = regime_of(object), architecture = architecture_of(object)),
       object[c("head_type", "feature_dim", "in_channels", "patch_size", "device", "config")],
       list(
-        n = sum(counts),
-        class_counts = counts,
-        history = history_of(object),
-        final_loss = object$loss_history[[length(object$loss_history)]],
-        best_epoch = best,
-        best_val_accuracy = object$val_accuracy_history[best],
-        overlapping = object$overlapping,
-        final_val_accuracy = final_accuracy_of(object)
-      )
+        n = sum(counts), class_counts = counts, history = history,
+        final_loss = history$loss[[nrow(history)]], best_epoch = best
+      ),
+      scored("best", best),
+      list(overlapping = object$overlapping),
+      scored("final", nrow(history)) # of the weights kept
     ),
     class = paste0("summary.", c(leaf_class_of(object), "edaphosbridge_fit"))
   )
@@ -118,7 +120,7 @@ format.summary.edaphosbridge_fit <- function(x, ...) {
     count_lines(x$class_counts),
     training_line(x),
     loss_line(x),
-    paste0("  val_acc:   ", accuracy_text(x)),
+    score_line(x),
     overlap_line(x)
   )
 }
@@ -186,14 +188,13 @@ head_line <- function(x) {
   sprintf("mlp, hidden %s, dropout %g", paste(x$config$hidden, collapse = ", "), x$config$dropout)
 }
 
-# The best accuracy and its epoch, and that of the weights kept.
-accuracy_text <- function(x) {
-  if (is.na(x$best_epoch)) {
-    return("NA")
-  }
-  sprintf(
-    "%.3f (epoch %d), at the end %.3f", x$best_val_accuracy, x$best_epoch, x$final_val_accuracy
+# The best score and its epoch, and that of the weights kept.
+score_line <- function(x) {
+  course <- x$history[[score_of(x)]]
+  text <- if (is.na(x$best_epoch)) "NA" else sprintf(
+    "%.3f (epoch %d), at the end %.3f", course[[x$best_epoch]], x$best_epoch, course[[length(course)]]
   )
+  sprintf("  %-10s %s", paste0(short_score_of(x), ":"), text)
 }
 
 # NULL where no patches are known to share cells, or none were held out.
@@ -202,8 +203,14 @@ overlap_line <- function(x) {
     return(NULL)
   }
   total <- if (is.na(x$n)) "" else sprintf(" of %d", x$n)
-  sprintf("  overlap:   %d%s patches share cells, so val_acc says little", x$overlapping, total)
+  sprintf(
+    "  overlap:   %d%s patches share cells, so %s says little", x$overlapping, total,
+    short_score_of(x)
+  )
 }
+
+# "val_acc"
+short_score_of <- function(x) sub("accuracy", "acc", score_of(x))
 
 # "adam, lr = 0.1, weight_decay = 0"
 setting_text <- function(best) {

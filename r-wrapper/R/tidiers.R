@@ -59,20 +59,16 @@ tidy.edaphosbridge_fit <- function(x, ...) {
 glance.edaphosbridge_fit <- function(x, ...) {
   stop_if_unused("glance", ...)
   summary <- summary.edaphosbridge_fit(x)
-  data.frame(
-    nobs = summary$n,
-    n_classes = length(x$classes),
-    architecture = summary$architecture,
-    feature_dim = x$feature_dim,
-    head = x$head_type,
-    regime = summary$regime,
-    epochs = nrow(summary$history),
-    final_loss = summary$final_loss,
-    best_val_accuracy = summary$best_val_accuracy,
-    best_epoch = summary$best_epoch,
-    final_val_accuracy = summary$final_val_accuracy,
-    device = x$device
-  )
+  score <- score_of(x)
+  as.data.frame(c(
+    list(nobs = summary$n, n_classes = length(x$classes)),
+    summary["architecture"],
+    list(
+      feature_dim = x$feature_dim, head = x$head_type, regime = summary$regime,
+      epochs = nrow(summary$history)
+    ),
+    summary[c("final_loss", paste0("best_", score), "best_epoch", paste0("final_", score), "device")]
+  ))
 }
 
 #' @rdname tidiers.edaphosbridge
