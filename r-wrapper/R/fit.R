@@ -20,9 +20,10 @@ fit_in_python <- function(name, data, call, what = "classifier") {
   answer_value(answer, call)
 }
 
-# What a task learns from.
+# What a task learns from. Labels are checked first: by R alone, and an error says it at once.
 labelled <- function(encoder, x, y, call) {
-  list(to_encoder(encoder, call), to_patches(x, call), to_labels(y, call))
+  labels <- to_labels(y, call)
+  list(to_encoder(encoder, call), to_patches(x, call), labels)
 }
 
 # Arguments are those of a task's predict(); `types` are the choices of its `type`.
