@@ -7,10 +7,7 @@
 }
 
 #' @export
-`$<-.edaphosbridge_classifier` <- `$<-.edaphosbridge_encoder`
-
-#' @export
-`$<-.edaphosbridge_pretrain` <- `$<-.edaphosbridge_encoder`
+`$<-.edaphosbridge_fit` <- `$<-.edaphosbridge_encoder`
 
 #' @export
 `$<-.edaphosbridge_tiles` <- `$<-.edaphosbridge_encoder`
@@ -21,10 +18,7 @@
 }
 
 #' @export
-`[[<-.edaphosbridge_classifier` <- `[[<-.edaphosbridge_encoder`
-
-#' @export
-`[[<-.edaphosbridge_pretrain` <- `[[<-.edaphosbridge_encoder`
+`[[<-.edaphosbridge_fit` <- `[[<-.edaphosbridge_encoder`
 
 #' @export
 `[[<-.edaphosbridge_tiles` <- `[[<-.edaphosbridge_encoder`
@@ -39,10 +33,7 @@
 }
 
 #' @export
-`[<-.edaphosbridge_classifier` <- `[<-.edaphosbridge_encoder`
-
-#' @export
-`[<-.edaphosbridge_pretrain` <- `[<-.edaphosbridge_encoder`
+`[<-.edaphosbridge_fit` <- `[<-.edaphosbridge_encoder`
 
 #' @export
 `[<-.edaphosbridge_tiles` <- `[<-.edaphosbridge_encoder`
@@ -53,7 +44,7 @@ in_state <- list(
     names = c("architecture", "in_channels", "n_channels", "feature_dim", "proj_dim"),
     instead = "foundation_encoder() makes another encoder."
   ),
-  edaphosbridge_classifier = list(
+  edaphosbridge_fit = list(
     names = c("encoder", "normalisation", "patch_orientation"),
     instead = paste(
       "predict() takes a `dataset` for an encoder without normalisation; an encoder that is changed",
@@ -64,6 +55,7 @@ in_state <- list(
     names = c("encoder", "normalisation", "patch_orientation"),
     instead = "Take the encoder out, `encoder <- fit$encoder`, and change that."
   ),
+  edaphosbridge_probe_sweep = list(), # its classifier has the state
   edaphosbridge_tiles = list(
     names = c(
       "patch_size", "n_patches", "n_channels", "height", "width", "bands", "means", "sds",
@@ -74,12 +66,13 @@ in_state <- list(
 )
 
 assigned <- function(x, name, value) {
-  kind <- intersect(class(x), names(in_state))[[1]]
-  if (kind == "edaphosbridge_encoder" && name %in% c("normalisation", "patch_orientation")) {
+  is_encoder <- inherits(x, "edaphosbridge_encoder")
+  if (is_encoder && name %in% c("normalisation", "patch_orientation")) {
     return(encoder_with(x, name, value))
   }
-  if (name %in% in_state[[kind]]$names) {
-    problem <- paste("cannot be assigned: it is part of `state`.", in_state[[kind]]$instead)
+  refused <- in_state[[c(intersect(class(x), names(in_state)), "edaphosbridge_fit")[[1]]]]
+  if (name %in% refused$names) {
+    problem <- paste("cannot be assigned: it is part of `state`.", refused$instead)
     stop_input(name, problem, NULL)
   }
   plain <- unclass(x)

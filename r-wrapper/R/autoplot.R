@@ -20,14 +20,15 @@ NULL
 
 #' @rdname autoplot.edaphosbridge
 #' @exportS3Method ggplot2::autoplot
-autoplot.edaphosbridge_classifier <- function(object, ...) {
+autoplot.edaphosbridge_fit <- function(object, ...) {
   stop_if_unused("autoplot", ...)
   history <- history_of(object)
-  drawn <- Filter(function(name) !all(is.na(history[[name]])), names(course_names))
+  labels <- course_labels(object)
+  drawn <- Filter(function(name) !all(is.na(history[[name]])), names(labels))
   long <- data.frame(
     epoch = rep(history$epoch, length(drawn)),
     value = unlist(history[drawn], use.names = FALSE),
-    panel = factor(rep(course_names[drawn], each = nrow(history)), levels = course_names[drawn])
+    panel = factor(rep(labels[drawn], each = nrow(history)), levels = labels[drawn])
   )
   best <- best_epoch_of(object)
   course_plot(long) +

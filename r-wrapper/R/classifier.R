@@ -42,7 +42,7 @@
 #' @param verbose Whether to report loss and accuracy of epoch 1, every 10th and
 #'   the last as messages. Otherwise an interactive session shows a progress bar.
 #'
-#' @return A list of class `c("edaphosbridge_classifier",
+#' @return A list of class `c("edaphosbridge_classifier", "edaphosbridge_fit",
 #'   "edaphos_foundation_classifier")` with
 #'   \item{encoder, head}{the trained encoder, and the head's weights as arrays}
 #'   \item{classes}{character, the order of the columns of probabilities}
@@ -70,7 +70,7 @@
 #' transfer better? CVPR 2019.
 #'
 #' @seealso [predict.edaphosbridge_classifier()], [foundation_encoder()],
-#'   [summary()][summary.edaphosbridge], [plot()][plot.edaphosbridge_classifier],
+#'   [summary()][summary.edaphosbridge], [plot()][plot.edaphosbridge_fit],
 #'   [update()][update.edaphosbridge], [tidy()][tidiers.edaphosbridge]
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
@@ -97,35 +97,7 @@ foundation_fit_classifier <- function(encoder, x, y,
                                       seed = NULL,
                                       verbose = FALSE) {
   call <- sys.call()
-  settings <- list(
-    freeze_backbone = to_scalar(freeze_backbone),
-    head = to_choice(head, c("linear", "mlp")),
-    hidden = to_numbers(hidden),
-    dropout = to_scalar(dropout),
-    epochs = to_scalar(epochs),
-    batch_size = to_scalar(batch_size),
-    lr = to_scalar(lr),
-    weight_decay = to_scalar(weight_decay),
-    backbone_lr_mult = to_scalar(backbone_lr_mult),
-    val_split = to_scalar(val_split),
-    seed = to_scalar(seed)
-  )
-  labels <- to_labels(y, call)
-  progress <- fit_progress(verbose)
-  on.exit(progress$close())
-  answer <- python_call("fit", list(
-    to_encoder(encoder, call),
-    to_patches(x, call),
-    labels,
-    settings,
-    to_choice(device, c("cpu", "mps", "cuda")),
-    to_scalar(verbose),
-    draw_seed,
-    progress$on_epoch
-  ))
-  progress$resume()
-  value <- answer_value(answer, call)
-  from_classifier(value)
+  from_classifier(fit_in_python("fit", labelled(encoder, x, y, call), call))
 }
 
 #' Predict classes or probabilities of patches
@@ -170,74 +142,31 @@ predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"
                                              device = NULL, ..., coords = NULL,
                                              encoder = NULL, newdata, dataset = NULL) {
   call <- sys.call()
-  call[[1]] <- quote(predict)
   stop_if_unused("predict", ...)
-  if (!is.atomic(type) || !is.null(dim(type))) {
-    stop_input(
-      "type",
-      sprintf(
-        paste(
-          "must be \"class\" or \"prob\"; found %s. Points are given by name:",
-          "predict(fit, stack, coords = points)."
-        ),
-        class(type)[[1]]
-      ),
-      call
-    )
-  }
-  if (!missing(newdata)) {
-    if (!missing(x)) {
-      stop_input("newdata", "is another name of `x`: give one of the two.", call)
-    }
-    x <- newdata
-  }
-  if (is.null(encoder) && is_python_object(object$encoder) &&
-    !is_dead_python_object(object$encoder)) {
-    encoder <- object$encoder
-  }
-  answer <- python_call("predict", list(
-    object$state,
-    if (!is.null(encoder)) to_encoder(encoder, call),
-    if (is.null(coords)) to_patches(x, call) else to_raster(x, call, argument = "x"),
-    to_choice(type, c("class", "prob")),
-    if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda")),
-    if (!is.null(coords)) to_coords(coords, x, call, "x"),
-    to_tiles(dataset, call)
-  ))
-  prediction <- answer_value(answer, call)
+  prediction <- predict_in_python(
+    object, x, newdata, type, c("class", "prob"), device, coords, encoder, dataset, call
+  )
   if (is.null(prediction$prob)) {
     return(from_factor(prediction$codes, object$classes, isTRUE(object$ordered)))
   }
-  prob <- from_matrix(prediction$prob)
+  prob <- from_array(prediction$prob)
   matrix(prob, ncol = length(object$classes), dimnames = list(NULL, object$classes))
 }
 
-#' @export
-format.edaphosbridge_classifier <- function(x, ...) {
-  c(
-    "<edaphos_foundation_classifier>",
-    paste0("  classes:       ", paste(x$classes, collapse = ", ")),
-    paste0("  feature_dim:   ", x$feature_dim),
-    paste0("  head:          ", x$head_type),
-    paste0("  regime:        ", regime_of(x)),
-    paste0("  device:        ", x$device),
-    sprintf("  final loss:    %.4f", x$loss_history[[length(x$loss_history)]]),
-    paste0("  best val_acc:  ", accuracy_text(x)),
-    overlap_line(x, "  overlap:       ")
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::augment
+augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = NULL,
+                                             dataset = NULL, ...) {
+  call <- sys.call()
+  stop_if_unused("augment", ..., also = c("device", "encoder"))
+  prob <- stats::predict(x, newdata, type = "prob", coords = coords, dataset = dataset, ...)
+  class <- rep(NA_integer_, nrow(prob))
+  known <- !is.na(prob[, 1L])
+  class[known] <- max.col(prob[known, , drop = FALSE], ties.method = "first")
+  colnames(prob) <- paste0(".pred_", x$classes)
+  columns <- data.frame(
+    .pred_class = from_factor(class, x$classes, isTRUE(x$ordered)), prob,
+    check.names = FALSE
   )
-}
-
-# NULL where no patches are known to share cells, or none were held out.
-overlap_line <- function(x, label, held_out = !all(is.na(x$val_accuracy_history))) {
-  if (is.null(x$overlapping) || x$overlapping == 0L || !held_out) {
-    return(NULL)
-  }
-  total <- if (!is.null(x$class_counts)) sprintf(" of %d", sum(x$class_counts)) else ""
-  sprintf("%s%d%s patches share cells, so val_acc says little", label, x$overlapping, total)
-}
-
-#' @export
-print.edaphosbridge_classifier <- function(x, ...) {
-  cat(format(x, ...), sep = "\n")
-  invisible(x)
+  bound_to(data, coords, columns, call)
 }

@@ -87,7 +87,7 @@ foundation_embed_at_coords <- function(fit, coords, stack, dataset = NULL, patch
     to_scalar(batch_size),
     to_scalar(projection)
   ))
-  from_matrix(answer_value(answer, call))
+  from_array(answer_value(answer, call))
 }
 
 #' @rdname foundation_embed_at_coords
@@ -101,5 +101,5 @@ foundation_patches_at_coords <- function(fit, coords, stack, dataset = NULL) {
     to_raster(stack, call),
     if (is_dataset && is.null(dataset)) to_tiles(fit, call) else to_tiles(dataset, call)
   ))
-  from_patches(answer_value(answer, call))
+  from_array(answer_value(answer, call))
 }

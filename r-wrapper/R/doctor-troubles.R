@@ -1,6 +1,6 @@
 # What is wrong, and the one line that mends it. The first cause is named, not what follows from it.
 
-# `report` is as edaphosbridge_doctor() returns it, `facts` as probe_python() does, `problem` what
+# `report` is as edaphosbridge_doctor() returns it, `facts` as inspect_python() does, `problem` what
 # kept Python from being found.
 troubles_of <- function(report, facts, problem = NULL) {
   troubles <- c(

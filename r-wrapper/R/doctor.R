@@ -30,7 +30,7 @@ edaphosbridge_doctor <- function() {
 
 examined <- function() {
   found <- find_python()
-  facts <- if (is.na(found$path)) list() else probe_python(found$path)
+  facts <- if (is.na(found$path)) list() else inspect_python(found$path)
   fact <- function(key) if (is.null(facts[[key]])) NA_character_ else facts[[key]]
   packages <- c("edaphos-bridge", "torch", "numpy", "pandas")
   report <- list(

@@ -36,5 +36,5 @@ embed <- function(architecture, object, patches, projection, call) {
     to_patches(patches, call, "patches"),
     to_scalar(projection)
   ))
-  from_matrix(answer_value(answer, call))
+  from_array(answer_value(answer, call))
 }

@@ -1,33 +1,21 @@
 # The course of a fit, one row an epoch: what summary(), plot(), tidy() and autoplot() show.
 
 history_of <- function(fit) {
-  columns <- list(epoch = seq_along(fit$loss_history), loss = fit$loss_history)
-  if (inherits(fit, "edaphosbridge_classifier")) {
-    columns$val_accuracy <- fit$val_accuracy_history
-  }
-  as.data.frame(columns)
+  histories <- grep("^(loss|val_.+)_history$", names(fit), value = TRUE)
+  columns <- unclass(fit)[histories]
+  names(columns) <- sub("_history$", "", histories)
+  as.data.frame(c(list(epoch = seq_along(fit$loss_history)), columns))
 }
 
-# The validation accuracy of the weights kept: the last epoch's; NA without validation rows.
-final_accuracy_of <- function(fit) {
-  fit$val_accuracy_history[[length(fit$val_accuracy_history)]]
+# The name of the score of the validation rows in a fit or its summary, as "val_accuracy".
+score_of <- function(fit) {
+  history <- if (is.null(fit$history)) history_of(fit) else fit$history
+  setdiff(names(history), c("epoch", "loss"))
 }
 
-# The best accuracy and its epoch, and the last one, as print() and summary() show them.
-accuracy_text <- function(fit) {
-  best <- best_epoch_of(fit)
-  if (is.na(best)) {
-    return("NA")
-  }
-  sprintf(
-    "%.3f (epoch %d), at the end %.3f", fit$val_accuracy_history[[best]], best,
-    final_accuracy_of(fit)
-  )
-}
-
-# The first epoch of the best validation accuracy; NA without validation rows.
+# The first epoch of the best score; NA without validation rows.
 best_epoch_of <- function(fit) {
-  best <- which.max(fit$val_accuracy_history)
+  best <- which.max(history_of(fit)[[score_of(fit)]])
   if (length(best)) best else NA_integer_
 }
 

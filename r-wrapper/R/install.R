@@ -167,7 +167,7 @@ checked_starter <- function(python, call) {
     stop_input("python", "must be the path of a Python.", call)
   }
   python <- path.expand(python)
-  problem <- starter_problem(probe_python(python, brief = TRUE))
+  problem <- starter_problem(inspect_python(python, brief = TRUE))
   if (!is.null(problem)) {
     stop_input("python", sprintf("cannot be used, because %s: %s", problem, python), call)
   }
@@ -177,7 +177,7 @@ checked_starter <- function(python, call) {
 find_starter <- function() {
   names <- c("python3", "python", paste0("python3.", c(12, 11, 10, 13, 14)))
   for (python in unique(Sys.which(names))) {
-    if (nzchar(python) && is.null(starter_problem(probe_python(python, brief = TRUE)))) {
+    if (nzchar(python) && is.null(starter_problem(inspect_python(python, brief = TRUE)))) {
       return(python)
     }
   }
@@ -221,7 +221,7 @@ shell_line <- function(command, arguments) {
 }
 
 check_environment <- function(python, call) {
-  error <- probe_python(python)$error.edaphos_bridge
+  error <- inspect_python(python)$error.edaphos_bridge
   if (!is.null(error)) {
     stop_install(c("the package was installed and cannot be imported:", error), call)
   }

@@ -7,7 +7,7 @@
 #' @param x A result of [foundation_probe_sweep()].
 #' @param ... As in [graphics::plot.default()], for example `ylim`.
 #' @return `x`, invisibly. What [graphics::par()] had set is set again.
-#' @seealso `autoplot()` in [autoplot.edaphosbridge_classifier()] for ggplot2
+#' @seealso `autoplot()` in [autoplot.edaphosbridge_fit()] for ggplot2
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))

@@ -6,12 +6,12 @@
 #'
 #' @param x A fit of [foundation_fit_classifier()], or of [foundation_moco_pretrain()] and its
 #'   sisters.
-#' @param which `"loss"`, `"val_accuracy"` or both. Without validation rows
+#' @param which `"loss"`, `"val_accuracy"` or both, as by default. Without validation rows
 #'   (`val_split = 0`) only the loss is drawn.
 #' @param type,xlab,ylab,main,... As in [graphics::plot.default()]. `type` is a line by default, and a
 #'   point where there is one epoch only.
 #' @return `x`, invisibly. What [graphics::par()] had set is set again.
-#' @seealso `autoplot()` in [autoplot.edaphosbridge_classifier()] for ggplot2
+#' @seealso `autoplot()` in [autoplot.edaphosbridge_fit()] for ggplot2
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
@@ -20,11 +20,12 @@
 #' plot(fit)
 #' plot(fit, which = "loss", log = "y")
 #' @export
-plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), type = NULL,
-                                          xlab = NULL, ...) {
+plot.edaphosbridge_fit <- function(x, which = c("loss", score_of(x)), type = NULL, xlab = NULL,
+                                   ...) {
   stop_if_unused("plot", ..., also = graphical_parameters())
-  if (!is.character(which) || length(which) == 0L || !all(which %in% names(course_names))) {
-    stop_input("which", "must be \"loss\", \"val_accuracy\" or both.", sys.call())
+  labels <- course_labels(x)
+  if (!is.character(which) || length(which) == 0L || !all(which %in% names(labels))) {
+    stop_input("which", sprintf("must be \"loss\", \"%s\" or both.", score_of(x)), sys.call())
   }
   history <- history_of(x)
   drawn <- Filter(function(name) !all(is.na(history[[name]])), unique(which))
@@ -35,13 +36,13 @@ plot.edaphosbridge_classifier <- function(x, which = c("loss", "val_accuracy"), 
   on.exit(restore())
   if (is.null(xlab)) xlab <- epoch_name(x)
   for (name in drawn) {
-    draw_course(history$epoch, history[[name]], type, xlab = xlab, ylab = course_names[[name]], ...)
+    draw_course(history$epoch, history[[name]], type, xlab = xlab, ylab = labels[[name]], ...)
     graphics::abline(v = best_epoch_of(x), lty = "dotted")
   }
   invisible(x)
 }
 
-#' @rdname plot.edaphosbridge_classifier
+#' @rdname plot.edaphosbridge_fit
 #' @export
 plot.edaphosbridge_pretrain <- function(x, type = NULL, xlab = "epoch", ylab = loss_name(x),
                                         main = paste(x$method, "pretraining"), ...) {
@@ -51,7 +52,11 @@ plot.edaphosbridge_pretrain <- function(x, type = NULL, xlab = "epoch", ylab = l
   invisible(x)
 }
 
-course_names <- c(loss = "cross-entropy", val_accuracy = "validation accuracy")
+# Of the loss and of the score: "validation accuracy".
+course_labels <- function(fit) {
+  score <- score_of(fit)
+  c(loss = "cross-entropy", structure(sub("^val_", "validation ", score), names = score))
+}
 
 # L-BFGS from foundation_probe_sweep() has no epochs.
 epoch_name <- function(fit) {

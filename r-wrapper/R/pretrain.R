@@ -75,8 +75,8 @@
 #' @param steps_per_epoch Steps an epoch.
 #' @param momentum_schedule `NULL`, or `"cosine"` to raise the momentum to 1.
 #'
-#' @return A list of class `c("edaphosbridge_pretrain", "edaphos_foundation_moco")`
-#'   or `c("edaphosbridge_pretrain", "edaphos_foundation_simclr")` with
+#' @return A list of class `c("edaphosbridge_pretrain", "edaphosbridge_fit",
+#'   "edaphos_foundation_moco")`, or with `"edaphos_foundation_simclr"` in the last place, with
 #'   \item{encoder}{the trained (query) encoder, see [foundation_encoder()]}
 #'   \item{loss_history, final_loss}{numeric, one value an epoch, and the last}
 #'   \item{config}{list of the settings, with the seed and the queue size used}
@@ -130,7 +130,9 @@ foundation_moco_pretrain <- function(patches,
                                      steps_per_epoch = 1L,
                                      momentum_schedule = NULL) {
   call <- sys.call()
-  pretrained("pretrain", "moco", to_patches(patches, call, "patches"), environment(), call)
+  from_pretrain(fit_in_python(
+    "pretrain", list("moco", to_patches(patches, call, "patches")), call, "moco"
+  ))
 }
 
 #' @rdname foundation_moco_pretrain
@@ -168,7 +170,7 @@ foundation_moco_pretrain_tiles <- function(dataset,
   if (is.null(source)) {
     stop_input("dataset", "must be a tile dataset; found NULL.", call)
   }
-  pretrained("pretrain_tiles", "moco", source, environment(), call)
+  from_pretrain(fit_in_python("pretrain_tiles", list("moco", source), call, "moco"))
 }
 
 #' @rdname foundation_moco_pretrain
@@ -188,75 +190,22 @@ foundation_simclr_pretrain <- function(patches,
                                        checkpoint_every = NULL,
                                        steps_per_epoch = 1L) {
   call <- sys.call()
-  pretrained("pretrain", "simclr", to_patches(patches, call, "patches"), environment(), call)
-}
-
-# The settings of a method; the names are those of the functions' arguments.
-pretrain_settings <- list(
-  moco = c(
-    "feature_dim", "proj_dim", "queue_size", "momentum", "temperature", "batch_size", "epochs",
-    "lr", "crop_ratio", "flip_prob", "rot90_prob", "channel_drop_prob", "cutout_prob",
-    "cutout_size_ratio", "brightness_jitter", "noise_sd", "seed", "steps_per_epoch",
-    "momentum_schedule"
-  ),
-  simclr = c(
-    "feature_dim", "proj_dim", "batch_size", "epochs", "lr", "temperature", "noise_sd", "seed",
-    "steps_per_epoch"
-  )
-)
-
-# `source` is what the call `name` takes the patches from, `arguments` the frame of the function
-# that the user called.
-pretrained <- function(name, method, source, arguments, call) {
-  settings <- lapply(mget(pretrain_settings[[method]], envir = arguments), to_scalar)
-  if (method == "moco") {
-    settings["crop_ratio"] <- list(to_numbers(arguments$crop_ratio))
-  }
-  place <- list(
-    device = to_choice(arguments$device, c("cpu", "mps", "cuda")),
-    checkpoint_dir = to_path(arguments$checkpoint_dir),
-    checkpoint_every = to_scalar(arguments$checkpoint_every),
-    resume = to_path(arguments$resume)
-  )
-  progress <- fit_progress(arguments$verbose, method)
-  on.exit(progress$close())
-  answer <- python_call(name, list(
-    method,
-    source,
-    settings,
-    place,
-    to_scalar(arguments$verbose),
-    draw_seed,
-    progress$on_epoch
+  from_pretrain(fit_in_python(
+    "pretrain", list("simclr", to_patches(patches, call, "patches")), call, "simclr"
   ))
-  progress$resume()
-  value <- answer_value(answer, call)
-  from_pretrain(value)
 }
 
-#' @export
-format.edaphosbridge_pretrain <- function(x, ...) {
-  config <- x$config
-  widths <- sprintf(
-    "  in_channels = %d  feature_dim = %d  proj_dim = %d",
-    x$in_channels, x$feature_dim, x$proj_dim
-  )
-  epochs <- sprintf(
-    "  epochs = %d  final %s = %.4g", length(x$loss_history), loss_name(x), x$final_loss
-  )
-  if (x$method == "moco") {
-    settings <- sprintf(
-      "  queue_size = %d  momentum = %.4f  tau = %.3g  batch = %d",
-      config$queue_size, config$momentum, config$temperature, config$batch_size
-    )
-    return(c("<edaphos_foundation_moco>  (MoCo v2)", widths, settings, epochs))
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::augment
+augment.edaphosbridge_pretrain <- function(x, newdata, data = NULL, coords = NULL,
+                                           dataset = NULL, ...) {
+  call <- sys.call()
+  stop_if_unused("augment", ...)
+  features <- if (is.null(coords)) {
+    embed(x$method, x, newdata, FALSE, call)
+  } else {
+    foundation_embed_at_coords(x, coords, newdata, dataset)
   }
-  settings <- sprintf("  batch = %d  temperature = %.3g", config$batch_size, config$temperature)
-  c("<edaphos_foundation_simclr>", widths, settings, epochs)
-}
-
-#' @export
-print.edaphosbridge_pretrain <- function(x, ...) {
-  cat(format(x, ...), sep = "\n")
-  invisible(x)
+  colnames(features) <- paste0(".feature_", seq_len(ncol(features)))
+  bound_to(data, coords, as.data.frame(features), call)
 }

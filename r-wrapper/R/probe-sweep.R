@@ -18,7 +18,7 @@
 #' @param verbose Whether to report epoch 1, every 10th and the last as messages: the lowest loss and
 #'   the highest accuracy of all probes. Otherwise an interactive session shows a progress bar.
 #'
-#' @return A list of class `c("edaphosbridge_probe_sweep", "edaphos_probe_sweep")` with
+#' @return A list of class `c("edaphosbridge_probe_sweep", "edaphosbridge_fit", "edaphos_probe_sweep")` with
 #'   \item{classifier}{the best setting fitted on all rows, as from [foundation_fit_classifier()];
 #'     after L-BFGS its `config` has `solver` and `C`, and its `loss_history` has a value for each
 #'     evaluation of the gradient}
@@ -59,30 +59,7 @@ foundation_probe_sweep <- function(encoder, x, y,
                                    device = c("cpu", "mps", "cuda"),
                                    verbose = FALSE) {
   call <- sys.call()
-  grid <- list(
-    lr = to_numbers(lr),
-    weight_decay = to_numbers(weight_decay),
-    C = to_numbers(C),
-    seeds = to_numbers(seeds),
-    epochs = to_scalar(epochs),
-    batch_size = to_scalar(batch_size),
-    val_split = to_scalar(val_split)
-  )
-  labels <- to_labels(y, call)
-  progress <- fit_progress(verbose)
-  on.exit(progress$close())
-  answer <- python_call("probe_sweep", list(
-    to_encoder(encoder, call),
-    to_patches(x, call),
-    labels,
-    grid,
-    to_choice(device, c("cpu", "mps", "cuda")),
-    to_scalar(verbose),
-    progress$on_epoch
-  ))
-  progress$resume()
-  value <- answer_value(answer, call)
-  from_probe_sweep(value)
+  from_probe_sweep(fit_in_python("probe_sweep", labelled(encoder, x, y, call), call))
 }
 
 #' @rdname foundation_probe_sweep
@@ -93,29 +70,8 @@ predict.edaphosbridge_probe_sweep <- function(object, ...) {
   predict(object$classifier, ...)
 }
 
-#' @export
-format.edaphosbridge_probe_sweep <- function(x, ...) {
-  c(
-    "<edaphos_probe_sweep>",
-    sprintf(
-      "  settings:      %d, each with %s",
-      nrow(x$settings), counted(length(unique(x$results$seed)), "seed")
-    ),
-    paste0("  best:          ", setting_text(x$best)),
-    sprintf("  val_acc:       %.3f", max(x$settings$val_accuracy, na.rm = TRUE)),
-    overlap_line(x$classifier, "  overlap:       ", held_out = TRUE),
-    paste0("  classes:       ", paste(x$classifier$classes, collapse = ", "))
-  )
-}
-
-# "adam, lr = 0.1, weight_decay = 0"
-setting_text <- function(best) {
-  numbers <- best[names(best) != "solver"]
-  paste(c(best$solver, sprintf("%s = %.6g", names(numbers), unlist(numbers))), collapse = ", ")
-}
-
-#' @export
-print.edaphosbridge_probe_sweep <- function(x, ...) {
-  cat(format(x, ...), sep = "\n")
-  invisible(x)
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::augment
+augment.edaphosbridge_probe_sweep <- function(x, newdata, ...) {
+  augment.edaphosbridge_classifier(x$classifier, newdata, ...)
 }

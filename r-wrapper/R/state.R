@@ -18,11 +18,6 @@ element_of <- function(object, name) {
 }
 
 #' @export
-`$.edaphosbridge_classifier` <- function(x, name) {
-  element_of(x, name)
-}
-
-#' @export
-`$.edaphosbridge_pretrain` <- function(x, name) {
+`$.edaphosbridge_fit` <- function(x, name) {
   element_of(x, name)
 }

@@ -6,7 +6,8 @@
 #'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param ... Not used: an argument of another name is an error.
 #'
-#' @return A list. Of a classifier, of class `summary.edaphosbridge_classifier`, with
+#' @return A list of class `summary.edaphosbridge_fit`. Of a classifier, of class
+#'   `summary.edaphosbridge_classifier` too, with
 #'   \item{regime}{`"linear probing"`, `"frozen backbone"` or `"full fine-tuning"`}
 #'   \item{architecture}{of the encoder: `"moco"`, `"simclr"`, or `"custom"` for a module of your
 #'     own}
@@ -39,12 +40,17 @@ NULL
 
 #' @rdname summary.edaphosbridge
 #' @export
-summary.edaphosbridge_classifier <- function(object, ...) {
+summary.edaphosbridge_fit <- function(object, ...) {
   stop_if_unused("summary", ...)
   counts <- object$class_counts
   if (is.null(counts)) {
     counts <- rep(NA_integer_, length(object$classes))
     names(counts) <- object$classes
+  }
+  history <- history_of(object)
+  score <- score_of(object)
+  scored <- function(which, epoch) {
+    structure(list(history[[score]][epoch]), names = paste0(which, "_", score))
   }
   best <- best_epoch_of(object)
   structure(
@@ -52,17 +58,14 @@ summary.edaphosbridge_classifier <- function(object, ...) {
       list(regime = regime_of(object), architecture = architecture_of(object)),
       object[c("head_type", "feature_dim", "in_channels", "patch_size", "device", "config")],
       list(
-        n = sum(counts),
-        class_counts = counts,
-        history = history_of(object),
-        final_loss = object$loss_history[[length(object$loss_history)]],
-        best_epoch = best,
-        best_val_accuracy = object$val_accuracy_history[best],
-        overlapping = object$overlapping,
-        final_val_accuracy = final_accuracy_of(object)
-      )
+        n = sum(counts), class_counts = counts, history = history,
+        final_loss = history$loss[[nrow(history)]], best_epoch = best
+      ),
+      scored("best", best),
+      list(overlapping = object$overlapping),
+      scored("final", nrow(history)) # of the weights kept
     ),
-    class = "summary.edaphosbridge_classifier"
+    class = paste0("summary.", c(leaf_class_of(object), "edaphosbridge_fit"))
   )
 }
 
@@ -76,7 +79,7 @@ summary.edaphosbridge_pretrain <- function(object, ...) {
   )
   structure(
     c(unclass(object)[kept], list(history = history_of(object), final_loss = object$final_loss)),
-    class = "summary.edaphosbridge_pretrain"
+    class = c("summary.edaphosbridge_pretrain", "summary.edaphosbridge_fit")
   )
 }
 
@@ -96,14 +99,14 @@ summary.edaphosbridge_probe_sweep <- function(object, ...) {
       n_seeds = length(unique(object$results$seed)),
       n_diverged = sum(is.na(settings$val_accuracy)),
       config = object$config,
-      classifier = summary.edaphosbridge_classifier(object$classifier)
+      classifier = summary.edaphosbridge_fit(object$classifier)
     ),
-    class = "summary.edaphosbridge_probe_sweep"
+    class = c("summary.edaphosbridge_probe_sweep", "summary.edaphosbridge_fit")
   )
 }
 
 #' @export
-format.summary.edaphosbridge_classifier <- function(x, ...) {
+format.summary.edaphosbridge_fit <- function(x, ...) {
   c(
     sprintf("Classifier of %d classes: %s", length(x$class_counts), x$regime),
     sprintf(
@@ -117,14 +120,8 @@ format.summary.edaphosbridge_classifier <- function(x, ...) {
     count_lines(x$class_counts),
     training_line(x),
     loss_line(x),
-    paste0("  val_acc:   ", accuracy_text(list(val_accuracy_history = x$history$val_accuracy))),
-    overlap_line(
-      list(
-        overlapping = x$overlapping, class_counts = x$class_counts,
-        val_accuracy_history = x$history$val_accuracy
-      ),
-      "  overlap:   "
-    )
+    score_line(x),
+    overlap_line(x)
   )
 }
 
@@ -191,6 +188,36 @@ head_line <- function(x) {
   sprintf("mlp, hidden %s, dropout %g", paste(x$config$hidden, collapse = ", "), x$config$dropout)
 }
 
+# The best score and its epoch, and that of the weights kept.
+score_line <- function(x) {
+  course <- x$history[[score_of(x)]]
+  text <- if (is.na(x$best_epoch)) "NA" else sprintf(
+    "%.3f (epoch %d), at the end %.3f", course[[x$best_epoch]], x$best_epoch, course[[length(course)]]
+  )
+  sprintf("  %-10s %s", paste0(short_score_of(x), ":"), text)
+}
+
+# NULL where no patches are known to share cells, or none were held out.
+overlap_line <- function(x) {
+  if (is.null(x$overlapping) || x$overlapping == 0L || is.na(x$best_epoch)) {
+    return(NULL)
+  }
+  total <- if (is.na(x$n)) "" else sprintf(" of %d", x$n)
+  sprintf(
+    "  overlap:   %d%s patches share cells, so %s says little", x$overlapping, total,
+    short_score_of(x)
+  )
+}
+
+# "val_acc"
+short_score_of <- function(x) sub("accuracy", "acc", score_of(x))
+
+# "adam, lr = 0.1, weight_decay = 0"
+setting_text <- function(best) {
+  numbers <- best[names(best) != "solver"]
+  paste(c(best$solver, sprintf("%s = %.6g", names(numbers), unlist(numbers))), collapse = ", ")
+}
+
 # At most ten classes.
 count_lines <- function(counts) {
   shown <- utils::head(counts, 10L)
@@ -216,13 +243,7 @@ loss_line <- function(x) {
 }
 
 #' @export
-print.summary.edaphosbridge_classifier <- function(x, ...) {
+print.summary.edaphosbridge_fit <- function(x, ...) {
   cat(format(x, ...), sep = "\n")
   invisible(x)
 }
-
-#' @export
-print.summary.edaphosbridge_pretrain <- print.summary.edaphosbridge_classifier
-
-#' @export
-print.summary.edaphosbridge_probe_sweep <- print.summary.edaphosbridge_classifier

@@ -49,37 +49,26 @@ NULL
 
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::tidy
-tidy.edaphosbridge_classifier <- function(x, ...) {
-  stop_if_unused("tidy", ...)
-  history_of(x)
-}
-
-#' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::tidy
-tidy.edaphosbridge_pretrain <- function(x, ...) {
+tidy.edaphosbridge_fit <- function(x, ...) {
   stop_if_unused("tidy", ...)
   history_of(x)
 }
 
 #' @rdname tidiers.edaphosbridge
 #' @exportS3Method generics::glance
-glance.edaphosbridge_classifier <- function(x, ...) {
+glance.edaphosbridge_fit <- function(x, ...) {
   stop_if_unused("glance", ...)
-  summary <- summary.edaphosbridge_classifier(x)
-  data.frame(
-    nobs = summary$n,
-    n_classes = length(x$classes),
-    architecture = summary$architecture,
-    feature_dim = x$feature_dim,
-    head = x$head_type,
-    regime = summary$regime,
-    epochs = nrow(summary$history),
-    final_loss = summary$final_loss,
-    best_val_accuracy = summary$best_val_accuracy,
-    best_epoch = summary$best_epoch,
-    final_val_accuracy = summary$final_val_accuracy,
-    device = x$device
-  )
+  summary <- summary.edaphosbridge_fit(x)
+  score <- score_of(x)
+  as.data.frame(c(
+    list(nobs = summary$n, n_classes = length(x$classes)),
+    summary["architecture"],
+    list(
+      feature_dim = x$feature_dim, head = x$head_type, regime = summary$regime,
+      epochs = nrow(summary$history)
+    ),
+    summary[c("final_loss", paste0("best_", score), "best_epoch", paste0("final_", score), "device")]
+  ))
 }
 
 #' @rdname tidiers.edaphosbridge
@@ -96,24 +85,6 @@ glance.edaphosbridge_pretrain <- function(x, ...) {
     final_loss = x$final_loss,
     device = x$device
   )
-}
-
-#' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::augment
-augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = NULL,
-                                             dataset = NULL, ...) {
-  call <- sys.call()
-  stop_if_unused("augment", ..., also = c("device", "encoder"))
-  prob <- stats::predict(x, newdata, type = "prob", coords = coords, dataset = dataset, ...)
-  class <- rep(NA_integer_, nrow(prob))
-  known <- !is.na(prob[, 1L])
-  class[known] <- max.col(prob[known, , drop = FALSE], ties.method = "first")
-  colnames(prob) <- paste0(".pred_", x$classes)
-  columns <- data.frame(
-    .pred_class = from_factor(class, x$classes, isTRUE(x$ordered)), prob,
-    check.names = FALSE
-  )
-  bound_to(data, coords, columns, call)
 }
 
 #' @rdname tidiers.edaphosbridge
@@ -141,27 +112,7 @@ glance.edaphosbridge_probe_sweep <- function(x, ...) {
   )
 }
 
-#' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::augment
-augment.edaphosbridge_probe_sweep <- function(x, newdata, ...) {
-  augment.edaphosbridge_classifier(x$classifier, newdata, ...)
-}
-
-#' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::augment
-augment.edaphosbridge_pretrain <- function(x, newdata, data = NULL, coords = NULL,
-                                           dataset = NULL, ...) {
-  call <- sys.call()
-  stop_if_unused("augment", ...)
-  features <- if (is.null(coords)) {
-    embed(x$method, x, newdata, FALSE, call)
-  } else {
-    foundation_embed_at_coords(x, coords, newdata, dataset)
-  }
-  colnames(features) <- paste0(".feature_", seq_len(ncol(features)))
-  bound_to(data, coords, as.data.frame(features), call)
-}
-
+# `data`, or the table of the points, with new columns.
 bound_to <- function(data, coords, columns, call) {
   if (is.null(data)) {
     data <- table_of_points(coords)

@@ -80,22 +80,5 @@ sample_tiles <- function(dataset, batch_size, seed, call) {
   answer <- python_call("tile_sample", list(
     dataset$state, to_scalar(batch_size), to_scalar(seed), draw_seed
   ))
-  from_patches(answer_value(answer, call))
-}
-
-#' @export
-format.edaphosbridge_tiles <- function(x, ...) {
-  c(
-    "<edaphos_tile_dataset>",
-    sprintf("  stack       : %d x %d x %d (rows x cols x channels)", x$height, x$width, x$n_channels),
-    sprintf("  patch_size  : %d x %d", x$patch_size, x$patch_size),
-    sprintf("  n_patches   : %d", x$n_patches),
-    paste0("  channels    : ", paste(x$bands, collapse = ", "))
-  )
-}
-
-#' @export
-print.edaphosbridge_tiles <- function(x, ...) {
-  cat(format(x, ...), sep = "\n")
-  invisible(x)
+  from_array(answer_value(answer, call))
 }

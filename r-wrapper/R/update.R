@@ -29,7 +29,7 @@ NULL
 
 #' @rdname update.edaphosbridge
 #' @export
-update.edaphosbridge_classifier <- function(object, x, y, ..., encoder = object$encoder) {
+update.edaphosbridge_fit <- function(object, x, y, ..., encoder = object$encoder) {
   if (identical(object$config$solver, "lbfgs")) {
     stop_input(
       "object",
@@ -43,16 +43,15 @@ update.edaphosbridge_classifier <- function(object, x, y, ..., encoder = object$
   settings <- c(
     list(freeze_backbone = object$freeze_backbone), object$config, list(device = object$device)
   )
+  made_by <- sub("edaphosbridge_", "foundation_fit_", leaf_class_of(object))
   data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))
-  stop_if_unused("update", ..., takes = formals(foundation_fit_classifier))
-  eval(fit_again("foundation_fit_classifier", data, settings, list(...)))
+  stop_if_unused("update", ..., takes = formals(get(made_by)))
+  eval(fit_again(made_by, data, settings, list(...)))
 }
 
 #' @rdname update.edaphosbridge
 #' @export
 update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) {
-  settings <- object$config[intersect(pretrain_settings[[object$method]], names(object$config))]
-  settings$device <- object$device
   if (object$method == "simclr" && !is.null(dataset)) {
     patches <- dataset # no function of SimCLR's own takes tiles by another name
     dataset <- NULL
@@ -64,7 +63,10 @@ update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) 
     made_by <- "foundation_moco_pretrain_tiles"
     data <- list(dataset = quote(dataset))
   }
-  stop_if_unused("update", ..., takes = formals(get(made_by)))
+  takes <- formals(get(made_by))
+  settings <- object$config[intersect(names(takes), names(object$config))]
+  settings$device <- object$device
+  stop_if_unused("update", ..., takes = takes)
   eval(fit_again(made_by, data, settings, list(...)))
 }
 

@@ -131,8 +131,8 @@ def r_fit(given):
     labels = {"codes": codes, "levels": ["dry", "wet"], "ordered": False}
     encoder = eb.foundation_weights_load(given["folder"] / "encoder")
     fields = from_r(
-        "fit", encoder, X.astype(float), labels, settings, "cpu", False, lambda: 1,
-        lambda *news: True,
+        "fit", encoder, X.astype(float), labels, settings, {"device": "cpu"}, False,
+        lambda: 1, lambda *news: True,
     )  # fmt: skip
     proba = from_r("predict", fields["state"], None, X.astype(float), "prob", None)["prob"]
     return bytes(fields["state"]) + proba.tobytes()

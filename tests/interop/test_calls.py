@@ -35,8 +35,9 @@ def encoder_state(seed=1):
 def fit(encoder, **settings):
     levels = ["Inceptisol", "Oxisol", "Ultisol"]
     labels = {"codes": CODES, "levels": levels, "ordered": False}
+    place = {"device": "cpu"}
     return fit_in_r(
-        encoder, X, labels, SETTINGS | settings, "cpu", False, no_draw, lambda *epoch: True
+        encoder, X, labels, SETTINGS | settings, place, False, no_draw, lambda *epoch: True
     )
 
 
@@ -82,6 +83,6 @@ def test_the_encoder_of_a_frozen_fit_is_the_one_that_was_given():
 
 def test_the_calls_of_the_r_package_are_those_that_are_there():
     sources = "".join(path.read_text() for path in (ROOT / "r-wrapper" / "R").glob("*.R"))
-    called = set(re.findall(r'(?:python_call|pretrained)\(\s*"(\w+)"', sources))
+    called = set(re.findall(r'(?:python_call|fit_in_python)\(\s*"(\w+)"', sources))
     assert {"fit", "predict", "pretrain_tiles", "weights_list"} <= called
     assert called == set(OF_R)

@@ -104,7 +104,7 @@ def test_a_sweep_of_the_first_version_comes_back_to_r_without_settings(r):
         assert back.config == {}
         ro.globalenv["again"] = back
     assert r("is.null(again$config)")[0]
-    assert r("identical(again[names(sweep)], unclass(sweep))")[0]
+    assert r("identical(again[names(sweep)], unclass(sweep)[names(sweep)])")[0]
 
 
 @pytest.mark.parametrize("which", CALLS)

@@ -32,7 +32,11 @@ def test_a_fit_goes_to_r_and_comes_back_bit_equal(r, pretrain):
     with converter.context():
         ro.globalenv["fit"] = fit
         back = ro.globalenv["fit"]
-    assert list(r("class(fit)")) == ["edaphosbridge_pretrain", f"edaphos_foundation_{fit.method}"]
+    assert list(r("class(fit)")) == [
+        "edaphosbridge_pretrain",
+        "edaphosbridge_fit",
+        f"edaphos_foundation_{fit.method}",
+    ]
     assert isinstance(back, FoundationPretrain)
     assert back.to_bytes() == fit.to_bytes()
     r(f"there <- foundation_{fit.method}_pretrain({ARGUMENTS})")

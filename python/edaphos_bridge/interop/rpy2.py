@@ -20,6 +20,7 @@ R code that calls into this process's Python::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,40 +73,13 @@ _RETICULATE_ONLY = {
     "doctor.R",
     "edaphosbridge-package.R",
     "find-python.R",
+    "inspect-python.R",
     "install.R",
     "onload.R",
-    "probe.R",
     "process.R",
     "python.R",
     "requirements.R",
 }
-_EXPORTED = (
-    "foundation_embed_at_coords",
-    "foundation_encoder",
-    "foundation_fit_classifier",
-    "foundation_moco_embed",
-    "foundation_moco_pretrain",
-    "foundation_moco_pretrain_tiles",
-    "foundation_patches_at_coords",
-    "foundation_probe_sweep",
-    "foundation_simclr_embed",
-    "foundation_simclr_pretrain",
-    "foundation_tile_dataset",
-    "foundation_weights_download",
-    "foundation_weights_list",
-    "foundation_weights_load",
-    "foundation_weights_save",
-    "statlog_landsat",
-    "statlog_scene",
-)
-_CLASSES = (
-    "edaphosbridge_classifier",
-    "edaphosbridge_encoder",
-    "edaphosbridge_pretrain",
-    "edaphosbridge_probe_sweep",
-    "edaphosbridge_tiles",
-)
-_WITH_STATE = tuple(name for name in _CLASSES if name != "edaphosbridge_probe_sweep")
 
 
 def install(environment: Any = None) -> None:
@@ -122,7 +96,7 @@ def install(environment: Any = None) -> None:
     """
     inside = _r_environment()
     target = ro.globalenv if environment is None else environment
-    for name in _EXPORTED:
+    for name in set(exports()) & set(inside.keys()):
         target[name] = inside[name]
 
 
@@ -139,8 +113,11 @@ def _r_environment() -> Any:
         parse = rinterface.baseenv["parse"]
         for source in [_TRANSPORT, *_r_sources()]:
             ro_eval(parse(text=StrSexpVector([source])), inside)
-        for package, generic, s3_class in _methods():
-            inside["register_method"](*(StrSexpVector([x]) for x in (package, generic, s3_class)))
+        functions = set(inside.keys())
+        for package, generic, s3_class, method in methods():
+            if method in functions:
+                names = (package, generic, s3_class, method)
+                inside["register_method"](*(StrSexpVector([name]) for name in names))
         # R would call a freed function if Python did not keep it.
         _environment.extend([inside, python_call])
     return _environment[0]
@@ -150,10 +127,9 @@ def _r_environment() -> Any:
 _TRANSPORT = """
 is_python_object <- function(x) inherits(x, "edaphosbridge_python_object")
 is_dead_python_object <- function(x) FALSE
-register_method <- function(package, generic, class) {
+register_method <- function(package, generic, class, method) {
   register <- function(...) {
-    method <- get(paste0(generic, ".", class))
-    registerS3method(generic, class, method, envir = asNamespace(package))
+    registerS3method(generic, class, get(method), envir = asNamespace(package))
   }
   if (package %in% loadedNamespaces()) {
     register()
@@ -164,37 +140,47 @@ register_method <- function(package, generic, class) {
 """
 
 
-def _methods() -> list[tuple[str, str, str]]:
-    """Return package, generic and class of the S3 methods, as the R package's NAMESPACE does."""
-    fits = ("edaphosbridge_classifier", "edaphosbridge_pretrain", "edaphosbridge_probe_sweep")
-    shown = (*_CLASSES, *(f"summary.{fit}" for fit in fits))
-    of_fits = (
-        ("base", "summary"),
-        ("base", "plot"),
-        ("stats", "update"),
-        ("generics", "tidy"),
-        ("generics", "glance"),
-        ("generics", "augment"),
-        ("ggplot2", "autoplot"),
-    )
-    return [
-        ("stats", "predict", "edaphosbridge_classifier"),
-        ("stats", "predict", "edaphosbridge_probe_sweep"),
-        *(("base", "$", s3_class) for s3_class in _WITH_STATE),
-        *(("base", generic, of) for generic in ("$<-", "[[<-", "[<-") for of in _WITH_STATE),
-        *(("base", generic, s3_class) for generic in ("format", "print") for s3_class in shown),
-        *((package, generic, fit) for package, generic in of_fits for fit in fits),
-    ]
+# --- what the R package holds --------------------------------------------------------------
+
+
+def _r_package() -> tuple[Path, Path]:
+    """Return its folder of code and its NAMESPACE: in the wheel, else in the checkout."""
+    inside = Path(__file__).parent / "r"
+    if inside.is_dir():
+        return inside, inside / "NAMESPACE"
+    checkout = Path(__file__).parents[3] / "r-wrapper"
+    return checkout / "R", checkout / "NAMESPACE"
 
 
 def _r_sources() -> list[str]:
-    """Return the code of the R package: in the wheel, else in the checkout."""
-    here = Path(__file__).parent
-    folder = here / "r"
-    if not folder.is_dir():
-        folder = here.parents[2] / "r-wrapper" / "R"
+    """Return the code of the R package, but for what only makes sense with reticulate."""
+    folder, _ = _r_package()
     files = sorted(path for path in folder.glob("*.R") if path.name not in _RETICULATE_ONLY)
     return [path.read_text(encoding="utf-8") for path in files]
+
+
+def exports() -> list[str]:
+    """Return the names that the R package exports."""
+    return re.findall(r"^export\((.+)\)$", _namespace(), re.M)
+
+
+def methods() -> list[tuple[str, str, str, str]]:
+    """Return package, generic, class and function of each S3 method of the R package.
+
+    A generic without a package is one of R's own; the namespace of stats sees them all.
+    """
+    found = []
+    for declared in re.findall(r"^S3method\((.+)\)$", _namespace(), re.M):
+        generic, s3_class, *function = declared.replace('"', "").split(",")
+        package, _, name = generic.rpartition("::")
+        method = function[0] if function else f"{name}.{s3_class}"
+        found.append((package or "stats", name, s3_class, method))
+    return found
+
+
+def _namespace() -> str:
+    _, namespace = _r_package()
+    return namespace.read_text(encoding="utf-8")
 
 
 def _python_call_in_r() -> Any:
@@ -222,9 +208,8 @@ def _make_converter() -> Converter:
     result.py2rpy.register(np.ndarray, _array_or(rules.py2rpy.dispatch(np.ndarray)))
     result.py2rpy.register(torch.Tensor, lambda x: array_to_r(tensor_as_numpy(x, "tensor")))
     result.py2rpy.register(pd.Categorical, _factor_with(rules.py2rpy.dispatch(pd.Categorical)))
-    result.py2rpy.register(FoundationClassifier, _classifier_to_r)
-    result.py2rpy.register(FoundationPretrain, _pretrain_to_r)
-    result.py2rpy.register(FoundationProbeSweep, _sweep_to_r)
+    for python_class, (constructor, fields) in _TO_R.items():
+        result.py2rpy.register(python_class, _made_by(constructor, fields))
     result.py2rpy.register(torch.nn.Module, _module_to_r)
     return result
 
@@ -246,29 +231,41 @@ def _patches_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
-        if "edaphosbridge_classifier" in value.rclass:
-            fields = dict(zip(value.names, value, strict=True))
-            held = from_r(fields["encoder"])
-            module = held if isinstance(held, torch.nn.Module) else None
-            return FoundationClassifier.from_bytes(_bytes_of(fields["state"]), encoder=module)
-        if "edaphosbridge_pretrain" in value.rclass:
-            fields = dict(zip(value.names, value, strict=True))
-            return FoundationPretrain.from_bytes(_bytes_of(fields["state"]))
-        if "edaphosbridge_probe_sweep" in value.rclass:
-            fields = dict(zip(value.names, value, strict=True))
-            return FoundationProbeSweep(
-                classifier=convert(fields["classifier"]),
-                best=from_r(fields["best"]),
-                settings=_table(fields["settings"]),
-                results=_table(fields["results"]).astype({"seed": int}),
-                config=_grid(fields.get("config")),
-            )
-        if "edaphosbridge_encoder" in value.rclass:
-            fields = dict(zip(value.names, value, strict=True))
-            return encoder_from_bytes(_bytes_of(fields["state"]))  # theirs to change
+        for r_class, build in _FROM_R.items():
+            if r_class in value.rclass:
+                return build(dict(zip(value.names, value, strict=True)))
         return other(value)
 
     return convert
+
+
+def _classifier_from_r(fields: dict[str, Any]) -> FoundationClassifier:
+    held = from_r(fields["encoder"])
+    module = held if isinstance(held, torch.nn.Module) else None
+    return FoundationClassifier.from_bytes(_bytes_of(fields["state"]), encoder=module)
+
+
+def _sweep_from_r(fields: dict[str, Any]) -> FoundationProbeSweep:
+    classifier = fields["classifier"]
+    return FoundationProbeSweep(
+        classifier=_classifier_from_r(dict(zip(classifier.names, classifier, strict=True))),
+        best=from_r(fields["best"]),
+        settings=_table(fields["settings"]),
+        results=_table(fields["results"]).astype({"seed": int}),
+        config=_grid(fields.get("config")),
+    )
+
+
+_FROM_R: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "edaphosbridge_classifier": _classifier_from_r,
+    "edaphosbridge_pretrain": lambda fields: FoundationPretrain.from_bytes(
+        _bytes_of(fields["state"])
+    ),
+    "edaphosbridge_probe_sweep": _sweep_from_r,
+    # theirs to change
+    "edaphosbridge_encoder": lambda fields: encoder_from_bytes(_bytes_of(fields["state"])),
+}
+"""How an R object of a class becomes Python's, from its elements."""
 
 
 def _bytes_of(state: Any) -> bytes:
@@ -328,16 +325,16 @@ def _factor_with(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return convert
 
 
-def _classifier_to_r(fit: FoundationClassifier) -> Any:
-    return _r_environment()["from_classifier"](to_r(classifier_fields(fit)))
+def _made_by(constructor: str, fields: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: _r_environment()[constructor](to_r(fields(value)))
 
 
-def _pretrain_to_r(fit: FoundationPretrain) -> Any:
-    return _r_environment()["from_pretrain"](to_r(pretrain_fields(fit)))
-
-
-def _sweep_to_r(sweep: FoundationProbeSweep) -> Any:
-    return _r_environment()["from_probe_sweep"](to_r(sweep_fields(sweep)))
+_TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
+    FoundationClassifier: ("from_classifier", classifier_fields),
+    FoundationPretrain: ("from_pretrain", pretrain_fields),
+    FoundationProbeSweep: ("from_probe_sweep", sweep_fields),
+}
+"""R's constructor and the fields that it takes, for each class of Python."""
 
 
 def _module_to_r(module: torch.nn.Module) -> Any:

@@ -21,7 +21,9 @@ test_that("the arguments and their defaults are those of the specification", {
 test_that("a fit has both classes and the elements of the original", {
   skip_if_no_python()
   fit <- soil_fit()
-  expect_identical(class(fit), c("edaphosbridge_classifier", "edaphos_foundation_classifier"))
+  expect_identical(
+    class(fit), c("edaphosbridge_classifier", "edaphosbridge_fit", "edaphos_foundation_classifier")
+  )
   expect_type(fit, "list")
   original <- c(
     "encoder", "head", "classes", "ordered", "loss_history", "val_accuracy_history", "config",
@@ -426,42 +428,4 @@ test_that("a method for the original's class, registered or global, does not win
   # an object of the original alone still reaches the original's method
   original <- structure(list(), class = "edaphos_foundation_classifier")
   expect_identical(eval(quote(predict(it)), list(it = original), globalenv()), "the original's")
-})
-
-# --- print() -------------------------------------------------------------------------------
-
-test_that("print() shows what the original shows", {
-  fit <- structure(
-    list(
-      classes = c("Oxisol", "Ultisol"), loss_history = c(0.9, 0.43218),
-      val_accuracy_history = c(0.875, 0.5), feature_dim = 64L, head_type = "linear",
-      freeze_backbone = TRUE, device = "cpu"
-    ),
-    class = c("edaphosbridge_classifier", "edaphos_foundation_classifier")
-  )
-  unvalidated <- fit
-  unvalidated[c("head_type", "freeze_backbone")] <- list("mlp", FALSE)
-  unvalidated$val_accuracy_history <- c(NA_real_, NA_real_)
-  expect_snapshot(print(fit), cran = TRUE)
-  expect_snapshot(print(unvalidated), cran = TRUE)
-  utils::capture.output(shown <- withVisible(print(fit)))
-  expect_identical(shown, list(value = fit, visible = FALSE))
-})
-
-test_that("print() shows the text of Python's str()", {
-  skip_if_no_python()
-  classifier <- reticulate::import("edaphos_bridge.classifier")$FoundationClassifier
-  builtins <- reticulate::import_builtins()
-  fits <- list(
-    soil_fit(),
-    quick_fit(head = "mlp", val_split = 0),
-    quick_fit(head = "mlp", freeze_backbone = FALSE, y = c(10L, 9L, 8L)[soil_y])
-  )
-  for (fit in fits) {
-    python <- classifier$from_bytes(builtins$bytes(fit$state))
-    expect_identical(
-      paste(utils::capture.output(print(fit)), collapse = "\n"),
-      builtins$str(python)
-    )
-  }
 })

@@ -160,7 +160,7 @@ test_that("NumPy 2 with a reticulate that cannot load it is named as what it is"
     replace(good_versions, c("numpy", "pandas"), c("2.2.1", "3.0.0")), list(torch = good_torch)
   )
   report <- examined_in(folder)$report
-  facts <- probe_python(file.path(folder, "bin", "python"))
+  facts <- inspect_python(file.path(folder, "bin", "python"))
   problems <- function(reticulate) {
     troubles_of(replace(report, "reticulate", reticulate), facts)$problem
   }

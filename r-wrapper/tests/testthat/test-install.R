@@ -180,7 +180,7 @@ test_that("the environment is made, with the pinned versions, and its Python is 
     fixed = TRUE
   )
   expect_identical(python, file.path(path, "bin", "python"))
-  facts <- probe_python(python)
+  facts <- inspect_python(python)
   expect_identical(facts[["version.edaphos-bridge"]], "0.1.0")
   numpy <- if ("numpy<2" %in% python_pins()) "1.26.4"
   expect_identical(facts$version.numpy, numpy)

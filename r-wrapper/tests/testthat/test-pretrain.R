@@ -41,7 +41,7 @@ test_that("a fit is a plain list with both classes", {
   for (method in names(runs)) {
     fit <- runs[[method]]()
     expect_identical(
-      class(fit), c("edaphosbridge_pretrain", paste0("edaphos_foundation_", method))
+      class(fit), c("edaphosbridge_pretrain", "edaphosbridge_fit", paste0("edaphos_foundation_", method))
     )
     expect_named(fit, c(
       "encoder", "loss_history", "final_loss", "config", "method", "normalisation", "device",
@@ -305,31 +305,6 @@ test_that("verbose = TRUE reports the first, every tenth and the last epoch as m
       sprintf("[%s] ep %3d/12  loss=%.4f\n", method, shown, fit$loss_history[shown])
     )
   }
-})
-
-test_that("print() shows what the original shows and returns the fit invisibly", {
-  fit <- structure(
-    list(
-      method = "moco", in_channels = 4L, feature_dim = 64L, proj_dim = 32L,
-      loss_history = c(3, 2.5), final_loss = 2.5,
-      config = list(queue_size = 40L, momentum = 0.999, temperature = 0.07, batch_size = 8L)
-    ),
-    class = c("edaphosbridge_pretrain", "edaphos_foundation_moco")
-  )
-  expect_identical(utils::capture.output(shown <- withVisible(print(fit))), c(
-    "<edaphos_foundation_moco>  (MoCo v2)",
-    "  in_channels = 4  feature_dim = 64  proj_dim = 32",
-    "  queue_size = 40  momentum = 0.9990  tau = 0.07  batch = 8",
-    "  epochs = 2  final InfoNCE loss = 2.5"
-  ))
-  expect_identical(shown, list(value = fit, visible = FALSE))
-  fit$method <- "simclr"
-  expect_identical(format(fit), c(
-    "<edaphos_foundation_simclr>",
-    "  in_channels = 4  feature_dim = 64  proj_dim = 32",
-    "  batch = 8  temperature = 0.07",
-    "  epochs = 2  final loss = 2.5"
-  ))
 })
 
 test_that("plot() draws the history and returns the fit invisibly", {

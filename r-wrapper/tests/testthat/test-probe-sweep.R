@@ -23,7 +23,9 @@ test_that("each row equals its own single fit", {
 test_that("the tables have a row for each fit and each setting, in the order given", {
   skip_if_no_python()
   sweep <- quick_sweep(C = c(10, 0.1))
-  expect_identical(class(sweep), c("edaphosbridge_probe_sweep", "edaphos_probe_sweep"))
+  expect_identical(
+    class(sweep), c("edaphosbridge_probe_sweep", "edaphosbridge_fit", "edaphos_probe_sweep")
+  )
   settings <- sweep$settings
   expect_identical(settings$solver, rep(c("adam", "lbfgs"), c(4, 2)))
   expect_identical(settings$lr, c(0.1, 0.1, 0.01, 0.01, NA, NA))
@@ -230,7 +232,10 @@ fake_settings <- data.frame(
 
 test_that("the summary has the settings, the best first, and the classifier's summary", {
   summary <- summary(fake_sweep())
-  expect_s3_class(summary, "summary.edaphosbridge_probe_sweep", exact = TRUE)
+  expect_s3_class(
+    summary, c("summary.edaphosbridge_probe_sweep", "summary.edaphosbridge_fit"),
+    exact = TRUE
+  )
   expect_identical(summary$settings, `rownames<-`(fake_settings[c(2, 5, 4, 1, 3), ], NULL))
   expect_identical(summary$best, list(solver = "adam", lr = 0.1, weight_decay = 1e-4))
   expect_identical(summary[c("val_accuracy", "val_accuracy_sd")], list(val_accuracy = 0.8, val_accuracy_sd = 0.05))

@@ -92,7 +92,10 @@ test_that("of many classes ten are shown", {
 
 test_that("the summary of a pretraining fit has its settings and history", {
   summary <- summary(fake_pretrain())
-  expect_s3_class(summary, "summary.edaphosbridge_pretrain", exact = TRUE)
+  expect_s3_class(
+    summary, c("summary.edaphosbridge_pretrain", "summary.edaphosbridge_fit"),
+    exact = TRUE
+  )
   expect_named(summary, c(
     "method", "in_channels", "feature_dim", "proj_dim", "patch_size", "device", "config",
     "normalisation", "history", "final_loss"

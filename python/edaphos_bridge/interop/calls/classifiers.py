@@ -10,7 +10,7 @@ import pandas as pd
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier, fit_classifier
-from edaphos_bridge.interop.calls.encoders import encoder_fields, normalisation_fields
+from edaphos_bridge.interop.calls.fits import fit_fields
 from edaphos_bridge.interop.calls.held import (
     classifier_behind,
     encoder_behind,
@@ -31,7 +31,7 @@ def fit(
     x: Any,
     labels: dict[str, Any],
     settings: dict[str, Any],
-    device: Any,
+    place: dict[str, Any],
     verbose: Any,
     draw: Callable[[], int],
     on_epoch: Callable[..., Any],
@@ -39,7 +39,7 @@ def fit(
     """``foundation_fit_classifier()``: the fit as plain values.
 
     `labels` has ``codes``, which are ``as.integer(y) - 1L`` (an int32 array with R's NA), their
-    names ``levels``, and whether they are ``ordered``.
+    names ``levels``, and whether they are ``ordered``; `place` has the ``device``.
     """
     checked = FitSettings.checked(**settings)
     flag("verbose", verbose)
@@ -48,7 +48,7 @@ def fit(
         patches(x),
         labels_of(**labels),
         checked,
-        device,
+        place["device"],
         fit_report(on_epoch),
         draw,
     )
@@ -61,11 +61,15 @@ def probe_sweep(
     x: Any,
     labels: dict[str, Any],
     grid: dict[str, Any],
-    device: Any,
+    place: dict[str, Any],
     verbose: Any,
+    draw: Callable[[], int],
     on_epoch: Callable[..., Any],
 ) -> dict[str, Any]:
-    """``foundation_probe_sweep()``: the best classifier and the tables as plain values."""
+    """``foundation_probe_sweep()``: the best classifier and the tables as plain values.
+
+    Arguments are those of any fit; a grid has its seeds and draws none.
+    """
     checked = ProbeGrid.checked(**grid)
     flag("verbose", verbose)
     sweep = sweep_probes(
@@ -73,7 +77,7 @@ def probe_sweep(
         patches(x),
         labels_of(**labels),
         checked,
-        device,
+        place["device"],
         fit_report(on_epoch),
     )
     return sweep_fields(sweep)
@@ -100,31 +104,14 @@ def predict(
 
 
 def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
-    """Return the elements of the R object, in its order."""
-    encoder = encoder_fields(fitted.encoder)
-    return {
-        "encoder": encoder,
-        "module": fitted.encoder if encoder is None else None,
-        "head": {
-            name: tensor.cpu().double().numpy() for name, tensor in fitted.head.state_dict().items()
-        },
-        "classes": [str(value) for value in fitted.classes],
-        "ordered": fitted.ordered,
-        "loss_history": fitted.loss_history,
-        "val_accuracy_history": fitted.val_accuracy_history,
-        # as a double: reticulate would turn a whole number beyond R's integers into 0
-        "config": {**fitted.config, "seed": float(fitted.config["seed"])},
-        "feature_dim": fitted.feature_dim,
-        "head_type": fitted.head_type,
-        "freeze_backbone": fitted.freeze_backbone,
-        "device": fitted.device,
-        "in_channels": fitted.in_channels,
-        "patch_size": fitted.patch_size,
-        "class_counts": fitted.class_counts,
-        "overlapping": fitted.overlapping,
-        "normalisation": normalisation_fields(fitted.normalisation),
-        "state": bytearray(fitted.to_bytes()),
-    }
+    """Return the elements of the R object."""
+    return fit_fields(
+        fitted,
+        classes=[str(value) for value in fitted.classes],
+        ordered=fitted.ordered,
+        class_counts=fitted.class_counts,
+        val_accuracy_history=fitted.val_accuracy_history,
+    )
 
 
 def sweep_fields(sweep: FoundationProbeSweep) -> dict[str, Any]:
@@ -138,4 +125,5 @@ def sweep_fields(sweep: FoundationProbeSweep) -> dict[str, Any]:
         "settings": sweep.settings.to_dict("list"),
         "results": sweep.results.astype({"seed": float}).to_dict("list"),
         "config": config,
+        "printed": sweep.describe(),
     }

@@ -86,4 +86,5 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
         "batch_size": fitted.batch_size,
         **({} if fitted.queue_size is None else {"queue_size": fitted.queue_size}),
         "state": bytearray(fitted.to_bytes()),
+        "printed": fitted.describe(),
     }

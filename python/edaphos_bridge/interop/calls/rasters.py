@@ -42,6 +42,7 @@ def tile_dataset(
             "cells": (dataset.cells + 1).astype(np.int32),
             "seed": float(dataset.seed),
             "state": bytearray(tiles_to_bytes(dataset)),
+            "printed": dataset.describe(),
         }
 
 

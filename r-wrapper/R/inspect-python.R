@@ -5,10 +5,10 @@
 #   version, shared ("yes", "no"), venv ("yes", "no"), and, unless `brief`,
 #   version.<package>, begun.<module>, error.<module> (what importing it raised), device.<name>,
 #   done
-probe_python <- function(python, brief = FALSE) {
-  script <- tempfile("edaphosbridge-probe-", fileext = ".py")
+inspect_python <- function(python, brief = FALSE) {
+  script <- tempfile("edaphosbridge-inspect-", fileext = ".py")
   on.exit(unlink(script))
-  writeLines(probe_code, script)
+  writeLines(inspect_code, script)
   arguments <- c("-B", shQuote(script), if (brief) "brief")
   lines <- suppressWarnings(tryCatch(
     system2(
@@ -42,7 +42,7 @@ libraries_without_r <- function() {
 
 # Runs in any Python, of version 2 too. Versions are read without importing; then modules are
 # imported one by one, and a line is there before the next one may crash.
-probe_code <- '
+inspect_code <- '
 from __future__ import print_function
 import os, sys
 

@@ -1,0 +1,173 @@
+# Python's values on their way to R; to-python.R has the way there.
+
+# An array of numbers; NaN is NA.
+from_array <- function(values) {
+  storage.mode(values) <- "double"
+  values[is.nan(values)] <- NA_real_
+  values
+}
+
+# Columns of a table; "" and NaN stand for what is not known.
+from_table <- function(columns) {
+  columns <- lapply(columns, function(values) {
+    values <- unlist(values)
+    if (is.character(values)) replace(values, values == "", NA_character_) else as.integer(values)
+  })
+  as.data.frame(columns, stringsAsFactors = FALSE)
+}
+
+from_history <- function(values) {
+  values <- as.numeric(unlist(values))
+  values[is.nan(values)] <- NA_real_
+  values
+}
+
+# NULL where a file of an earlier version has none.
+from_counts <- function(counts, classes) {
+  if (is.null(counts)) {
+    return(NULL)
+  }
+  structure(as.integer(unlist(counts)), names = as.character(unlist(classes)))
+}
+
+from_encoder <- function(fields) {
+  fields[c("in_channels", "feature_dim", "proj_dim")] <-
+    lapply(fields[c("in_channels", "feature_dim", "proj_dim")], as.integer)
+  fields["normalisation"] <- list(from_normalisation(fields$normalisation))
+  fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
+  fields$state <- shelved(fields$state)
+  fields["patch_orientation"] <- list(fields$patch_orientation)
+  structure(fields, class = "edaphosbridge_encoder")
+}
+
+from_normalisation <- function(fields) {
+  if (is.null(fields)) {
+    return(NULL)
+  }
+  list(
+    bands = as.character(unlist(fields$bands)),
+    means = as.numeric(unlist(fields$means)),
+    sds = as.numeric(unlist(fields$sds)),
+    normalise = fields$normalise,
+    patch_size = as.integer(fields$patch_size),
+    cell_size = if (!is.null(fields$cell_size)) as.numeric(unlist(fields$cell_size)),
+    crs = fields$crs
+  )
+}
+
+from_tiles <- function(fields) {
+  whole <- c("patch_size", "n_patches", "n_channels", "height", "width")
+  fields[whole] <- lapply(fields[whole], as.integer)
+  numbers <- c("means", "sds")
+  fields[numbers] <- lapply(fields[numbers], function(values) as.numeric(unlist(values)))
+  fields$bands <- as.character(unlist(fields$bands))
+  storage.mode(fields$cells) <- "integer"
+  colnames(fields$cells) <- c("row", "column")
+  fields["seed"] <- list(from_seed(fields$seed))
+  fields$state <- shelved(fields$state)
+  from_object(fields, c("edaphosbridge_tiles", "edaphos_tile_dataset"))
+}
+
+# Python's whole numbers go further than R's integers.
+from_seed <- function(seed) {
+  if (abs(seed) <= .Machine$integer.max) as.integer(seed) else seed
+}
+
+from_config <- function(config) {
+  whole <- intersect(c("epochs", "batch_size"), names(config)) # L-BFGS has no batches
+  config[whole] <- lapply(config[whole], as.integer)
+  config$seed <- from_seed(config$seed)
+  config$hidden <- as.integer(unlist(config$hidden))
+  config
+}
+
+from_classifier <- function(fields) {
+  fields$classes <- as.character(unlist(fields$classes))
+  fields["class_counts"] <- list(from_counts(fields$class_counts, fields$classes))
+  from_fit(
+    fields, c("edaphosbridge_classifier", "edaphosbridge_fit", "edaphos_foundation_classifier"),
+    learnt = c("classes", "ordered"), score = "val_accuracy_history", data = "class_counts"
+  )
+}
+
+# A fit of encoder and head. The elements that only its task has come as they are, but for the
+# history of its score: `learnt` is what it predicts, `data` what it was fitted on.
+from_fit <- function(fields, class, learnt, score, data) {
+  fields$encoder <- if (is.null(fields$encoder)) fields$module else from_encoder(fields$encoder)
+  # a one-dimensional NumPy array arrives as a one-dimensional R array
+  fields$head <- lapply(fields$head, function(w) if (length(dim(w)) == 1L) as.vector(w) else w)
+  histories <- c("loss_history", score)
+  fields[histories] <- lapply(fields[histories], from_history)
+  fields$config <- from_config(fields$config)
+  fields$feature_dim <- as.integer(fields$feature_dim)
+  fields$in_channels <- as.integer(fields$in_channels)
+  fields$patch_size <- as.integer(unlist(fields$patch_size))
+  fields["overlapping"] <- list(if (!is.null(fields$overlapping)) as.integer(fields$overlapping))
+  fields["normalisation"] <- list(from_normalisation(fields$normalisation))
+  fields$state <- shelved(fields$state)
+  elements <- c(
+    "encoder", "head", learnt, histories, "config", "feature_dim", "head_type", "freeze_backbone",
+    "device", "in_channels", "patch_size", data, "overlapping", "normalisation", "state"
+  )
+  from_object(fields, class, elements)
+}
+
+# An object that R prints by the lines that came with it.
+from_object <- function(fields, class, elements = setdiff(names(fields), "printed")) {
+  structure(fields[elements], printed = as.character(unlist(fields$printed)), class = class)
+}
+
+from_pretrain <- function(fields) {
+  whole <- c(
+    "feature_dim", "proj_dim", "batch_size", "epochs", "steps_per_epoch", "queue_size"
+  )
+  whole <- intersect(whole, names(fields$config))
+  fields$config[whole] <- lapply(fields$config[whole], as.integer)
+  fields$config$seed <- from_seed(fields$config$seed)
+  if (!is.null(fields$config$crop_ratio)) {
+    fields$config$crop_ratio <- as.numeric(unlist(fields$config$crop_ratio))
+  }
+  fields$encoder <- from_encoder(fields$encoder)
+  fields$loss_history <- from_history(fields$loss_history)
+  fields$patch_size <- as.integer(unlist(fields$patch_size))
+  fields["normalisation"] <- list(from_normalisation(fields$normalisation))
+  sizes <- c("in_channels", "feature_dim", "proj_dim", "batch_size", "queue_size")
+  sizes <- intersect(sizes, names(fields))
+  fields[sizes] <- lapply(fields[sizes], as.integer)
+  fields$state <- shelved(fields$state)
+  from_object(fields, c(
+    "edaphosbridge_pretrain", "edaphosbridge_fit", paste0("edaphos_foundation_", fields$method)
+  ))
+}
+
+from_probe_sweep <- function(fields) {
+  fields$classifier <- from_classifier(fields$classifier)
+  fields[c("settings", "results")] <- lapply(fields[c("settings", "results")], from_columns)
+  if (!is.null(fields$config)) fields$config <- from_grid(fields$config)
+  from_object(
+    fields, c("edaphosbridge_probe_sweep", "edaphosbridge_fit", "edaphos_probe_sweep"),
+    c("classifier", "best", "settings", "results", "config")
+  )
+}
+
+from_grid <- function(config) {
+  numbers <- c("lr", "weight_decay", "C", "seeds")
+  config[numbers] <- lapply(config[numbers], function(values) as.numeric(unlist(values)))
+  whole <- c("epochs", "batch_size")
+  config[whole] <- lapply(config[whole], as.integer)
+  config
+}
+
+# A data frame of characters and numbers; NaN is NA.
+from_columns <- function(columns) {
+  columns <- lapply(columns, function(values) {
+    values <- unlist(values)
+    if (is.character(values)) values else replace(values, is.nan(values), NA_real_)
+  })
+  as.data.frame(columns, stringsAsFactors = FALSE)
+}
+
+# Code NA is no class.
+from_factor <- function(codes, levels, ordered = FALSE) {
+  factor(unlist(levels)[as.integer(codes)], levels = unlist(levels), ordered = ordered)
+}
