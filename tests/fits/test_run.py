@@ -21,6 +21,7 @@ from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.plan import Plan
 from edaphos_bridge.training.settings import FitSettings
+from small_fits import REGIMES, quick
 
 N, N_TRAIN, EPOCHS = 41, 33, 3
 
@@ -324,3 +325,33 @@ def test_a_fit_trains_where_gradients_were_left_off(x, y, encoder):
         assert not torch.is_grad_enabled()
     again = foundation_fit_classifier(encoder, x, y, epochs=2, seed=1, freeze_backbone=False)
     assert fit.loss_history == again.loss_history
+
+
+@REGIMES
+def test_without_validation_accuracy_is_nan_and_every_row_trains(encoder, x, freeze_backbone):
+    y = ["a"] * 20 + ["b"] * 20 + ["the only one"]
+    fit = quick(encoder, x, y, val_split=0, freeze_backbone=freeze_backbone)
+    assert all(math.isnan(value) for value in fit.val_accuracy_history)
+    assert "best val_acc:  NA" in repr(fit)
+
+
+@REGIMES
+@pytest.mark.parametrize("which", ["encoder", "dropout_encoder"])
+def test_41_patches_train_with_all_defaults_though_the_last_batch_has_one(
+    request, x, y, which, freeze_backbone
+):
+    fit = foundation_fit_classifier(
+        request.getfixturevalue(which), x, y, freeze_backbone=freeze_backbone, epochs=2, seed=1
+    )
+    assert (fit.config["batch_size"], fit.config["val_split"]) == (32, 0.2)
+    assert all(math.isfinite(loss) for loss in fit.loss_history)
+
+
+@REGIMES
+@pytest.mark.parametrize("batch_size", [1, 32, 1000])
+def test_patches_of_one_pixel_train_at_any_batch_size(y, freeze_backbone, batch_size):
+    x = np.random.default_rng(1).normal(size=(41, 4, 1, 1))
+    encoder = foundation_encoder("moco", 4, feature_dim=8, proj_dim=4, seed=1)
+    fit = quick(encoder, x, y, freeze_backbone=freeze_backbone, batch_size=batch_size, epochs=1)
+    assert math.isfinite(fit.loss_history[0])
+    assert np.isfinite(fit.predict_proba(x)).all()
