@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.data.labels import as_labels
-from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.heads.registry import make_head
-from engine_fits import EPOCHS, fitted, plan_of_41
+from engine_fits import EPOCHS, fitted, plain_loop, plan_of_41
 
 
 @pytest.fixture
@@ -35,62 +33,6 @@ def plan():
 def fit(patches, labels):
     """Train with some settings changed."""
     return lambda encoder, **changes: fitted(patches, labels, encoder, **changes)
-
-
-class Adam:
-    """Adam with coupled weight decay, written out."""
-
-    def __init__(self, parameters, lr, weight_decay):
-        self.parameters = list(parameters)
-        self.moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in self.parameters]
-        self.lr, self.weight_decay, self.t = lr, weight_decay, 0
-
-    @torch.no_grad()
-    def step(self):
-        self.t += 1
-        for p, (m, v) in zip(self.parameters, self.moments, strict=True):
-            if p.grad is None:
-                continue
-            g = p.grad + self.weight_decay * p
-            m.mul_(0.9).add_(0.1 * g)
-            v.mul_(0.999).add_(0.001 * g * g)
-            m_hat, v_hat = m / (1 - 0.9**self.t), v / (1 - 0.999**self.t)
-            p.sub_(self.lr * m_hat / (v_hat.sqrt() + 1e-8))
-            p.grad = None
-
-
-def plain_loop(encoder, head, patches, codes, plan, *, frozen, backbone_lr=0.005, batch=32):
-    """The original's loop with validation in eval mode: nothing cached, nothing clever."""
-    optimizers = [Adam(head.parameters(), 0.01, 0.1)]
-    if frozen:
-        encoder.requires_grad_(False)
-    else:
-        optimizers.append(Adam(encoder.parameters(), backbone_lr, 0.1))
-    losses, accuracies = [], []
-    for epoch in range(EPOCHS):
-        order = plan.train_rows[plan.permutation(epoch)]
-        batch_losses = []
-        for start in range(0, len(order), batch):
-            rows = order[start : start + batch]
-            encoder.train(not frozen)
-            head.train()
-            if len(rows) == 1 and not frozen:  # no variance: the running statistics serve
-                for part in encoder.modules():
-                    if isinstance(part, nn.BatchNorm1d):
-                        part.eval()
-            logits = head(encode_features(encoder, patches[rows]))
-            loss = functional.cross_entropy(logits, codes[rows])
-            loss.backward()
-            for optimizer in optimizers:
-                optimizer.step()
-            batch_losses.append(loss.item())
-        losses.append(sum(batch_losses) / len(batch_losses))
-        encoder.eval()
-        head.eval()
-        with torch.no_grad():
-            logits = head(encode_features(encoder, patches[plan.val_rows]))
-        accuracies.append((logits.argmax(1) == codes[plan.val_rows]).double().mean().item())
-    return losses, accuracies
 
 
 def assert_same_training(trained, encoder, head, losses, accuracies):
