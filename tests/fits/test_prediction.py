@@ -1,4 +1,4 @@
-"""Prediction: in batches, in eval mode, and never of a missing value."""
+"""Prediction: in batches, in eval mode, over members and passes, and never of a missing value."""
 
 import copy
 import math
@@ -13,6 +13,10 @@ from closeness import assert_close
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import batch_size_for
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.fits.model import Model
+from edaphos_bridge.fits.prediction import predicted
+from edaphos_bridge.heads.registry import LinearHead
+from edaphos_bridge.tasks.classification import Classification
 from small_fits import bad_patches, quick
 
 
@@ -157,3 +161,141 @@ def test_bad_weights_are_named_for_patches_of_another_size_too(encoder, x, y):
         next(fit.encoder.parameters())[0] = math.nan
     with pytest.raises(InputError, match="`encoder` has weights that are NaN"):
         fit.predict(np.ones((2, x.shape[1], 11, 11)))
+
+
+# --- members and passes -------------------------------------------------------------------
+
+CPU = torch.device("cpu")
+TASK = Classification(["dry", "moist", "wet"])
+
+
+class Drifting(nn.Module):
+    """Gives other logits in each pass, as dropout would: those of its head, times the pass."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head, self.passes = head, []
+
+    def forward(self, features):
+        self.passes.append(len(features))
+        return self.head(features) * len(self.passes)
+
+
+def members(number):
+    """Members that disagree: linear heads with weights far apart."""
+    generator = torch.Generator().manual_seed(9)
+    heads = [LinearHead(100, 3) for _ in range(number)]
+    for head in heads:
+        nn.init.normal_(head.weight, generator=generator)
+    return [Model(nn.Flatten(), head) for head in heads]
+
+
+def in_batches(x, size=16):
+    """Batches of patches with their rows, as prediction reads them."""
+    patches = torch.from_numpy(x).float()
+    rows = torch.arange(len(x)).split(size)
+    return [(slice(int(part[0]), int(part[-1]) + 1), patches[part]) for part in rows]
+
+
+def probabilities(model, x, times=1.0):
+    """The softmax of the logits, in double, of one member in one pass."""
+    with torch.no_grad():
+        logits = model.head(torch.from_numpy(x).float().flatten(1)) * times
+    exp = np.exp(logits.double().numpy())
+    return exp / exp.sum(axis=1, keepdims=True)
+
+
+def test_several_members_give_the_mean_of_their_probabilities(x):
+    models = members(3)
+    found = predicted(TASK, models, 41, in_batches(x), CPU)
+    each = [probabilities(model, x) for model in models]
+    assert not np.array_equal(each[0].argmax(axis=1), each[1].argmax(axis=1))
+    assert_close(found, sum(each) / 3, 1e-6)
+    assert_close(found.sum(axis=1), np.ones(41), 1e-12)
+
+
+def test_one_member_three_times_is_that_member(x):
+    (model,) = members(1)
+    once = predicted(TASK, [model], 41, in_batches(x), CPU)
+    assert_close(predicted(TASK, [model] * 3, 41, in_batches(x), CPU), once, 1e-12)
+    assert_close(predicted(TASK, [model], 41, in_batches(x), CPU, passes=3), once, 1e-12)
+
+
+def test_several_passes_are_as_many_forwards_of_each_batch_and_their_mean(x):
+    (model,) = members(1)
+    drifting = Drifting(model.head)
+    found = predicted(
+        TASK, [Model(nn.Flatten(), drifting)], 30, in_batches(x[:30], 15), CPU, passes=2
+    )
+    assert drifting.passes == [15] * 4  # of each batch both passes, before the next is read
+    halves = [
+        (probabilities(model, part, first) + probabilities(model, part, first + 1)) / 2
+        for part, first in ((x[:15], 1), (x[15:30], 3))
+    ]
+    assert_close(found, np.concatenate(halves), 1e-6)
+
+
+def test_members_and_passes_all_count_the_same(x):
+    models = members(2)
+    drifting = [Model(nn.Flatten(), Drifting(model.head)) for model in models]
+    found = predicted(TASK, drifting, 41, in_batches(x, 41), CPU, passes=3)
+    each = [probabilities(model, x, times) for model in models for times in (1, 2, 3)]
+    assert_close(found, sum(each) / 6, 1e-6)
+
+
+@pytest.mark.parametrize(("number", "passes"), [(1, 1), (2, 3)])
+def test_rows_that_no_batch_has_are_missing_and_all_others_are_as_ever(x, number, passes):
+    models = members(number)
+    some = [batch for at, batch in enumerate(in_batches(x, 10)) if at != 1]
+    found = predicted(TASK, models, 45, some, CPU, passes)
+    expected = predicted(TASK, models, 41, in_batches(x), CPU, passes)
+    missing = [*range(10, 20), *range(41, 45)]  # the batch left out, and rows beyond the last
+    assert np.isnan(found[missing]).all()
+    there = [row for row in range(41) if row not in missing]
+    assert_close(found[there], expected[there], 1e-6)
+
+
+@pytest.mark.parametrize(("number", "passes"), [(1, 1), (2, 3)])
+def test_without_any_row_there_are_no_values_or_only_missing_ones(number, passes):
+    assert predicted(TASK, members(number), 0, [], CPU, passes).shape == (0, 3)
+    found = predicted(TASK, members(number), 4, [], CPU, passes)
+    assert found.shape == (4, 3)
+    assert np.isnan(found).all()
+
+
+class Stumbling(nn.Module):
+    """Gives NaN for rows whose first feature is above a limit."""
+
+    def __init__(self, head, limit):
+        super().__init__()
+        self.head, self.limit = head, limit
+
+    def forward(self, features):
+        return torch.where(features[:, :1] > self.limit, math.nan, self.head(features))
+
+
+@pytest.mark.parametrize("stumbles", [0, 1, 2])
+def test_a_value_that_one_member_cannot_give_is_an_error_that_names_the_rows(x, stumbles):
+    x[[3, 8], 0, 0, 0] = 99
+    models = members(3)
+    models[stumbles] = Model(nn.Flatten(), Stumbling(models[stumbles].head, 50))
+    with pytest.raises(InputError, match=r"`x` gives NaN .* in 2 of 41 patches \(first: 3, 8;"):
+        predicted(TASK, models, 41, in_batches(x), CPU, passes=2)
+
+
+@pytest.mark.parametrize("spoilt", [0, 1, 2])
+def test_weights_that_are_not_finite_are_named_whichever_member_has_them(x, spoilt):
+    models = members(3)
+    with torch.no_grad():
+        models[spoilt].head.weight[0, 0] = math.inf
+    with pytest.raises(InputError, match="`head` has weights that are NaN or infinite"):
+        predicted(TASK, models, 41, in_batches(x), CPU)
+
+
+def test_prediction_leaves_what_members_are_made_of_in_eval_mode_and_their_weights(x, state_of):
+    models = members(2)
+    before = [state_of(model) for model in models]
+    predicted(TASK, models, 41, in_batches(x), CPU, passes=2)
+    for model, state in zip(models, before, strict=True):
+        assert not any(part.training for part in (model.encoder, model.head))
+        assert all(torch.equal(model.state_dict()[name], state[name]) for name in state)
