@@ -53,6 +53,21 @@ def test_a_head_on_cached_features_is_the_head_of_the_loop_that_encodes_in_every
     assert_same_training(trained, *plain, *expected)
 
 
+def test_a_linear_layer_of_ones_own_is_trained_by_autograd_to_what_the_closed_form_gives(
+    fit, encoder, plan
+):
+    head, own = make_head("linear", 8, 3, (), 0.0), nn.Linear(8, 3)
+    own.load_state_dict(head.state_dict())
+    backward = []
+    own.weight.register_hook(lambda gradient: backward.append(1))
+    closed = fit(copy.deepcopy(encoder), plan=plan, initial_head=head)
+    trained = fit(encoder, plan=plan, initial_head=own)
+    assert len(backward) == 2 * EPOCHS
+    assert_same_training(
+        closed, trained.encoder, own, trained.loss_history, trained.val_accuracy_history
+    )
+
+
 def test_full_fine_tuning_is_the_plain_loop_with_two_rates_and_decay_on_both(
     fit, patches, labels, plan
 ):
