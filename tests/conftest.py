@@ -44,6 +44,14 @@ def y():
 
 
 @pytest.fixture
+def easy():
+    """60 patches whose classes differ in brightness."""
+    y = np.arange(60) % 3
+    noise = np.random.default_rng(3).normal(size=(60, 4, 5, 5))
+    return noise + 3 * y[:, None, None, None], y
+
+
+@pytest.fixture
 def encoder():
     """A small MoCo encoder for `x`, in training mode as a module is born."""
     return foundation_encoder("moco", 4, feature_dim=8, proj_dim=4, seed=1)

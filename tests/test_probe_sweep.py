@@ -1,4 +1,4 @@
-"""foundation_probe_sweep(): each row is its own single fit, the pick follows the rule."""
+"""foundation_probe_sweep(): each row is its own single fit, the classifier that of all rows."""
 
 import copy
 import warnings
@@ -18,51 +18,19 @@ from edaphos_bridge import (
     foundation_tile_dataset,
     probe_sweep,
 )
-from edaphos_bridge.errors import (
-    DeviceFallbackWarning,
-    EdaphosWarning,
-    InputError,
-    TrainingError,
-)
+from edaphos_bridge.errors import DeviceFallbackWarning, EdaphosWarning, InputError
 from edaphos_bridge.training import lbfgs
-
-SMALL = {"lr": [0.01, 0.1], "weight_decay": [0.0, 0.01], "C": [1.0], "seeds": [3, 1], "epochs": 3}
-MEASURED = ["train_loss", "val_loss", "val_accuracy"]
-
-
-def sweep_of(encoder, x, y, **changes):
-    return foundation_probe_sweep(encoder, x, y, **{**SMALL, **changes})
+from small_sweeps import MEASURED, SMALL, bright_labels, bright_patches, sweep_of
 
 
 @pytest.fixture
 def x():
-    """61 patches of three classes, each brighter in a channel of its own."""
-    x = np.random.default_rng(1).normal(size=(61, 4, 5, 5))
-    for row in range(61):
-        x[row, row % 3] += 1
-    return x
+    return bright_patches()
 
 
 @pytest.fixture
 def y():
-    return [["Oxisol", "Ultisol", "Inceptisol"][row % 3] for row in range(61)]
-
-
-@pytest.fixture
-def given_results(monkeypatch):
-    """Make the sweep find these rows instead of training: a list of rows, then the call."""
-
-    def give(rows):
-        monkeypatch.setattr(probe_sweep, "fit_grid", lambda *args: rows)
-
-    return give
-
-
-def adam_row(lr, seed, accuracy, loss, weight_decay=0.0):
-    return {
-        **{"solver": "adam", "lr": lr, "weight_decay": weight_decay, "C": np.nan, "seed": seed},
-        **{"train_loss": 1.0, "val_loss": loss, "val_accuracy": accuracy},
-    }
+    return bright_labels()
 
 
 def test_a_sweep_keeps_the_settings_that_make_it_again(encoder, x, y):
@@ -121,61 +89,6 @@ def test_the_encoder_sees_each_patch_once(encoder, x, y):
     encoder.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
     sweep_of(encoder, x, y)
     assert sum(seen) - 1 == 61  # one patch tells the width of the features
-
-
-# --- the pick -----------------------------------------------------------------------------
-
-
-def test_the_highest_mean_accuracy_is_picked(encoder, x, y, given_results):
-    given_results(
-        [adam_row(lr, seed, accuracy, 1.0)
-         for lr, accuracies in [(0.1, (0.9, 0.1)), (0.2, (0.6, 0.6)), (0.3, (0.5, 0.5))]
-         for seed, accuracy in zip((3, 1), accuracies, strict=True)]
-    )  # fmt: skip
-    sweep = sweep_of(encoder, x, y)
-    assert sweep.best == {"solver": "adam", "lr": 0.2, "weight_decay": 0.0}
-
-
-def test_between_equal_means_the_lower_validation_loss_decides_then_the_order(
-    encoder, x, y, given_results
-):
-    """The three means are equal as numbers, but not to the last bit."""
-    thirds = [0.1, 0.2, 0.3]
-    orders = [(0, 1, 2), (2, 1, 0), (1, 0, 2)]
-    assert len({pd.Series([thirds[i] for i in order]).mean() for order in orders}) > 1
-    for losses, winner in [((1.0, 0.5, 0.7), 0.2), ((1.0, 1.0, 1.0), 0.1), ((1, 0.5, 0.5), 0.2)]:
-        given_results(
-            [adam_row(lr, seed, thirds[i], loss)
-             for lr, order, loss in zip((0.1, 0.2, 0.3), orders, losses, strict=True)
-             for seed, i in zip((3, 1, 2), order, strict=True)]
-        )  # fmt: skip
-        assert sweep_of(encoder, x, y).best["lr"] == winner
-
-
-def test_a_setting_of_which_one_fit_diverged_comes_last(encoder, x, y, given_results):
-    given_results(
-        [adam_row(0.1, 3, 1.0, 0.1), adam_row(0.1, 1, np.nan, np.nan),
-         adam_row(0.2, 3, 0.2, 2.0), adam_row(0.2, 1, 0.2, 2.0)]
-    )  # fmt: skip
-    sweep = sweep_of(encoder, x, y)
-    assert sweep.best["lr"] == 0.2
-    columns = ["val_accuracy", "val_accuracy_sd", "val_loss"]
-    assert sweep.settings.loc[0, columns].isna().all()
-
-
-def test_a_setting_that_diverges_is_nan_and_another_is_picked(encoder, x, y):
-    sweep = sweep_of(encoder, x, y, lr=[1e38, 0.01], C=())
-    assert sweep.results[MEASURED].isna().all(axis=1).tolist() == [True] * 4 + [False] * 4
-    assert sweep.best["lr"] == 0.01
-
-
-def test_where_every_rate_diverges_lbfgs_is_picked(encoder, x, y):
-    assert sweep_of(encoder, x, y, lr=1e38).best == {"solver": "lbfgs", "C": 1.0}
-
-
-def test_where_everything_diverges_it_is_an_error(encoder, x, y):
-    with pytest.raises(TrainingError, match="diverged with every setting"):
-        sweep_of(encoder, x, y, lr=1e38, C=())
 
 
 # --- the refit ----------------------------------------------------------------------------
@@ -245,7 +158,7 @@ def test_a_solution_that_has_not_converged_is_warned_about_at_the_line_of_the_ca
 ):
     monkeypatch.setattr(lbfgs, "_ITERATIONS", 1)
     with pytest.warns(EdaphosWarning, match=r"before it converged at C = 1\.0") as caught:
-        sweep_of(encoder, x, y, lr=())
+        foundation_probe_sweep(encoder, x, y, **{**SMALL, "lr": ()})
     assert len(caught) == 2  # of the splits, and of all rows
     assert {warning.filename for warning in caught} == {__file__}
 
@@ -255,7 +168,7 @@ def test_a_class_missing_from_a_split_is_warned_about_and_learned_in_the_end(enc
         torch.manual_seed(3)
         y[int(torch.randperm(61)[0])] = "Histosol"
     with pytest.warns(EdaphosWarning, match="no training row of: Histosol") as caught:
-        sweep = sweep_of(encoder, x, y)
+        sweep = foundation_probe_sweep(encoder, x, y, **SMALL)
     assert caught[0].filename == __file__
     assert "Histosol" in sweep.classifier.classes
     assert sweep.results[MEASURED].notna().all(axis=None)

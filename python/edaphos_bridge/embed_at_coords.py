@@ -126,5 +126,5 @@ def foundation_embed_at_coords(
         found = patches_at(raster, points, normalisation, orientation, most=most)
         batches = ((rows, torch.from_numpy(patches)) for rows, patches in found)
         asked = over_batches(compute, batches, torch.from_numpy(result), device)
-    check_features(result, {"fit": module}, "stack", asked)  # NaN would be a point outside
+    check_features(result, [("fit", module)], "stack", asked)  # NaN would be a point outside
     return result

@@ -91,7 +91,7 @@ def embed(
 
     batches = checked.numbered_batches(batch_size_for(checked.shape))
     over_batches(compute, batches, torch.from_numpy(embedded), device)
-    check_features(embedded, {"object": module}, "patches")
+    check_features(embedded, [("object", module)], "patches")
     return embedded
 
 

@@ -22,6 +22,7 @@ from edaphos_bridge import (
 )
 from edaphos_bridge.encoders import SimCLREncoder
 from edaphos_bridge.errors import EdaphosError, WeightsError
+from edaphos_bridge.files.container import pack, unpack
 from edaphos_bridge.pretrain.checkpoint import FILE, read_checkpoint
 from edaphos_bridge.pretrain.settings import SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
@@ -30,7 +31,7 @@ from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_b
 from edaphos_bridge.weights.reading import read_encoder
 
 MUTATIONS = 10_000
-KINDS = ["classifier", "own module", "encoder", "encoder by weights_load", "pretraining",
+KINDS = ["fit", "own module", "classifier", "encoder", "encoder by weights_load", "pretraining",
          "checkpoint", "tiles"]  # fmt: skip
 X = np.random.default_rng(1).normal(size=(8, 1, 2, 2))
 Y = ["a", "b"] * 4
@@ -59,18 +60,30 @@ def files(tmp_path, monkeypatch):
         )
         SimCLR(SimCLREncoder(1, 2, 2), settings, torch.Generator()).restore(progress.tensors)
 
-    def classifier_around_own(data):
+    def fit_around_own(data):
         FoundationClassifier.from_bytes(data, encoder=own_module())
 
     return {
-        "classifier": (fitted.to_bytes(), FoundationClassifier.from_bytes),
-        "own module": (own.to_bytes(), classifier_around_own),
+        "fit": (fitted.to_bytes(), FoundationClassifier.from_bytes),
+        "own module": (own.to_bytes(), fit_around_own),
+        "classifier": (as_classifier(fitted.to_bytes()), FoundationClassifier.from_bytes),
         "encoder": (encoder_to_bytes(encoder), encoder_from_bytes),
         "encoder by weights_load": (encoder_to_bytes(encoder), read_encoder),
         "pretraining": (pretrained.to_bytes(), FoundationPretrain.from_bytes),
         "checkpoint": (checkpoint, go_on),
         "tiles": (tile_bytes(tmp_path), lambda data: tiles_from_bytes(data).raster.close()),
     }
+
+
+def as_classifier(data):
+    """The file of a fit as it was before tasks: of kind "classifier"."""
+    tensors, values = unpack("fit", data)
+    task = values.pop("task")
+    values["val_accuracy_history"] = values.pop("score_history")
+    values |= {name: task[name] for name in ("classes", "ordered", "class_counts")}
+    added = ("kind", "format_version", "versions")  # by `pack`
+    values = {name: value for name, value in values.items() if name not in added}
+    return pack("classifier", tensors, values)
 
 
 def tile_bytes(folder):
@@ -194,3 +207,11 @@ def test_nonsense_in_any_place_of_the_metadata_is_a_typed_error_or_harmless(file
             )
             with contextlib.suppress(EdaphosError):
                 read(changed)
+
+
+def test_the_kinds_of_fits_are_those_that_are_written_and_that_were(files):
+    written = {kind: files[kind][0] for kind in ("fit", "own module", "classifier")}
+    kinds = {kind: unpack(("fit", "classifier"), data)[1]["kind"] for kind, data in written.items()}
+    assert kinds == {"fit": "fit", "own module": "fit", "classifier": "classifier"}
+    old, new = (files[kind][1](files[kind][0]) for kind in ("classifier", "fit"))
+    assert old.to_bytes() == new.to_bytes()

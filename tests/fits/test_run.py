@@ -1,4 +1,4 @@
-"""Linear probing and full fine-tuning against the plain loops they stand for."""
+"""From checked data to a fit: what is trained, in which mode it is left, and what it says."""
 
 import copy
 import math
@@ -7,23 +7,20 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.data.labels import as_labels
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
 from edaphos_bridge.fits import run as engine
 from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.phase import Epochs
-from edaphos_bridge.training.plan import Plan
 from edaphos_bridge.training.settings import FitSettings
-
-N, N_TRAIN, EPOCHS = 41, 33, 3
+from engine_fits import EPOCHS, N, fitted, plain_loop, plan_of_41
+from small_fits import REGIMES, quick
 
 
 @pytest.fixture
@@ -37,162 +34,9 @@ def labels(y):
 
 
 @pytest.fixture
-def plan():
-    """33 training rows: with batches of 32 the last has one patch."""
-    generator = torch.Generator().manual_seed(5)
-    rows = torch.randperm(N, generator=generator)
-    orders = [torch.randperm(N_TRAIN, generator=generator) for _ in range(EPOCHS)]
-    return Plan(rows[:N_TRAIN].sort().values, rows[N_TRAIN:], lambda epoch: orders[epoch])
-
-
-@pytest.fixture
 def fit(patches, labels):
     """Train with some settings changed."""
-
-    def run(encoder, *, plan=None, initial_head=None, report=lambda report: None, **changes):
-        settings = {
-            "freeze_backbone": True,
-            "head": "linear",
-            "hidden": (6,),
-            "dropout": 0.0,
-            "epochs": EPOCHS,
-            "batch_size": 32,
-            "lr": 0.01,
-            "weight_decay": 0.1,
-            "backbone_lr_mult": 0.5,
-            "val_split": 0.2,
-            "seed": 1,
-            **changes,
-        }
-        return engine.fit(
-            FoundationClassifier,
-            Classification.of(labels),
-            labels.codes,
-            encoder,
-            Patches(patches),
-            FitSettings.checked(**settings),
-            torch.device("cpu"),
-            report,
-            plan=plan,
-            head=initial_head,
-        )
-
-    return run
-
-
-class Adam:
-    """Adam with coupled weight decay, written out."""
-
-    def __init__(self, parameters, lr, weight_decay):
-        self.parameters = list(parameters)
-        self.moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in self.parameters]
-        self.lr, self.weight_decay, self.t = lr, weight_decay, 0
-
-    @torch.no_grad()
-    def step(self):
-        self.t += 1
-        for p, (m, v) in zip(self.parameters, self.moments, strict=True):
-            if p.grad is None:
-                continue
-            g = p.grad + self.weight_decay * p
-            m.mul_(0.9).add_(0.1 * g)
-            v.mul_(0.999).add_(0.001 * g * g)
-            m_hat, v_hat = m / (1 - 0.9**self.t), v / (1 - 0.999**self.t)
-            p.sub_(self.lr * m_hat / (v_hat.sqrt() + 1e-8))
-            p.grad = None
-
-
-def plain_loop(encoder, head, patches, codes, plan, *, frozen, backbone_lr=0.005, batch=32):
-    """The original's loop with validation in eval mode: nothing cached, nothing clever."""
-    optimizers = [Adam(head.parameters(), 0.01, 0.1)]
-    if frozen:
-        encoder.requires_grad_(False)
-    else:
-        optimizers.append(Adam(encoder.parameters(), backbone_lr, 0.1))
-    losses, accuracies = [], []
-    for epoch in range(EPOCHS):
-        order = plan.train_rows[plan.permutation(epoch)]
-        batch_losses = []
-        for start in range(0, len(order), batch):
-            rows = order[start : start + batch]
-            encoder.train(not frozen)
-            head.train()
-            if len(rows) == 1 and not frozen:  # no variance: the running statistics serve
-                for part in encoder.modules():
-                    if isinstance(part, nn.BatchNorm1d):
-                        part.eval()
-            logits = head(encode_features(encoder, patches[rows]))
-            loss = functional.cross_entropy(logits, codes[rows])
-            loss.backward()
-            for optimizer in optimizers:
-                optimizer.step()
-            batch_losses.append(loss.item())
-        losses.append(sum(batch_losses) / len(batch_losses))
-        encoder.eval()
-        head.eval()
-        with torch.no_grad():
-            logits = head(encode_features(encoder, patches[plan.val_rows]))
-        accuracies.append((logits.argmax(1) == codes[plan.val_rows]).double().mean().item())
-    return losses, accuracies
-
-
-def assert_same_training(trained, encoder, head, losses, accuracies):
-    assert_close(trained.loss_history, losses, 1e-5)
-    assert_close(trained.val_accuracy_history, accuracies, 1e-12)
-    for module, expected in ((trained.head, head), (trained.encoder, encoder)):
-        assert_close(module.state_dict(), expected.state_dict(), 1e-5)
-
-
-@pytest.mark.parametrize("head_type", ["linear", "mlp"])
-def test_a_head_on_cached_features_is_the_head_of_the_loop_that_encodes_in_every_step(
-    fit, encoder, patches, labels, plan, head_type
-):
-    head = make_head(head_type, 8, 3, (6,), 0.0)
-    plain = copy.deepcopy(encoder), copy.deepcopy(head)
-    trained = fit(encoder, plan=plan, initial_head=head)
-    expected = plain_loop(*plain, patches, labels.codes, plan, frozen=True)
-    assert_same_training(trained, *plain, *expected)
-
-
-def test_full_fine_tuning_is_the_plain_loop_with_two_rates_and_decay_on_both(
-    fit, patches, labels, plan
-):
-    torch.manual_seed(3)
-    encoder = nn.Sequential(
-        nn.Conv2d(4, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(6)
-    )
-    head = make_head("linear", 6, 3, (), 0.0)
-    plain = copy.deepcopy(encoder), copy.deepcopy(head)
-    trained = fit(encoder, plan=plan, initial_head=head, freeze_backbone=False)
-    expected = plain_loop(*plain, patches, labels.codes, plan, frozen=False)
-    assert_same_training(trained, *plain, *expected)
-
-
-def test_full_fine_tuning_of_an_encoder_of_ours_is_the_plain_loop_too(fit, patches, labels, plan):
-    """SimCLR, because Adam turns the rounding of a bias before a BatchNorm into whole steps."""
-    encoder = foundation_encoder("simclr", 4, feature_dim=6, proj_dim=3, seed=1)
-    head = make_head("mlp", 6, 3, (5,), 0.0)
-    plain = copy.deepcopy(encoder), copy.deepcopy(head)
-    trained = fit(encoder, plan=plan, initial_head=head, freeze_backbone=False)
-    expected = plain_loop(*plain, patches, labels.codes, plan, frozen=False)
-    assert_same_training(trained, *plain, *expected)
-
-
-def test_a_rate_of_zero_leaves_the_backbones_weights_and_not_its_statistics(fit, encoder, state_of):
-    before = state_of(encoder)
-    after = fit(encoder, freeze_backbone=False, backbone_lr_mult=0).encoder.state_dict()
-    for name, _ in encoder.named_parameters():
-        assert torch.equal(after[name], before[name])
-    assert not torch.equal(after["backbone.bn1.running_mean"], before["backbone.bn1.running_mean"])
-
-
-def test_the_projection_of_an_encoder_is_not_trained(fit, encoder, state_of):
-    before = state_of(encoder)
-    after = fit(encoder, freeze_backbone=False, weight_decay=0.0).encoder.state_dict()
-    assert not torch.equal(after["backbone.conv1.weight"], before["backbone.conv1.weight"])
-    for name in before:
-        if name.startswith("proj."):
-            assert torch.equal(after[name], before[name])
+    return lambda encoder, **changes: fitted(patches, labels, encoder, **changes)
 
 
 def test_a_frozen_encoder_runs_once_over_the_data_and_never_in_train_mode(fit, encoder, state_of):
@@ -207,34 +51,6 @@ def test_a_frozen_encoder_runs_once_over_the_data_and_never_in_train_mode(fit, e
         assert torch.equal(tensor, before[name])
 
 
-def test_the_head_sees_every_training_row_once_an_epoch_and_validation_rows_only_in_eval_mode(
-    fit, patches, plan
-):
-    seen = {True: [], False: []}
-
-    class Counting(nn.Linear):
-        def forward(self, x):
-            seen[self.training].append(x[:, 0].long().tolist())
-            return super().forward(x)
-
-    class RowNumber(nn.Module):
-        """Gives each patch its row as its only feature; rows are known by their first cell."""
-
-        def __init__(self, patches):
-            super().__init__()
-            self.first = patches[:, 0, 0, 0].tolist()
-
-        def forward(self, x):
-            return torch.tensor([[float(self.first.index(v))] for v in x[:, 0, 0, 0].tolist()])
-
-    fit(RowNumber(patches), plan=plan, initial_head=Counting(1, 3))
-    for epoch in range(EPOCHS):
-        first, last = seen[True][2 * epoch : 2 * epoch + 2]
-        assert (len(first), len(last)) == (32, 1)
-        assert first + last == plan.train_rows[plan.permutation(epoch)].tolist()
-        assert seen[False][epoch] == plan.val_rows.tolist()
-
-
 @pytest.mark.parametrize("freeze_backbone", [True, False])
 @pytest.mark.parametrize("val_split", [0.2, 0])
 def test_afterwards_both_modules_are_in_eval_mode(fit, dropout_encoder, freeze_backbone, val_split):
@@ -243,16 +59,6 @@ def test_afterwards_both_modules_are_in_eval_mode(fit, dropout_encoder, freeze_b
     parts = [*trained.encoder.modules(), *trained.head.modules()]
     assert not any(part.training for part in parts)
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in parts)
-
-
-def test_dropout_in_the_head_acts_and_is_seeded(fit, encoder):
-    def weights(**changes):
-        trained = fit(copy.deepcopy(encoder), head="mlp", **changes)
-        return torch.cat([p.detach().flatten() for p in trained.head.parameters()])
-
-    assert torch.equal(weights(dropout=0.5), weights(dropout=0.5))
-    assert not torch.equal(weights(dropout=0.5), weights(dropout=0.0))
-    assert not torch.equal(weights(dropout=0.5), weights(dropout=0.5, seed=2))
 
 
 def test_a_seed_is_drawn_only_when_there_is_none_and_kept(patches, labels, encoder, fit):
@@ -302,14 +108,6 @@ def test_an_encoder_whose_parameters_need_no_gradient_is_fine_tuned_with_a_warni
         assert torch.equal(trained.encoder.state_dict()[name], before[name])
 
 
-def test_parameters_that_the_user_froze_stay_as_they_are(fit, encoder, state_of):
-    before = state_of(encoder)
-    encoder.backbone.conv1.requires_grad_(False)
-    after = fit(encoder, freeze_backbone=False).encoder.state_dict()
-    assert torch.equal(after["backbone.conv1.weight"], before["backbone.conv1.weight"])
-    assert not torch.equal(after["backbone.conv2.weight"], before["backbone.conv2.weight"])
-
-
 def test_without_validation_all_rows_train_and_accuracy_is_nan(fit, encoder):
     seen = []
     head = make_head("mlp", 8, 3, (4,), 0.0)
@@ -327,7 +125,7 @@ def test_a_fit_trains_where_gradients_were_left_off(x, y, encoder):
     assert fit.loss_history == again.loss_history
 
 
-def test_phases_follow_each_other_and_only_weights_cross(patches, labels, encoder, plan):
+def test_phases_follow_each_other_and_only_weights_cross(patches, labels, encoder):
     """A probe, then all together, is what the two parts of the loop written out give."""
 
     class TwoPhases(FitSettings):
@@ -335,7 +133,7 @@ def test_phases_follow_each_other_and_only_weights_cross(patches, labels, encode
             probe = Epochs(EPOCHS, 32, 0.01, None, 0.1)
             return [probe, Epochs(EPOCHS, 32, 0.01, 0.005, 0.1)]
 
-    head = make_head("linear", 8, 3, (), 0.0)
+    plan, head = plan_of_41(), make_head("linear", 8, 3, (), 0.0)
     plain_encoder, plain_head = copy.deepcopy(encoder), copy.deepcopy(head)
     one = plain_loop(plain_encoder, plain_head, patches, labels.codes, plan, frozen=True)
     plain_encoder.requires_grad_(True)
@@ -356,3 +154,33 @@ def test_phases_follow_each_other_and_only_weights_cross(patches, labels, encode
     assert_close(trained.loss_history, one[0] + two[0], 1e-4)
     assert trained.val_accuracy_history == one[1] + two[1]
     assert trained.config["epochs"] == 2 * EPOCHS
+
+
+@REGIMES
+def test_without_validation_accuracy_is_nan_and_every_row_trains(encoder, x, freeze_backbone):
+    y = ["a"] * 20 + ["b"] * 20 + ["the only one"]
+    fit = quick(encoder, x, y, val_split=0, freeze_backbone=freeze_backbone)
+    assert all(math.isnan(value) for value in fit.val_accuracy_history)
+    assert "best val_acc:  NA" in repr(fit)
+
+
+@REGIMES
+@pytest.mark.parametrize("which", ["encoder", "dropout_encoder"])
+def test_41_patches_train_with_all_defaults_though_the_last_batch_has_one(
+    request, x, y, which, freeze_backbone
+):
+    fit = foundation_fit_classifier(
+        request.getfixturevalue(which), x, y, freeze_backbone=freeze_backbone, epochs=2, seed=1
+    )
+    assert (fit.config["batch_size"], fit.config["val_split"]) == (32, 0.2)
+    assert all(math.isfinite(loss) for loss in fit.loss_history)
+
+
+@REGIMES
+@pytest.mark.parametrize("batch_size", [1, 32, 1000])
+def test_patches_of_one_pixel_train_at_any_batch_size(y, freeze_backbone, batch_size):
+    x = np.random.default_rng(1).normal(size=(41, 4, 1, 1))
+    encoder = foundation_encoder("moco", 4, feature_dim=8, proj_dim=4, seed=1)
+    fit = quick(encoder, x, y, freeze_backbone=freeze_backbone, batch_size=batch_size, epochs=1)
+    assert math.isfinite(fit.loss_history[0])
+    assert np.isfinite(fit.predict_proba(x)).all()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edaphos_bridge import foundation_moco_pretrain, foundation_simclr_pretrain
+from edaphos_bridge.pretrain import loop
 
 SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 4, "seed": 1}
 
@@ -30,3 +31,26 @@ def pretrain(request, patches):
 def moco(patches):
     """`foundation_moco_pretrain` on `patches` with small settings."""
     return lambda x=patches, **changes: foundation_moco_pretrain(x, **{**SMALL, **changes})
+
+
+@pytest.fixture
+def stopped(monkeypatch):
+    """Make a run end with an error after a number of steps."""
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(call, after):
+        def report(report):
+            if report.epoch == after:
+                raise StoppedError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "edaphos_bridge.pretrain.run.pretrain",
+                lambda *args, **kwargs: loop.pretrain(*args[:4], report, *args[5:], **kwargs),
+            )
+            with pytest.raises(StoppedError):
+                call()
+
+    return stop

@@ -12,9 +12,8 @@ import torch
 
 from edaphos_bridge.errors import EdaphosWarning, InputError, WeightsError
 from edaphos_bridge.files.container import pack, unpack
-from edaphos_bridge.pretrain import checkpoint, loop
+from edaphos_bridge.pretrain import checkpoint
 from edaphos_bridge.pretrain.checkpoint import FILE
-from edaphos_bridge.pretrain.folder_lock import LOCK, locked
 
 # Starts the run again and again in forks of a process that has torch already. Each dies by
 # SIGKILL a random while after a random epoch of its own; the last may end.
@@ -113,29 +112,6 @@ def test_killed_at_random_moments_and_started_again_it_ends_bit_equal(method, tm
     assert started_at[-1] > 1
     assert (tmp_path / "ended").read_bytes() == (tmp_path / "whole").read_bytes()
     assert sorted(os.listdir(tmp_path)) == [FILE, "ended", "whole"]
-
-
-@pytest.fixture
-def stopped(monkeypatch):
-    """Make a run end with an error after a number of steps."""
-
-    class StoppedError(Exception):
-        pass
-
-    def stop(call, after):
-        def report(report):
-            if report.epoch == after:
-                raise StoppedError
-
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                "edaphos_bridge.pretrain.run.pretrain",
-                lambda *args, **kwargs: loop.pretrain(*args[:4], report, *args[5:], **kwargs),
-            )
-            with pytest.raises(StoppedError):
-                call()
-
-    return stop
 
 
 @pytest.mark.parametrize("after", [1, 2, 5])
@@ -349,54 +325,6 @@ def test_when_an_earlier_checkpoint_fails_the_run_ends_and_the_one_before_it_sta
     monkeypatch.undo()
     assert os.listdir(tmp_path) == [FILE]
     assert pretrain(checkpoint_dir=tmp_path).to_bytes() == pretrain().to_bytes()
-
-
-# --- two runs ------------------------------------------------------------------------------
-
-
-def test_a_second_run_in_the_same_folder_is_refused_and_harms_nothing(pretrain, tmp_path):
-    with locked(tmp_path):
-        (tmp_path / f".{FILE}.0123").write_bytes(b"half of what the other run writes")
-        with pytest.raises(InputError, match="`checkpoint_dir` is in use by another run"):
-            pretrain(checkpoint_dir=tmp_path)
-        assert (tmp_path / f".{FILE}.0123").exists()
-    pretrain(checkpoint_dir=tmp_path)
-
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from edaphos_bridge.pretrain.folder_lock import locked
-with locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(600)
-"""
-
-
-def test_the_lock_of_another_process_ends_with_it_however_it_ends(pretrain, tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(InputError, match="in use by another run"):
-            pretrain(checkpoint_dir=tmp_path)
-        holder.kill()
-        holder.wait()
-    assert os.listdir(tmp_path) == [LOCK]  # left behind, and nobody's
-    pretrain(checkpoint_dir=tmp_path)
-    assert os.listdir(tmp_path) == [FILE]
-
-
-def test_the_lock_is_released_after_an_error(pretrain, tmp_path, stopped):
-    stopped(lambda: pretrain(checkpoint_dir=tmp_path), 1)
-    assert os.listdir(tmp_path) == []
-    pretrain(checkpoint_dir=tmp_path)
-
-
-def test_what_a_run_killed_while_writing_left_behind_is_removed(pretrain, tmp_path):
-    (tmp_path / f".{FILE}.0123").write_bytes(b"half")
-    pretrain(checkpoint_dir=tmp_path)
-    assert os.listdir(tmp_path) == [FILE]
 
 
 def test_a_file_in_place_of_the_folder_is_refused(pretrain, tmp_path):

@@ -13,76 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio import Affine
 
-from edaphos_bridge.errors import EdaphosError, EdaphosWarning, InputError
+from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.raster.raster import Raster, Window
 from edaphos_bridge.raster.sources import open_raster
-
-DTYPES = ["uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "float32", "float64"]
-
-
-def whole(stack):
-    """The whole raster with NaN where it has no data."""
-    with open_raster(stack) as raster:
-        values, valid = raster.read(0, 0, raster.height, raster.width)
-    assert values.dtype == np.float64
-    assert valid.dtype == bool
-    assert (values[~valid] == 0).all()
-    return np.where(valid, values, np.nan)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_file_of_any_real_dtype_gives_its_values_in_float64(write_tif, dtype):
-    array = np.arange(4 * 6 * 5).reshape(4, 6, 5).astype(dtype)
-    assert np.array_equal(whole(write_tif("one.tif", array)), array.astype(np.float64))
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_nodata_value_is_no_data(write_tif, dtype):
-    array = np.arange(2 * 6 * 5).reshape(2, 6, 5).astype(dtype)
-    expected = np.where(array == 7, np.nan, array.astype(np.float64))
-    assert np.array_equal(whole(write_tif("one.tif", array, nodata=7)), expected, equal_nan=True)
-
-
-def test_nan_and_infinity_are_no_data_with_and_without_a_nodata_value(write_tif):
-    array = np.arange(30, dtype=np.float32).reshape(1, 5, 6)
-    array[0, 0, :3] = [np.nan, np.inf, -np.inf]
-    expected = np.where(np.isfinite(array), array, np.nan)
-    for nodata in (None, np.nan, -9999):
-        path = write_tif("one.tif", array, nodata=nodata)
-        assert np.array_equal(whole(path), expected, equal_nan=True)
-
-
-def test_a_mask_band_is_no_data_in_every_band(write_tif):
-    array = np.arange(2 * 5 * 6, dtype=np.uint8).reshape(2, 5, 6)
-    mask = array[0] % 4 > 0
-    expected = np.where(mask, array.astype(np.float64), np.nan)
-    assert np.array_equal(whole(write_tif("one.tif", array, mask=mask)), expected, equal_nan=True)
-
-
-def test_scale_and_offset_of_a_band_are_applied_to_its_values_but_not_to_nodata(write_tif):
-    array = np.arange(2 * 5 * 6, dtype=np.int16).reshape(2, 5, 6)
-    path = write_tif("one.tif", array, nodata=3, scales=(0.1, 1.0), offsets=(-2.0, 0.0))
-    expected = array * np.array([0.1, 1.0])[:, None, None] + np.array([-2.0, 0])[:, None, None]
-    expected[array == 3] = np.nan
-    assert np.array_equal(whole(path), expected, equal_nan=True)
-
-
-def test_a_nodata_value_too_large_to_scale_is_no_data(write_tif):
-    array = np.full((1, 3, 3), -1.7e308)
-    array[0, 0, 0] = 2
-    path = write_tif("one.tif", array, nodata=-1.7e308, scales=(100.0,), offsets=(0.0,))
-    assert np.nansum(whole(path)) == 200
-    assert np.isfinite(whole(path)).sum() == 1
-
-
-def test_tiled_and_compressed_files_give_the_same_cells(write_tif, image):
-    image = image.astype(np.float32)
-    for profile in (
-        {"tiled": True, "blockxsize": 16, "blockysize": 32, "compress": "deflate"},
-        {"tiled": False, "blockysize": 5, "compress": "lzw", "interleave": "band"},
-        {"tiled": False, "blockysize": 37, "interleave": "pixel"},
-    ):
-        assert np.array_equal(whole(write_tif("one.tif", image, **profile)), image, equal_nan=True)
+from raster_cells import whole
 
 
 def test_the_bands_of_several_files_follow_each_other_and_each_keeps_its_nodata(write_tif):
@@ -105,59 +39,6 @@ def test_bands_are_named_by_their_descriptions_else_by_their_file(write_tif):
     ]
     with open_raster(paths) as raster:
         assert raster.bands == ["ph", "s2_1", "s2_2", "B4", "named_2"]
-
-
-@pytest.mark.parametrize("dtype", ["?", "u1", ">i2", "i8", "f2", ">f4", "f8", "g"])
-def test_an_array_of_any_real_dtype_is_a_raster(dtype):
-    array = np.arange(2 * 3 * 4).reshape(2, 3, 4).astype(dtype)
-    assert np.array_equal(whole(array), array.astype(np.float64))
-    with open_raster(array) as raster:
-        assert raster.bands == ["band_1", "band_2"]
-        assert (raster.height, raster.width) == (3, 4)
-        assert raster.transform == (1, 0, 0, 0, 1, 0)
-
-
-def test_nan_infinite_and_masked_cells_of_an_array_are_no_data_and_the_array_is_left_alone():
-    array = np.ma.masked_array(np.arange(24.0).reshape(2, 3, 4), mask=False)
-    array[0, 0, 0] = np.ma.masked
-    array[0, 0, 1], array[0, 0, 2] = np.nan, np.inf
-    data, mask = array.data.tobytes(), array.mask.tobytes()
-    array.data.flags.writeable = False
-    expected = np.arange(24.0).reshape(2, 3, 4)
-    expected[0, 0, :3] = np.nan
-    assert np.array_equal(whole(array), expected, equal_nan=True)
-    assert (array.data.tobytes(), array.mask.tobytes()) == (data, mask)
-
-
-def test_an_array_is_not_copied_when_it_is_opened():
-    array = np.zeros((1, 3, 4))
-    raster = open_raster(array)
-    array[0, 1, 1] = 5
-    assert raster.read(1, 1, 1, 1)[0] == 5
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.int16, torch.bfloat16])
-def test_a_tensor_is_a_raster(dtype):
-    x = torch.arange(24).reshape(2, 3, 4).to(dtype)
-    assert np.array_equal(whole(x), np.arange(24.0).reshape(2, 3, 4))
-
-
-@given(st.integers(-9, 12), st.integers(-9, 12), st.integers(1, 14), st.integers(1, 14))
-def test_a_window_may_reach_beyond_the_raster_where_there_are_no_data(row, col, height, width):
-    array = np.random.default_rng(1).normal(size=(2, 6, 7))
-    padded = np.pad(array, ((0, 0), (30, 30), (30, 30)), constant_values=np.nan)
-    expected = padded[:, row + 30 : row + 30 + height, col + 30 : col + 30 + width]
-    values, valid = open_raster(array).read(row, col, height, width)
-    assert np.array_equal(valid, ~np.isnan(expected))
-    assert np.array_equal(np.where(valid, values, np.nan), expected, equal_nan=True)
-    assert (values[~valid] == 0).all()
-
-
-def test_a_window_of_a_file_may_reach_beyond_the_raster(write_tif, image):
-    with open_raster(write_tif("one.tif", image)) as raster, open_raster(image) as expected:
-        for window in ((-3, -2, 9, 8), (33, 48, 9, 9), (5, 5, 7, 7), (-9, 0, 3, 3), (99, 99, 2, 2)):
-            for one, other in zip(raster.read(*window), expected.read(*window), strict=True):
-                assert np.array_equal(one, other)
 
 
 class OfShape(Raster):
@@ -214,10 +95,6 @@ def test_what_describes_a_raster_in_files_opens_it_again(write_tif, image):
     with open_raster(described) as raster:
         assert raster.describe() == described
     assert np.array_equal(whole(described), np.concatenate([image, image]), equal_nan=True)
-
-
-def test_an_array_is_not_described():
-    assert open_raster(np.zeros((1, 2, 2))).describe() is None
 
 
 def test_a_mapping_chooses_and_names_bands_and_says_where_the_raster_lies(write_tif, image):
@@ -334,40 +211,6 @@ def test_a_file_that_is_missing_or_no_raster_is_an_error_that_names_it(tmp_path)
         assert caught.value.found == str(path)
 
 
-def test_a_damaged_file_is_an_error_that_names_it_when_it_is_read(write_tif, image):
-    path = write_tif("one.tif", image, compress="deflate", tiled=True, blockxsize=16, blockysize=16)
-    data = path.read_bytes()
-    path.write_bytes(data[:2000] + bytes(len(data) - 2000))
-    with open_raster(path) as raster, pytest.raises(InputError) as caught:
-        raster.read(0, 0, 37, 53)
-    assert caught.value.found == str(path)
-
-
-def test_a_file_without_bands_is_an_error(tmp_path):
-    path = tmp_path / "none.pix"
-    with rasterio.open(
-        path,
-        "w",
-        driver="PCIDSK",
-        height=3,
-        width=3,
-        count=0,
-        dtype="uint8",
-        transform=Affine(10, 0, 500, 0, -10, 900),
-    ):
-        pass
-    with pytest.raises(InputError, match="`stack` must have bands"):
-        open_raster(path)
-
-
-@pytest.mark.parametrize("dtype", ["complex64", "complex_int16"])
-def test_complex_numbers_in_a_file_are_an_error(write_tif, dtype):
-    array = np.zeros((1, 3, 3), dtype=np.complex64)
-    with pytest.raises(InputError, match="must hold real numbers") as caught:
-        open_raster(write_tif("one.tif", array, dtype=dtype))
-    assert caught.value.found == dtype
-
-
 @pytest.mark.parametrize(
     "stack",
     [
@@ -390,15 +233,6 @@ def test_something_that_is_no_raster_is_an_error_that_names_the_argument(stack):
     with pytest.raises(InputError, match=r"^`other` must") as caught:
         open_raster(stack, argument="other")
     assert "; found " in str(caught.value)
-
-
-def test_a_band_marked_as_alpha_is_data_and_a_warning_says_so(write_tif):
-    array = np.arange(1, 4 * 5 * 6 + 1, dtype=np.uint8).reshape(4, 5, 6)
-    array[3, 2, 2] = 0
-    path = write_tif("rgba.tif", array, photometric="rgb", alpha="yes")
-    with pytest.warns(EdaphosWarning, match="Band 4 of .*rgba.tif is marked as alpha"):
-        found = whole(path)
-    assert np.array_equal(found, array)
 
 
 def test_files_are_closed_at_the_end_of_the_block_and_when_opening_fails(

@@ -129,7 +129,7 @@ def _is_usable(weight: Any) -> bool:
 
 def check_features(
     features: NDArray[Any],
-    modules: Mapping[str, nn.Module],
+    modules: Iterable[tuple[str, nn.Module]],
     argument: str,
     asked: NDArray[np.bool_] | None = None,
 ) -> None:
@@ -139,8 +139,8 @@ def check_features(
     ----------
     features : numpy.ndarray, shape (N, D)
         One row a patch.
-    modules : mapping of str to torch.nn.Module
-        What made them, by the names of arguments; named if their weights are the reason.
+    modules : iterable of (str, torch.nn.Module)
+        What made them, with the names of arguments; named if their weights are the reason.
     argument : str
         What the caller's function calls the patches.
     asked : numpy.ndarray of bool, shape (N,), optional
@@ -149,7 +149,7 @@ def check_features(
     unusable = ~np.isfinite(features).all(axis=1)
     bad = np.flatnonzero(unusable if asked is None else unusable & asked)
     if len(bad):
-        for name, module in modules.items():
+        for name, module in modules:
             check_weights(module, name)
         raise InputError(
             argument,

@@ -102,6 +102,6 @@ def predicted(
         total += task.values(part)
     values = (total / len(outputs) if len(outputs) > 1 else total).numpy()
     values[~found] = np.nan
-    parts = {name: part for model in members for name, part in model.named_children()}
+    parts = [part for model in members for part in model.named_children()]
     check_features(values, parts, "x", found)  # NaN would be the first class
     return values

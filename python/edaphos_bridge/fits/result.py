@@ -138,8 +138,9 @@ class FoundationFit:
         known = [value for value in self.score_history if not math.isnan(value)]
         best = "NA"
         if known:
-            first = self.score_history.index(max(known)) + 1
-            best = f"{max(known):.3f} (epoch {first}), at the end {self.score_history[-1]:.3f}"
+            top = max(known) if self.task.highest_is_best else min(known)
+            first = self.score_history.index(top) + 1
+            best = f"{top:.3f} (epoch {first}), at the end {self.score_history[-1]:.3f}"
         return [
             f"<{self.title}>",
             *lines(self.about_task()),

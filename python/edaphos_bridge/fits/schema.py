@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from edaphos_bridge.errors import WeightsError
@@ -33,12 +34,15 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
     WeightsError
         If a value is missing, is of another type or range, or does not fit the others.
     """
+    described = check(metadata, {"task": is_table})["task"]
+    name = described.get("name")
+    if name != task_class.name:
+        raise WeightsError(f"This file holds a fit of {str(name)[:40]!r}, not {task_class.name!r}.")
     found = check(
         metadata,
         {
-            "task": is_table,
             "loss_history": list_of(is_number),
-            "score_history": list_of(_is_score),
+            "score_history": list_of(partial(_is_score, task_class)),
             "config": is_table,
             "feature_dim": is_whole,
             "head_type": one_of("linear", "mlp"),
@@ -48,9 +52,6 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
             "patch_size": is_patch_size,
         },
     )
-    name = found["task"].get("name")
-    if name != task_class.name:
-        raise WeightsError(f"This file holds a fit of {str(name)[:40]!r}, not {task_class.name!r}.")
     overlapping = metadata.get("overlapping")  # as old files have none
     require(overlapping is None or is_count(overlapping), "'overlapping' is no whole number")
     config = found["config"]
@@ -62,7 +63,7 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
     )
     encoder = check_encoder(metadata.get("encoder"))
     check_widths(encoder, found["in_channels"], found["feature_dim"])
-    task = task_class.from_description(found["task"])
+    task = task_class.from_description(described)
     return {**found, "task": task, "overlapping": overlapping, "encoder": encoder}
 
 
@@ -84,8 +85,9 @@ def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
     require(type(config.get("seed")) is int, "there is no seed")
 
 
-def _is_score(value: Any) -> bool:
-    return value is None or (is_number(value) and 0 <= value <= 1)
+def _is_score(task_class: type[Task], value: Any) -> bool:
+    lowest, highest = task_class.score_range
+    return value is None or (is_number(value) and lowest <= value <= highest)
 
 
 def _is_share(value: Any) -> bool:

@@ -33,6 +33,8 @@ class Classification(Task):
     """
 
     name = "classification"
+    score_range = (0.0, 1.0)
+    highest_is_best = True
 
     classes: list[ClassLabel]
     ordered: bool = False

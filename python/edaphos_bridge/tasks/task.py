@@ -17,9 +17,15 @@ class Task(ABC):
     ----------
     name : str
         Of the task, in files.
+    score_range : pair of float
+        The lowest and the highest score that there is.
+    highest_is_best : bool
+        Whether a higher score is a better one.
     """
 
     name: ClassVar[str]
+    score_range: ClassVar[tuple[float, float]]
+    highest_is_best: ClassVar[bool]
 
     @property
     @abstractmethod
