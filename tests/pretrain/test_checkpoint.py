@@ -278,7 +278,7 @@ def test_what_is_no_path_of_a_folder_is_refused(pretrain, folder):
 
 
 def test_a_full_disk_is_found_before_the_first_step(pretrain, tmp_path, limited_files, monkeypatch):
-    monkeypatch.setattr(f"edaphos_bridge.pretrain.{pretrain.method}.adam", Unstepped)
+    monkeypatch.setattr("edaphos_bridge.pretrain.loop.adam", Unstepped)
     with limited_files(4000), pytest.raises(InputError, match="`checkpoint_dir` cannot be written"):
         pretrain(checkpoint_dir=tmp_path)
     assert os.listdir(tmp_path) == []
@@ -303,7 +303,7 @@ class Unstepped(torch.optim.SGD):
 def test_a_folder_that_cannot_be_written_to_is_found_before_the_first_step(
     pretrain, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(f"edaphos_bridge.pretrain.{pretrain.method}.adam", Unstepped)
+    monkeypatch.setattr("edaphos_bridge.pretrain.loop.adam", Unstepped)
     real = os.open
 
     def read_only(path, flags, *more, **named):

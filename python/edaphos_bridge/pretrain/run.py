@@ -13,8 +13,6 @@ import torch
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
-from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import AdjustedWarning, InputError, warn
 from edaphos_bridge.pretrain.augmentations import kornia_transforms
 from edaphos_bridge.pretrain.checkpoint import (
@@ -26,12 +24,15 @@ from edaphos_bridge.pretrain.checkpoint import (
     read_checkpoint,
 )
 from edaphos_bridge.pretrain.loop import Report, pretrain
+from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.progress import console
 from edaphos_bridge.pretrain.result import FoundationPretrain
-from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
+from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
+
+_METHODS: dict[str, Callable[[Any, Any], Method]] = {"moco": MoCo, "simclr": SimCLR}
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,9 @@ def pretrain_encoder(
     """
     kornia_transforms()
     n, channels, height, width = source.shape
-    settings, negatives = _fitted_to(settings, n)
+    settings, architecture = _fitted_to(settings, n), ARCHITECTURES[settings.method]
     check_size(
-        ARCHITECTURES[settings.method],
+        architecture,
         in_channels=channels,
         feature_dim=settings.feature_dim,
         proj_dim=settings.proj_dim,
@@ -105,7 +106,9 @@ def pretrain_encoder(
         if checkpoints is not None:
             checkpoints.identity["seed"] = seed
         randomness = Randomness(seed)
-        method = _method(settings, channels, place.device, randomness)
+        with randomness.everywhere():
+            encoder = architecture(channels, settings.feature_dim, settings.proj_dim)
+        method = _METHODS[settings.method](encoder.to(place.device), settings)
         losses = pretrain(
             method,
             source,
@@ -113,13 +116,12 @@ def pretrain_encoder(
             place.device,
             report,
             randomness.generator,
-            negatives=negatives,
             checkpoints=checkpoints,
             progress=progress,
         )
-    method.encoder.normalisation = source.normalisation
+    encoder.normalisation = source.normalisation
     return FoundationPretrain(
-        encoder=method.encoder.eval(),
+        encoder=encoder.eval(),
         loss_history=losses,
         config=settings.config(),
         method=settings.method,
@@ -142,22 +144,8 @@ def _further(progress: Progress | None, folder: Path, identity: dict[str, Any]) 
     return found if progress is None or found.step > progress.step else progress
 
 
-def _method(
-    settings: PretrainSettings, channels: int, device: torch.device, randomness: Randomness
-) -> MoCo | SimCLR:
-    widths = (channels, settings.feature_dim, settings.proj_dim)
-    if isinstance(settings, MoCoSettings):
-        with randomness.everywhere():
-            moco = MoCoEncoder(*widths)
-        return MoCo(moco.to(device), settings, randomness.generator)
-    assert isinstance(settings, SimCLRSettings)
-    with randomness.everywhere():
-        simclr = SimCLREncoder(*widths)
-    return SimCLR(simclr.to(device), settings, randomness.generator)
-
-
-def _fitted_to(settings: PretrainSettings, n: int) -> tuple[PretrainSettings, int]:
-    """Return the settings with the sizes that `n` patches allow, and the queue's size (or 0)."""
+def _fitted_to(settings: PretrainSettings, n: int) -> PretrainSettings:
+    """Return the settings with the sizes that `n` patches allow."""
     if n < 2:
         raise InputError(
             "batch_size",
@@ -173,6 +161,6 @@ def _fitted_to(settings: PretrainSettings, n: int) -> tuple[PretrainSettings, in
         )
         settings = replace(settings, batch_size=n)
     if not isinstance(settings, MoCoSettings):
-        return settings, 0
+        return settings
     size = min(settings.queue_size, max(2, n - settings.batch_size))
-    return replace(settings, queue_size=size), size
+    return replace(settings, queue_size=size)
