@@ -20,8 +20,8 @@ from edaphos_bridge.fits.run import fit, own_encoder
 from edaphos_bridge.raster.centres import warn_of_overlap
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.classification import Classification
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.inputs import inputs_of
-from edaphos_bridge.training.loop import Report
 from edaphos_bridge.training.plan import validation_size
 from edaphos_bridge.training.probe_grid import ProbeGrid, fit_grid
 from edaphos_bridge.training.progress import console
@@ -102,8 +102,8 @@ def foundation_probe_sweep(
         batch_size=batch_size,
         val_split=val_split,
     )
-    with console(flag("verbose", verbose)) as report:
-        return sweep_probes(encoder, Patches(x), y, grid, device, report)
+    with console("classifier", flag("verbose", verbose)) as events:
+        return sweep_probes(encoder, Patches(x), y, grid, device, events)
 
 
 @dataclass(eq=False, repr=False)
@@ -179,7 +179,7 @@ class FoundationProbeSweep:
 
 
 def sweep_probes(
-    encoder: Any, patches: Patches, y: Any, grid: ProbeGrid, device: str, report: Report
+    encoder: Any, patches: Patches, y: Any, grid: ProbeGrid, device: str, events: Events
 ) -> FoundationProbeSweep:
     """Do what `foundation_probe_sweep` does: what all entrances have in common."""
     target = resolve_device(device)
@@ -190,7 +190,8 @@ def sweep_probes(
     warn_of_overlap(patches.overlapping, len(patches))
     inputs = inputs_of(module, patches, target, frozen=True)
     assert inputs.features is not None
-    results = pd.DataFrame(fit_grid(inputs.features, task, labels.codes, grid, report))
+    results = pd.DataFrame(fit_grid(inputs.features, task, labels.codes, grid, events))
+    events.on_end()
     settings = _means(results)
     best = settings.loc[_best_row(settings)]
     if np.isnan(best["val_accuracy"]):
@@ -206,7 +207,7 @@ def sweep_probes(
         patches,
         grid.fit_settings(best),
         target,
-        report=lambda report: None,
+        events=Events(),
         inputs=inputs,
     )
     return FoundationProbeSweep(

@@ -29,6 +29,7 @@ from edaphos_bridge.pretrain.settings import SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import PatchSource
 from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
 from edaphos_bridge.weights.reading import read_encoder
 
@@ -62,7 +63,7 @@ def files(tmp_path, monkeypatch):
         )
         pretrain(
             SimCLR(SimCLREncoder(1, 2, 2), settings), PatchSource(Patches(X)), settings,
-            torch.device("cpu"), lambda report: None, torch.Generator(),
+            torch.device("cpu"), Events(), torch.Generator(),
             checkpoints=None, progress=progress,
         )  # fmt: skip
 

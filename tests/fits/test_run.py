@@ -19,8 +19,10 @@ from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
 from edaphos_bridge.fits import run as engine
 from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.tasks.classification import Classification
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.plan import Plan
 from edaphos_bridge.training.settings import FitSettings
+from heard import Heard
 
 N, N_TRAIN, EPOCHS = 41, 33, 3
 
@@ -48,7 +50,7 @@ def plan():
 def fit(patches, labels):
     """Train with some settings changed."""
 
-    def run(encoder, *, plan=None, initial_head=None, report=lambda report: None, **changes):
+    def run(encoder, *, plan=None, initial_head=None, events=None, **changes):
         settings = {
             "freeze_backbone": True,
             "head": "linear",
@@ -71,7 +73,7 @@ def fit(patches, labels):
             Patches(patches),
             FitSettings.checked(**settings),
             torch.device("cpu"),
-            report,
+            events or Events(),
             plan=plan,
             head=initial_head,
         )
@@ -265,10 +267,23 @@ def test_a_seed_is_drawn_only_when_there_is_none_and_kept(patches, labels, encod
         Patches(patches),
         FitSettings.checked(**{**config, "freeze_backbone": True, "seed": None}),
         torch.device("cpu"),
-        lambda report: None,
+        Events(),
         lambda: 77,
     )
     assert trained.config["seed"] == 77
+
+
+@pytest.mark.parametrize(("freeze_backbone", "head"), [(True, "mlp"), (False, "linear")])
+def test_a_listener_hears_of_every_step_every_epoch_and_the_end(
+    fit, encoder, freeze_backbone, head
+):
+    events = Heard()
+    trained = fit(encoder, events=events, freeze_backbone=freeze_backbone, head=head)
+    losses = torch.stack(events.losses).double().reshape(EPOCHS, -1).mean(dim=1)
+    assert losses.tolist() == trained.loss_history
+    assert [report.loss for report in events.reports] == trained.loss_history
+    assert [report.score for report in events.reports] == trained.score_history
+    assert events.ends == 1
 
 
 def test_features_that_are_not_finite_are_an_error_that_says_which_patches(fit, no_training):

@@ -15,6 +15,7 @@ from edaphos_bridge.files.container import pack, unpack
 from edaphos_bridge.pretrain import checkpoint, loop
 from edaphos_bridge.pretrain.checkpoint import FILE
 from edaphos_bridge.pretrain.folder_lock import LOCK, locked
+from edaphos_bridge.training.events import Events
 
 # Starts the run again and again in forks of a process that has torch already. Each dies by
 # SIGKILL a random while after a random epoch of its own; the last may end.
@@ -27,6 +28,7 @@ from edaphos_bridge import (
     foundation_tile_dataset,
 )
 from edaphos_bridge.pretrain import run
+from edaphos_bridge.training.events import Events
 
 method, folder, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
 torch.set_num_threads(1)  # a fork has no others
@@ -72,8 +74,12 @@ def in_a_fork(job):
     os.close(writing)
     return pid, os.fdopen(reading)
 
+class Printing(Events):
+    def on_epoch(self, report):
+        print(report.epoch, flush=True)
+
 run.pretrain_encoder.__globals__["pretrain"] = (lambda pretrain: lambda *args, **kwargs: pretrain(
-    *args[:4], lambda report: print(report.epoch, flush=True), *args[5:], **kwargs
+    *args[:4], Printing(), *args[5:], **kwargs
 ))(run.pretrain)
 
 pid, output = in_a_fork(train)
@@ -123,14 +129,15 @@ def stopped(monkeypatch):
         pass
 
     def stop(call, after):
-        def report(report):
-            if report.epoch == after:
-                raise StoppedError
+        class Stopping(Events):
+            def on_epoch(self, report):
+                if report.epoch == after:
+                    raise StoppedError
 
         with monkeypatch.context() as patch:
             patch.setattr(
                 "edaphos_bridge.pretrain.run.pretrain",
-                lambda *args, **kwargs: loop.pretrain(*args[:4], report, *args[5:], **kwargs),
+                lambda *args, **kwargs: loop.pretrain(*args[:4], Stopping(), *args[5:], **kwargs),
             )
             with pytest.raises(StoppedError):
                 call()

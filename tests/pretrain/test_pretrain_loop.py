@@ -15,6 +15,8 @@ from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.settings import MoCoSettings, SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
+from edaphos_bridge.training.events import Events
+from heard import Heard
 
 CPU = torch.device("cpu")
 COMMON = {
@@ -63,9 +65,9 @@ class Scripted(Method):
         self.done.append(done)
 
 
-def run(method, settings=SIMCLR, device=CPU, report=lambda report: None, checkpoints=None):
+def run(method, settings=SIMCLR, device=CPU, events=None, checkpoints=None):
     return pretrain(
-        method, Patches(), settings, device, report, torch.Generator().manual_seed(1),
+        method, Patches(), settings, device, events or Events(), torch.Generator().manual_seed(1),
         checkpoints=checkpoints, progress=None,
     )  # fmt: skip
 
@@ -91,18 +93,21 @@ def test_no_value_is_read_inside_an_epoch(method, monkeypatch):
 
 
 def test_the_loss_of_an_epoch_is_the_mean_of_its_steps():
-    reports = []
-    losses = run(Scripted(1.0, 2.0, 6.0, 5.0, 4.0, 3.0), report=reports.append)
+    events = Heard()
+    losses = run(Scripted(1.0, 2.0, 6.0, 5.0, 4.0, 3.0), events=events)
     assert losses == [3.0, 4.0]
-    assert [(r.epoch, r.epochs, r.loss) for r in reports] == [(1, 2, 3.0), (2, 2, 4.0)]
+    assert [loss.item() for loss in events.losses] == [1.0, 2.0, 6.0, 5.0, 4.0, 3.0]
+    assert events.ends == 1
+    assert [(r.epoch, r.epochs, r.loss) for r in events.reports] == [(1, 2, 3.0), (2, 2, 4.0)]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_ends_the_run_by_the_end_of_its_epoch_and_names_its_step(value):
-    method, reports = Scripted(1.0, 1.0, 1.0, 1.0, value, 1.0), []
+    method, events = Scripted(1.0, 1.0, 1.0, 1.0, value, 1.0), Heard()
     with pytest.raises(TrainingError, match=f"The loss is {value} in step 5: .* has diverged"):
-        run(method, report=reports.append)
-    assert [report.epoch for report in reports] == [1]
+        run(method, events=events)
+    assert [report.epoch for report in events.reports] == [1]
+    assert events.ends == 0
 
 
 def test_no_checkpoint_holds_a_loss_that_is_not_finite(tmp_path):

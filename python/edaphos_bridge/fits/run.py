@@ -19,9 +19,10 @@ from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.raster.centres import warn_of_overlap
 from edaphos_bridge.tasks.task import Task
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.executor import execute
 from edaphos_bridge.training.inputs import Inputs, inputs_of
-from edaphos_bridge.training.loop import History, Report
+from edaphos_bridge.training.loop import History
 from edaphos_bridge.training.phase import Phase
 from edaphos_bridge.training.plan import Plan, draw_plan, validation_size
 from edaphos_bridge.training.settings import FitSettings, SolveSettings
@@ -57,7 +58,7 @@ def fit(
     patches: Patches,
     settings: FitSettings | SolveSettings,
     device: torch.device,
-    report: Report,
+    events: Events,
     draw: Callable[[], int] = draw_seed,
     *,
     inputs: Inputs | None = None,
@@ -98,7 +99,7 @@ def fit(
             settings.head, inputs.feature_dim, task.n_outputs, settings.hidden, settings.dropout
         )
     model = Model(encoder, head.to(device))
-    history = run(task, model, inputs, targets, settings.phases(), plan, randomness, report)
+    history = run(task, model, inputs, targets, settings.phases(), plan, randomness, events)
     return kind(
         task=task,
         encoder=encoder.eval(),
@@ -124,14 +125,15 @@ def run(
     phases: Sequence[Phase],
     plan: Plan,
     randomness: Randomness,
-    report: Report,
+    events: Events,
 ) -> History:
     """Train `model` in place, phase after phase, and return the record of it."""
     device = next(model.head.parameters()).device
     targets, plan = targets.to(device), plan.to(device)
     history = History([], [])
     for phase in phases:
-        history += execute(phase, task, model, inputs, targets, plan, randomness, report)
+        history += execute(phase, task, model, inputs, targets, plan, randomness, events)
+    events.on_end()
     if type(model.encoder) in ARCHITECTURES.values():
         model.encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return history

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import torch
 
@@ -18,19 +17,7 @@ from edaphos_bridge.pretrain.checkpoint import Checkpoints, Progress, unreadable
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.settings import PretrainSettings
 from edaphos_bridge.pretrain.source import Source
-
-
-@dataclass(frozen=True)
-class PretrainReport:
-    """What is known at the end of an epoch (counted from 1): the mean loss of its steps."""
-
-    method: str
-    epoch: int
-    epochs: int
-    loss: float
-
-
-Report = Callable[[PretrainReport], None]
+from edaphos_bridge.training.events import EpochReport, Events
 
 
 def pretrain(
@@ -38,7 +25,7 @@ def pretrain(
     source: Source,
     settings: PretrainSettings,
     device: torch.device,
-    report: Report,
+    events: Events,
     generator: torch.Generator,
     *,
     checkpoints: Checkpoints | None,
@@ -97,6 +84,7 @@ def pretrain(
     for step in range(len(losses) + 1, steps + 1):
         pause()
         unread.append(take_step(method, optimizer, views(drawn(size), 2), (step - 1) / steps))
+        events.on_step(unread[-1])
         ends_epoch = step % settings.steps_per_epoch == 0
         saves = checkpoints is not None and (checkpoints.due(step) or step == steps)
         if not (ends_epoch or saves):
@@ -112,7 +100,8 @@ def pretrain(
         if ends_epoch:
             epoch = step // settings.steps_per_epoch
             (loss,) = _epoch_means(losses[-settings.steps_per_epoch :], settings.steps_per_epoch)
-            report(PretrainReport(settings.method, epoch, settings.epochs, loss))
+            events.on_epoch(EpochReport(epoch, settings.epochs, loss))
+    events.on_end()
     return _epoch_means(losses, settings.steps_per_epoch)
 
 

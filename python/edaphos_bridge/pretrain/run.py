@@ -23,14 +23,15 @@ from edaphos_bridge.pretrain.checkpoint import (
     checked_interval,
     read_checkpoint,
 )
-from edaphos_bridge.pretrain.loop import Report, pretrain
+from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
-from edaphos_bridge.pretrain.progress import console
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
+from edaphos_bridge.training.events import Events
+from edaphos_bridge.training.progress import console
 
 _METHODS: dict[str, Callable[[Any, Any], Method]] = {"moco": MoCo, "simclr": SimCLR}
 
@@ -61,15 +62,15 @@ def pretrain_shown(
     source: Source, settings: PretrainSettings, verbose: bool, place: Place
 ) -> FoundationPretrain:
     """Pretrain with lines or a bar on the console."""
-    with console(settings.method, verbose) as report:
-        return pretrain_encoder(source, settings, place, report)
+    with console(settings.method, verbose) as events:
+        return pretrain_encoder(source, settings, place, events)
 
 
 def pretrain_encoder(
     source: Source,
     settings: PretrainSettings,
     place: Place,
-    report: Report,
+    events: Events,
     draw: Callable[[], int] = draw_seed,
 ) -> FoundationPretrain:
     """Check the data, pretrain from the last checkpoint if there is one, and wrap the result.
@@ -114,7 +115,7 @@ def pretrain_encoder(
             source,
             settings,
             place.device,
-            report,
+            events,
             randomness.generator,
             checkpoints=checkpoints,
             progress=progress,

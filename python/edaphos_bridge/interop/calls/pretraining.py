@@ -9,9 +9,7 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.interop.calls.encoders import encoder_fields, normalisation_fields
 from edaphos_bridge.interop.calls.held import patches, tiles_behind
-from edaphos_bridge.interop.calls.progress import tell
-from edaphos_bridge.pretrain.loop import PretrainReport
-from edaphos_bridge.pretrain.progress import progress_line
+from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import Place, pretrain_encoder
 from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
@@ -62,10 +60,8 @@ def _pretrained(
     draw: Callable[[], int],
     on_epoch: Callable[..., Any],
 ) -> dict[str, Any]:
-    def report(epoch: PretrainReport) -> None:
-        tell(on_epoch, epoch.epoch, epoch.epochs, epoch.loss, None, progress_line(epoch) or "")
-
-    return pretrain_fields(pretrain_encoder(source, settings, place, report, draw))
+    events = ToldToR(settings.method, on_epoch)
+    return pretrain_fields(pretrain_encoder(source, settings, place, events, draw))
 
 
 def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
