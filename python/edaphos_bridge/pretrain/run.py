@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
@@ -27,7 +28,7 @@ from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.result import FoundationPretrain
-from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings
+from edaphos_bridge.pretrain.settings import SETTINGS, MoCoSettings, PretrainSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
 from edaphos_bridge.training.events import Events
@@ -46,24 +47,45 @@ class Place:
     resume: Path | None = None
 
     @classmethod
-    def checked(
-        cls, device: Any, checkpoint_dir: Any, checkpoint_every: Any, resume: Any = None
-    ) -> Place:
+    def checked(cls, **values: Any) -> Place:
         """Return the place, or raise `InputError`."""
+        folder = values["checkpoint_dir"]
         return cls(
-            resolve_device(device),
-            checked_folder("checkpoint_dir", checkpoint_dir),
-            checked_interval(checkpoint_dir, checkpoint_every),
-            checked_folder("resume", resume),
+            resolve_device(values["device"]),
+            checked_folder("checkpoint_dir", folder),
+            checked_interval(folder, values["checkpoint_every"]),
+            checked_folder("resume", values.get("resume")),
         )
 
 
-def pretrain_shown(
-    source: Source, settings: PretrainSettings, verbose: bool, place: Place
+def pretrained(
+    method: str,
+    source: Callable[[], Source],
+    arguments: Mapping[str, Any],
+    events: Events | None = None,
+    draw: Callable[[], int] = draw_seed,
 ) -> FoundationPretrain:
-    """Pretrain with lines or a bar on the console."""
-    with console(settings.method, verbose) as events:
-        return pretrain_encoder(source, settings, place, events)
+    """Do what a function of ours was called for: what all entrances have in common.
+
+    Parameters
+    ----------
+    method : str
+        Of `SETTINGS`.
+    source : callable
+        Makes the source, when the arguments are known to be good.
+    arguments : mapping
+        The arguments of the function by name; settings and place take theirs.
+    events : Events, optional
+        By default lines or a bar on the console.
+    draw : callable
+        See `pretrain_encoder`.
+    """
+    settings = SETTINGS[method].checked(**arguments)
+    verbose = flag("verbose", arguments["verbose"])
+    place = Place.checked(**arguments)
+    patches = source()
+    with console(method, verbose) if events is None else nullcontext(events) as listener:
+        return pretrain_encoder(patches, settings, place, listener, draw)
 
 
 def pretrain_encoder(
@@ -71,7 +93,7 @@ def pretrain_encoder(
     settings: PretrainSettings,
     place: Place,
     events: Events,
-    draw: Callable[[], int] = draw_seed,
+    draw: Callable[[], int],
 ) -> FoundationPretrain:
     """Check the data, pretrain from the last checkpoint if there is one, and wrap the result.
 
@@ -87,7 +109,7 @@ def pretrain_encoder(
         feature_dim=settings.feature_dim,
         proj_dim=settings.proj_dim,
     )
-    with contextlib.ExitStack() as held:
+    with ExitStack() as held:
         checkpoints = progress = None
         if place.checkpoint_dir is not None or place.resume is not None:
             identity = {

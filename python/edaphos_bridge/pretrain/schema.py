@@ -18,12 +18,7 @@ from edaphos_bridge.files.schema import (
     require,
     settings_of,
 )
-from edaphos_bridge.pretrain.settings import MoCoSettings, SimCLRSettings
-
-_SETTINGS: dict[str, type[MoCoSettings | SimCLRSettings]] = {
-    "moco": MoCoSettings,
-    "simclr": SimCLRSettings,
-}
+from edaphos_bridge.pretrain.settings import SETTINGS
 
 
 def check_pretraining(metadata: Any) -> dict[str, Any]:
@@ -39,14 +34,14 @@ def check_pretraining(metadata: Any) -> dict[str, Any]:
         {
             "loss_history": list_of(is_number),
             "config": is_table,
-            "method": one_of(*_SETTINGS),
+            "method": one_of(*SETTINGS),
             "device": is_device,
             "in_channels": is_whole,
             "patch_size": is_patch_size,
         },
     )
     config = found["config"]
-    settings = settings_of(_SETTINGS[found["method"]].checked, config)
+    settings = settings_of(SETTINGS[found["method"]].checked, config)
     require(settings.seed is not None, "there is no seed")
     require(len(found["loss_history"]) == settings.epochs, "it has not one loss for each epoch")
     encoder = check_encoder(metadata.get("encoder"))
