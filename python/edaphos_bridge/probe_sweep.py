@@ -195,9 +195,8 @@ def sweep_probes(
     settings = _means(results)
     best = settings.loc[_best_row(settings)]
     if np.isnan(best["val_accuracy"]):
-        raise TrainingError(
-            "Training has diverged with every setting, for at least one seed. "
-            "Lower `lr`, or bring `x` to zero mean and unit variance per channel."
+        raise TrainingError.diverged(
+            "Training has diverged with every setting, for at least one seed."
         )
     classifier = fit(
         FoundationClassifier,

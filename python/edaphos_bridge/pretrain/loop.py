@@ -156,7 +156,4 @@ def _all_finite(tensors: Mapping[str, torch.Tensor]) -> bool:
 
 
 def _diverged(what: str, source: Source) -> TrainingError:
-    return TrainingError(
-        f"{what}: pretraining has diverged. "
-        f"Lower `lr`, or bring `{source.name}` to zero mean and unit variance per channel."
-    )
+    return TrainingError.diverged(f"{what}: pretraining has diverged.", source.name)

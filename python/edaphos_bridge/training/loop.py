@@ -29,9 +29,6 @@ class Learner(Protocol):
         """Return whether all weights are finite."""
 
 
-_DIVERGED_HINT = "Lower `lr`, or bring `x` to zero mean and unit variance per channel."
-
-
 @dataclass(frozen=True)
 class History:
     """The record of training: a value an epoch, or an evaluation of the gradient.
@@ -74,12 +71,11 @@ def train(learner: Learner, plan: Plan, epochs: int, batch_size: int, events: Ev
         batch_losses = learner.epoch(plan.epoch_rows(epoch), batch_size)
         losses.append(batch_losses.cpu().double().mean().item())
         if not math.isfinite(losses[-1]):
-            raise TrainingError(
-                f"The loss is {losses[-1]} in epoch {epoch + 1}: training has diverged. "
-                f"{_DIVERGED_HINT}"
+            raise TrainingError.diverged(
+                f"The loss is {losses[-1]} in epoch {epoch + 1}: training has diverged."
             )
         scores.append(learner.score(plan.val_rows) if len(plan.val_rows) else math.nan)
         events.on_epoch(EpochReport(epoch + 1, epochs, losses[-1], scores[-1]))
     if not learner.is_finite():
-        raise TrainingError(f"The last step diverged: weights are not finite. {_DIVERGED_HINT}")
+        raise TrainingError.diverged("The last step diverged: weights are not finite.")
     return History(losses, scores)
