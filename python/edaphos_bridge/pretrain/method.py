@@ -1,4 +1,8 @@
-"""What every method of pretraining says of itself; the loop makes views and takes the steps."""
+"""What every method of pretraining says of itself; the loop makes views and takes the steps.
+
+A new one is a file of its own beside `simclr.py`, its settings (`settings.py`), a name for it in
+`run.py`, its encoder (`encoders/`), and a verb.
+"""
 
 from __future__ import annotations
 
