@@ -25,6 +25,8 @@ from edaphos_bridge import (
 )
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.optim.adam import adam
+from edaphos_bridge.pretrain.loop import take_step
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.settings import MoCoSettings
 
@@ -192,13 +194,15 @@ def moco_steps(batch: int, steps: int, device: str, **changes: Any) -> Run:
     values.update(batch_size=batch, queue_size=16 * batch, **changes)
     with Randomness(1).everywhere():
         encoder = MoCoEncoder(x.shape[1], values["feature_dim"], values["proj_dim"]).to(device)
-        method = MoCo(encoder, MoCoSettings.checked(**values), torch.Generator())
-        method.warm_up(x.repeat(16, 1, 1, 1))
+        method = MoCo(encoder, MoCoSettings.checked(**values))
+        method.warm_up([x] * 16)
+    optimizer = adam([{"params": list(encoder.parameters()), "lr": values["lr"]}])
+    generator, view = torch.Generator(), method.settings.augmentations.view
 
     def run() -> None:
-        method.generator.manual_seed(1)
+        generator.manual_seed(1)
         for _ in range(steps):
-            method.step(x, 0.0)
+            take_step(method, optimizer, [view(x, generator), view(x, generator)], 0.0)
 
     return run
 

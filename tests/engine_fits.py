@@ -9,6 +9,7 @@ from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.fits import run as engine
 from edaphos_bridge.tasks.classification import Classification
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.plan import Plan
 from edaphos_bridge.training.settings import FitSettings
 
@@ -38,7 +39,7 @@ def engine_fit(
     *,
     plan=None,
     initial_head=None,
-    report=lambda report: None,
+    events=None,
     **changes,
 ):
     """Train what a task learns with some settings changed."""
@@ -64,7 +65,7 @@ def engine_fit(
         Patches(patches),
         FitSettings.checked(**settings),
         torch.device("cpu"),
-        report,
+        events or Events(),
         plan=plan,
         head=initial_head,
     )

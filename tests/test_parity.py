@@ -18,6 +18,7 @@ from edaphos_bridge.fits import run as engine
 from edaphos_bridge.heads.registry import LinearHead
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.backprop import Backprop
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.linear import LinearHeads
 from edaphos_bridge.training.plan import Plan
 from edaphos_bridge.training.settings import FitSettings
@@ -121,7 +122,7 @@ class Replay:
             Patches(self.x),
             settings,
             torch.device("cpu"),
-            lambda report: None,
+            Events(),
             plan=Plan(
                 torch.from_numpy(self.stored["train_1based"]).long() - 1,
                 torch.from_numpy(self.stored["val_1based"]).long() - 1,

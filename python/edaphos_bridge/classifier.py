@@ -22,7 +22,7 @@ from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.fits.run import fit, own_encoder
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.classification import Classification
-from edaphos_bridge.training.loop import Report
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
 from edaphos_bridge.training.settings import FitSettings
 
@@ -135,8 +135,8 @@ def foundation_fit_classifier(
         val_split=val_split,
         seed=seed,
     )
-    with console(flag("verbose", verbose)) as report:
-        return fit_classifier(encoder, Patches(x), y, settings, device, report)
+    with console("classifier", flag("verbose", verbose)) as events:
+        return fit_classifier(encoder, Patches(x), y, settings, device, events)
 
 
 def fit_classifier(
@@ -145,7 +145,7 @@ def fit_classifier(
     y: Any,
     settings: FitSettings,
     device: str,
-    report: Report,
+    events: Events,
     draw: Callable[[], int] = draw_seed,
 ) -> FoundationClassifier:
     """Check the data and train: what all entrances have in common."""
@@ -160,7 +160,7 @@ def fit_classifier(
         patches,
         settings,
         target,
-        report,
+        events,
         draw,
     )
 

@@ -121,6 +121,12 @@ class DownloadError(EdaphosError):
 class TrainingError(EdaphosError, RuntimeError):
     """Training cannot go on, for example because the loss is no longer finite."""
 
+    @classmethod
+    def diverged(cls, what: str, data: str = "x") -> TrainingError:
+        """Return the error for training that diverged, with what to do; `data` is an argument."""
+        hint = f"Lower `lr`, or bring `{data}` to zero mean and unit variance per channel."
+        return cls(f"{what} {hint}")
+
 
 class ForkedProcessError(EdaphosError, RuntimeError):
     """Forked from a process in which torch has started threads, which a fork does not have."""

@@ -6,11 +6,9 @@ import os
 from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.pretrain.result import FoundationPretrain
-from edaphos_bridge.pretrain.run import Place, pretrain_shown
-from edaphos_bridge.pretrain.settings import MoCoSettings
+from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import PatchSource
 
 
@@ -139,28 +137,4 @@ def foundation_moco_pretrain(
     >>> fit.feature_dim, len(fit.loss_history), fit.config["queue_size"]
     (64, 3, 44)
     """
-    settings = MoCoSettings.checked(
-        feature_dim=feature_dim,
-        proj_dim=proj_dim,
-        queue_size=queue_size,
-        momentum=momentum,
-        temperature=temperature,
-        batch_size=batch_size,
-        epochs=epochs,
-        lr=lr,
-        crop_ratio=crop_ratio,
-        flip_prob=flip_prob,
-        rot90_prob=rot90_prob,
-        channel_drop_prob=channel_drop_prob,
-        cutout_prob=cutout_prob,
-        cutout_size_ratio=cutout_size_ratio,
-        brightness_jitter=brightness_jitter,
-        noise_sd=noise_sd,
-        seed=seed,
-        steps_per_epoch=steps_per_epoch,
-        momentum_schedule=momentum_schedule,
-    )
-    shown = flag("verbose", verbose)
-    place = Place.checked(device, checkpoint_dir, checkpoint_every)
-    source = PatchSource(Patches(patches, argument="patches"))
-    return pretrain_shown(source, settings, shown, place)
+    return pretrained("moco", lambda: PatchSource(Patches(patches, argument="patches")), locals())

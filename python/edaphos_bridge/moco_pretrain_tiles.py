@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.basics.arguments import flag
-from edaphos_bridge.errors import InputError
 from edaphos_bridge.pretrain.result import FoundationPretrain
-from edaphos_bridge.pretrain.run import Place, pretrain_shown
-from edaphos_bridge.pretrain.settings import MoCoSettings
+from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import TileSource
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 
@@ -102,34 +99,4 @@ def foundation_moco_pretrain_tiles(
     >>> fit.patch_size, fit.normalisation.bands
     ([9, 9], ('band_1', 'band_2', 'band_3', 'band_4'))
     """
-    settings = MoCoSettings.checked(
-        feature_dim=feature_dim,
-        proj_dim=proj_dim,
-        queue_size=queue_size,
-        momentum=momentum,
-        temperature=temperature,
-        batch_size=batch_size,
-        epochs=epochs,
-        lr=lr,
-        crop_ratio=crop_ratio,
-        flip_prob=flip_prob,
-        rot90_prob=rot90_prob,
-        channel_drop_prob=channel_drop_prob,
-        cutout_prob=cutout_prob,
-        cutout_size_ratio=cutout_size_ratio,
-        brightness_jitter=brightness_jitter,
-        noise_sd=noise_sd,
-        seed=seed,
-        steps_per_epoch=steps_per_epoch,
-        momentum_schedule=momentum_schedule,
-    )
-    if not isinstance(dataset, FoundationTileDataset):
-        raise InputError(
-            "dataset",
-            "must be a tile dataset",
-            found=type(dataset).__name__,
-            hint="foundation_tile_dataset() makes one.",
-        )
-    shown = flag("verbose", verbose)
-    place = Place.checked(device, checkpoint_dir, checkpoint_every, resume)
-    return pretrain_shown(TileSource(dataset), settings, shown, place)
+    return pretrained("moco", lambda: TileSource(dataset), locals())

@@ -19,8 +19,8 @@ from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.fits.run import fit, own_encoder
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.classification import Classification
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.inputs import inputs_of
-from edaphos_bridge.training.loop import Report
 from edaphos_bridge.training.plan import validation_size
 from edaphos_bridge.training.probe_grid import ProbeGrid, fit_grid
 from edaphos_bridge.training.progress import console
@@ -101,8 +101,8 @@ def foundation_probe_sweep(
         batch_size=batch_size,
         val_split=val_split,
     )
-    with console(flag("verbose", verbose)) as report:
-        return sweep_probes(encoder, Patches(x), y, grid, device, report)
+    with console("classifier", flag("verbose", verbose)) as events:
+        return sweep_probes(encoder, Patches(x), y, grid, device, events)
 
 
 @dataclass(eq=False, repr=False)
@@ -178,7 +178,7 @@ class FoundationProbeSweep:
 
 
 def sweep_probes(
-    encoder: Any, patches: Patches, y: Any, grid: ProbeGrid, device: str, report: Report
+    encoder: Any, patches: Patches, y: Any, grid: ProbeGrid, device: str, events: Events
 ) -> FoundationProbeSweep:
     """Do what `foundation_probe_sweep` does: what all entrances have in common."""
     target = resolve_device(device)
@@ -189,13 +189,13 @@ def sweep_probes(
     warn_of_overlap(patches.overlapping, len(patches))
     inputs = inputs_of(module, patches, target, cached=True)
     assert inputs.features is not None
-    results = pd.DataFrame(fit_grid(inputs.features, task, labels.codes, grid, report))
+    results = pd.DataFrame(fit_grid(inputs.features, task, labels.codes, grid, events))
+    events.on_end()
     settings = _means(results)
     best = settings.loc[_best_row(settings)]
     if np.isnan(best["val_accuracy"]):
-        raise TrainingError(
-            "Training has diverged with every setting, for at least one seed. "
-            "Lower `lr`, or bring `x` to zero mean and unit variance per channel."
+        raise TrainingError.diverged(
+            "Training has diverged with every setting, for at least one seed."
         )
     classifier = fit(
         FoundationClassifier,
@@ -205,7 +205,7 @@ def sweep_probes(
         patches,
         grid.fit_settings(best),
         target,
-        report=lambda report: None,
+        events=Events(),
         inputs=inputs,
     )
     return FoundationProbeSweep(

@@ -6,11 +6,9 @@ import os
 from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.pretrain.result import FoundationPretrain
-from edaphos_bridge.pretrain.run import Place, pretrain_shown
-from edaphos_bridge.pretrain.settings import SimCLRSettings
+from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import PatchSource
 
 
@@ -90,18 +88,4 @@ def foundation_simclr_pretrain(
     >>> fit.feature_dim, len(fit.loss_history)
     (32, 3)
     """
-    settings = SimCLRSettings.checked(
-        feature_dim=feature_dim,
-        proj_dim=proj_dim,
-        batch_size=batch_size,
-        epochs=epochs,
-        lr=lr,
-        temperature=temperature,
-        noise_sd=noise_sd,
-        seed=seed,
-        steps_per_epoch=steps_per_epoch,
-    )
-    shown = flag("verbose", verbose)
-    place = Place.checked(device, checkpoint_dir, checkpoint_every)
-    source = PatchSource(Patches(patches, argument="patches"))
-    return pretrain_shown(source, settings, shown, place)
+    return pretrained("simclr", lambda: PatchSource(Patches(patches, argument="patches")), locals())

@@ -20,13 +20,17 @@ from edaphos_bridge import (
     foundation_simclr_pretrain,
     foundation_tile_dataset,
 )
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders import SimCLREncoder
 from edaphos_bridge.errors import EdaphosError, WeightsError
 from edaphos_bridge.files.container import pack, unpack
 from edaphos_bridge.pretrain.checkpoint import FILE, read_checkpoint
+from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.settings import SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
+from edaphos_bridge.pretrain.source import PatchSource
 from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
 from edaphos_bridge.weights.reading import read_encoder
 
@@ -58,7 +62,11 @@ def files(tmp_path, monkeypatch):
         settings = SimCLRSettings.checked(
             **SMALL, lr=0.1, steps_per_epoch=1, temperature=0.1, noise_sd=0.1
         )
-        SimCLR(SimCLREncoder(1, 2, 2), settings, torch.Generator()).restore(progress.tensors)
+        pretrain(
+            SimCLR(SimCLREncoder(1, 2, 2), settings), PatchSource(Patches(X)), settings,
+            torch.device("cpu"), Events(), torch.Generator(),
+            checkpoints=None, progress=progress,
+        )  # fmt: skip
 
     def fit_around_own(data):
         FoundationClassifier.from_bytes(data, encoder=own_module())

@@ -17,9 +17,11 @@ from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
 from edaphos_bridge.fits import run as engine
 from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.tasks.classification import Classification
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.phase import Epochs
 from edaphos_bridge.training.settings import FitSettings
 from engine_fits import EPOCHS, N, fitted, plain_loop, plan_of_41
+from heard import Heard
 from small_fits import REGIMES, quick
 
 
@@ -72,10 +74,23 @@ def test_a_seed_is_drawn_only_when_there_is_none_and_kept(patches, labels, encod
         Patches(patches),
         FitSettings.checked(**{**config, "freeze_backbone": True, "seed": None}),
         torch.device("cpu"),
-        lambda report: None,
+        Events(),
         lambda: 77,
     )
     assert trained.config["seed"] == 77
+
+
+@pytest.mark.parametrize(("freeze_backbone", "head"), [(True, "mlp"), (False, "linear")])
+def test_a_listener_hears_of_every_step_every_epoch_and_the_end(
+    fit, encoder, freeze_backbone, head
+):
+    events = Heard()
+    trained = fit(encoder, events=events, freeze_backbone=freeze_backbone, head=head)
+    losses = torch.stack(events.losses).double().reshape(EPOCHS, -1).mean(dim=1)
+    assert losses.tolist() == trained.loss_history
+    assert [report.loss for report in events.reports] == trained.loss_history
+    assert [report.score for report in events.reports] == trained.score_history
+    assert events.ends == 1
 
 
 def test_features_that_are_not_finite_are_an_error_that_says_which_patches(fit, no_training):
@@ -147,7 +162,7 @@ def test_phases_follow_each_other_and_only_weights_cross(patches, labels, encode
         Patches(patches),
         settings,
         torch.device("cpu"),
-        lambda report: None,
+        Events(),
         plan=plan,
         head=head,
     )

@@ -5,6 +5,7 @@ import pytest
 
 from edaphos_bridge import foundation_moco_pretrain, foundation_simclr_pretrain
 from edaphos_bridge.pretrain import loop
+from edaphos_bridge.training.events import Events
 
 SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 4, "seed": 1}
 
@@ -41,14 +42,15 @@ def stopped(monkeypatch):
         pass
 
     def stop(call, after):
-        def report(report):
-            if report.epoch == after:
-                raise StoppedError
+        class Stopping(Events):
+            def on_epoch(self, report):
+                if report.epoch == after:
+                    raise StoppedError
 
         with monkeypatch.context() as patch:
             patch.setattr(
                 "edaphos_bridge.pretrain.run.pretrain",
-                lambda *args, **kwargs: loop.pretrain(*args[:4], report, *args[5:], **kwargs),
+                lambda *args, **kwargs: loop.pretrain(*args[:4], Stopping(), *args[5:], **kwargs),
             )
             with pytest.raises(StoppedError):
                 call()

@@ -26,6 +26,7 @@ from edaphos_bridge import (
     foundation_tile_dataset,
 )
 from edaphos_bridge.pretrain import run
+from edaphos_bridge.training.events import Events
 
 method, folder, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
 torch.set_num_threads(1)  # a fork has no others
@@ -71,8 +72,12 @@ def in_a_fork(job):
     os.close(writing)
     return pid, os.fdopen(reading)
 
+class Printing(Events):
+    def on_epoch(self, report):
+        print(report.epoch, flush=True)
+
 run.pretrain_encoder.__globals__["pretrain"] = (lambda pretrain: lambda *args, **kwargs: pretrain(
-    *args[:4], lambda report: print(report.epoch, flush=True), *args[5:], **kwargs
+    *args[:4], Printing(), *args[5:], **kwargs
 ))(run.pretrain)
 
 pid, output = in_a_fork(train)
@@ -254,7 +259,7 @@ def test_what_is_no_path_of_a_folder_is_refused(pretrain, folder):
 
 
 def test_a_full_disk_is_found_before_the_first_step(pretrain, tmp_path, limited_files, monkeypatch):
-    monkeypatch.setattr(f"edaphos_bridge.pretrain.{pretrain.method}.adam", Unstepped)
+    monkeypatch.setattr("edaphos_bridge.pretrain.loop.adam", Unstepped)
     with limited_files(4000), pytest.raises(InputError, match="`checkpoint_dir` cannot be written"):
         pretrain(checkpoint_dir=tmp_path)
     assert os.listdir(tmp_path) == []
@@ -279,7 +284,7 @@ class Unstepped(torch.optim.SGD):
 def test_a_folder_that_cannot_be_written_to_is_found_before_the_first_step(
     pretrain, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(f"edaphos_bridge.pretrain.{pretrain.method}.adam", Unstepped)
+    monkeypatch.setattr("edaphos_bridge.pretrain.loop.adam", Unstepped)
     real = os.open
 
     def read_only(path, flags, *more, **named):

@@ -246,7 +246,7 @@ def test_a_terminal_gets_a_bar_with_the_loss(pretrain, monkeypatch):
         def update(self, n):
             self.n += n
 
-    monkeypatch.setattr("edaphos_bridge.pretrain.progress.tqdm", Bar)
+    monkeypatch.setattr("edaphos_bridge.training.progress.tqdm", Bar)
     fit = pretrain()
     (bar,) = bars
     assert bar.options["disable"] is None  # tqdm's word for "only in a terminal"

@@ -1,5 +1,6 @@
 """The loop of pretraining: when it reads losses, reports them, checks them and saves."""
 
+import dataclasses
 import math
 
 import pytest
@@ -7,11 +8,15 @@ import torch
 
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
 from edaphos_bridge.errors import TrainingError
+from edaphos_bridge.pretrain import loop
 from edaphos_bridge.pretrain.checkpoint import FILE, Checkpoints
 from edaphos_bridge.pretrain.loop import pretrain
+from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.settings import MoCoSettings, SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
+from edaphos_bridge.training.events import Events
+from heard import Heard
 
 CPU = torch.device("cpu")
 COMMON = {
@@ -39,41 +44,47 @@ class Patches:
         return self.x[rows]
 
 
-class Scripted:
-    """A method whose losses are given."""
+class Scripted(Method):
+    """A method whose losses are given, and what was done with it."""
 
-    def __init__(self, *losses):
+    def __init__(self, *losses, negatives=0):
+        super().__init__(torch.nn.Linear(1, 1))
         self.losses = list(losses)
-        self.taken = 0
+        self.taken, self.done, self.warm, self.views = 0, [], [], []
+        self.negatives = negatives
 
-    def step(self, x, done):
+    def warm_up(self, views):
+        self.warm = list(views)
+
+    def loss(self, views):
         self.taken += 1
-        return torch.tensor(self.losses[self.taken - 1])
+        self.views.append(views)
+        return self.encoder.weight.sum() * 0 + self.losses[self.taken - 1]
 
-    def tensors(self):
-        return {"taken": torch.tensor(self.taken)}
+    def after_step(self, done):
+        self.done.append(done)
 
 
-def run(method, settings=SIMCLR, device=CPU, report=lambda report: None, checkpoints=None):
+def run(method, settings=SIMCLR, device=CPU, events=None, checkpoints=None):
     return pretrain(
-        method, Patches(), settings, device, report, torch.Generator().manual_seed(1),
-        negatives=getattr(settings, "queue_size", 0), checkpoints=checkpoints, progress=None,
+        method, Patches(), settings, device, events or Events(), torch.Generator().manual_seed(1),
+        checkpoints=checkpoints, progress=None,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "method",
     [
-        lambda device: MoCo(MoCoEncoder(2, 6, 4).to(device), MOCO, torch.Generator()),
-        lambda device: SimCLR(SimCLREncoder(2, 6, 4).to(device), SIMCLR, torch.Generator()),
+        lambda device: MoCo(MoCoEncoder(2, 6, 4).to(device), MOCO),
+        lambda device: SimCLR(SimCLREncoder(2, 6, 4).to(device), SIMCLR),
     ],
 )
-def test_no_value_is_read_inside_an_epoch(method):
+def test_no_value_is_read_inside_an_epoch(method, monkeypatch):
     # Tensors of the meta device have no values: whoever reads one gets an error.
     device = torch.device("meta")
     method, losses = method(device), []
-    step = method.step
-    method.step = lambda *args: losses.append(step(*args)) or losses[-1]
+    step = loop.take_step
+    monkeypatch.setattr(loop, "take_step", lambda *args: losses.append(step(*args)) or losses[-1])
     with pytest.raises(RuntimeError, match="meta"):
         run(method, method.settings, device)
     assert [(loss.device, loss.shape, loss.requires_grad) for loss in losses] == [
@@ -82,18 +93,21 @@ def test_no_value_is_read_inside_an_epoch(method):
 
 
 def test_the_loss_of_an_epoch_is_the_mean_of_its_steps():
-    reports = []
-    losses = run(Scripted(1.0, 2.0, 6.0, 5.0, 4.0, 3.0), report=reports.append)
+    events = Heard()
+    losses = run(Scripted(1.0, 2.0, 6.0, 5.0, 4.0, 3.0), events=events)
     assert losses == [3.0, 4.0]
-    assert [(r.epoch, r.epochs, r.loss) for r in reports] == [(1, 2, 3.0), (2, 2, 4.0)]
+    assert [loss.item() for loss in events.losses] == [1.0, 2.0, 6.0, 5.0, 4.0, 3.0]
+    assert events.ends == 1
+    assert [(r.epoch, r.epochs, r.loss) for r in events.reports] == [(1, 2, 3.0), (2, 2, 4.0)]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_ends_the_run_by_the_end_of_its_epoch_and_names_its_step(value):
-    method, reports = Scripted(1.0, 1.0, 1.0, 1.0, value, 1.0), []
+    method, events = Scripted(1.0, 1.0, 1.0, 1.0, value, 1.0), Heard()
     with pytest.raises(TrainingError, match=f"The loss is {value} in step 5: .* has diverged"):
-        run(method, report=reports.append)
-    assert [report.epoch for report in reports] == [1]
+        run(method, events=events)
+    assert [report.epoch for report in events.reports] == [1]
+    assert events.ends == 0
 
 
 def test_no_checkpoint_holds_a_loss_that_is_not_finite(tmp_path):
@@ -113,3 +127,24 @@ def test_a_checkpoint_inside_an_epoch_has_all_losses_so_far(tmp_path):
     checkpoints.save = lambda progress: saved.append((progress.step, list(progress.losses)))
     run(Scripted(1.0, 2.0, 3.0, 4.0, 5.0, 6.0), checkpoints=checkpoints)
     assert saved == [(5, [1.0, 2.0, 3.0, 4.0, 5.0]), (6, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])]
+
+
+def test_a_step_gets_two_views_of_its_patches_and_is_told_where_in_the_run_it_was_taken():
+    method = Scripted(*[1.0] * 6)
+    run(method)
+    assert [[view.shape for view in views] for views in method.views] == [[(4, 2, 5, 5)] * 2] * 6
+    assert not any(torch.equal(*views) for views in method.views)
+    assert method.done == [step / 6 for step in range(6)]
+
+
+def test_a_method_warms_up_with_views_of_whole_batches_of_different_patches():
+    method = Scripted(*[1.0] * 6, negatives=5)
+    plain = dataclasses.replace(
+        MOCO, crop_ratio=(1.0, 1.0), flip_prob=0, rot90_prob=0, channel_drop_prob=0,
+        cutout_prob=0, brightness_jitter=0, noise_sd=0,
+    )  # fmt: skip
+    run(method, plain)
+    assert [len(view) for view in method.warm] == [4, 4]
+    seen = torch.cat(method.warm)
+    assert all(any(torch.equal(x, patch) for patch in Patches().x) for x in seen)
+    assert len(seen.flatten(1).unique(dim=0)) == 8

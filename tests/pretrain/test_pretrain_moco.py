@@ -7,7 +7,9 @@ import torch
 from closeness import assert_close
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders import MoCoEncoder
+from edaphos_bridge.optim.adam import adam
 from edaphos_bridge.pretrain.info_nce import info_nce
+from edaphos_bridge.pretrain.loop import take_step
 from edaphos_bridge.pretrain.moco import MoCo, momentum_at
 from edaphos_bridge.pretrain.settings import MoCoSettings
 
@@ -19,13 +21,18 @@ PLAIN = {
 }  # fmt: skip
 
 
-def made(**changes):
-    randomness = Randomness(3)
-    with randomness.everywhere():
+def made(seed=3, **changes):
+    with Randomness(seed).everywhere():
         encoder = MoCoEncoder(2, 6, 4)
-    moco = MoCo(encoder, MoCoSettings.checked(**{**PLAIN, **changes}), randomness.generator)
-    moco.warm_up(patches(12, seed=7))
+    moco = MoCo(encoder, MoCoSettings.checked(**{**PLAIN, **changes}))
+    moco.warm_up(patches(12, seed=7).split(4))
     return moco
+
+
+def steps(moco):
+    """What takes a step on a batch, both of whose views are the patches as they are."""
+    optimizer = adam([{"params": list(moco.encoder.parameters()), "lr": 0.01}])
+    return lambda x, done=0.0: take_step(moco, optimizer, [x, x], done)
 
 
 def patches(n=4, seed=5):
@@ -39,7 +46,7 @@ def determined(encoder):
 
 
 def test_the_key_encoder_starts_as_an_exact_copy_without_gradients(equal_states):
-    moco = MoCo(MoCoEncoder(2, 6, 4), MoCoSettings.checked(**PLAIN), torch.Generator())
+    moco = MoCo(MoCoEncoder(2, 6, 4), MoCoSettings.checked(**PLAIN))
     assert equal_states(moco.key_encoder.state_dict(), moco.encoder.state_dict())
     assert not any(parameter.requires_grad for parameter in moco.key_encoder.parameters())
     assert moco.key_encoder is not moco.encoder
@@ -47,7 +54,7 @@ def test_the_key_encoder_starts_as_an_exact_copy_without_gradients(equal_states)
 
 def test_the_queue_is_warmed_with_keys_of_real_patches():
     moco = made()
-    key_encoder = copy.deepcopy(MoCo(made().encoder, moco.settings, torch.Generator()).key_encoder)
+    key_encoder = copy.deepcopy(MoCo(made().encoder, moco.settings).key_encoder)
     expected = [key_encoder.project(key_encoder(batch)) for batch in patches(12, seed=7).split(4)]
     assert torch.equal(moco.queue, torch.cat(expected)[:10])
 
@@ -55,7 +62,7 @@ def test_the_queue_is_warmed_with_keys_of_real_patches():
 def test_a_step_is_the_loss_an_adam_step_the_average_and_the_queue_in_this_order():
     moco = made()
     query, key = copy.deepcopy(moco.encoder), copy.deepcopy(moco.key_encoder)
-    queue, x = moco.queue.clone(), patches()
+    queue, x, step = moco.queue.clone(), patches(), steps(moco)
     optimizer = torch.optim.Adam(query.parameters(), lr=0.01)
     for _ in range(3):
         keys = key.project(key(x)).detach()
@@ -67,7 +74,7 @@ def test_a_step_is_the_loss_an_adam_step_the_average_and_the_queue_in_this_order
             for name, parameter in key.named_parameters():
                 parameter.copy_(0.9 * parameter + 0.1 * query.get_parameter(name))
         queue = torch.cat([queue[4:], keys])  # first in, first out
-        assert_close(moco.step(x, 0.0), loss, 1e-5)
+        assert_close(step(x), loss, 1e-5)
         assert_close(moco.queue, queue, 1e-5)
         for found, expected in ((moco.encoder, query), (moco.key_encoder, key)):
             for name in determined(found):
@@ -76,7 +83,7 @@ def test_a_step_is_the_loss_an_adam_step_the_average_and_the_queue_in_this_order
 
 def test_buffers_are_not_averaged():
     moco = made(momentum=0.0)
-    moco.step(patches(), 0.0)
+    steps(moco)(patches())
     for name, parameter in moco.key_encoder.named_parameters():
         assert torch.equal(parameter, moco.encoder.get_parameter(name))
     keys = dict(moco.key_encoder.named_buffers())
@@ -86,9 +93,10 @@ def test_buffers_are_not_averaged():
 
 def test_the_key_encoder_is_the_weighted_mean_of_itself_and_the_query_encoder():
     moco = made(momentum=0.9)
+    step = steps(moco)
     for seed in range(3):
         before = copy.deepcopy(dict(moco.key_encoder.named_parameters()))
-        moco.step(patches(seed=seed), 0.0)
+        step(patches(seed=seed))
         for name, found in moco.key_encoder.named_parameters():
             expected = 0.9 * before[name] + 0.1 * moco.encoder.get_parameter(name)
             assert_close(found, expected, 1e-6)
@@ -98,26 +106,25 @@ def test_a_batch_larger_than_the_queue_keeps_its_last_keys():
     moco = made(queue_size=2)
     keys = copy.deepcopy(moco.key_encoder)
     expected = keys.project(keys(patches()))[-2:]
-    moco.step(patches(), 0.0)
+    steps(moco)(patches())
     assert torch.equal(moco.queue, expected)
 
 
-def test_the_two_views_of_a_patch_differ():
-    plain, augmented = made(), made(noise_sd=0.5)
+def test_one_view_goes_to_each_encoder():
+    moco, (one, other) = made(), (patches(seed=8), patches(seed=9))
     seen = []
-    for module in (augmented.encoder, augmented.key_encoder):
+    for module in (moco.encoder, moco.key_encoder):
         module.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    augmented.step(patches(), 0.0)
-    assert not torch.equal(*seen)
-    assert not torch.equal(augmented.queue, plain.queue)
+    moco.loss([one, other])
+    assert [view is given for view, given in zip(seen, (one, other), strict=True)] == [True, True]
 
 
 def test_a_restored_state_goes_on_as_if_nothing_had_happened(equal_states):
     moco, other = made(), made(seed=2)
-    moco.step(patches(), 0.0)
-    other.restore({name: tensor.clone() for name, tensor in moco.tensors().items()})
-    assert moco.step(patches(seed=8), 0.0) == other.step(patches(seed=8), 0.0)
-    assert equal_states(moco.tensors(), other.tensors())
+    steps(moco)(patches())
+    other.load_state_dict(moco.state_dict())
+    assert steps(moco)(patches(seed=8)) == steps(other)(patches(seed=8))
+    assert equal_states(moco.state_dict(), other.state_dict())
 
 
 def test_the_momentum_is_constant_or_rises_to_one_as_half_a_cosine():
@@ -126,6 +133,6 @@ def test_the_momentum_is_constant_or_rises_to_one_as_half_a_cosine():
     assert_close(found, [0.9, 0.95, 1.0], 1e-12)
     moco = made(momentum=0.0, momentum_schedule="cosine")
     before = copy.deepcopy(dict(moco.key_encoder.named_parameters()))
-    moco.step(patches(), 1.0)
+    steps(moco)(patches(), 1.0)
     for name, parameter in moco.key_encoder.named_parameters():
         assert torch.equal(parameter, before[name])

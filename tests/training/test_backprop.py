@@ -8,6 +8,7 @@ from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.inputs import Inputs
+from heard import Heard
 
 
 def test_an_epoch_reads_no_value_and_so_never_waits_for_a_device():
@@ -16,5 +17,7 @@ def test_an_epoch_reads_no_value_and_so_never_waits_for_a_device():
     x, codes = torch.empty(20, 6, device="meta"), torch.empty(20, dtype=torch.int64, device="meta")
     optimizer = torch.optim.Adam(model.parameters(), fused=False)
     inputs, task = Inputs(6, lambda rows: x[rows], 8), Classification(["a", "b", "c"])
-    learner = Backprop(model, task, inputs, codes, optimizer, Randomness(1))
+    events = Heard()
+    learner = Backprop(model, task, inputs, codes, optimizer, Randomness(1), events)
     assert learner.epoch(torch.arange(17, device="meta"), 8).shape == (3,)
+    assert [loss.shape for loss in events.losses] == [()] * 3

@@ -12,10 +12,12 @@ from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.backprop import Backprop
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.inputs import Inputs
 from edaphos_bridge.training.linear import LinearProbe
 from edaphos_bridge.training.loop import train
 from edaphos_bridge.training.plan import Plan
+from heard import Heard
 
 TASK = Classification(["a", "b", "c"])
 ORDERS = [[2, 0, 4, 1, 3], [4, 3, 2, 1, 0], [0, 2, 1, 3, 4]]
@@ -39,12 +41,12 @@ def linear():
     return nn.Linear(3, 3)
 
 
-def run(model, data, plan, optimizer, report=lambda report: None, **changes):
+def run(model, data, plan, optimizer, events=None, **changes):
     settings = {"epochs": 3, "batch_size": 2, **changes}
     x, codes = data
     inputs = Inputs(3, lambda rows: x[rows], 2)
-    learner = Backprop(model, TASK, inputs, codes, optimizer, Randomness(1))
-    return train(learner, plan, report=report, **settings)
+    learner = Backprop(model, TASK, inputs, codes, optimizer, Randomness(1), events or Events())
+    return train(learner, plan, events=events or Events(), **settings)
 
 
 class Naive:
@@ -81,7 +83,7 @@ def by_backprop(model, data, plan, lr, weight_decay):
 
 def in_closed_form(model, data, plan, lr, weight_decay):
     probe = LinearProbe(model, *data, lr, weight_decay)
-    return train(probe, plan, epochs=3, batch_size=2, report=lambda report: None)
+    return train(probe, plan, epochs=3, batch_size=2, events=Events())
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
@@ -146,15 +148,19 @@ def test_without_validation_rows_accuracy_is_nan(data, plan):
     assert all(math.isnan(value) for value in history.scores)
 
 
-def test_every_epoch_is_reported_as_it_ends(data, plan):
-    reports = []
+def test_every_step_and_every_epoch_is_told_as_it_ends(data, plan):
+    events = Heard()
     model = linear()
     optimizer = torch.optim.Adam(model.parameters())
-    history = run(model, data, plan, optimizer, report=reports.append)
+    history = run(model, data, plan, optimizer, events)
+    reports = events.reports
     assert [report.epoch for report in reports] == [1, 2, 3]
     assert {report.epochs for report in reports} == {3}
     assert [report.loss for report in reports] == history.losses
-    assert [report.val_accuracy for report in reports] == history.scores
+    assert [report.score for report in reports] == history.scores
+    assert not any(loss.requires_grad for loss in events.losses)
+    by_epoch = torch.stack(events.losses).double().reshape(3, 3).mean(dim=1)
+    assert by_epoch.tolist() == history.losses
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -162,19 +168,20 @@ def test_a_loss_that_is_not_finite_ends_training_at_once(data, plan, value):
     x = data[0].clone()
     x[3, 0] = value
     model = linear()
-    reports = []
+    events = Heard()
     with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch 1: .*diverged.*`lr`"):
-        run(model, (x, data[1]), plan, torch.optim.SGD(model.parameters(), 0.1), reports.append)
-    assert reports == []
+        run(model, (x, data[1]), plan, torch.optim.SGD(model.parameters(), 0.1), events)
+    assert (events.reports, events.ends) == ([], 0)
 
 
-def test_an_interrupt_from_the_report_ends_training_at_once(data, plan):
-    def interrupt(report):
-        raise KeyboardInterrupt
+def test_an_interrupt_from_a_listener_ends_training_at_once(data, plan):
+    class Interrupting(Events):
+        def on_epoch(self, report):
+            raise KeyboardInterrupt
 
     model = linear()
     with pytest.raises(KeyboardInterrupt):
-        run(model, data, plan, torch.optim.Adam(model.parameters()), interrupt)
+        run(model, data, plan, torch.optim.Adam(model.parameters()), Interrupting())
 
 
 def test_a_last_step_that_diverges_is_a_training_error_too():

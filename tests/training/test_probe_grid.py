@@ -14,15 +14,17 @@ from edaphos_bridge import foundation_fit_classifier
 from edaphos_bridge.data.labels import as_labels
 from edaphos_bridge.errors import EdaphosWarning, InputError
 from edaphos_bridge.tasks.classification import Classification
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.lbfgs import logistic_path
 from edaphos_bridge.training.probe_grid import ProbeGrid, fit_grid
+from heard import Heard
 
 N, D = 90, 6
 CLASSES = ["Inceptisol", "Oxisol", "Ultisol"]
 
 
-def grid_rows(features, labels, grid, report):
-    return fit_grid(features, Classification.of(labels), labels.codes, grid, report)
+def grid_rows(features, labels, grid, events):
+    return fit_grid(features, Classification.of(labels), labels.codes, grid, events)
 
 
 def grid_of(**changes):
@@ -31,10 +33,6 @@ def grid_of(**changes):
         **{"epochs": 4, "batch_size": 32, "val_split": 0.2},
     }
     return ProbeGrid.checked(**{**arguments, **changes})
-
-
-def silent(report):
-    pass
 
 
 @pytest.fixture
@@ -63,7 +61,7 @@ def split(seed, n_val=18):
 
 def test_each_row_is_the_single_fit_with_its_setting_and_seed(features, y):
     """Seeds are not in order, and the last batch is smaller than the others."""
-    rows = grid_rows(features, as_labels(y), grid_of(epochs=30), silent)
+    rows = grid_rows(features, as_labels(y), grid_of(epochs=30), Events())
     settings = [(lr, decay) for lr in (0.01, 0.1) for decay in (0.0, 0.01)]
     assert [(row["lr"], row["weight_decay"], row["seed"]) for row in rows] == [
         (*setting, seed) for setting in settings for seed in (7, 2, 5)
@@ -85,7 +83,7 @@ def test_each_row_is_the_single_fit_with_its_setting_and_seed(features, y):
 
 def test_a_row_of_lbfgs_is_the_solution_on_its_split(features, y):
     labels = as_labels(y)
-    rows = grid_rows(features, labels, grid_of(lr=[], C=[10, 0.1]), silent)
+    rows = grid_rows(features, labels, grid_of(lr=[], C=[10, 0.1]), Events())
     assert [(row["C"], row["seed"]) for row in rows] == [
         (c, seed) for c in (10.0, 0.1) for seed in (7, 2, 5)
     ]
@@ -106,33 +104,35 @@ def test_a_row_of_lbfgs_is_the_solution_on_its_split(features, y):
 
 
 def test_reports_tell_the_lowest_loss_and_the_highest_accuracy_of_an_epoch(features, y):
-    reports = []
-    rows = grid_rows(features, as_labels(y), grid_of(C=[1.0]), reports.append)
+    events = Heard()
+    rows = grid_rows(features, as_labels(y), grid_of(C=[1.0]), events)
     adam = [row for row in rows if row["solver"] == "adam"]
-    assert [(report.epoch, report.epochs) for report in reports] == [(i, 4) for i in range(1, 5)]
-    assert reports[-1].loss == min(row["train_loss"] for row in adam)
-    assert reports[-1].val_accuracy == max(row["val_accuracy"] for row in adam)
+    assert [(report.epoch, report.epochs) for report in events.reports] == [
+        (i, 4) for i in range(1, 5)
+    ]
+    assert events.reports[-1].loss == min(row["train_loss"] for row in adam)
+    assert events.reports[-1].score == max(row["val_accuracy"] for row in adam)
 
 
 def test_where_one_setting_diverges_its_rows_are_nan_and_the_others_are_not(features, y):
-    reports = []
+    events = Heard()
     labels = as_labels(y)
-    rows = grid_rows(features, labels, grid_of(lr=[0.1, 1e38]), reports.append)
-    alone = grid_rows(features, labels, grid_of(lr=[0.1]), silent)
+    rows = grid_rows(features, labels, grid_of(lr=[0.1, 1e38]), events)
+    alone = grid_rows(features, labels, grid_of(lr=[0.1]), Events())
     measured = ("train_loss", "val_loss", "val_accuracy")
     for row in rows:
         assert all(math.isnan(row[name]) == (row["lr"] == 1e38) for name in measured)
     for row, same in zip(rows[:6], alone, strict=True):
         assert_close([row[name] for name in measured], [same[name] for name in measured], 1e-6)
-    assert all(math.isfinite(report.loss) for report in reports)
+    assert all(math.isfinite(report.loss) for report in events.reports)
 
 
 def test_where_every_rate_diverges_lbfgs_is_still_there(features, y):
-    reports = []
-    rows = grid_rows(features, as_labels(y), grid_of(lr=[1e38], C=[1.0]), reports.append)
+    events = Heard()
+    rows = grid_rows(features, as_labels(y), grid_of(lr=[1e38], C=[1.0]), events)
     usable = [math.isfinite(row["val_accuracy"]) for row in rows]
     assert usable == [row["solver"] == "lbfgs" for row in rows]
-    assert len(reports) < 4
+    assert len(events.reports) < 4
 
 
 def test_a_class_without_training_rows_is_warned_about_and_no_error(features):
@@ -140,13 +140,13 @@ def test_a_class_without_training_rows_is_warned_about_and_no_error(features):
     y = ["Oxisol" if i % 2 else "Ultisol" for i in range(N)]
     y[val_row] = "Histosol"
     with pytest.warns(EdaphosWarning, match="left no training row of: Histosol"):
-        rows = grid_rows(features, as_labels(y), grid_of(C=[1.0], seeds=7), silent)
+        rows = grid_rows(features, as_labels(y), grid_of(C=[1.0], seeds=7), Events())
     assert all(math.isfinite(row["val_accuracy"]) for row in rows)
 
 
 def test_features_and_generator_are_left_as_they_are(features, y):
     before, state = features.clone(), torch.get_rng_state()
-    grid_rows(features, as_labels(y), grid_of(C=[1.0]), silent)
+    grid_rows(features, as_labels(y), grid_of(C=[1.0]), Events())
     assert torch.equal(features, before)
     assert torch.equal(torch.get_rng_state(), state)
 

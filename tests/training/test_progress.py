@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from edaphos_bridge.training.loop import EpochReport
+from edaphos_bridge.training.events import EpochReport
 from edaphos_bridge.training.progress import console, progress_line
 
 
 def test_lines_come_for_epoch_1_every_10th_and_the_last():
-    shown = [e for e in range(1, 26) if progress_line(EpochReport(e, 25, 1.0, 0.5)) is not None]
+    shown = [e for e in range(1, 26) if progress_line("fit", EpochReport(e, 25, 1.0, 0.5))]
     assert shown == [1, 10, 20, 25]
 
 
@@ -22,16 +22,17 @@ def test_lines_come_for_epoch_1_every_10th_and_the_last():
         ),
         (EpochReport(1, 1, 2, 1), "[classifier] ep   1/1  loss=2.0000  val_acc=1.000"),
         (EpochReport(1, 9, 0.5, math.nan), "[classifier] ep   1/9  loss=0.5000  val_acc=NA"),
+        (EpochReport(1, 9, 0.5), "[classifier] ep   1/9  loss=0.5000"),
     ],
 )
 def test_a_line_reads_as_in_the_original(report, line):
-    assert progress_line(report) == line
+    assert progress_line("classifier", report) == line
 
 
 def show(verbose, epochs=12):
-    with console(verbose) as report:
+    with console("classifier", verbose) as events:
         for epoch in range(1, epochs + 1):
-            report(EpochReport(epoch, epochs, 0.5, 0.25))
+            events.on_epoch(EpochReport(epoch, epochs, 0.5, 0.25))
 
 
 def test_verbose_prints_the_lines_to_stdout(capsys):
@@ -56,7 +57,7 @@ def test_a_terminal_gets_a_bar_with_loss_and_accuracy(monkeypatch):
     class Bar:
         def __init__(self, **options):
             bars.append(self)
-            self.options, self.shown, self.steps, self.closed = options, {}, 0, False
+            self.options, self.shown, self.n, self.closed = options, {}, 0, False
 
         def __enter__(self):
             return self
@@ -67,12 +68,12 @@ def test_a_terminal_gets_a_bar_with_loss_and_accuracy(monkeypatch):
         def set_postfix(self, refresh, **values):
             self.shown = values
 
-        def update(self):
-            self.steps += 1
+        def update(self, n):
+            self.n += n
 
     monkeypatch.setattr("edaphos_bridge.training.progress.tqdm", Bar)
     show(False)
     (bar,) = bars
     assert bar.options["disable"] is None  # tqdm's word for "only in a terminal"
-    assert (bar.total, bar.steps, bar.closed) == (12, 12, True)
+    assert (bar.total, bar.n, bar.closed) == (12, 12, True)
     assert bar.shown == {"loss": "0.5000", "val_acc": "0.250"}

@@ -140,11 +140,24 @@ def require_form(
         raise WeightsError(f"The saved state does not fit the {what}: {', '.join(wrong[:5])}.")
 
 
+# What every file of a training says of it.
+RECORD: dict[str, Check] = {
+    "loss_history": list_of(is_number),
+    "config": is_table,
+    "device": is_device,
+    "in_channels": is_whole,
+    "patch_size": is_patch_size,
+}
+
+
 # --- encoders ----------------------------------------------------------------------------
 
 
-def check_encoder(description: Any) -> dict[str, Any]:
-    """Return what `rebuild_encoder` takes, checked; see `describe_encoder`."""
+def check_encoder(description: Any, **widths: int) -> dict[str, Any]:
+    """Return what `rebuild_encoder` takes, checked; see `describe_encoder`.
+
+    What else the file says of `widths` must be what an encoder of ours says of itself.
+    """
     check(description, {"architecture": one_of("moco", "simclr", "custom")})
     if description["architecture"] == "custom":
         check(description, {"class": is_text})
@@ -155,6 +168,8 @@ def check_encoder(description: Any) -> dict[str, Any]:
     require(orientation is None or known(orientation), "'patch_orientation' is no orientation")
     if description.get("normalisation") is not None:
         check_normalisation(description["normalisation"])
+    for name, value in widths.items():
+        require(description.get(name, value) == value, f"two values of {name!r} differ")
     return dict(description)
 
 
@@ -174,9 +189,3 @@ def check_normalisation(values: Any) -> None:
     is_pair = list_of(lambda number: is_number(number) and number > 0)
     require(size is None or (is_pair(size) and len(size) == 2), "'cell_size' is no pair of sizes")
     require(crs is None or is_text(crs), "'crs' is no text")
-
-
-def check_widths(encoder: Mapping[str, Any], in_channels: int, feature_dim: int) -> None:
-    """Raise `WeightsError` if an encoder of ours says something else of itself."""
-    for name, value in {"in_channels": in_channels, "feature_dim": feature_dim}.items():
-        require(encoder.get(name, value) == value, f"two values of {name!r} differ")

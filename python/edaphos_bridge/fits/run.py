@@ -18,9 +18,10 @@ from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.tasks.task import Task
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.executor import execute
 from edaphos_bridge.training.inputs import Inputs, inputs_of
-from edaphos_bridge.training.loop import History, Report
+from edaphos_bridge.training.loop import History
 from edaphos_bridge.training.phase import Phase
 from edaphos_bridge.training.plan import Plan, draw_plan, validation_size
 from edaphos_bridge.training.settings import FitSettings, SolveSettings
@@ -56,7 +57,7 @@ def fit(
     patches: Patches,
     settings: FitSettings | SolveSettings,
     device: torch.device,
-    report: Report,
+    events: Events,
     draw: Callable[[], int] = draw_seed,
     *,
     inputs: Inputs | None = None,
@@ -98,7 +99,7 @@ def fit(
             settings.head, inputs.feature_dim, task.n_outputs, settings.hidden, settings.dropout
         )
     model = Model(encoder, head.to(device))
-    history = run(task, model, inputs, patches, targets, phases, plan, randomness, report)
+    history = run(task, model, inputs, patches, targets, phases, plan, randomness, events)
     if settings.freeze_backbone:
         freeze(encoder)
     return kind(
@@ -127,7 +128,7 @@ def run(
     phases: Sequence[Phase],
     plan: Plan,
     randomness: Randomness,
-    report: Report,
+    events: Events,
 ) -> History:
     """Train `model` in place, phase after phase, and return the record of it.
 
@@ -139,7 +140,8 @@ def run(
     for number, phase in enumerate(phases):
         if number and (phase.trains_encoder or phases[number - 1].trains_encoder):
             inputs = _inputs_of(phase, model.encoder, patches, device)
-        history += execute(phase, task, model, inputs, targets, plan, randomness, report)
+        history += execute(phase, task, model, inputs, targets, plan, randomness, events)
+    events.on_end()
     if type(model.encoder) in ARCHITECTURES.values():
         model.encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return history

@@ -7,14 +7,12 @@ from typing import Any
 
 from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.files.schema import (
+    RECORD,
     check,
     check_encoder,
-    check_widths,
     is_count,
-    is_device,
     is_flag,
     is_number,
-    is_patch_size,
     is_table,
     is_whole,
     list_of,
@@ -41,15 +39,11 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
     found = check(
         metadata,
         {
-            "loss_history": list_of(is_number),
+            **RECORD,
             "score_history": list_of(partial(_is_score, task_class)),
-            "config": is_table,
             "feature_dim": is_whole,
             "head_type": one_of("linear", "mlp"),
             "freeze_backbone": is_flag,
-            "device": is_device,
-            "in_channels": is_whole,
-            "patch_size": is_patch_size,
         },
     )
     overlapping = metadata.get("overlapping")  # as old files have none
@@ -61,8 +55,8 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
         config["epochs"] == len(found["loss_history"]) == len(found["score_history"]),
         "it has not one loss and one score for each epoch",
     )
-    encoder = check_encoder(metadata.get("encoder"))
-    check_widths(encoder, found["in_channels"], found["feature_dim"])
+    widths = {name: found[name] for name in ("in_channels", "feature_dim")}
+    encoder = check_encoder(metadata.get("encoder"), **widths)
     task = task_class.from_description(described)
     return {**found, "task": task, "overlapping": overlapping, "encoder": encoder}
 

@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
 
 import torch
 
 from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.errors import InputError, TrainingError, WeightsError, warn
+from edaphos_bridge.files.container import prefixed, without_prefix
+from edaphos_bridge.files.schema import require_form
+from edaphos_bridge.optim.adam import adam
+from edaphos_bridge.optim.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.pretrain.checkpoint import Checkpoints, Progress, unreadable
+from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.settings import PretrainSettings
 from edaphos_bridge.pretrain.source import Source
-
-
-@dataclass(frozen=True)
-class PretrainReport:
-    """What is known at the end of an epoch (counted from 1): the mean loss of its steps."""
-
-    method: str
-    epoch: int
-    epochs: int
-    loss: float
-
-
-Report = Callable[[PretrainReport], None]
-
-
-class Method(Protocol):
-    """What MoCo and SimCLR have in common."""
-
-    def warm_up(self, x: torch.Tensor) -> None:
-        """Prepare with whole batches of patches."""
-
-    def step(self, x: torch.Tensor, done: float) -> torch.Tensor:
-        """Take one step on a batch and return its loss, a scalar on the device."""
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Return the state."""
-
-    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Take up a state."""
+from edaphos_bridge.training.events import EpochReport, Events
 
 
 def pretrain(
@@ -50,23 +25,20 @@ def pretrain(
     source: Source,
     settings: PretrainSettings,
     device: torch.device,
-    report: Report,
+    events: Events,
     generator: torch.Generator,
     *,
-    negatives: int,
     checkpoints: Checkpoints | None,
     progress: Progress | None,
 ) -> list[float]:
-    """Train `method` in place.
+    """Train `method` in place, with Adam.
 
     Parameters
     ----------
     source : Source
         The patches; a step takes ``settings.batch_size`` of them at random.
     generator : torch.Generator
-        The cpu's, from which `method` draws too.
-    negatives : int
-        Patches that `method` asks for to warm up; whole batches are given.
+        The cpu's: batches and views are drawn from it.
     checkpoints, progress : optional
         Where to save, and what was saved.
 
@@ -80,46 +52,80 @@ def pretrain(
     TrainingError
         If a loss or a weight is not finite.
     """
-    n = source.shape[0]
+    trained = [weight for weight in method.parameters() if weight.requires_grad]
+    optimizer = adam([{"params": trained, "lr": settings.lr}])
+
+    def drawn(size: int) -> torch.Tensor:
+        return torch.randperm(source.shape[0], generator=generator)[:size]
+
+    def views(rows: torch.Tensor, number: int) -> list[torch.Tensor]:
+        batch = source.read(rows).to(device)
+        return [settings.augmentations.view(batch, generator) for _ in range(number)]
+
+    def tensors() -> dict[str, torch.Tensor]:
+        return {**method.state_dict(), **prefixed("optimizer", adam_tensors(optimizer))}
+
     losses: list[float] = []
-    if progress is None:
-        batches = math.ceil(negatives / settings.batch_size)
-        if batches:
-            rows = torch.randperm(n, generator=generator)[: batches * settings.batch_size]
-            method.warm_up(source.read(rows).to(device))
-    else:
+    size = settings.batch_size
+    if progress is not None:
         losses = list(progress.losses)
         try:
-            method.restore(progress.tensors)
+            _restore(method, optimizer, progress.tensors)
         except WeightsError as error:
             raise unreadable(progress.path, error) from error
         generator.set_state(progress.rng)
+    elif method.negatives:
+        rows = drawn(math.ceil(method.negatives / size) * size)
+        method.warm_up(views(batch, 1)[0] for batch in rows.split(size))
     steps = settings.epochs * settings.steps_per_epoch
     if checkpoints is not None and len(losses) < steps:
-        checkpoints.probe(method.tensors(), steps)
+        checkpoints.probe(tensors(), steps)
     unread: list[torch.Tensor] = []  # to read a loss is to wait for the device
     for step in range(len(losses) + 1, steps + 1):
         pause()
-        rows = torch.randperm(n, generator=generator)[: settings.batch_size]
-        batch = source.read(rows).to(device)
-        unread.append(method.step(batch, (step - 1) / steps))
+        unread.append(take_step(method, optimizer, views(drawn(size), 2), (step - 1) / steps))
+        events.on_step(unread[-1])
         ends_epoch = step % settings.steps_per_epoch == 0
         saves = checkpoints is not None and (checkpoints.due(step) or step == steps)
         if not (ends_epoch or saves):
             continue
         losses += _read(unread, len(losses), source)
         unread.clear()
-        if (step == steps or saves) and not _all_finite(method.tensors()):
+        if (step == steps or saves) and not _all_finite(tensors()):
             last = "the last step" if step == steps else f"step {step}"
             raise _diverged(f"Weights are not finite after {last}", source)
         if checkpoints is not None and saves:
-            progress = Progress(step, losses, method.tensors(), generator.get_state())
+            progress = Progress(step, losses, tensors(), generator.get_state())
             _save(checkpoints, progress, is_last=step == steps)
         if ends_epoch:
             epoch = step // settings.steps_per_epoch
             (loss,) = _epoch_means(losses[-settings.steps_per_epoch :], settings.steps_per_epoch)
-            report(PretrainReport(settings.method, epoch, settings.epochs, loss))
+            events.on_epoch(EpochReport(epoch, settings.epochs, loss))
+    events.on_end()
     return _epoch_means(losses, settings.steps_per_epoch)
+
+
+def take_step(
+    method: Method, optimizer: torch.optim.Optimizer, views: list[torch.Tensor], done: float
+) -> torch.Tensor:
+    """Take one step on two views of a batch and return the loss before it, a scalar."""
+    loss = method.loss(views)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    method.after_step(done)
+    return loss.detach()
+
+
+def _restore(
+    method: Method, optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Take up a saved state, or raise `WeightsError`."""
+    of_optimizer = without_prefix("optimizer", tensors)
+    state = {name: t for name, t in tensors.items() if not name.startswith("optimizer.")}
+    require_form("method", method.state_dict(), state)
+    method.load_state_dict(state)
+    fill_adam(optimizer, of_optimizer)
 
 
 def _save(checkpoints: Checkpoints, progress: Progress, *, is_last: bool) -> None:
@@ -150,7 +156,4 @@ def _all_finite(tensors: Mapping[str, torch.Tensor]) -> bool:
 
 
 def _diverged(what: str, source: Source) -> TrainingError:
-    return TrainingError(
-        f"{what}: pretraining has diverged. "
-        f"Lower `lr`, or bring `{source.name}` to zero mean and unit variance per channel."
-    )
+    return TrainingError.diverged(f"{what}: pretraining has diverged.", source.name)

@@ -1,103 +1,64 @@
-"""MoCo v2: one training step after another."""
+"""MoCo v2: a view is told from a queue of earlier ones by the key of the other view."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 
 import torch
 
 from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.files.container import prefixed, without_prefix
-from edaphos_bridge.files.schema import require_form
-from edaphos_bridge.optim.adam import adam
-from edaphos_bridge.optim.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.pretrain.info_nce import info_nce
+from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.settings import MoCoSettings
 
 
-class MoCo:
+class MoCo(Method):
     """A query encoder that trains, a key encoder that follows it, and a queue of keys.
 
-    Parameters
-    ----------
-    encoder : MoCoEncoder
-        The query encoder, trained in place. The key encoder starts as an exact copy.
-    settings : MoCoSettings
-    generator : torch.Generator
-        The cpu's, for the views.
+    The key encoder starts as an exact copy.
     """
 
-    def __init__(
-        self, encoder: MoCoEncoder, settings: MoCoSettings, generator: torch.Generator
-    ) -> None:
-        self.encoder = encoder.train()
+    encoder: MoCoEncoder
+    queue: torch.Tensor
+
+    def __init__(self, encoder: MoCoEncoder, settings: MoCoSettings) -> None:
+        super().__init__(encoder)
         self.key_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.settings = settings
-        self.optimizer = adam([{"params": list(encoder.parameters()), "lr": settings.lr}])
-        self.queue = torch.empty((0, settings.proj_dim))
-        self.generator = generator
+        self.negatives = settings.queue_size
+        device = next(encoder.parameters()).device
+        queue = torch.zeros((settings.queue_size, settings.proj_dim), device=device)
+        self.register_buffer("queue", queue)
 
-    def warm_up(self, x: torch.Tensor) -> None:
-        """Fill the queue with the keys of views of the patches `x`.
+    def warm_up(self, views: Iterable[torch.Tensor]) -> None:
+        """Fill the queue with the keys of views, batch by batch: the key encoder normalises."""
+        self.queue = torch.cat([self._keys(view) for view in views])[: len(self.queue)]
 
-        `x` holds whole batches, because the key encoder normalises over a batch.
-        """
-        keys = [self._keys(self._view(batch)) for batch in x.split(self.settings.batch_size)]
-        self.queue = torch.cat(keys)[: self.settings.queue_size]
-
-    def step(self, x: torch.Tensor, done: float) -> torch.Tensor:
-        """Take one step on the patches ``(B, C, H, W)`` and return the loss before it, a scalar.
-
-        `done` is the share of the run that lies behind, for a momentum schedule.
-        """
-        one, other = self._view(x), self._view(x)
+    def loss(self, views: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return InfoNCE of the first view's queries and the second view's keys."""
+        one, other = views
         queries = self.encoder.project(self.encoder(one))
-        keys = self._keys(other)
-        loss = info_nce(queries, keys, self.queue, self.settings.temperature)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        self._follow(momentum_at(done, self.settings.momentum, self.settings.momentum_schedule))
-        self.queue = torch.cat([self.queue, keys])[-len(self.queue) :]
-        return loss.detach()
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Return all that a later `step` depends on, except the random generator."""
-        return {
-            **prefixed("encoder", self.encoder.state_dict()),
-            **prefixed("key_encoder", self.key_encoder.state_dict()),
-            **prefixed("optimizer", adam_tensors(self.optimizer)),
-            "queue": self.queue,
-        }
-
-    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Take up the state that `tensors` gave, or raise `WeightsError`."""
-        settings = self.settings
-        queue = {"queue": torch.empty((settings.queue_size, settings.proj_dim), device="meta")}
-        found = {name: tensor for name, tensor in tensors.items() if name == "queue"}
-        require_form("queue", queue, found)
-        for name, encoder in {"encoder": self.encoder, "key_encoder": self.key_encoder}.items():
-            state = without_prefix(name, tensors)
-            require_form(name, encoder.state_dict(), state)
-            encoder.load_state_dict(state)
-        fill_adam(self.optimizer, without_prefix("optimizer", tensors))
-        self.queue = tensors["queue"].to(next(self.encoder.parameters()).device)
-
-    def _view(self, x: torch.Tensor) -> torch.Tensor:
-        return self.settings.augmentations.view(x, self.generator)
+        self._latest = self._keys(other)
+        return info_nce(queries, self._latest, self.queue, self.settings.temperature)
 
     @torch.no_grad()
-    def _keys(self, x: torch.Tensor) -> torch.Tensor:
-        return self.key_encoder.project(self.key_encoder(x))
+    def after_step(self, done: float) -> None:
+        """Move the key encoder's parameters towards the query encoder's; buffers stay its own.
 
-    @torch.no_grad()
-    def _follow(self, momentum: float) -> None:
-        """Move the key encoder's parameters towards the query encoder's; buffers stay its own."""
+        The keys of the step enter the queue, and the oldest leave it.
+        """
+        momentum = momentum_at(done, self.settings.momentum, self.settings.momentum_schedule)
         pairs = zip(self.key_encoder.parameters(), self.encoder.parameters(), strict=True)
         for key, query in pairs:
             key.lerp_(query, 1 - momentum)
+        self.queue = torch.cat([self.queue, self._latest])[-len(self.queue) :]
+
+    @torch.no_grad()
+    def _keys(self, view: torch.Tensor) -> torch.Tensor:
+        keys: torch.Tensor = self.key_encoder.project(self.key_encoder(view))
+        return keys
 
 
 def momentum_at(done: float, momentum: float, schedule: str | None) -> float:

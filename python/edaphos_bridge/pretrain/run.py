@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
-from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import AdjustedWarning, InputError, warn
 from edaphos_bridge.pretrain.augmentations import kornia_transforms
 from edaphos_bridge.pretrain.checkpoint import (
@@ -25,13 +24,17 @@ from edaphos_bridge.pretrain.checkpoint import (
     checked_interval,
     read_checkpoint,
 )
-from edaphos_bridge.pretrain.loop import Report, pretrain
+from edaphos_bridge.pretrain.loop import pretrain
+from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
-from edaphos_bridge.pretrain.progress import console
 from edaphos_bridge.pretrain.result import FoundationPretrain
-from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
+from edaphos_bridge.pretrain.settings import SETTINGS, MoCoSettings, PretrainSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
+from edaphos_bridge.training.events import Events
+from edaphos_bridge.training.progress import console
+
+_METHODS: dict[str, Callable[[Any, Any], Method]] = {"moco": MoCo, "simclr": SimCLR}
 
 
 @dataclass(frozen=True)
@@ -44,32 +47,53 @@ class Place:
     resume: Path | None = None
 
     @classmethod
-    def checked(
-        cls, device: Any, checkpoint_dir: Any, checkpoint_every: Any, resume: Any = None
-    ) -> Place:
+    def checked(cls, **values: Any) -> Place:
         """Return the place, or raise `InputError`."""
+        folder = values["checkpoint_dir"]
         return cls(
-            resolve_device(device),
-            checked_folder("checkpoint_dir", checkpoint_dir),
-            checked_interval(checkpoint_dir, checkpoint_every),
-            checked_folder("resume", resume),
+            resolve_device(values["device"]),
+            checked_folder("checkpoint_dir", folder),
+            checked_interval(folder, values["checkpoint_every"]),
+            checked_folder("resume", values.get("resume")),
         )
 
 
-def pretrain_shown(
-    source: Source, settings: PretrainSettings, verbose: bool, place: Place
+def pretrained(
+    method: str,
+    source: Callable[[], Source],
+    arguments: Mapping[str, Any],
+    events: Events | None = None,
+    draw: Callable[[], int] = draw_seed,
 ) -> FoundationPretrain:
-    """Pretrain with lines or a bar on the console."""
-    with console(settings.method, verbose) as report:
-        return pretrain_encoder(source, settings, place, report)
+    """Do what a function of ours was called for: what all entrances have in common.
+
+    Parameters
+    ----------
+    method : str
+        Of `SETTINGS`.
+    source : callable
+        Makes the source, when the arguments are known to be good.
+    arguments : mapping
+        The arguments of the function by name; settings and place take theirs.
+    events : Events, optional
+        By default lines or a bar on the console.
+    draw : callable
+        See `pretrain_encoder`.
+    """
+    settings = SETTINGS[method].checked(**arguments)
+    verbose = flag("verbose", arguments["verbose"])
+    place = Place.checked(**arguments)
+    patches = source()
+    with console(method, verbose) if events is None else nullcontext(events) as listener:
+        return pretrain_encoder(patches, settings, place, listener, draw)
 
 
 def pretrain_encoder(
     source: Source,
     settings: PretrainSettings,
     place: Place,
-    report: Report,
-    draw: Callable[[], int] = draw_seed,
+    events: Events,
+    draw: Callable[[], int],
 ) -> FoundationPretrain:
     """Check the data, pretrain from the last checkpoint if there is one, and wrap the result.
 
@@ -78,14 +102,14 @@ def pretrain_encoder(
     """
     kornia_transforms()
     n, channels, height, width = source.shape
-    settings, negatives = _fitted_to(settings, n)
+    settings, architecture = _fitted_to(settings, n), ARCHITECTURES[settings.method]
     check_size(
-        ARCHITECTURES[settings.method],
+        architecture,
         in_channels=channels,
         feature_dim=settings.feature_dim,
         proj_dim=settings.proj_dim,
     )
-    with contextlib.ExitStack() as held:
+    with ExitStack() as held:
         checkpoints = progress = None
         if place.checkpoint_dir is not None or place.resume is not None:
             identity = {
@@ -105,21 +129,22 @@ def pretrain_encoder(
         if checkpoints is not None:
             checkpoints.identity["seed"] = seed
         randomness = Randomness(seed)
-        method = _method(settings, channels, place.device, randomness)
+        with randomness.everywhere():
+            encoder = architecture(channels, settings.feature_dim, settings.proj_dim)
+        method = _METHODS[settings.method](encoder.to(place.device), settings)
         losses = pretrain(
             method,
             source,
             settings,
             place.device,
-            report,
+            events,
             randomness.generator,
-            negatives=negatives,
             checkpoints=checkpoints,
             progress=progress,
         )
-    method.encoder.normalisation = source.normalisation
+    encoder.normalisation = source.normalisation
     return FoundationPretrain(
-        encoder=method.encoder.eval(),
+        encoder=encoder.eval(),
         loss_history=losses,
         config=settings.config(),
         method=settings.method,
@@ -142,22 +167,8 @@ def _further(progress: Progress | None, folder: Path, identity: dict[str, Any]) 
     return found if progress is None or found.step > progress.step else progress
 
 
-def _method(
-    settings: PretrainSettings, channels: int, device: torch.device, randomness: Randomness
-) -> MoCo | SimCLR:
-    widths = (channels, settings.feature_dim, settings.proj_dim)
-    if isinstance(settings, MoCoSettings):
-        with randomness.everywhere():
-            moco = MoCoEncoder(*widths)
-        return MoCo(moco.to(device), settings, randomness.generator)
-    assert isinstance(settings, SimCLRSettings)
-    with randomness.everywhere():
-        simclr = SimCLREncoder(*widths)
-    return SimCLR(simclr.to(device), settings, randomness.generator)
-
-
-def _fitted_to(settings: PretrainSettings, n: int) -> tuple[PretrainSettings, int]:
-    """Return the settings with the sizes that `n` patches allow, and the queue's size (or 0)."""
+def _fitted_to(settings: PretrainSettings, n: int) -> PretrainSettings:
+    """Return the settings with the sizes that `n` patches allow."""
     if n < 2:
         raise InputError(
             "batch_size",
@@ -173,6 +184,6 @@ def _fitted_to(settings: PretrainSettings, n: int) -> tuple[PretrainSettings, in
         )
         settings = replace(settings, batch_size=n)
     if not isinstance(settings, MoCoSettings):
-        return settings, 0
+        return settings
     size = min(settings.queue_size, max(2, n - settings.batch_size))
-    return replace(settings, queue_size=size), size
+    return replace(settings, queue_size=size)

@@ -4,26 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edaphos_bridge.files.schema import (
-    check,
-    check_encoder,
-    check_widths,
-    is_device,
-    is_number,
-    is_patch_size,
-    is_table,
-    is_whole,
-    list_of,
-    one_of,
-    require,
-    settings_of,
-)
-from edaphos_bridge.pretrain.settings import MoCoSettings, SimCLRSettings
-
-_SETTINGS: dict[str, type[MoCoSettings | SimCLRSettings]] = {
-    "moco": MoCoSettings,
-    "simclr": SimCLRSettings,
-}
+from edaphos_bridge.files.schema import RECORD, check, check_encoder, one_of, require, settings_of
+from edaphos_bridge.pretrain.settings import SETTINGS
 
 
 def check_pretraining(metadata: Any) -> dict[str, Any]:
@@ -34,23 +16,15 @@ def check_pretraining(metadata: Any) -> dict[str, Any]:
     WeightsError
         If a value is missing, is of another type or range, or does not fit the others.
     """
-    found = check(
-        metadata,
-        {
-            "loss_history": list_of(is_number),
-            "config": is_table,
-            "method": one_of(*_SETTINGS),
-            "device": is_device,
-            "in_channels": is_whole,
-            "patch_size": is_patch_size,
-        },
-    )
-    config = found["config"]
-    settings = settings_of(_SETTINGS[found["method"]].checked, config)
+    found = check(metadata, {**RECORD, "method": one_of(*SETTINGS)})
+    settings = settings_of(SETTINGS[found["method"]].checked, found["config"])
     require(settings.seed is not None, "there is no seed")
     require(len(found["loss_history"]) == settings.epochs, "it has not one loss for each epoch")
-    encoder = check_encoder(metadata.get("encoder"))
+    encoder = check_encoder(
+        metadata.get("encoder"),
+        in_channels=found["in_channels"],
+        feature_dim=settings.feature_dim,
+        proj_dim=settings.proj_dim,
+    )
     require(encoder["architecture"] == found["method"], "the encoder is of another method")
-    check_widths(encoder, found["in_channels"], settings.feature_dim)
-    require(encoder["proj_dim"] == settings.proj_dim, "two values of 'proj_dim' differ")
     return {**found, "encoder": encoder}

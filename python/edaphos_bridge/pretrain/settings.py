@@ -97,6 +97,11 @@ class MoCoSettings(PretrainSettings):
         )
 
 
+SETTINGS: dict[str, type[MoCoSettings | SimCLRSettings]] = {
+    settings.method: settings for settings in (MoCoSettings, SimCLRSettings)
+}
+
+
 def _common(values: dict[str, Any]) -> dict[str, Any]:
     if whole("batch_size", values["batch_size"]) < 2:
         raise InputError(

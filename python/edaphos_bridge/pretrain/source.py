@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 
 from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.data.patches import Patches
-
-if TYPE_CHECKING:
-    from edaphos_bridge.raster.tiles import FoundationTileDataset
-
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.raster.tiles import FoundationTileDataset
 
 # Patches of a file that are digested at a time.
 _BLOCK = 64
@@ -73,11 +71,24 @@ class PatchSource:
 
 
 class TileSource:
-    """The patches of a tile dataset, read from its raster when a step asks for them."""
+    """The patches of a tile dataset, read from its raster when a step asks for them.
+
+    Raises
+    ------
+    InputError
+        If it is no tile dataset.
+    """
 
     name = "dataset"
 
     def __init__(self, dataset: FoundationTileDataset) -> None:
+        if not isinstance(dataset, FoundationTileDataset):
+            raise InputError(
+                "dataset",
+                "must be a tile dataset",
+                found=type(dataset).__name__,
+                hint="foundation_tile_dataset() makes one.",
+            )
         self._dataset = dataset
         self.normalisation = dataset.normalisation
         side = dataset.patch_size

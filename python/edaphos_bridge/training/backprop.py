@@ -10,6 +10,7 @@ from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.batchnorm import single_values_use_running_statistics
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.inputs import Inputs
 
 
@@ -30,6 +31,8 @@ class Backprop:
         Over the parameters to train.
     randomness : Randomness
         What the model draws from, dropout for example.
+    events : Events
+        Told of every step.
     """
 
     def __init__(
@@ -40,12 +43,14 @@ class Backprop:
         targets: torch.Tensor,
         optimizer: torch.optim.Optimizer,
         randomness: Randomness,
+        events: Events,
     ) -> None:
         self.model = model
         self.task = task
         self.inputs = inputs
         self.targets = targets
         self.optimizer = optimizer
+        self.events = events
         self._draws = draws_of(model, randomness)
 
     def epoch(self, rows: torch.Tensor, batch_size: int) -> torch.Tensor:
@@ -63,7 +68,9 @@ class Backprop:
             loss = self.task.loss(self.model(inputs), targets)
             loss.backward()
         self.optimizer.step()
-        return loss.detach()
+        loss = loss.detach()
+        self.events.on_step(loss)
+        return loss
 
     @torch.no_grad()
     def score(self, rows: torch.Tensor) -> float:

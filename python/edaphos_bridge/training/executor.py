@@ -19,10 +19,11 @@ from edaphos_bridge.optim.adam import adam
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.backprop import Backprop
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.inputs import Inputs
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
 from edaphos_bridge.training.linear import LinearProbe
-from edaphos_bridge.training.loop import History, Learner, Report, train
+from edaphos_bridge.training.loop import History, Learner, train
 from edaphos_bridge.training.phase import Epochs, Phase, Solve
 from edaphos_bridge.training.plan import Plan
 
@@ -35,7 +36,7 @@ def execute(
     targets: torch.Tensor,
     plan: Plan,
     randomness: Randomness,
-    report: Report,
+    events: Events,
 ) -> History:
     """Train `model` in place and return the record of it.
 
@@ -48,8 +49,8 @@ def execute(
     """
     if isinstance(phase, Solve):
         return _solved(phase, task, model.head, inputs, targets, plan)
-    learner = _learner(phase, task, model, inputs, targets, randomness)
-    return train(learner, plan, phase.epochs, phase.batch_size, report)
+    learner = _learner(phase, task, model, inputs, targets, randomness, events)
+    return train(learner, plan, phase.epochs, phase.batch_size, events)
 
 
 def _learner(
@@ -59,6 +60,7 @@ def _learner(
     inputs: Inputs,
     targets: torch.Tensor,
     randomness: Randomness,
+    events: Events,
 ) -> Learner:
     head, features = model.head, inputs.features
     groups: list[dict[str, Any]] = [{"params": list(head.parameters()), "lr": phase.lr}]
@@ -70,7 +72,7 @@ def _learner(
     else:
         model = head
     optimizer = adam(groups, phase.weight_decay)
-    return Backprop(model, task, inputs, targets, optimizer, randomness)
+    return Backprop(model, task, inputs, targets, optimizer, randomness, events)
 
 
 def _solved(

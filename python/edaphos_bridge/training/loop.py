@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
 from edaphos_bridge.errors import TrainingError
+from edaphos_bridge.training.events import EpochReport, Events
 from edaphos_bridge.training.plan import Plan
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """What is known at the end of an epoch (counted from 1).
-
-    `val_accuracy` is NaN without validation rows.
-    """
-
-    epoch: int
-    epochs: int
-    loss: float
-    val_accuracy: float
-
-
-Report = Callable[[EpochReport], None]
 
 
 class Learner(Protocol):
@@ -43,9 +27,6 @@ class Learner(Protocol):
 
     def is_finite(self) -> bool:
         """Return whether all weights are finite."""
-
-
-_DIVERGED_HINT = "Lower `lr`, or bring `x` to zero mean and unit variance per channel."
 
 
 @dataclass(frozen=True)
@@ -67,7 +48,7 @@ class History:
         return History(self.losses + later.losses, self.scores + later.scores)
 
 
-def train(learner: Learner, plan: Plan, epochs: int, batch_size: int, report: Report) -> History:
+def train(learner: Learner, plan: Plan, epochs: int, batch_size: int, events: Events) -> History:
     """Train in place; the last epoch's weights are kept.
 
     Parameters
@@ -76,8 +57,8 @@ def train(learner: Learner, plan: Plan, epochs: int, batch_size: int, report: Re
         What trains.
     plan : Plan
         Rows and their order, on the learner's device.
-    report : callable
-        Called with an `EpochReport` after every epoch.
+    events : Events
+        Told of every epoch.
 
     Raises
     ------
@@ -90,12 +71,11 @@ def train(learner: Learner, plan: Plan, epochs: int, batch_size: int, report: Re
         batch_losses = learner.epoch(plan.epoch_rows(epoch), batch_size)
         losses.append(batch_losses.cpu().double().mean().item())
         if not math.isfinite(losses[-1]):
-            raise TrainingError(
-                f"The loss is {losses[-1]} in epoch {epoch + 1}: training has diverged. "
-                f"{_DIVERGED_HINT}"
+            raise TrainingError.diverged(
+                f"The loss is {losses[-1]} in epoch {epoch + 1}: training has diverged."
             )
         scores.append(learner.score(plan.val_rows) if len(plan.val_rows) else math.nan)
-        report(EpochReport(epoch + 1, epochs, losses[-1], scores[-1]))
+        events.on_epoch(EpochReport(epoch + 1, epochs, losses[-1], scores[-1]))
     if not learner.is_finite():
-        raise TrainingError(f"The last step diverged: weights are not finite. {_DIVERGED_HINT}")
+        raise TrainingError.diverged("The last step diverged: weights are not finite.")
     return History(losses, scores)

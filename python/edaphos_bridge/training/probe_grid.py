@@ -16,9 +16,9 @@ from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads.registry import LinearHead
 from edaphos_bridge.tasks.classification import Classification
+from edaphos_bridge.training.events import EpochReport, Events
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
 from edaphos_bridge.training.linear import LinearHeads
-from edaphos_bridge.training.loop import EpochReport, Report
 from edaphos_bridge.training.plan import Plan, draw_plan
 from edaphos_bridge.training.settings import FitSettings, SolveSettings
 
@@ -130,11 +130,11 @@ def fit_grid(
     task: Classification,
     codes: torch.Tensor,
     grid: ProbeGrid,
-    report: Report,
+    events: Events,
 ) -> list[dict[str, Any]]:
     """Return a row for each setting and seed: the setting, ``seed``, losses and accuracy.
 
-    `report` gets, for each epoch of Adam, the lowest loss and the highest accuracy of all.
+    `events` are told, for each epoch of Adam, the lowest loss and the highest accuracy of all.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def fit_grid(
         task.warn_about_split(codes, start.plan.to(torch.device("cpu")))
     targets = codes.to(features.device)
     return [
-        *(_by_adam(features, targets, starts, grid, report) if grid.adam else []),
+        *(_by_adam(features, targets, starts, grid, events) if grid.adam else []),
         *(_by_lbfgs(features, targets, starts, grid) if grid.path else []),
     ]
 
@@ -177,7 +177,7 @@ def _by_adam(
     targets: torch.Tensor,
     starts: list[_Start],
     grid: ProbeGrid,
-    report: Report,
+    events: Events,
 ) -> list[dict[str, Any]]:
     """Train all of the grid as one stack of heads; return a row for each."""
     n_settings = len(grid.adam)
@@ -204,7 +204,7 @@ def _by_adam(
             break
         accuracy = heads.correct(val_rows).cpu().double() / val_rows.shape[1]
         loss, best = losses[usable].min().item(), accuracy[usable].max().item()
-        report(EpochReport(epoch + 1, grid.epochs, loss, best))
+        events.on_epoch(EpochReport(epoch + 1, grid.epochs, loss, best))
     usable &= heads.is_finite().cpu()
     table = {
         "train_loss": losses,

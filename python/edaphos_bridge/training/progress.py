@@ -2,52 +2,63 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tqdm import tqdm
 
-from edaphos_bridge.training.loop import EpochReport, Report
+from edaphos_bridge.training.events import EpochReport, Events
 
 tqdm.get_lock()  # imports now what the first bar would import in the middle of a call
 
 
-def progress_line(report: EpochReport) -> str | None:
-    """Return the original's line for epoch 1, every 10th and the last; None for the others.
+def progress_line(name: str, report: EpochReport) -> str:
+    """Return the original's line for epoch 1, every 10th and the last; "" for the others.
 
-    >>> progress_line(EpochReport(10, 40, 0.12341, 0.9118))
+    >>> progress_line("classifier", EpochReport(10, 40, 0.12341, 0.9118))
     '[classifier] ep  10/40  loss=0.1234  val_acc=0.912'
     """
     if report.epoch not in (1, report.epochs) and report.epoch % 10 != 0:
-        return None
-    accuracy = "NA" if report.val_accuracy != report.val_accuracy else f"{report.val_accuracy:.3f}"
-    return (
-        f"[classifier] ep {report.epoch:3d}/{report.epochs}  "
-        f"loss={report.loss:.4f}  val_acc={accuracy}"
-    )
+        return ""
+    values = "  ".join(f"{key}={value}" for key, value in _values(report).items())
+    return f"[{name}] ep {report.epoch:3d}/{report.epochs}  {values}"
 
 
 @contextmanager
-def console(verbose: bool) -> Iterator[Report]:
-    """Yield a report that prints lines (`verbose`) or draws a bar (only in a terminal)."""
+def console(name: str, verbose: bool) -> Iterator[Events]:
+    """Yield a listener that prints lines (`verbose`) or draws a bar (only in a terminal)."""
     if verbose:
-
-        def print_line(report: EpochReport) -> None:
-            line = progress_line(report)
-            if line is not None:
-                print(line, flush=True)
-
-        yield print_line
+        yield _Lines(name)
         return
+    # disable=None: no bar where stderr is not a terminal; delay: none for short runs.
+    with tqdm(desc=name, unit="epoch", disable=None, delay=0.5, leave=False) as bar:
+        yield _Bar(bar)
 
-    # disable=None: no bar where stderr is not a terminal; delay: none for short fits.
-    with tqdm(desc="classifier", unit="epoch", disable=None, delay=0.5, leave=False) as bar:
 
-        def advance(report: EpochReport) -> None:
-            bar.total = report.epochs
-            bar.set_postfix(
-                loss=f"{report.loss:.4f}", val_acc=f"{report.val_accuracy:.3f}", refresh=False
-            )
-            bar.update()
+class _Lines(Events):
+    def __init__(self, name: str) -> None:
+        self._name = name
 
-        yield advance
+    def on_epoch(self, report: EpochReport) -> None:
+        if line := progress_line(self._name, report):
+            print(line, flush=True)
+
+
+class _Bar(Events):
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def on_epoch(self, report: EpochReport) -> None:
+        self._bar.total = report.epochs
+        self._bar.set_postfix(**_values(report), refresh=False)
+        # a run that goes on from a checkpoint jumps ahead
+        self._bar.update(report.epoch - self._bar.n)
+
+
+def _values(report: EpochReport) -> dict[str, str]:
+    values = {"loss": f"{report.loss:.4f}"}
+    if report.score is not None:
+        values["val_acc"] = "NA" if math.isnan(report.score) else f"{report.score:.3f}"
+    return values

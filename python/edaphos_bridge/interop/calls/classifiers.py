@@ -18,7 +18,7 @@ from edaphos_bridge.interop.calls.held import (
     patches,
     tiles_behind,
 )
-from edaphos_bridge.interop.calls.progress import fit_report
+from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.interop.calls.values import with_na
 from edaphos_bridge.probe_sweep import FoundationProbeSweep, sweep_probes
 from edaphos_bridge.training.probe_grid import ProbeGrid
@@ -49,7 +49,7 @@ def fit(
         labels_of(**labels),
         checked,
         place["device"],
-        fit_report(on_epoch),
+        ToldToR("classifier", on_epoch),
         draw,
     )
     return classifier_fields(fitted)
@@ -78,7 +78,7 @@ def probe_sweep(
         labels_of(**labels),
         checked,
         place["device"],
-        fit_report(on_epoch),
+        ToldToR("classifier", on_epoch),
     )
     return sweep_fields(sweep)
 

@@ -6,66 +6,38 @@ from collections.abc import Callable
 from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.interop.calls.encoders import encoder_fields, normalisation_fields
 from edaphos_bridge.interop.calls.held import patches, tiles_behind
-from edaphos_bridge.interop.calls.progress import tell
-from edaphos_bridge.pretrain.loop import PretrainReport
-from edaphos_bridge.pretrain.progress import progress_line
+from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.pretrain.result import FoundationPretrain
-from edaphos_bridge.pretrain.run import Place, pretrain_encoder
-from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, SimCLRSettings
+from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import PatchSource, Source, TileSource
 
 
 @plain
-def pretrain(
-    method: Any,
-    x: Any,
-    settings: dict[str, Any],
-    place: dict[str, Any],
-    verbose: Any,
-    draw: Callable[[], int],
-    on_epoch: Callable[..., Any],
-) -> dict[str, Any]:
+def pretrain(method: Any, x: Any, *given: Any) -> dict[str, Any]:
     """``foundation_moco_pretrain()`` and ``foundation_simclr_pretrain()``: plain values."""
-    kinds: dict[str, type[MoCoSettings | SimCLRSettings]]
-    kinds = {"moco": MoCoSettings, "simclr": SimCLRSettings}
-    checked = kinds[method].checked(**settings)
-    flag("verbose", verbose)
-    where = Place.checked(**place)
-    source = PatchSource(patches(x, argument="patches"))
-    return _pretrained(source, checked, where, draw, on_epoch)
+    return _pretrained(method, lambda: PatchSource(patches(x, argument="patches")), *given)
 
 
 @plain
-def pretrain_tiles(
-    method: Any,
-    dataset: Any,
+def pretrain_tiles(method: Any, dataset: Any, *given: Any) -> dict[str, Any]:
+    """``foundation_moco_pretrain_tiles()``: plain values; `dataset` is the bytes of its state."""
+    return _pretrained(method, lambda: TileSource(tiles_behind(dataset)), *given)
+
+
+def _pretrained(
+    method: str,
+    source: Callable[[], Source],
     settings: dict[str, Any],
     place: dict[str, Any],
     verbose: Any,
     draw: Callable[[], int],
     on_epoch: Callable[..., Any],
 ) -> dict[str, Any]:
-    """``foundation_moco_pretrain_tiles()``: plain values; `dataset` is the bytes of its state."""
-    checked = MoCoSettings.checked(**settings)
-    flag("verbose", verbose)
-    where = Place.checked(**place)
-    return _pretrained(TileSource(tiles_behind(dataset)), checked, where, draw, on_epoch)
-
-
-def _pretrained(
-    source: Source,
-    settings: PretrainSettings,
-    place: Place,
-    draw: Callable[[], int],
-    on_epoch: Callable[..., Any],
-) -> dict[str, Any]:
-    def report(epoch: PretrainReport) -> None:
-        tell(on_epoch, epoch.epoch, epoch.epochs, epoch.loss, None, progress_line(epoch) or "")
-
-    return pretrain_fields(pretrain_encoder(source, settings, place, report, draw))
+    arguments = {**settings, **place, "verbose": verbose}
+    fitted = pretrained(method, source, arguments, ToldToR(method, on_epoch), draw)
+    return pretrain_fields(fitted)
 
 
 def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:

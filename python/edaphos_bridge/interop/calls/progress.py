@@ -6,25 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from edaphos_bridge.interop.answers import Interrupted
-from edaphos_bridge.training.loop import EpochReport, Report
+from edaphos_bridge.training.events import EpochReport, Events
 from edaphos_bridge.training.progress import progress_line
 
 
-def fit_report(on_epoch: Callable[..., Any]) -> Report:
-    """Return what tells R of each epoch of a fit."""
+class ToldToR(Events):
+    """Tells R of each epoch, and raises `Interrupted` where it wants to stop."""
 
-    def report(epoch: EpochReport) -> None:
-        line = progress_line(epoch) or ""
-        tell(on_epoch, epoch.epoch, epoch.epochs, epoch.loss, epoch.val_accuracy, line)
+    def __init__(self, name: str, tell: Callable[..., Any]) -> None:
+        self._name = name
+        self._tell = tell
 
-    return report
-
-
-def tell(on_epoch: Callable[..., Any], *news: Any) -> None:
-    """Tell R, and raise `Interrupted` where it wants to stop."""
-    try:
-        go_on = on_epoch(*news)
-    except Exception as left:  # R was about to jump out of its function
-        raise Interrupted from left
-    if not go_on:
-        raise Interrupted
+    def on_epoch(self, report: EpochReport) -> None:
+        """Tell R."""
+        line = progress_line(self._name, report)
+        try:
+            go_on = self._tell(report.epoch, report.epochs, report.loss, report.score, line)
+        except Exception as left:  # R was about to jump out of its function
+            raise Interrupted from left
+        if not go_on:
+            raise Interrupted

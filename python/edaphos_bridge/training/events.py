@@ -1,0 +1,49 @@
+"""What a run tells while it lasts. To listen, override methods of `Events`.
+
+>>> class LowestLoss(Events):
+...     lowest = float("inf")
+...
+...     def on_epoch(self, report):
+...         self.lowest = min(self.lowest, report.loss)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What is known at the end of an epoch (counted from 1).
+
+    Attributes
+    ----------
+    loss : float
+        Mean of the losses of its steps.
+    score : float or None
+        The task's score of the validation rows, NaN without any; None in pretraining.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    score: float | None = None
+
+
+class Events:
+    """A listener; this one does nothing. What a method raises ends the run."""
+
+    def on_step(self, loss: torch.Tensor) -> None:
+        """Hear of a step of the optimiser: the loss before it, a scalar on the device.
+
+        To read it is to wait for the device. Linear heads on cached features, which train in
+        closed form, many steps at a time, tell of none.
+        """
+
+    def on_epoch(self, report: EpochReport) -> None:
+        """Hear of the end of an epoch."""
+
+    def on_end(self) -> None:
+        """Hear that the run is over, and that it ended well."""
