@@ -1,5 +1,6 @@
 """What crosses between Python and the R embedded in it, either way."""
 
+import gc
 import subprocess
 import sys
 
@@ -45,6 +46,26 @@ def test_an_array_outlives_its_r_name():
         x = ro.r("(gone <- array(as.double(1:16), c(2, 2, 2, 2)))")
     ro.r("rm(gone); for (i in 1:5) { gc(); z <- rnorm(1e5) }")
     np.testing.assert_array_equal(x.ravel(order="F"), np.arange(1, 17))
+
+
+def test_r_keeps_an_array_as_long_as_python_and_no_longer():
+    ro.r("kept <- new.env(); kept$is_freed <- FALSE")
+    with converter.context():
+        x = ro.r("""local({
+            told <- new.env()
+            reg.finalizer(told, function(e) assign("is_freed", TRUE, envir = kept))
+            structure(array(as.double(1:16), c(2, 2, 2, 2)), told = told)
+        })""")
+    part = x[0]
+    del x
+    gc.collect()
+    ro.r("invisible(gc())")
+    assert not ro.r("kept$is_freed")[0]
+    assert part[1, 1, 1] == 15
+    del part
+    gc.collect()
+    ro.r("invisible(gc())")
+    assert ro.r("kept$is_freed")[0]
 
 
 def test_na_of_integer_and_logical_arrays_becomes_nan():
