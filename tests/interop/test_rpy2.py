@@ -96,6 +96,26 @@ def test_an_array_outlives_its_r_name():
     np.testing.assert_array_equal(x.ravel(order="F"), np.arange(1, 17))
 
 
+def test_r_keeps_an_array_as_long_as_python_and_no_longer():
+    ro.r("kept <- new.env(); kept$is_freed <- FALSE")
+    with converter.context():
+        x = ro.r("""local({
+            told <- new.env()
+            reg.finalizer(told, function(e) assign("is_freed", TRUE, envir = kept))
+            structure(array(as.double(1:16), c(2, 2, 2, 2)), told = told)
+        })""")
+    part = x[0]
+    del x
+    gc.collect()
+    ro.r("invisible(gc())")
+    assert not ro.r("kept$is_freed")[0]
+    assert part[1, 1, 1] == 15
+    del part
+    gc.collect()
+    ro.r("invisible(gc())")
+    assert ro.r("kept$is_freed")[0]
+
+
 def test_na_of_integer_and_logical_arrays_becomes_nan():
     with converter.context():
         integers = ro.r("array(c(NA, 1:3), c(1, 1, 2, 2))")

@@ -70,6 +70,14 @@ def dimensions(value: Any) -> tuple[int, ...]:
     return tuple(value.do_slot("dim"))
 
 
+class _Memory:
+    """The memory of an R vector, which lives as long as an array on it: rpy2's own may not."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+        self.__array_interface__ = np.asarray(value).__array_interface__
+
+
 def view(value: Any) -> NDArray[Any]:
     """Return a double, integer or logical R vector or array as a read-only view of its memory."""
     shape = dimensions(value) or (len(value),)
@@ -78,7 +86,7 @@ def view(value: Any) -> NDArray[Any]:
             shape, dtype=np.float64 if isinstance(value, FloatSexpVector) else np.int32
         )
     else:
-        array = np.asarray(value)  # column-major, without a copy; keeps the R object alive
+        array = np.asarray(_Memory(value))  # column-major, without a copy
     array.flags.writeable = False
     return array
 
