@@ -5,9 +5,14 @@
 bridge <- new.env(parent = emptyenv())
 
 # Makes a call of edaphos_bridge.interop.calls and returns its answer.
+#
+# Python has Ctrl-C meanwhile. One that R had noted before would jump out of the next R code that
+# Python calls, reticulate's own after each import too, over the frames of Python and torch: torch
+# then stays as it is in the middle of an operation, without gradients. It waits.
 python_call <- function(name, args) {
   stop_if_forked()
-  do.call(python_module()$call, c(list(name), args))
+  call <- python_module()$call
+  suspendInterrupts(do.call(call, c(list(name), args)))
 }
 
 # Whether `x` is a Python object that R only holds.

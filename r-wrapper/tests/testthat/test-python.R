@@ -340,6 +340,51 @@ test_that("Ctrl-C still stops R's own code after a call into Python", {
   expect_identical(process$get_result(), "interrupt")
 })
 
+test_that("an interrupt that R takes in a call waits for the end: no jump passes over Python", {
+  skip_if_no_python()
+  skip_if_not_installed("rlang")
+  module <- own_module()
+  reticulate::py_run_string("
+import torch
+
+class CallsR(torch.nn.Module):
+    'Calls R inside, as reticulate does after an import; counts in R when it goes on.'
+
+    def __init__(self, module, from_r, ended):
+        super().__init__()
+        self.module, self.from_r, self.ended = module, [from_r], [ended]
+
+    def forward(self, x):
+        with torch.inference_mode():
+            self.from_r[0]()
+        self.ended[0]()
+        return self.module(x)
+")
+  begun <- 0
+  ended <- 0
+  calls_r <- reticulate::py$CallsR(
+    module,
+    function() {
+      begun <<- begun + 1
+      if (begun == 3) rlang::interrupt() # as Ctrl-C does it that R had noted before
+    },
+    function() ended <<- ended + 1
+  )
+  outcome <- tryCatch(
+    {
+      foundation_fit_classifier(calls_r, soil_x, soil_y, epochs = 1, freeze_backbone = FALSE)
+      for (step in 1:1e6) sqrt(2) # R takes it some steps later
+      "finished"
+    },
+    interrupt = function(condition) "interrupt"
+  )
+  expect_identical(outcome, "interrupt")
+  expect_gt(begun, 3)
+  expect_identical(ended, begun)
+  fit <- foundation_fit_classifier(module, soil_x, soil_y, epochs = 1, freeze_backbone = FALSE)
+  expect_length(fit$loss_history, 1)
+})
+
 # Python looks for this module when it starts: Ctrl-C at every `every`-th import from then on. What is
 # looked for in vain, again in every call, counts once.
 presses_code <- "
