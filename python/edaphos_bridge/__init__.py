@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
+    from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
+    from edaphos_bridge.training.phase import Phase, foundation_phase
     from edaphos_bridge.weights.foundation_weights import (
         foundation_weights_download,
         foundation_weights_list,
@@ -32,14 +34,18 @@ __all__ = [
     "FoundationPretrain",
     "FoundationProbeSweep",
     "FoundationTileDataset",
+    "Phase",
     "__version__",
     "foundation_embed_at_coords",
     "foundation_encoder",
+    "foundation_fine_tune",
+    "foundation_finetune_classifier",
     "foundation_fit_classifier",
     "foundation_moco_embed",
     "foundation_moco_pretrain",
     "foundation_moco_pretrain_tiles",
     "foundation_patches_at_coords",
+    "foundation_phase",
     "foundation_probe_sweep",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
@@ -58,7 +64,11 @@ _HOMES = {
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_embed_at_coords": "edaphos_bridge.embed_at_coords",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
+    "Phase": "edaphos_bridge.training.phase",
+    "foundation_fine_tune": "edaphos_bridge.recipes",
+    "foundation_finetune_classifier": "edaphos_bridge.recipes",
     "foundation_fit_classifier": "edaphos_bridge.classifier",
+    "foundation_phase": "edaphos_bridge.training.phase",
     "foundation_moco_embed": "edaphos_bridge.embeddings",
     "foundation_moco_pretrain": "edaphos_bridge.moco_pretrain",
     "foundation_moco_pretrain_tiles": "edaphos_bridge.moco_pretrain_tiles",

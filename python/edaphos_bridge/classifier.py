@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag
@@ -24,7 +25,7 @@ from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
-from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.training.settings import FitSettings, RecipeSettings
 
 
 @plain
@@ -34,9 +35,9 @@ def foundation_fit_classifier(
     y: Any,
     *,
     freeze_backbone: bool = True,
-    head: str = "linear",
+    head: str | nn.Module | Callable[[int, int], nn.Module] = "linear",
     hidden: int | Sequence[int] = (64, 32),
-    dropout: float = 0.0,
+    dropout: float | Sequence[float] = 0.0,
     epochs: int = 30,
     batch_size: int = 32,
     lr: float = 1e-3,
@@ -46,6 +47,10 @@ def foundation_fit_classifier(
     device: str = "cpu",
     seed: int | None = None,
     verbose: bool = False,
+    class_weight: str | Mapping[str, float] | None = None,
+    label_smoothing: float = 0.0,
+    patience: int | None = None,
+    augment: bool | Mapping[str, float] = False,
 ) -> FoundationClassifier:
     """Train a classification head on an encoder against labelled patches.
 
@@ -69,12 +74,15 @@ def foundation_fit_classifier(
         ones are dropped. Numbers that are not whole are no classes.
     freeze_backbone : bool
         Linear probing (True) or full fine-tuning.
-    head : {"linear", "mlp"}
-        One linear layer, or an MLP with `hidden` widths.
+    head : {"linear", "mlp", "concat_pool"}, torch.nn.Module, or callable
+        One linear layer; an MLP with `hidden` widths; fastai's head (`ConcatPoolHead`) on the
+        encoder's feature maps; a module of your own from features ``(B, D)`` to ``(B, n_classes)``,
+        of which a copy trains; or a function of the two widths that makes one.
     hidden : sequence of int
-        Hidden widths of the MLP.
-    dropout : float
-        Dropout probability in the MLP, in [0, 1).
+        Hidden widths of MLP and fastai's head.
+    dropout : float or sequence of float
+        Dropout probability in them, in [0, 1). fastai's head has half of it in all layers but the
+        last, or one of a sequence in each.
     epochs, batch_size : int
         Passes over the training rows, and patches a step.
     lr : float
@@ -93,6 +101,17 @@ def foundation_fit_classifier(
     verbose : bool
         Print loss and accuracy of epoch 1, every 10th and the last. Otherwise a progress
         bar shows in a terminal.
+    class_weight : {"balanced", "capped"} or dict, optional
+        Weights of the classes in the loss: ``n / (K * n_k)`` of the training rows; the same, but
+        at most 10; or one for each class by its name.
+    label_smoothing : float
+        Share of the target that goes to all classes alike, in [0, 1).
+    patience : int, optional
+        Stop after so many epochs without a better validation accuracy, and keep the best weights.
+    augment : bool or dict
+        Train on random views that do not change a label: flips and quarter turns, or what a dict
+        of ``flip_prob``, ``rot90_prob``, ``brightness_jitter``, ``noise_sd``,
+        ``channel_drop_prob``, ``cutout_prob``, ``cutout_size_ratio`` and ``crop_ratio`` says.
 
     Returns
     -------
@@ -134,6 +153,10 @@ def foundation_fit_classifier(
         backbone_lr_mult=backbone_lr_mult,
         val_split=val_split,
         seed=seed,
+        class_weight=class_weight,
+        label_smoothing=label_smoothing,
+        patience=patience,
+        augment=augment,
     )
     with console("classifier", flag("verbose", verbose)) as events:
         return fit_classifier(encoder, Patches(x), y, settings, device, events)
@@ -143,10 +166,11 @@ def fit_classifier(
     encoder: Any,
     patches: Patches,
     y: Any,
-    settings: FitSettings,
+    settings: FitSettings | RecipeSettings,
     device: str,
     events: Events,
     draw: Callable[[], int] = draw_seed,
+    **seam: Any,
 ) -> FoundationClassifier:
     """Check the data and train: what all entrances have in common."""
     target = resolve_device(device)
@@ -154,7 +178,7 @@ def fit_classifier(
     labels = labels_of(patches, y)
     return fit(
         FoundationClassifier,
-        Classification.of(labels),
+        Classification.of(labels, settings.class_weight, settings.label_smoothing),
         labels.codes,
         own_encoder(module, patches),
         patches,
@@ -162,12 +186,13 @@ def fit_classifier(
         target,
         events,
         draw,
+        **seam,
     )
 
 
 def labels_of(patches: Patches, y: Any) -> Labels:
     """Return the labels of `patches`, or raise `InputError`."""
-    labels = as_labels(y)
+    labels = y if isinstance(y, Labels) else as_labels(y)
     if len(labels) != len(patches):
         raise InputError(
             "y", f"must have one label for each of the {len(patches)} patches", found=len(labels)

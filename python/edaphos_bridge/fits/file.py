@@ -5,6 +5,7 @@ What earlier versions wrote, ``classifier``, is read as the same description.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from edaphos_bridge.encoders.foundation import (
     fill,
     rebuild_encoder,
 )
+from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.files.container import (
     pack,
     prefixed,
@@ -30,7 +32,7 @@ from edaphos_bridge.files.container import (
 )
 from edaphos_bridge.files.schema import damaged_description
 from edaphos_bridge.fits.schema import check_fit
-from edaphos_bridge.heads.registry import make_head
+from edaphos_bridge.heads.registry import CUSTOM, make_head
 from edaphos_bridge.tasks.task import Task
 
 State = dict[str, torch.Tensor]
@@ -52,15 +54,20 @@ def pack_fit(task: Task, encoder: nn.Module, head: nn.Module, values: Mapping[st
     return pack("fit", tensors, metadata)
 
 
-def unpack_fit(task_class: type[Task], data: bytes, given: nn.Module | None) -> dict[str, Any]:
+def unpack_fit(
+    task_class: type[Task],
+    data: bytes,
+    given: nn.Module | None,
+    given_head: nn.Module | None = None,
+) -> dict[str, Any]:
     """Return the elements of the fit in `data`: its task, its modules, and the values given.
 
     Parameters
     ----------
     task_class : type
         The task that it must be a fit of.
-    given : torch.nn.Module, optional
-        A module of the user's own, which a file cannot hold; a copy of it is filled.
+    given, given_head : torch.nn.Module, optional
+        Modules of the user's own, which a file cannot hold; copies of them are filled.
     """
     tensors, metadata = unpack(("fit", "classifier"), data)
     if metadata["kind"] == "classifier":
@@ -74,19 +81,32 @@ def unpack_fit(task_class: type[Task], data: bytes, given: nn.Module | None) -> 
     ]
     config = values["config"]
     with damaged_description():
-        with on_meta():  # nothing is allocated before the shapes are known to fit
-            head = make_head(
-                values["head_type"],
-                values["feature_dim"],
-                task.n_outputs,
-                config["hidden"],
-                config["dropout"],
-            )
-        fill(head, head_state, "head", assign=True)
+        if values["head_type"] == CUSTOM:
+            head = _copied(given_head)
+            fill(head, head_state, "head", assign=False)
+        else:
+            with on_meta():  # nothing is allocated before the shapes are known to fit
+                head = make_head(
+                    values["head_type"],
+                    values["feature_dim"],
+                    task.n_outputs,
+                    config["hidden"],
+                    config["dropout"],
+                )
+            fill(head, head_state, "head", assign=True)
         encoder = rebuild_encoder(description, state, given)
     if values["freeze_backbone"]:
         freeze(encoder)
     return {"encoder": encoder.eval(), "head": head.eval(), **values}
+
+
+def _copied(head: nn.Module | None) -> nn.Module:
+    if head is None:
+        raise WeightsError(
+            "The head of this fit is a module of your own, and a file holds weights, not code. "
+            "Build that module and give it as `head=`."
+        )
+    return copy.deepcopy(head)
 
 
 def _upgraded(metadata: Mapping[str, Any]) -> dict[str, Any]:

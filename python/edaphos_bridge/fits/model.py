@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from edaphos_bridge.encoders.copying import own_copy
-from edaphos_bridge.encoders.features import encode_features
+from edaphos_bridge.encoders.features import encode
 from edaphos_bridge.encoders.folding import folded
+from edaphos_bridge.heads.registry import reads_of
 
 
 class Model(nn.Module):
@@ -20,7 +21,7 @@ class Model(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the outputs."""
-        outputs: torch.Tensor = self.head(encode_features(self.encoder, x))
+        outputs: torch.Tensor = self.head(encode(self.encoder, x, reads_of(self.head)))
         return outputs
 
     def for_prediction(self, device: torch.device) -> Model:

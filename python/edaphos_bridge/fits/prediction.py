@@ -43,6 +43,7 @@ def asked(
     in_channels: int,
     patch_size: list[int],
     feature_dim: int,
+    reads: str,
 ) -> Iterator[tuple[int, Batches]]:
     """Yield how many rows are asked for, and batches of patches with their rows.
 
@@ -68,7 +69,7 @@ def asked(
     check_channels(in_channels, patches.channels)
     patches.read_for(encoder, training=False)
     if len(patches) and list(patches.shape[2:]) != patch_size:
-        check_size(encoder, patches.read(0, 1), patch_size, feature_dim)
+        check_size(encoder, patches.read(0, 1), patch_size, feature_dim, reads)
     size = batch_size_for(patches.shape, device.type, encoder)
     yield len(patches), patches.numbered_batches(size, borrow=only_reads(encoder))
 

@@ -19,6 +19,7 @@ from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.fits import file
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import asked, predicted
+from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.task import Task
 
@@ -69,6 +70,7 @@ class FoundationFit:
             in_channels=self.in_channels,
             patch_size=self.patch_size,
             feature_dim=self.feature_dim,
+            reads=reads_of(self.head),
         ) as (n, batches):
             model = Model(self.encoder, self.head)
             return predicted(self.task, [model], n, batches, target)
@@ -92,7 +94,10 @@ class FoundationFit:
     @classmethod
     @plain
     def load(
-        cls: type[Self], path: str | os.PathLike[str], encoder: nn.Module | None = None
+        cls: type[Self],
+        path: str | os.PathLike[str],
+        encoder: nn.Module | None = None,
+        head: nn.Module | None = None,
     ) -> Self:
         """Read a fit written by `save`.
 
@@ -103,6 +108,8 @@ class FoundationFit:
         encoder : torch.nn.Module, optional
             For a fit around a module of your own: that module, built anew. A copy of
             it gets the saved weights.
+        head : torch.nn.Module, optional
+            For a fit with a head of your own, the same.
 
         Raises
         ------
@@ -114,7 +121,7 @@ class FoundationFit:
         FileNotFoundError
             If there is no such file.
         """
-        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder)
+        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder, head=head)
 
     @plain
     def to_bytes(self) -> bytes:
@@ -124,10 +131,15 @@ class FoundationFit:
 
     @classmethod
     @plain
-    def from_bytes(cls: type[Self], data: bytes, encoder: nn.Module | None = None) -> Self:
+    def from_bytes(
+        cls: type[Self],
+        data: bytes,
+        encoder: nn.Module | None = None,
+        head: nn.Module | None = None,
+    ) -> Self:
         """Return the fit whose `to_bytes` gave `data`; see `load`."""
         given = None if encoder is None else as_module(encoder)
-        return cls(**file.unpack_fit(cls.task_class, data, given))
+        return cls(**file.unpack_fit(cls.task_class, data, given, head))
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
@@ -137,10 +149,13 @@ class FoundationFit:
         # the weights kept are the last epoch's, which may not be the best
         known = [value for value in self.score_history if not math.isnan(value)]
         best = "NA"
+        if "recipe" in self.config:
+            regime = f"{self.config['recipe']}, {len(self.config['phases'])} phases"
         if known:
             top = max(known) if self.task.highest_is_best else min(known)
             first = self.score_history.index(top) + 1
-            best = f"{top:.3f} (epoch {first}), at the end {self.score_history[-1]:.3f}"
+            kept = "kept" if "patience" in self.config else f"at the end {known[-1]:.3f}"
+            best = f"{top:.3f} (epoch {first}), {kept}"
         return [
             f"<{self.title}>",
             *lines(self.about_task()),

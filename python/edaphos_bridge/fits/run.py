@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -16,15 +16,17 @@ from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
-from edaphos_bridge.heads.registry import make_head
+from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.tasks.task import Task
-from edaphos_bridge.training.events import Events
+from edaphos_bridge.training.aids import Aids
+from edaphos_bridge.training.events import Events, PartOf
 from edaphos_bridge.training.executor import execute
+from edaphos_bridge.training.groups import Groups, encoder_groups
 from edaphos_bridge.training.inputs import Inputs, inputs_of
 from edaphos_bridge.training.loop import History
-from edaphos_bridge.training.phase import Phase
+from edaphos_bridge.training.phase import AnyPhase, Phase
 from edaphos_bridge.training.plan import Plan, draw_plan, validation_size
-from edaphos_bridge.training.settings import FitSettings, SolveSettings
+from edaphos_bridge.training.settings import Settings
 
 Fit = TypeVar("Fit", bound=FoundationFit)
 
@@ -55,7 +57,7 @@ def fit(
     targets: torch.Tensor,
     encoder: nn.Module,
     patches: Patches,
-    settings: FitSettings | SolveSettings,
+    settings: Settings,
     device: torch.device,
     events: Events,
     draw: Callable[[], int] = draw_seed,
@@ -63,6 +65,7 @@ def fit(
     inputs: Inputs | None = None,
     plan: Plan | None = None,
     head: nn.Module | None = None,
+    split: Any = None,
 ) -> Fit:
     """Train a head on `encoder`, and `encoder` too where the settings say so.
 
@@ -80,26 +83,38 @@ def fit(
         Those of the encoder and the patches, where they are known.
     plan, head : optional
         The seam for replaying a recorded run: rows and order, and an initial head, instead
-        of those drawn from the seed.
+        of those drawn from the seed. A fit that goes on from another one gives its head.
+    split : optional
+        The groups of the encoder's blocks, as `Groups` has them.
     """
     if settings.val_split > 0:
         validation_size(len(patches), settings.val_split)
         warn_of_overlap(patches.overlapping, len(patches))
-    phases = settings.phases()
+    phases, aids = settings.phases(), settings.aids()
     encoder.to(device)
-    inputs = inputs or _inputs_of(phases[0], encoder, patches, device)
+    n_groups = len(encoder_groups(encoder, split)) + 1
+    for phase in phases:
+        phase.rates(n_groups)
+    reads = settings.head.reads if head is None else reads_of(head)
+
+    def inputs_for(phase: AnyPhase) -> Inputs:
+        cached = phase.is_probe(n_groups) and aids.view is None
+        return inputs_of(encoder, patches, device, cached=cached, reads=reads)
+
+    inputs = inputs or inputs_for(phases[0])
     if settings.seed is None:
         settings = replace(settings, seed=draw())
     assert settings.seed is not None
     randomness = Randomness(settings.seed, device)
     plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator)
-    task.warn_about_split(targets, plan)
+    task = task.learnt_from(targets, plan)
     with randomness.everywhere():
-        head = head or make_head(
-            settings.head, inputs.feature_dim, task.n_outputs, settings.hidden, settings.dropout
-        )
+        head = head or settings.head.made(inputs.feature_dim, task.n_outputs)
     model = Model(encoder, head.to(device))
-    history = run(task, model, inputs, patches, targets, phases, plan, randomness, events)
+    groups = Groups(encoder, head, split)
+    history = run(
+        task, model, groups, inputs, inputs_for, targets, phases, plan, aids, randomness, events
+    )
     if settings.freeze_backbone:
         freeze(encoder)
     return kind(
@@ -110,7 +125,7 @@ def fit(
         score_history=history.scores,
         config={**settings.config(), "epochs": len(history.losses)},
         feature_dim=inputs.feature_dim,
-        head_type=settings.head,
+        head_type=settings.head.head,
         freeze_backbone=settings.freeze_backbone,
         device=device.type,
         in_channels=patches.channels,
@@ -122,30 +137,34 @@ def fit(
 def run(
     task: Task,
     model: Model,
+    groups: Groups,
     inputs: Inputs,
-    patches: Patches,
+    inputs_for: Callable[[AnyPhase], Inputs],
     targets: torch.Tensor,
-    phases: Sequence[Phase],
+    phases: Sequence[AnyPhase],
     plan: Plan,
+    aids: Aids,
     randomness: Randomness,
     events: Events,
 ) -> History:
     """Train `model` in place, phase after phase, and return the record of it.
 
-    `inputs` are those of the first phase; of weights alone something crosses to the next.
+    `inputs` are those of the first phase, `inputs_for` gives those of another; of weights alone
+    something crosses to the next.
     """
-    device = next(model.head.parameters()).device
+    device = next(iter(model.parameters())).device
     targets, plan = targets.to(device), plan.to(device)
     history = History([], [])
+    total = sum(phase.epochs for phase in phases if isinstance(phase, Phase))
     for number, phase in enumerate(phases):
-        if number and (phase.trains_encoder or phases[number - 1].trains_encoder):
-            inputs = _inputs_of(phase, model.encoder, patches, device)
-        history += execute(phase, task, model, inputs, targets, plan, randomness, events)
+        if number and phase.is_probe(len(groups)) != phases[number - 1].is_probe(len(groups)):
+            inputs = inputs_for(phase)
+        heard = PartOf(events, len(history.losses), total)
+        history += execute(
+            phase, task, model, groups, inputs, targets, plan, aids, randomness, heard
+        )
+    groups.restore()
     events.on_end()
     if type(model.encoder) in ARCHITECTURES.values():
         model.encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return history
-
-
-def _inputs_of(phase: Phase, encoder: nn.Module, patches: Patches, device: torch.device) -> Inputs:
-    return inputs_of(encoder, patches, device, cached=not phase.trains_encoder)

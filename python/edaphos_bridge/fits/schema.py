@@ -20,8 +20,9 @@ from edaphos_bridge.files.schema import (
     require,
     settings_of,
 )
+from edaphos_bridge.heads.registry import CUSTOM, HEADS
 from edaphos_bridge.tasks.task import Task
-from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.training.settings import FitSettings, RecipeSettings
 
 
 def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
             **RECORD,
             "score_history": list_of(partial(_is_score, task_class)),
             "feature_dim": is_whole,
-            "head_type": one_of("linear", "mlp"),
+            "head_type": one_of(*HEADS, CUSTOM),
             "freeze_backbone": is_flag,
         },
     )
@@ -74,6 +75,8 @@ def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
                 **shares,
             },
         )
+    elif "recipe" in config:
+        settings_of(RecipeSettings.checked, config)
     else:
         settings_of(FitSettings.checked, config, freeze_backbone=freeze_backbone)
     require(type(config.get("seed")) is int, "there is no seed")
