@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
     from edaphos_bridge.embeddings import foundation_moco_embed, foundation_simclr_embed
     from edaphos_bridge.encoders.foundation import foundation_encoder
+    from edaphos_bridge.lr_find import LRFind, foundation_lr_find
     from edaphos_bridge.moco_pretrain import foundation_moco_pretrain
     from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
     from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
@@ -34,6 +35,7 @@ __all__ = [
     "FoundationPretrain",
     "FoundationProbeSweep",
     "FoundationTileDataset",
+    "LRFind",
     "Phase",
     "__version__",
     "foundation_embed_at_coords",
@@ -41,6 +43,7 @@ __all__ = [
     "foundation_fine_tune",
     "foundation_finetune_classifier",
     "foundation_fit_classifier",
+    "foundation_lr_find",
     "foundation_moco_embed",
     "foundation_moco_pretrain",
     "foundation_moco_pretrain_tiles",
@@ -69,6 +72,8 @@ _HOMES = {
     "foundation_finetune_classifier": "edaphos_bridge.recipes",
     "foundation_fit_classifier": "edaphos_bridge.classifier",
     "foundation_phase": "edaphos_bridge.training.phase",
+    "LRFind": "edaphos_bridge.lr_find",
+    "foundation_lr_find": "edaphos_bridge.lr_find",
     "foundation_moco_embed": "edaphos_bridge.embeddings",
     "foundation_moco_pretrain": "edaphos_bridge.moco_pretrain",
     "foundation_moco_pretrain_tiles": "edaphos_bridge.moco_pretrain_tiles",

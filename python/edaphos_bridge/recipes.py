@@ -224,7 +224,7 @@ def foundation_finetune_classifier(
     >>> len(fit.loss_history)
     2
     """
-    module = as_module(fit)
+    module = as_module(fit, "fit")
     settings = recipe_settings(
         len(encoder_groups(module, split)),
         recipe=recipe,
@@ -240,15 +240,21 @@ def foundation_finetune_classifier(
         patience=patience,
         augment=augment,
     )
-    if not isinstance(fit, FoundationClassifier):
-        raise InputError(
-            "fit",
-            "must be a fit of foundation_fit_classifier()",
-            found=type(fit).__name__,
-            hint="foundation_fine_tune() begins with an encoder.",
-        )
+    start = as_fit(fit)
     with console("fine-tuning", flag("verbose", verbose)) as events:
-        return finetuned(fit, Patches(x), y, settings, device, events, split=split)
+        return finetuned(start, Patches(x), y, settings, device, events, split=split)
+
+
+def as_fit(fit: Any) -> FoundationClassifier:
+    """Return a classifier, or raise `InputError`."""
+    if isinstance(fit, FoundationClassifier):
+        return fit
+    raise InputError(
+        "fit",
+        "must be a fit of foundation_fit_classifier()",
+        found=type(fit).__name__,
+        hint="foundation_fine_tune() begins with an encoder.",
+    )
 
 
 def fine_tune_settings(

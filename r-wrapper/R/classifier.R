@@ -25,10 +25,13 @@
 #'   of the levels is the order of the columns; unused levels are dropped. Numbers
 #'   that are not whole are no classes: [cut()] makes some.
 #' @param freeze_backbone `TRUE` for linear probing, `FALSE` for full fine-tuning.
-#' @param head `"linear"`, or `"mlp"`: for each width in `hidden` a linear layer,
-#'   ReLU and dropout, then a linear layer.
-#' @param hidden Hidden widths of the MLP.
-#' @param dropout Dropout probability in the MLP, in `[0, 1)`.
+#' @param head `"linear"`; `"mlp"`: for each width in `hidden` a linear layer,
+#'   ReLU and dropout, then a linear layer; `"concat_pool"`: fastai's head on the encoder's
+#'   feature maps; or a Python `torch.nn.Module` from features `(B, D)` to `(B, classes)`, held by
+#'   reticulate, of which a copy trains.
+#' @param hidden Hidden widths of MLP and fastai's head.
+#' @param dropout Dropout probability in them, in `[0, 1)`. fastai's head has half of it in all
+#'   layers but the last, or one of several numbers in each.
 #' @param epochs,batch_size Passes over the training rows, and patches a step.
 #' @param lr Learning rate of Adam for the head, constant.
 #' @param weight_decay Adam's coupled weight decay, on head and backbone.
@@ -41,6 +44,14 @@
 #'   R's generator, so that `set.seed()` reproduces too. `fit$config$seed` keeps it.
 #' @param verbose Whether to report loss and accuracy of epoch 1, every 10th and
 #'   the last as messages. Otherwise an interactive session shows a progress bar.
+#' @param class_weight Weights of the classes in the loss: `"balanced"`, `n / (K * n_k)` of the
+#'   training rows; `"capped"`, the same, but at most 10; or a named vector. `NULL` for none.
+#' @param label_smoothing Share of the target that goes to all classes alike, in `[0, 1)`.
+#' @param patience Stop after so many epochs without a better validation accuracy, and keep the
+#'   best weights. `NULL` never stops.
+#' @param augment `TRUE` to train on random views that do not change a label, flips and quarter
+#'   turns; or a list with some of `flip_prob`, `rot90_prob`, `brightness_jitter`, `noise_sd`,
+#'   `channel_drop_prob`, `cutout_prob`, `cutout_size_ratio` and `crop_ratio`.
 #'
 #' @return A list of class `c("edaphosbridge_classifier", "edaphosbridge_fit",
 #'   "edaphos_foundation_classifier")` with
@@ -84,7 +95,7 @@
 #' @export
 foundation_fit_classifier <- function(encoder, x, y,
                                       freeze_backbone = TRUE,
-                                      head = c("linear", "mlp"),
+                                      head = c("linear", "mlp", "concat_pool"),
                                       hidden = c(64L, 32L),
                                       dropout = 0,
                                       epochs = 30L,
@@ -95,7 +106,11 @@ foundation_fit_classifier <- function(encoder, x, y,
                                       val_split = 0.2,
                                       device = c("cpu", "mps", "cuda"),
                                       seed = NULL,
-                                      verbose = FALSE) {
+                                      verbose = FALSE,
+                                      class_weight = NULL,
+                                      label_smoothing = 0,
+                                      patience = NULL,
+                                      augment = FALSE) {
   call <- sys.call()
   from_classifier(fit_in_python("fit", labelled(encoder, x, y, call), call))
 }

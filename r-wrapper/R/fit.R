@@ -26,6 +26,12 @@ labelled <- function(encoder, x, y, call) {
   list(to_encoder(encoder, call), to_patches(x, call), labels)
 }
 
+# The same, from an encoder or from a fit with its head.
+labelled_start <- function(start, x, y, call, argument) {
+  labels <- to_labels(y, call)
+  list(to_start(start, call, argument), to_patches(x, call), labels)
+}
+
 # Arguments are those of a task's predict(); `types` are the choices of its `type`.
 predict_in_python <- function(object, x, newdata, type, types, device, coords, encoder, dataset, call) {
   call[[1]] <- quote(predict)

@@ -40,6 +40,16 @@ update.edaphosbridge_fit <- function(object, x, y, ..., encoder = object$encoder
       sys.call()
     )
   }
+  if (!is.null(object$config$recipe)) {
+    stop_input(
+      "object",
+      sprintf(
+        "was fine-tuned by a recipe (%s). Call %s() again.", object$config$recipe,
+        if (object$config$recipe == "fine_tune") "foundation_fine_tune" else "foundation_finetune_classifier"
+      ),
+      sys.call()
+    )
+  }
   settings <- c(
     list(freeze_backbone = object$freeze_backbone), object$config, list(device = object$device)
   )

@@ -144,13 +144,14 @@ class FoundationFit:
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
         regime = "linear probing" if self.freeze_backbone else "full fine-tuning"
-        if self.freeze_backbone and self.head_type == "mlp":
+        if self.freeze_backbone and self.head_type != "linear":
             regime = "frozen backbone"
         # the weights kept are the last epoch's, which may not be the best
         known = [value for value in self.score_history if not math.isnan(value)]
         best = "NA"
         if "recipe" in self.config:
-            regime = f"{self.config['recipe']}, {len(self.config['phases'])} phases"
+            number = len(self.config["phases"])
+            regime = f"{self.config['recipe']}, {number} phase{'s' if number > 1 else ''}"
         if known:
             top = max(known) if self.task.highest_is_best else min(known)
             first = self.score_history.index(top) + 1

@@ -18,6 +18,7 @@ from edaphos_bridge.interop.calls import (
     pretraining,
     printing,
     rasters,
+    recipes,
     weights,
 )
 
@@ -39,6 +40,10 @@ CALLS: dict[str, Callable[..., Any]] = {
         rasters.patches_at_coords,
         rasters.tile_dataset,
         rasters.tile_sample,
+        recipes.fine_tune,
+        recipes.finetune_classifier,
+        recipes.lr_find,
+        recipes.phase,
         weights.weights_download,
         weights.weights_list,
         weights.weights_load,
