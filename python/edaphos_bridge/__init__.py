@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
+    from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.weights.foundation_weights import (
         foundation_weights_download,
@@ -31,11 +32,13 @@ __all__ = [
     "FoundationClassifier",
     "FoundationPretrain",
     "FoundationProbeSweep",
+    "FoundationRegressor",
     "FoundationTileDataset",
     "__version__",
     "foundation_embed_at_coords",
     "foundation_encoder",
     "foundation_fit_classifier",
+    "foundation_fit_regressor",
     "foundation_moco_embed",
     "foundation_moco_pretrain",
     "foundation_moco_pretrain_tiles",
@@ -55,10 +58,12 @@ _HOMES = {
     "FoundationClassifier": "edaphos_bridge.classifier",
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
+    "FoundationRegressor": "edaphos_bridge.regressor",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_embed_at_coords": "edaphos_bridge.embed_at_coords",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
     "foundation_fit_classifier": "edaphos_bridge.classifier",
+    "foundation_fit_regressor": "edaphos_bridge.regressor",
     "foundation_moco_embed": "edaphos_bridge.embeddings",
     "foundation_moco_pretrain": "edaphos_bridge.moco_pretrain",
     "foundation_moco_pretrain_tiles": "edaphos_bridge.moco_pretrain_tiles",
