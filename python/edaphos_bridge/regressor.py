@@ -249,6 +249,11 @@ overlapping
         text = ", ".join(spread).removeprefix("target ")
         return {what: text, "loss": self.loss_fn}
 
+    @property
+    def columns(self) -> list[str] | None:
+        """Names of what is predicted of a patch: the targets."""
+        return self.targets
+
     def n_patches(self) -> int:
         """Return on how many patches it was fitted."""
         return self.task.n

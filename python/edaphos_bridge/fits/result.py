@@ -116,8 +116,12 @@ class FoundationFit:
     @plain
     def to_bytes(self) -> bytes:
         """Return the content of the file that `save` writes."""
+        return file.pack_fit(*self.parts())
+
+    def parts(self) -> tuple[Task, nn.Module, nn.Module, dict[str, Any]]:
+        """Return what stands in a file: task, encoder, head and the record of training."""
         values = {name: getattr(self, name) for name in _plain_fields()}
-        return file.pack_fit(self.task, self.encoder, self.head, values)
+        return self.task, self.encoder, self.head, values
 
     @classmethod
     @plain
@@ -162,6 +166,11 @@ class FoundationFit:
     def about_task(self) -> dict[str, Any]:
         """Return what printing says of the task."""
         return {}
+
+    @property
+    def columns(self) -> list[Any] | None:
+        """Names of what is predicted of a patch; None where that is one number."""
+        return None
 
     def n_patches(self) -> int | None:
         """Return on how many patches it was fitted, where that is known."""
