@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 from edaphos_bridge.basics.interrupts import imported
 
 if TYPE_CHECKING:
+    from edaphos_bridge.any_fit import FoundationFit
     from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
     from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
     from edaphos_bridge.embeddings import foundation_moco_embed, foundation_simclr_embed
     from edaphos_bridge.encoders.foundation import foundation_encoder
+    from edaphos_bridge.ensemble import FoundationEnsemble, foundation_finetune_ensemble
     from edaphos_bridge.lr_find import LRFind, foundation_lr_find
+    from edaphos_bridge.mcdropout import foundation_mcdropout_predict
     from edaphos_bridge.moco_pretrain import foundation_moco_pretrain
     from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
     from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
     from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
+    from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.training.phase import Phase, foundation_phase
     from edaphos_bridge.weights.foundation_weights import (
@@ -32,8 +36,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FoundationClassifier",
+    "FoundationEnsemble",
+    "FoundationFit",
     "FoundationPretrain",
     "FoundationProbeSweep",
+    "FoundationRegressor",
     "FoundationTileDataset",
     "LRFind",
     "Phase",
@@ -42,8 +49,11 @@ __all__ = [
     "foundation_encoder",
     "foundation_fine_tune",
     "foundation_finetune_classifier",
+    "foundation_finetune_ensemble",
     "foundation_fit_classifier",
+    "foundation_fit_regressor",
     "foundation_lr_find",
+    "foundation_mcdropout_predict",
     "foundation_moco_embed",
     "foundation_moco_pretrain",
     "foundation_moco_pretrain_tiles",
@@ -62,8 +72,11 @@ __all__ = [
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
     "FoundationClassifier": "edaphos_bridge.classifier",
+    "FoundationEnsemble": "edaphos_bridge.ensemble",
+    "FoundationFit": "edaphos_bridge.any_fit",
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
+    "FoundationRegressor": "edaphos_bridge.regressor",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_embed_at_coords": "edaphos_bridge.embed_at_coords",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
@@ -74,6 +87,9 @@ _HOMES = {
     "foundation_phase": "edaphos_bridge.training.phase",
     "LRFind": "edaphos_bridge.lr_find",
     "foundation_lr_find": "edaphos_bridge.lr_find",
+    "foundation_finetune_ensemble": "edaphos_bridge.ensemble",
+    "foundation_fit_regressor": "edaphos_bridge.regressor",
+    "foundation_mcdropout_predict": "edaphos_bridge.mcdropout",
     "foundation_moco_embed": "edaphos_bridge.embeddings",
     "foundation_moco_pretrain": "edaphos_bridge.moco_pretrain",
     "foundation_moco_pretrain_tiles": "edaphos_bridge.moco_pretrain_tiles",
