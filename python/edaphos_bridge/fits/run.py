@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -12,6 +12,7 @@ from torch import nn
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
+from edaphos_bridge.data.splits import Split
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.fits.model import Model
@@ -60,6 +61,7 @@ def fit(
     events: Events,
     draw: Callable[[], int] = draw_seed,
     *,
+    split: Split | None = None,
     inputs: Inputs | None = None,
     plan: Plan | None = None,
     head: nn.Module | None = None,
@@ -76,13 +78,15 @@ def fit(
         Trained or frozen in place: a copy of the caller's.
     draw : callable
         Gives the seed when the settings have none; called when the input is known to be good.
+    split : Split, optional
+        How rows are parted, if not one by one at random.
     inputs : Inputs, optional
         Those of the encoder and the patches, where they are known.
     plan, head : optional
         The seam for replaying a recorded run: rows and order, and an initial head, instead
         of those drawn from the seed.
     """
-    if settings.val_split > 0:
+    if settings.val_split > 0 and split is None:
         validation_size(len(patches), settings.val_split)
         warn_of_overlap(patches.overlapping, len(patches))
     phases = settings.phases()
@@ -92,7 +96,7 @@ def fit(
         settings = replace(settings, seed=draw())
     assert settings.seed is not None
     randomness = Randomness(settings.seed, device)
-    plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator)
+    plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator, split)
     task.warn_about_split(targets, plan)
     with randomness.everywhere():
         head = head or make_head(
@@ -108,7 +112,11 @@ def fit(
         head=head.eval(),
         loss_history=history.losses,
         score_history=history.scores,
-        config={**settings.config(), "epochs": len(history.losses)},
+        config={
+            **settings.config(),
+            "epochs": len(history.losses),
+            **({} if split is None else {"split": split_made(split, plan, len(patches))}),
+        },
         feature_dim=inputs.feature_dim,
         head_type=settings.head,
         freeze_backbone=settings.freeze_backbone,
@@ -117,6 +125,17 @@ def fit(
         patch_size=list(patches.shape[2:]),
         overlapping=patches.overlapping,
     )
+
+
+def split_made(split: Split, plan: Plan, n: int) -> dict[str, Any]:
+    """Return how the `n` rows were parted, and how many are on each side, as JSON values."""
+    n_train, n_val = len(plan.train_rows), len(plan.val_rows)
+    return {
+        **split.describe(),
+        "n_train": n_train,
+        "n_validation": n_val,
+        "n_left_out": n - n_train - n_val,
+    }
 
 
 def run(
