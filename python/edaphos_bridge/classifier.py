@@ -17,6 +17,7 @@ from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.labels import ClassLabel, Labels, as_labels
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.data.splits import read_split
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
@@ -51,6 +52,13 @@ def foundation_fit_classifier(
     label_smoothing: float = 0.0,
     patience: int | None = None,
     augment: bool | Mapping[str, float] = False,
+    groups: Any = None,
+    blocks: Any = None,
+    block_size: float | None = None,
+    buffer: float = 0.0,
+    folds: Any = None,
+    fold: int | None = None,
+    validation: Any = None,
 ) -> FoundationClassifier:
     """Train a classification head on an encoder against labelled patches.
 
@@ -92,7 +100,9 @@ def foundation_fit_classifier(
     backbone_lr_mult : float
         Factor on `lr` for the backbone.
     val_split : float
-        Fraction of rows held out at random for validation, in [0, 1); 0 holds out none.
+        Fraction of rows held out at random for validation, in [0, 1); 0 holds out none. With
+        `groups` or `blocks`, whole ones are held out, drawn until they have at least that share;
+        one always trains. Not used with `folds` and `validation`.
     device : {"cpu", "mps", "cuda"}
         Falls back to the cpu with a `DeviceFallbackWarning`.
     seed : int, optional
@@ -112,6 +122,28 @@ def foundation_fit_classifier(
         Train on random views that do not change a label: flips and quarter turns, or what a dict
         of ``flip_prob``, ``rot90_prob``, ``brightness_jitter``, ``noise_sd``,
         ``channel_drop_prob``, ``cutout_prob``, ``cutout_size_ratio`` and ``crop_ratio`` says.
+    groups : array-like, shape (N,), optional
+        The group of each row, such as its field or profile: the rows of a group stay on one
+        side. At most one of `groups`, `blocks`, `folds` and `validation` is given;
+        ``fit.config["split"]`` says what was done.
+    blocks : array-like, shape (N, 2), table, or points of geopandas, optional
+        Where each row lies, as in `foundation_embed_at_coords`: rows in the same square of side
+        `block_size` stay on one side. Project longitude and latitude first: a degree has not the
+        same length everywhere.
+    block_size : float, optional
+        In the units of the coordinates; squares begin at multiples of it.
+    buffer : float
+        Training rows nearer than that to any validation row are left out; in the units of
+        `blocks`.
+    folds : array-like of int, shape (N,), list of rows, or list of pairs of rows, optional
+        The number of each row's fold; or for each fold the rows that it holds out; or pairs
+        ``(train, test)``, as ``list(GroupKFold().split(x, y, groups))`` of scikit-learn. Rows count
+        from 0. The first fold validates (the lowest number), or `fold`; see
+        `foundation_cross_validate` for all of them.
+    fold : int, optional
+        Which of `folds` validates: its number, or its place in the list, from 0.
+    validation : array-like of int or bool, optional
+        The rows that validate, or whether each one does.
 
     Returns
     -------
@@ -158,8 +190,17 @@ def foundation_fit_classifier(
         patience=patience,
         augment=augment,
     )
+    parting = {
+        "groups": groups,
+        "blocks": blocks,
+        "block_size": block_size,
+        "buffer": buffer,
+        "folds": folds,
+        "fold": fold,
+        "validation": validation,
+    }
     with console("classifier", flag("verbose", verbose)) as events:
-        return fit_classifier(encoder, Patches(x), y, settings, device, events)
+        return fit_classifier(encoder, Patches(x), y, settings, device, events, parting=parting)
 
 
 def fit_classifier(
@@ -170,12 +211,18 @@ def fit_classifier(
     device: str,
     events: Events,
     draw: Callable[[], int] = draw_seed,
+    *,
+    parting: Mapping[str, Any] | None = None,
     **seam: Any,
 ) -> FoundationClassifier:
-    """Check the data and train: what all entrances have in common."""
+    """Check the data and train: what all entrances have in common.
+
+    `parting` has the arguments of `read_split`, `seam` those of `fits.run.fit`.
+    """
     target = resolve_device(device)
     module = as_module(encoder)
     labels = labels_of(patches, y)
+    split = read_split(len(patches), **(parting or {}))
     return fit(
         FoundationClassifier,
         Classification.of(labels, settings.class_weight, settings.label_smoothing),
@@ -186,6 +233,7 @@ def fit_classifier(
         target,
         events,
         draw,
+        split=split,
         **seam,
     )
 

@@ -136,7 +136,7 @@ def lr_found(
         recipe="lr_find", phases=[phase], batch_size=size, val_split=0.0, **common
     )
     with contextlib.suppress(_Over, TrainingError):  # a rate that diverges ends it too
-        finetuned(start, patches, y, settings, device, heard, draw, split=split)
+        finetuned(start, patches, y, settings, device, heard, draw, grouping=split)
     return heard.found()
 
 

@@ -64,6 +64,13 @@ def foundation_fine_tune(
     label_smoothing: float = 0.0,
     patience: int | None = None,
     augment: bool | Mapping[str, float] = False,
+    groups: Any = None,
+    blocks: Any = None,
+    block_size: float | None = None,
+    buffer: float = 0.0,
+    folds: Any = None,
+    fold: int | None = None,
+    validation: Any = None,
 ) -> FoundationClassifier:
     """Fine-tune as fastai's ``fine_tune()`` does: the head alone first, then everything.
 
@@ -95,6 +102,7 @@ def foundation_fine_tune(
         that gives their modules. By default its own ``groups()``, else its top-level parts.
     batch_size, val_split, device, seed, verbose : as in `foundation_fit_classifier`
     class_weight, label_smoothing, patience, augment : as in `foundation_fit_classifier`
+    groups, blocks, block_size, buffer, folds, fold, validation : as in `foundation_fit_classifier`
 
     Returns
     -------
@@ -142,8 +150,18 @@ def foundation_fine_tune(
         patience=patience,
         augment=augment,
     )
+    parting = {
+        "groups": groups,
+        "blocks": blocks,
+        "block_size": block_size,
+        "buffer": buffer,
+        "folds": folds,
+        "fold": fold,
+        "validation": validation,
+    }
+    how = {"parting": parting, "grouping": split}
     with console("fine-tuning", flag("verbose", verbose)) as events:
-        return finetuned(encoder_or_fit, Patches(x), y, settings, device, events, split=split)
+        return finetuned(encoder_or_fit, Patches(x), y, settings, device, events, **how)
 
 
 @plain
@@ -167,6 +185,13 @@ def foundation_finetune_classifier(
     label_smoothing: float = 0.0,
     patience: int | None = None,
     augment: bool | Mapping[str, float] = False,
+    groups: Any = None,
+    blocks: Any = None,
+    block_size: float | None = None,
+    buffer: float = 0.0,
+    folds: Any = None,
+    fold: int | None = None,
+    validation: Any = None,
 ) -> FoundationClassifier:
     """Go on from a fit: train its encoder together with its head, by a recipe.
 
@@ -192,6 +217,7 @@ def foundation_finetune_classifier(
     split : as in `foundation_fine_tune`
     batch_size, val_split, device, seed, verbose : as in `foundation_fit_classifier`
     class_weight, label_smoothing, patience, augment : as in `foundation_fit_classifier`
+    groups, blocks, block_size, buffer, folds, fold, validation : as in `foundation_fit_classifier`
 
     Returns
     -------
@@ -241,8 +267,18 @@ def foundation_finetune_classifier(
         augment=augment,
     )
     start = as_fit(fit)
+    parting = {
+        "groups": groups,
+        "blocks": blocks,
+        "block_size": block_size,
+        "buffer": buffer,
+        "folds": folds,
+        "fold": fold,
+        "validation": validation,
+    }
+    how = {"parting": parting, "grouping": split}
     with console("fine-tuning", flag("verbose", verbose)) as events:
-        return finetuned(start, Patches(x), y, settings, device, events, split=split)
+        return finetuned(start, Patches(x), y, settings, device, events, **how)
 
 
 def as_fit(fit: Any) -> FoundationClassifier:

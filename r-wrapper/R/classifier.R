@@ -37,7 +37,9 @@
 #' @param weight_decay Adam's coupled weight decay, on head and backbone.
 #' @param backbone_lr_mult Factor on `lr` for the backbone.
 #' @param val_split Fraction of rows held out at random for validation, in
-#'   `[0, 1)`; 0 holds out none.
+#'   `[0, 1)`; 0 holds out none. With `groups` or `blocks`, whole ones are held out,
+#'   drawn until they have at least that share; one always trains. Not used with
+#'   `folds` and `validation`.
 #' @param device `"cpu"`, `"mps"` or `"cuda"`; falls back to the cpu with a
 #'   message where it is not available.
 #' @param seed Whole number, the only source of randomness; `NULL` draws one from
@@ -52,6 +54,24 @@
 #' @param augment `TRUE` to train on random views that do not change a label, flips and quarter
 #'   turns; or a list with some of `flip_prob`, `rot90_prob`, `brightness_jitter`, `noise_sd`,
 #'   `channel_drop_prob`, `cutout_prob`, `cutout_size_ratio` and `crop_ratio`.
+#' @param groups Vector or factor of length N, the group of each row, such as its field
+#'   or profile: the rows of a group stay on one side. At most one of `groups`, `blocks`,
+#'   `folds` and `validation` is given; `fit$config$split` says what was done.
+#' @param blocks Where each row lies: a matrix (N, 2), a data frame with x and y, or
+#'   points of sf or terra. Rows in the same square of side `block_size` stay on one
+#'   side. Project longitude and latitude first: a degree has not the same length
+#'   everywhere.
+#' @param block_size In the units of the coordinates; squares begin at multiples of it.
+#' @param buffer Training rows nearer than that to any validation row are left out; in
+#'   the units of `blocks`.
+#' @param folds Whole numbers, the fold of each row; or a list with the rows that each
+#'   fold holds out (caret's `createFolds()`); or a list of pairs `list(train, test)`
+#'   (`folds_list` of blockCV); or an `rset` of rsample or spatialsample. The first fold
+#'   validates (the lowest number), or `fold`; see [foundation_cross_validate()] for all
+#'   of them.
+#' @param fold Which of `folds` validates: its number, or its place in the list.
+#' @param validation The rows that validate, or a logical vector that says whether each
+#'   one does.
 #'
 #' @return A list of class `c("edaphosbridge_classifier", "edaphosbridge_fit",
 #'   "edaphos_foundation_classifier")` with
@@ -95,7 +115,7 @@
 #' @export
 foundation_fit_classifier <- function(encoder, x, y,
                                       freeze_backbone = TRUE,
-                                      head = c("linear", "mlp", "concat_pool"),
+                                      head = c("linear", "mlp"),
                                       hidden = c(64L, 32L),
                                       dropout = 0,
                                       epochs = 30L,
@@ -110,7 +130,14 @@ foundation_fit_classifier <- function(encoder, x, y,
                                       class_weight = NULL,
                                       label_smoothing = 0,
                                       patience = NULL,
-                                      augment = FALSE) {
+                                      augment = FALSE,
+                                      groups = NULL,
+                                      blocks = NULL,
+                                      block_size = NULL,
+                                      buffer = 0,
+                                      folds = NULL,
+                                      fold = NULL,
+                                      validation = NULL) {
   call <- sys.call()
   from_classifier(fit_in_python("fit", labelled(encoder, x, y, call), call))
 }

@@ -5,7 +5,9 @@
 fit_in_python <- function(name, data, call, what = "classifier") {
   arguments <- parent.frame()
   caller <- sys.parent()
-  crossing <- to_settings(arguments, formals(sys.function(caller)))
+  defaults <- formals(sys.function(caller))
+  crossing <- to_settings(arguments, defaults)
+  if ("groups" %in% names(defaults)) crossing$parting <- to_split(arguments, call)
   is_place <- names(crossing) %in% names_of_place
   progress <- fit_progress(arguments$verbose, what)
   on.exit(progress$close())

@@ -68,7 +68,14 @@ foundation_fine_tune <- function(encoder_or_fit, x, y,
                                  class_weight = NULL,
                                  label_smoothing = 0,
                                  patience = NULL,
-                                 augment = FALSE) {
+                                 augment = FALSE,
+                                 groups = NULL,
+                                 blocks = NULL,
+                                 block_size = NULL,
+                                 buffer = 0,
+                                 folds = NULL,
+                                 fold = NULL,
+                                 validation = NULL) {
   call <- sys.call()
   data <- labelled_start(encoder_or_fit, x, y, call, "encoder_or_fit")
   from_classifier(fit_in_python("fine_tune", data, call, "fine-tuning"))
@@ -91,7 +98,14 @@ foundation_finetune_classifier <- function(fit, x, y,
                                            class_weight = NULL,
                                            label_smoothing = 0,
                                            patience = NULL,
-                                           augment = FALSE) {
+                                           augment = FALSE,
+                                           groups = NULL,
+                                           blocks = NULL,
+                                           block_size = NULL,
+                                           buffer = 0,
+                                           folds = NULL,
+                                           fold = NULL,
+                                           validation = NULL) {
   call <- sys.call()
   data <- labelled_start(fit, x, y, call, "fit")
   from_classifier(fit_in_python("finetune_classifier", data, call, "fine-tuning"))

@@ -1,5 +1,5 @@
 # R's values on their way to Python. No other file of the package takes any there but
-# to-python-points.R and to-python-raster.R; from-python.R has the way back.
+# to-python-points.R, to-python-raster.R and to-python-splits.R; from-python.R has the way back.
 
 # Patches cross as they are: a double or integer array shares its memory. Logical NA would turn
 # into TRUE, so logicals cross as integers. A tile dataset crosses as the bytes of its state, a file
@@ -191,10 +191,10 @@ to_choice <- function(value, choices) {
   to_scalar(value)
 }
 
-# The arguments of a fit in the frame `values`, but for its data and `verbose`. One crosses as its
+# The arguments of a fit in the frame `values`, but for its data, its rows and `verbose`. One crosses as its
 # default is: a choice among words, several numbers, or one value.
 to_settings <- function(values, defaults) {
-  names <- setdiff(names(defaults), c(names_of_data, "verbose"))
+  names <- setdiff(names(defaults), c(names_of_data, names_of_split, "verbose"))
   sapply(names, simplify = FALSE, function(name) {
     default <- eval(defaults[[name]], baseenv())
     value <- values[[name]]

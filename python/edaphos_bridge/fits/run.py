@@ -12,8 +12,10 @@ from torch import nn
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
+from edaphos_bridge.data.splits import Split
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.heads.registry import reads_of
@@ -62,10 +64,11 @@ def fit(
     events: Events,
     draw: Callable[[], int] = draw_seed,
     *,
+    split: Split | None = None,
     inputs: Inputs | None = None,
     plan: Plan | None = None,
     head: nn.Module | None = None,
-    split: Any = None,
+    grouping: Any = None,
 ) -> Fit:
     """Train a head on `encoder`, and `encoder` too where the settings say so.
 
@@ -79,20 +82,31 @@ def fit(
         Trained or frozen in place: a copy of the caller's.
     draw : callable
         Gives the seed when the settings have none; called when the input is known to be good.
+    split : Split, optional
+        How rows are parted, if not one by one at random.
     inputs : Inputs, optional
         Those of the encoder and the patches, where they are known.
     plan, head : optional
         The seam for replaying a recorded run: rows and order, and an initial head, instead
         of those drawn from the seed. A fit that goes on from another one gives its head.
-    split : optional
+    grouping : optional
         The groups of the encoder's blocks, as `Groups` has them.
     """
-    if settings.val_split > 0:
+    if settings.val_split > 0 and split is None:
         validation_size(len(patches), settings.val_split)
         warn_of_overlap(patches.overlapping, len(patches))
     phases, aids = settings.phases(), settings.aids()
+    if aids.patience is not None and settings.val_split == 0 and split is None:
+        raise InputError(
+            "patience",
+            "needs validation rows to watch",
+            found=aids.patience,
+            hint="Set `val_split`.",
+        )
+    if head is None:
+        settings.head.check_own()
     encoder.to(device)
-    n_groups = len(encoder_groups(encoder, split)) + 1
+    n_groups = len(encoder_groups(encoder, grouping)) + 1
     for phase in phases:
         phase.rates(n_groups)
     reads = settings.head.reads if head is None else reads_of(head)
@@ -106,12 +120,12 @@ def fit(
         settings = replace(settings, seed=draw())
     assert settings.seed is not None
     randomness = Randomness(settings.seed, device)
-    plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator)
+    plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator, split)
     task = task.learnt_from(targets, plan)
     with randomness.everywhere():
         head = head or settings.head.made(inputs.feature_dim, task.n_outputs)
     model = Model(encoder, head.to(device))
-    groups = Groups(encoder, head, split)
+    groups = Groups(encoder, head, grouping)
     history = run(
         task, model, groups, inputs, inputs_for, targets, phases, plan, aids, randomness, events
     )
@@ -123,7 +137,12 @@ def fit(
         head=head.eval(),
         loss_history=history.losses,
         score_history=history.scores,
-        config={**settings.config(), **task.settings(), "epochs": len(history.losses)},
+        config={
+            **settings.config(),
+            **task.settings(),
+            "epochs": len(history.losses),
+            **({} if split is None else {"split": split_made(split, plan, len(patches))}),
+        },
         feature_dim=inputs.feature_dim,
         head_type=settings.head.head,
         freeze_backbone=settings.freeze_backbone,
@@ -132,6 +151,17 @@ def fit(
         patch_size=list(patches.shape[2:]),
         overlapping=patches.overlapping,
     )
+
+
+def split_made(split: Split, plan: Plan, n: int) -> dict[str, Any]:
+    """Return how the `n` rows were parted, and how many are on each side, as JSON values."""
+    n_train, n_val = len(plan.train_rows), len(plan.val_rows)
+    return {
+        **split.describe(),
+        "n_train": n_train,
+        "n_validation": n_val,
+        "n_left_out": n - n_train - n_val,
+    }
 
 
 def run(

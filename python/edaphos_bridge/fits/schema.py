@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from edaphos_bridge.data.splits import WAYS
 from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.files.schema import (
     RECORD,
@@ -71,6 +72,9 @@ def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
 
 
 def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
+    config = dict(config)
+    if "split" in config:  # only where rows were not drawn one by one
+        _check_split(config.pop("split"))
     if config.get("solver") == "lbfgs":
         shares = dict.fromkeys(("dropout", "val_split"), _is_share)
         check(
@@ -88,6 +92,18 @@ def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
     else:
         settings_of(FitSettings.checked, config, freeze_backbone=freeze_backbone)
     require(type(config.get("seed")) is int, "there is no seed")
+
+
+def _check_split(split: Any) -> None:
+    check(
+        split,
+        {
+            "by": one_of(*WAYS),
+            "n_train": is_whole,
+            "n_validation": is_count,
+            "n_left_out": is_count,
+        },
+    )
 
 
 def _is_score(task_class: type[Task], value: Any) -> bool:

@@ -54,13 +54,8 @@ def checked_aids(
     label_smoothing: Any = 0.0,
     patience: Any = None,
     augment: Any = False,
-    val_split: float,
 ) -> dict[str, Any]:
-    """Return the fields of `AidSettings`, or raise `InputError`; without validation no patience."""
-    if patience is not None and val_split == 0:
-        raise InputError(
-            "patience", "needs validation rows to watch", found=patience, hint="Set `val_split`."
-        )
+    """Return the fields of `AidSettings`, or raise `InputError`."""
     return {
         "class_weight": _class_weight(class_weight),
         "label_smoothing": number("label_smoothing", label_smoothing, minimum=0, below=1),
@@ -104,7 +99,8 @@ class HeadSettings:
         own = None
         if callable(head):
             head, own = CUSTOM, head
-        head = choice("head", head, (*HEADS, CUSTOM))
+        if head != CUSTOM:  # which a file may say, and no user
+            head = choice("head", head, HEADS)
         if isinstance(dropout, Sequence) and not isinstance(dropout, str) and head == "concat_pool":
             dropout = tuple(number("dropout", share, minimum=0, below=1) for share in dropout)
         else:
@@ -129,6 +125,11 @@ class HeadSettings:
                 f"must be one number, or one for each of {len(self.hidden) + 1} linear layers",
                 found=list(self.dropout),
             )
+
+    def check_own(self) -> None:
+        """Raise `InputError` for a head of the user's without one."""
+        if self.head == CUSTOM and self.own is None:
+            choice("head", self.head, HEADS)
 
     @property
     def reads(self) -> str:
@@ -204,7 +205,7 @@ class FitSettings(AidSettings):
             val_split=number("val_split", val_split, minimum=0, below=1),
             seed=None if seed is None else seed_number(seed),
         )
-        return replace(settings, **checked_aids(**aids, val_split=settings.val_split))
+        return replace(settings, **checked_aids(**aids))
 
     def phases(self) -> list[AnyPhase]:
         """Return the one phase of the fit."""
@@ -279,7 +280,7 @@ class RecipeSettings(AidSettings):
             val_split=number("val_split", val_split, minimum=0, below=1),
             seed=None if seed is None else seed_number(seed),
         )
-        return replace(settings, **checked_aids(**aids, val_split=settings.val_split))
+        return replace(settings, **checked_aids(**aids))
 
     def phases(self) -> list[AnyPhase]:
         """Return them."""

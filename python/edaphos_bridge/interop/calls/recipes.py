@@ -16,6 +16,7 @@ from edaphos_bridge.interop.calls.held import (
     patches,
 )
 from edaphos_bridge.interop.calls.progress import ToldToR
+from edaphos_bridge.interop.calls.splits import parting_of
 from edaphos_bridge.lr_find import lr_found
 from edaphos_bridge.recipes import as_fit, fine_tune_settings, finetuned, recipe_settings
 from edaphos_bridge.training.groups import encoder_groups
@@ -39,7 +40,7 @@ def fine_tune(
     on_epoch: Callable[..., Any],
 ) -> dict[str, Any]:
     """``foundation_fine_tune()``: the fit as plain values; arguments are those of any fit."""
-    split = settings.pop("split")
+    how = {"parting": parting_of(settings.pop("parting", None)), "grouping": settings.pop("split")}
     checked = fine_tune_settings(**settings)
     flag("verbose", verbose)
     told = ToldToR("fine-tuning", on_epoch)
@@ -51,7 +52,7 @@ def fine_tune(
         place["device"],
         told,
         draw,
-        split=split,
+        **how,
     )
     return classifier_fields(fitted)
 
@@ -69,13 +70,15 @@ def finetune_classifier(
 ) -> dict[str, Any]:
     """``foundation_finetune_classifier()``: the fit as plain values."""
     fit = start_behind(start)
-    split = settings.pop("split")
+    how = {"parting": parting_of(settings.pop("parting", None)), "grouping": settings.pop("split")}
     if isinstance(settings["recipe"], list):
         settings["recipe"] = [
             foundation_phase(**one) if isinstance(one, Mapping) else one
             for one in settings["recipe"]
         ]
-    checked = recipe_settings(len(encoder_groups(as_module(fit, "fit"), split)), **settings)
+    checked = recipe_settings(
+        len(encoder_groups(as_module(fit, "fit"), how["grouping"])), **settings
+    )
     flag("verbose", verbose)
     told = ToldToR("fine-tuning", on_epoch)
     fitted = finetuned(
@@ -86,7 +89,7 @@ def finetune_classifier(
         place["device"],
         told,
         draw,
-        split=split,
+        **how,
     )
     return classifier_fields(fitted)
 
