@@ -40,8 +40,9 @@ update.edaphosbridge_fit <- function(object, x, y, ..., encoder = object$encoder
       sys.call()
     )
   }
+  config <- object$config[names(object$config) != "temperature"] # found after the fit
   settings <- c(
-    list(freeze_backbone = object$freeze_backbone), object$config, list(device = object$device)
+    list(freeze_backbone = object$freeze_backbone), config, list(device = object$device)
   )
   made_by <- sub("edaphosbridge_", "foundation_fit_", leaf_class_of(object))
   data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))

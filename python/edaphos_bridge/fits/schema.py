@@ -62,6 +62,9 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
 
 
 def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
+    config = dict(config)
+    temperature = config.pop("temperature", 1.0)  # of a fit that was calibrated
+    require(is_number(temperature) and temperature > 0, "'temperature' is no positive number")
     if config.get("solver") == "lbfgs":
         shares = dict.fromkeys(("dropout", "val_split"), _is_share)
         check(
