@@ -80,6 +80,20 @@ def foundation_attribute(
     Selvaraju, R. R. et al. (2017). Grad-CAM. ICCV.
     Sundararajan, M., Taly, A. and Yan, Q. (2017). Axiomatic attribution for deep networks. ICML.
     """
+    return attribute(fit, x, method, target, baseline, n_steps)
+
+
+def attribute(
+    fit: Any,
+    x: Any,
+    method: Any,
+    target: Any,
+    baseline: Any,
+    n_steps: Any,
+    *,
+    first_band: int = 0,
+) -> FoundationAttribution:
+    """Do what `foundation_attribute` does; bands without names are counted from `first_band`."""
     known = as_fit(fit, CLASSIFICATION, REGRESSION)
     patches = as_patches(x)
     if method is None:
@@ -95,12 +109,12 @@ def foundation_attribute(
     encoder, head = (copy.deepcopy(part).to(device).eval() for part in (known.encoder, known.head))
     cells = patches.tensor().numpy()
     if method == "grad_cam":
-        attribute = grad_cam(encoder, head, torch.from_numpy(cells[:1]).to(device))
+        attribution = grad_cam(encoder, head, torch.from_numpy(cells[:1]).to(device))
     else:
-        attribute = integrated_gradients(Model(encoder, head), without.to(device), steps)
+        attribution = integrated_gradients(Model(encoder, head), without.to(device), steps)
     is_classifier = known.task.name == CLASSIFICATION
     return FoundationAttribution(
-        values=attributed(attribute, cells, codes, device),
+        values=attributed(attribution, cells, codes, device),
         method=method,
         target=[names[code] for code in codes],
         prediction=(
@@ -109,7 +123,7 @@ def foundation_attribute(
             else [float(f"{value:.6g}") for value in values[np.arange(len(codes)), codes]]
         ),
         patches=cells,
-        bands=band_names(known),
+        bands=band_names(known, first_band),
     )
 
 

@@ -60,7 +60,14 @@ def foundation_band_importance(
 
 
 def band_importance(
-    fit: Any, x: Any, y: Any, n_repeats: Any, seed: Any, *, draw: Callable[[], int]
+    fit: Any,
+    x: Any,
+    y: Any,
+    n_repeats: Any,
+    seed: Any,
+    *,
+    draw: Callable[[], int],
+    first_band: int = 0,
 ) -> FoundationBandImportance:
     """Do what `foundation_band_importance` does: what all entrances have in common."""
     known = as_fit(fit, CLASSIFICATION, REGRESSION)
@@ -70,4 +77,4 @@ def band_importance(
     number = None if seed is None else seed_number(seed)
     values_of(known, patches)  # checks that the patches fit, and turns those of tiles
     number = draw() if number is None else number
-    return importance_of(known, patches.tensor(), truth, repeats, number)
+    return importance_of(known, patches.tensor(), truth, repeats, number, first_band)

@@ -83,7 +83,8 @@ def foundation_interpret(
         that occur), Cohen's kappa and expected calibration error (15 bins of confidence), and for
         each class precision, recall, F1 and support; of a regressor RMSE, MAE, R2, bias (mean of
         prediction - truth) and Lin's concordance for each target. Each with a 95 % percentile
-        interval. And with ``confusion``, ``most_confused()``, ``top_losses()`` and the plots.
+        interval; that of the calibration error lies high where patches are few, since bins of few
+        patches are never quite right. And with ``confusion``, ``most_confused()``, ``top_losses()`` and the plots.
 
     Raises
     ------

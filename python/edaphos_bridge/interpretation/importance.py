@@ -84,7 +84,12 @@ class FoundationBandImportance:
 
 
 def band_importance(
-    fit: FoundationFit, x: torch.Tensor, truth: NDArray[Any], n_repeats: int, seed: int
+    fit: FoundationFit,
+    x: torch.Tensor,
+    truth: NDArray[Any],
+    n_repeats: int,
+    seed: int,
+    first_band: int = 0,
 ) -> FoundationBandImportance:
     """Return what each band of patches ``(N, C, H, W)`` carries.
 
@@ -121,4 +126,4 @@ def band_importance(
             order = torch.randperm(len(x), generator=generator)
             losses[band, repeat] = sign * (base - score(order, band))
     metric = "accuracy" if is_classifier else "rmse"
-    return FoundationBandImportance(metric, base, losses, band_names(fit), seed)
+    return FoundationBandImportance(metric, base, losses, band_names(fit, first_band), seed)

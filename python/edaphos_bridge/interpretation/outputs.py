@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -74,7 +75,8 @@ def truth_of(fit: FoundationFit, y: Any, n_rows: int) -> Any:
 def numbers_of(y: Any, n_targets: int) -> NDArray[np.float64]:
     """Return targets as finite numbers ``(N, T)``."""
     try:
-        found = np.asarray(as_numpy(y, "y", "numbers"), dtype=float)
+        given = y.to_numpy() if isinstance(y, pd.DataFrame | pd.Series) else y
+        found = np.asarray(as_numpy(given, "y", "numbers"), dtype=float)
     except InputError:
         raise
     except Exception as error:  # an object that refuses, in any way
@@ -92,7 +94,7 @@ def numbers_of(y: Any, n_targets: int) -> NDArray[np.float64]:
 
 def target_names(fit: FoundationFit) -> list[str]:
     """Return the names of a regressor's targets; y, or y1 and on, where it has none."""
-    known = getattr(fit.task, "targets", None)
+    known = getattr(fit.task, "names", None)
     n = fit.task.n_outputs
     if isinstance(known, list | tuple) and len(known) == n:
         return [str(name) for name in known]
@@ -132,9 +134,9 @@ def values_of(fit: FoundationFit, x: Patches) -> NDArray[np.float64]:
     return found[:, None] if found.ndim == 1 else found
 
 
-def band_names(fit: FoundationFit) -> list[str]:
-    """Return the names of the bands, or band 0 and on where they are not known."""
+def band_names(fit: FoundationFit, first: int = 0) -> list[str]:
+    """Return the names of the bands; where they are not known, numbers counted from `first`."""
     known = fit.normalisation
     if known is not None and len(known.bands) == fit.in_channels:
         return list(known.bands)
-    return [f"band {number}" for number in range(fit.in_channels)]
+    return [f"band {number + first}" for number in range(fit.in_channels)]
