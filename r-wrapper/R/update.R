@@ -50,9 +50,10 @@ update.edaphosbridge_fit <- function(object, x, y, ..., encoder = object$encoder
       sys.call()
     )
   }
+  config <- object$config[names(object$config) != "temperature"] # found after the fit
   settings <- c(
     list(freeze_backbone = object$freeze_backbone),
-    parted_again(object$config, list(...), sys.call()), list(device = object$device)
+    parted_again(config, list(...), sys.call()), list(device = object$device)
   )
   made_by <- sub("edaphosbridge_", "foundation_fit_", leaf_class_of(object))
   data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))

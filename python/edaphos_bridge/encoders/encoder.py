@@ -42,8 +42,12 @@ def pooled_maps(encoder: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
     What fastai's ``AdaptiveConcatPool2d`` gives.
     """
-    coarsest = maps_of(encoder, x)[-1]
-    return torch.cat([coarsest.amax(dim=(2, 3)), coarsest.mean(dim=(2, 3))], dim=1).float()
+    return concat_pooled(maps_of(encoder, x)[-1]).float()
+
+
+def concat_pooled(maps: torch.Tensor) -> torch.Tensor:
+    """Return the maxima, then the means, of maps ``(B, D, h, w)``, ``(B, 2 * D)``."""
+    return torch.cat([maps.amax(dim=(2, 3)), maps.mean(dim=(2, 3))], dim=1)
 
 
 def groups_of(encoder: nn.Module) -> list[list[nn.Module]]:

@@ -75,6 +75,8 @@ def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
     config = dict(config)
     if "split" in config:  # only where rows were not drawn one by one
         _check_split(config.pop("split"))
+    temperature = config.pop("temperature", 1.0)  # of a fit that was calibrated
+    require(is_number(temperature) and temperature > 0, "'temperature' is no positive number")
     if config.get("solver") == "lbfgs":
         shares = dict.fromkeys(("dropout", "val_split"), _is_share)
         check(
