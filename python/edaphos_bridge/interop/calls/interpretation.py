@@ -15,8 +15,6 @@ from edaphos_bridge.calibrate import foundation_calibrate
 from edaphos_bridge.embedding_map import foundation_embedding_map
 from edaphos_bridge.embeddings import features_of
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.interpret import interpret as interpret_fit
-from edaphos_bridge.knn import knn as knn_of
 from edaphos_bridge.interop.calls.classifiers import classifier_fields
 from edaphos_bridge.interop.calls.held import (
     classifier_behind,
@@ -25,6 +23,7 @@ from edaphos_bridge.interop.calls.held import (
     patches,
 )
 from edaphos_bridge.interop.calls.values import NA_INTEGER
+from edaphos_bridge.interpret import interpret as interpret_fit
 from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
 from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
 from edaphos_bridge.interpretation.importance import FoundationBandImportance
@@ -32,6 +31,7 @@ from edaphos_bridge.interpretation.result import (
     ClassificationInterpretation,
     FoundationInterpretation,
 )
+from edaphos_bridge.knn import knn as knn_of
 
 
 @plain
