@@ -72,8 +72,8 @@ def foundation_attribute(
     ------
     InputError
         If an argument cannot be used; before anything is computed.
-    ImportError
-        If captum is not there: the extra "interpret".
+    EdaphosError
+        If captum is not there.
 
     References
     ----------

@@ -7,7 +7,7 @@ from torch import nn
 
 from closeness import assert_close
 from edaphos_bridge import foundation_attribute
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.interpretation.attribution import grad_cam
 from interpreted import BandMeans, Numbers, classifier_of_means, fit_with
 from small_fits import quick
@@ -155,7 +155,7 @@ def test_an_encoder_without_a_map_is_refused_by_grad_cam(x):
     assert foundation_attribute(fit, x).values.shape == (20, 3, 5, 5)
 
 
-def test_without_captum_the_extra_is_named(x, monkeypatch):
+def test_without_captum_the_error_says_how_to_install_it(x, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "captum.attr", None)
-    with pytest.raises(ImportError, match=r"edaphos-bridge\[interpret\]"):
+    with pytest.raises(EdaphosError, match="pip install"):
         foundation_attribute(classifier_of_means(WEIGHT), x)

@@ -14,7 +14,7 @@ from torch import nn
 from edaphos_bridge.basics.interrupts import held, pause
 from edaphos_bridge.encoders.encoder import maps_of
 from edaphos_bridge.encoders.features import encode_features
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosError, InputError
 
 _BATCH = 16
 _PASSES = 256  # patches in one pass of integrated gradients
@@ -24,13 +24,13 @@ Attribute = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def captum() -> Any:
-    """Return captum.attr; a missing one is said in words."""
+    """Return captum.attr; or raise `EdaphosError` with how to install it."""
     try:
         with held():
             import captum.attr
     except ImportError as error:
-        raise ImportError(
-            "captum attributes predictions: pip install 'edaphos-bridge[interpret]'"
+        raise EdaphosError(
+            "Attribution needs the package captum. Install it with `pip install captum`."
         ) from error
     return captum.attr
 
