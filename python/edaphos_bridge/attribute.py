@@ -72,8 +72,8 @@ def foundation_attribute(
     ------
     InputError
         If an argument cannot be used; before anything is computed.
-    ImportError
-        If captum is not there: the extra "interpret".
+    EdaphosError
+        If captum is not there.
 
     References
     ----------
@@ -148,7 +148,7 @@ def _baseline(baseline: Any, channels: int) -> torch.Tensor:
     if len(values) != channels:
         raise InputError(
             "baseline",
-            f"must be one number, or one for each of {channels}",
+            f"must be one number, or one for each of {channels} bands",
             found=len(values),
         )
     found = [number("baseline", value) for value in values]

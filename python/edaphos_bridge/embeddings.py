@@ -55,14 +55,11 @@ def foundation_embed(object: Any, x: Any) -> NDArray[np.float32]:
     return features_of(object, x)
 
 
-def features_of(
-    object: Any, x: Any, *, argument: str = "x", missing_value: int | None = None
-) -> NDArray[np.float32]:
-    """Do what `foundation_embed` does; `missing_value` as in `Patches`, `argument` names `x`."""
+def features_of(object: Any, x: Any) -> NDArray[np.float32]:
+    """Do what `foundation_embed` does; `x` may be patches that are checked already."""
     module = own_copy(as_module(getattr(object, "classifier", object), "object")).eval()
-    checked = x if isinstance(x, Patches) else Patches(
-        x, missing_value=missing_value, allow_empty=True, argument=argument
-    )  # fmt: skip
+    checked = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
+    argument = checked.argument
     channels = getattr(object, "in_channels", getattr(module, "in_channels", None))
     check_channels(channels if isinstance(channels, int) else None, checked.channels, argument)
     checked.read_for(module, training=False)

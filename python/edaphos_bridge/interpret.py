@@ -84,8 +84,8 @@ def foundation_interpret(
         each class precision, recall, F1 and support; of a regressor RMSE, MAE, R2, bias (mean of
         prediction - truth) and Lin's concordance for each target. Each with a 95 % percentile
         interval; that of the calibration error lies high where patches are few, since bins of few
-        patches are never quite right. And with ``confusion``, ``most_confused()``, ``top_losses()``
-        and the plots.
+        patches are never quite right. And with ``confusion``, ``most_confused()``,
+        ``top_losses()`` and the plots.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from torch import nn
 from edaphos_bridge.basics.interrupts import held, pause
 from edaphos_bridge.encoders.encoder import concat_pooled, maps_of
 from edaphos_bridge.encoders.features import encode, encode_features
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.heads.registry import reads_of
 
 _BATCH = 16
@@ -25,13 +25,13 @@ Attribute = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def captum() -> Any:
-    """Return captum.attr; a missing one is said in words."""
+    """Return captum.attr; or raise `EdaphosError` with how to install it."""
     try:
         with held():
             import captum.attr
     except ImportError as error:
-        raise ImportError(
-            "captum attributes predictions: pip install 'edaphos-bridge[interpret]'"
+        raise EdaphosError(
+            "Attribution needs the package captum. Install it with `pip install captum`."
         ) from error
     return captum.attr
 

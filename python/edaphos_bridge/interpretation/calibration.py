@@ -46,20 +46,23 @@ def temperature_of(logits: NDArray[np.float64], codes: NDArray[Any]) -> float:
         line_search_fn="strong_wolfe",
     )  # fmt: skip
 
+    def loss_at(t: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(outputs / t, targets)
+
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
         # bounded, so that a loss without a minimum ends somewhere
-        t = log_t.clamp(math.log(LOWEST) - 1, math.log(HIGHEST) + 1).exp()
-        loss = functional.cross_entropy(outputs / t, targets)
+        loss = loss_at(log_t.clamp(math.log(LOWEST), math.log(HIGHEST)).exp())
         loss.backward()
         return loss
 
     optimiser.step(closure)
-    found = float(log_t.detach().exp())
-    if LOWEST < found < HIGHEST:
-        return found
-    bound = HIGHEST if found > 1 else LOWEST
-    what = "are no better than chance" if found > 1 else "are classified right, nearly all of them"
+    found = log_t.detach().exp().clamp(LOWEST, HIGHEST)
+    losses = {t: float(loss_at(found.new_tensor(t))) for t in (LOWEST, HIGHEST)}
+    bound = min(losses, key=losses.__getitem__)
+    if losses[bound] > float(loss_at(found)):
+        return float(found)
+    what = "are no better than chance" if bound > 1 else "are classified right, nearly all of them"
     warn(
         f"no temperature is best for these patches, which {what}; {bound:g} is taken. Give more "
         "patches, or others, that the classifier was not trained on."
@@ -75,10 +78,13 @@ def calibrated(fit: Fit, x: Patches, codes: NDArray[Any]) -> Fit:
     InputError
         If its head does not end in a linear layer.
     """
+    _last_layer(fit.head)
     temperature = temperature_of(outputs_of(fit, x), codes)
     new = copy.copy(fit)
     new.encoder, new.head = copy.deepcopy(fit.encoder), copy.deepcopy(fit.head)
-    _divide(new.head, temperature)
+    with torch.no_grad():
+        for weight in _last_layer(new.head).parameters():
+            weight.div_(temperature)
     # temperatures of a fit that was calibrated before multiply
     new.config = {**fit.config, "temperature": temperature * fit.config.get("temperature", 1.0)}
     some = Patches(x.read(0, _CHECKED))
@@ -88,13 +94,11 @@ def calibrated(fit: Fit, x: Patches, codes: NDArray[Any]) -> Fit:
     return new
 
 
-def _divide(head: nn.Module, temperature: float) -> None:
-    layers = [part for part in head.modules() if isinstance(part, nn.Linear)]
-    if not layers:
+def _last_layer(head: nn.Module) -> nn.Linear:
+    layers = [part for part in head.modules() if not list(part.children())]
+    if not layers or not isinstance(layers[-1], nn.Linear):
         raise _no_linear_end(head)
-    with torch.no_grad():
-        for weight in layers[-1].parameters():
-            weight.div_(temperature)
+    return layers[-1]
 
 
 def _no_linear_end(head: nn.Module) -> InputError:

@@ -10,17 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.interrupts import imported
+from edaphos_bridge.errors import EdaphosError
 
 Floats = NDArray[np.float64]
 
 
 def pyplot() -> Any:
-    """Return matplotlib.pyplot; a missing one is said in words."""
+    """Return matplotlib.pyplot; or raise `EdaphosError` with how to install it."""
     try:
         return imported("matplotlib.pyplot")
     except ImportError as error:
-        raise ImportError(
-            "matplotlib draws this: pip install 'edaphos-bridge[interpret]'"
+        raise EdaphosError(
+            "Figures need the package matplotlib. Install it with `pip install matplotlib`."
         ) from error
 
 

@@ -44,14 +44,9 @@ def as_fit(fit: Any, *tasks: str) -> FoundationFit:
     return inner
 
 
-def as_patches(x: Any, *, missing_value: int | None = None, argument: str = "x") -> Patches:
+def as_patches(x: Any, *, argument: str = "x") -> Patches:
     """Return one patch or more; those that are checked already as they are."""
-    found = x if isinstance(x, Patches) else Patches(
-        x, missing_value=missing_value, argument=argument
-    )  # fmt: skip
-    if len(found) == 0:
-        raise InputError(argument, "must have one patch or more", found=0)
-    return found
+    return x if isinstance(x, Patches) else Patches(x, argument=argument)
 
 
 def truth_of(fit: FoundationFit, y: Any, n_rows: int) -> Any:

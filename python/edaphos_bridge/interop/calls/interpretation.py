@@ -14,7 +14,6 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.calibrate import foundation_calibrate
 from edaphos_bridge.embedding_map import foundation_embedding_map
 from edaphos_bridge.embeddings import features_of
-from edaphos_bridge.errors import InputError
 from edaphos_bridge.interop.calls.classifiers import classifier_fields
 from edaphos_bridge.interop.calls.held import (
     classifier_behind,
@@ -103,12 +102,7 @@ def attribute(
 ) -> dict[str, Any]:
     """``foundation_attribute()``: attributions and patches as arrays."""
     fitted = classifier_behind(state, encoder_behind(encoder))
-    try:
-        found = attribute_outputs(
-            fitted, patches(x), method, target, baseline, n_steps, first_band=1
-        )
-    except ImportError as error:
-        raise InputError("method", f"needs captum: {error}") from error
+    found = attribute_outputs(fitted, patches(x), method, target, baseline, n_steps, first_band=1)
     return attribution_fields(found)
 
 
