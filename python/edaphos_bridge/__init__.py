@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.mcdropout import foundation_mcdropout_predict
     from edaphos_bridge.moco_pretrain import foundation_moco_pretrain
     from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
+    from edaphos_bridge.multi_label import FoundationMultiLabel, foundation_fit_multilabel
     from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
@@ -35,6 +36,7 @@ __all__ = [
     "FoundationClassifier",
     "FoundationEnsemble",
     "FoundationFit",
+    "FoundationMultiLabel",
     "FoundationPretrain",
     "FoundationProbeSweep",
     "FoundationRegressor",
@@ -44,6 +46,7 @@ __all__ = [
     "foundation_encoder",
     "foundation_finetune_ensemble",
     "foundation_fit_classifier",
+    "foundation_fit_multilabel",
     "foundation_fit_regressor",
     "foundation_mcdropout_predict",
     "foundation_moco_embed",
@@ -65,6 +68,7 @@ _HOMES = {
     "FoundationClassifier": "edaphos_bridge.classifier",
     "FoundationEnsemble": "edaphos_bridge.ensemble",
     "FoundationFit": "edaphos_bridge.any_fit",
+    "FoundationMultiLabel": "edaphos_bridge.multi_label",
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
@@ -73,6 +77,7 @@ _HOMES = {
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
     "foundation_finetune_ensemble": "edaphos_bridge.ensemble",
     "foundation_fit_classifier": "edaphos_bridge.classifier",
+    "foundation_fit_multilabel": "edaphos_bridge.multi_label",
     "foundation_fit_regressor": "edaphos_bridge.regressor",
     "foundation_mcdropout_predict": "edaphos_bridge.mcdropout",
     "foundation_moco_embed": "edaphos_bridge.embeddings",

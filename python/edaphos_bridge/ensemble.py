@@ -23,12 +23,14 @@ from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.fits import file
 from edaphos_bridge.fits.result import FoundationFit, lines, values_of
+from edaphos_bridge.multi_label import foundation_fit_multilabel
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.regressor import foundation_fit_regressor
 
 MEMBERS: dict[str, Callable[..., FoundationFit]] = {
     "classification": foundation_fit_classifier,
     "regression": foundation_fit_regressor,
+    "multilabel": foundation_fit_multilabel,
 }
 """What fits a member, by the name of its task."""
 
