@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from closeness import assert_close
 from edaphos_bridge import FoundationClassifier, FoundationRegressor, foundation_fit_regressor
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.fits.result import FoundationFit
-from small_fits import REGIMES, assert_frozen, bad_patches, quick
+from small_fits import REGIMES, assert_frozen, bad_patches, channel_means, quick
 
 
 @pytest.fixture
@@ -29,14 +28,6 @@ def table(clay):
 
 def regress(encoder, x, y, **changes):
     return foundation_fit_regressor(encoder, x, y, **{"epochs": 2, "seed": 1, **changes})
-
-
-def channel_means():
-    """An encoder whose features are the means of the channels, of about unit variance."""
-    scale = nn.Linear(4, 4, bias=False)
-    with torch.no_grad():
-        scale.weight.copy_(5 * torch.eye(4))
-    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), scale)
 
 
 @REGIMES

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.mcdropout import foundation_mcdropout_predict
     from edaphos_bridge.moco_pretrain import foundation_moco_pretrain
     from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
+    from edaphos_bridge.multi_label import FoundationMultiLabel, foundation_fit_multilabel
     from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
@@ -56,6 +57,7 @@ __all__ = [
     "FoundationEnsemble",
     "FoundationFit",
     "FoundationInterpretation",
+    "FoundationMultiLabel",
     "FoundationPretrain",
     "FoundationProbeSweep",
     "FoundationRegressor",
@@ -74,6 +76,7 @@ __all__ = [
     "foundation_finetune_classifier",
     "foundation_finetune_ensemble",
     "foundation_fit_classifier",
+    "foundation_fit_multilabel",
     "foundation_fit_regressor",
     "foundation_interpret",
     "foundation_knn",
@@ -103,6 +106,7 @@ _HOMES = {
     "FoundationFit": "edaphos_bridge.any_fit",
     "FoundationEmbeddingMap": "edaphos_bridge.interpretation.embedding_map",
     "FoundationInterpretation": "edaphos_bridge.interpretation.result",
+    "FoundationMultiLabel": "edaphos_bridge.multi_label",
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
@@ -122,6 +126,7 @@ _HOMES = {
     "LRFind": "edaphos_bridge.lr_find",
     "foundation_lr_find": "edaphos_bridge.lr_find",
     "foundation_finetune_ensemble": "edaphos_bridge.ensemble",
+    "foundation_fit_multilabel": "edaphos_bridge.multi_label",
     "foundation_fit_regressor": "edaphos_bridge.regressor",
     "foundation_mcdropout_predict": "edaphos_bridge.mcdropout",
     "foundation_interpret": "edaphos_bridge.interpret",

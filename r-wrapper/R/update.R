@@ -3,8 +3,8 @@
 #' Makes the call of a fit again, with all its settings, its seed included, but
 #' for those given here. A fit holds no data: they are given again.
 #'
-#' @param object A fit of [foundation_fit_classifier()], of
-#'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
+#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
+#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param x,y As in [foundation_fit_classifier()].
 #' @param encoder The encoder to start from; by default the fit's own. After full
 #'   fine-tuning that is the tuned one, so that training goes on from there; give

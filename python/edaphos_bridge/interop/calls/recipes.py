@@ -10,8 +10,8 @@ from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.interop.calls.classifiers import classifier_fields
 from edaphos_bridge.interop.calls.held import (
-    classifier_behind,
     encoder_behind,
+    fit_behind,
     labels_of,
     patches,
 )
@@ -114,5 +114,5 @@ def lr_find(
 def start_behind(start: Any) -> Any:
     """Return the encoder or the fit that R holds: a fit is its bytes, with a module of its own."""
     if isinstance(start, Mapping):
-        return classifier_behind(start["state"], encoder_behind(start["encoder"]))
+        return fit_behind(start["state"], encoder_behind(start["encoder"]))
     return encoder_behind(start)
