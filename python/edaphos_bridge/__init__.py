@@ -8,6 +8,10 @@ from edaphos_bridge.basics.interrupts import imported
 
 if TYPE_CHECKING:
     from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
+    from edaphos_bridge.cross_validate import (
+        FoundationCrossValidation,
+        foundation_cross_validate,
+    )
     from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
     from edaphos_bridge.embeddings import foundation_moco_embed, foundation_simclr_embed
     from edaphos_bridge.encoders.foundation import foundation_encoder
@@ -29,10 +33,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FoundationClassifier",
+    "FoundationCrossValidation",
     "FoundationPretrain",
     "FoundationProbeSweep",
     "FoundationTileDataset",
     "__version__",
+    "foundation_cross_validate",
     "foundation_embed_at_coords",
     "foundation_encoder",
     "foundation_fit_classifier",
@@ -53,9 +59,11 @@ __all__ = [
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
     "FoundationClassifier": "edaphos_bridge.classifier",
+    "FoundationCrossValidation": "edaphos_bridge.cross_validate",
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
+    "foundation_cross_validate": "edaphos_bridge.cross_validate",
     "foundation_embed_at_coords": "edaphos_bridge.embed_at_coords",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
     "foundation_fit_classifier": "edaphos_bridge.classifier",
