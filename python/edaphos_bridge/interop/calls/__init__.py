@@ -16,7 +16,6 @@ from edaphos_bridge.interop.calls import (
     datasets,
     encoders,
     pretraining,
-    printing,
     rasters,
     weights,
 )
@@ -34,7 +33,6 @@ CALLS: dict[str, Callable[..., Any]] = {
         encoders.make_encoder,
         pretraining.pretrain,
         pretraining.pretrain_tiles,
-        printing.printed,
         rasters.embed_at_coords,
         rasters.patches_at_coords,
         rasters.tile_dataset,

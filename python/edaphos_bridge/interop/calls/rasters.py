@@ -75,8 +75,13 @@ def embed_at_coords(
 
 
 @plain
-def patches_at_coords(encoder: Any, coords: Any, stack: Any, dataset: Any) -> NDArray[np.float64]:
-    """``foundation_patches_at_coords()``: patches (N, C, H, W), NaN outside; no encoder is none."""
-    tiles = None if dataset is None else tiles_behind(dataset)
-    fit = tiles if encoder is None else encoder_behind(encoder)
-    return foundation_patches_at_coords(fit, coords, stack, tiles).astype(np.float64)
+def patches_at_coords(
+    encoder: Any, coords: Any, stack: Any, dataset: Any, fit: Any
+) -> NDArray[np.float64]:
+    """``foundation_patches_at_coords()``: patches (N, C, H, W), NaN outside.
+
+    Its `fit` is an encoder, or a tile data set.
+    """
+    tiles, own = (None if state is None else tiles_behind(state) for state in (dataset, fit))
+    known = encoder_behind(encoder) if own is None else own
+    return foundation_patches_at_coords(known, coords, stack, tiles).astype(np.float64)
