@@ -101,7 +101,8 @@ def foundation_probe_sweep(
         batch_size=batch_size,
         val_split=val_split,
     )
-    with console("classifier", flag("verbose", verbose)) as events:
+    score_name = FoundationClassifier.score_name
+    with console("classifier", flag("verbose", verbose), score_name) as events:
         return sweep_probes(encoder, Patches(x), y, grid, device, events)
 
 

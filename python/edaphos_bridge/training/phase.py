@@ -44,6 +44,7 @@ class Solve:
 
     C: float
     trains_encoder = False
+    epochs = 0  # it tells of none
 
 
 Phase = Epochs | Solve
