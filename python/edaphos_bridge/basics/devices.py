@@ -26,20 +26,13 @@ def is_available(name: DeviceName) -> bool:
 def resolve_device(name: str) -> torch.device:
     """Return the device called `name`, or the cpu with a warning where it is missing.
 
+    Raises `InputError` if `name` is none of the three. Warns `DeviceFallbackWarning` if the device
+    exists by name but not on this machine.
+
     Parameters
     ----------
     name : {"cpu", "mps", "cuda"}
         Device asked for.
-
-    Raises
-    ------
-    InputError
-        If `name` is none of the three.
-
-    Warns
-    -----
-    DeviceFallbackWarning
-        If the device exists by name but not on this machine.
     """
     if not isinstance(name, str) or name not in get_args(DeviceName):
         raise InputError("device", "must be one of 'cpu', 'mps', 'cuda'", found=name)

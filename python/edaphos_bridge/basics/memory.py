@@ -14,8 +14,6 @@ def check_memory(argument: str, n_bytes: int, found: object) -> None:
 
     Parameters
     ----------
-    argument : str
-        Name of the argument.
     n_bytes : int
         What it needs at least.
     found : object

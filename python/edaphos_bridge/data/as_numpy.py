@@ -26,19 +26,15 @@ def as_numpy(x: Any, argument: str, wanted: str) -> NDArray[Any]:
     Marked are masked cells of NumPy, dask and torch, also in lists of such arrays, and what
     `fill_values` tells. NaN stays.
 
+    Raises `InputError` if it is no array of real numbers, or reading it fails; that error is the
+    cause.
+
     Parameters
     ----------
     x : array-like or torch.Tensor
         Read whole. The memory may be shared.
-    argument : str
-        What the caller's function calls it, for errors.
     wanted : str
         What it must be, for errors.
-
-    Raises
-    ------
-    InputError
-        If it is no array of real numbers, or reading it fails; that error is the cause.
     """
     try:
         array = read_masked(x, argument)
@@ -60,10 +56,7 @@ def as_numpy(x: Any, argument: str, wanted: str) -> NDArray[Any]:
 def read_slice(x: Any, place: Any, argument: str) -> NDArray[Any]:
     """Return ``x[place]`` of an array that is read in parts, masked where dask or NumPy mask it.
 
-    Raises
-    ------
-    InputError
-        If reading it fails; that error is the cause.
+    Raises `InputError` if reading it fails; that error is the cause.
     """
     try:
         return _in_memory(x[place], argument)

@@ -36,8 +36,6 @@ def warn_about_scale(
         Some of them.
     expected : Normalisation
         What the encoder carries, of C bands.
-    argument : str
-        What the caller's function calls them.
     training : bool
         Whether they come from all over the training data; then their spread says more.
     hint : str

@@ -53,21 +53,14 @@ class Labels:
 def as_labels(y: Any) -> Labels:
     """Return `y` as codes and classes, unused categories dropped as R's ``factor(y)`` does.
 
+    Raises `InputError` if `y` is not one-dimensional, holds a missing label, is of another type,
+    has text that R could not hold, or has fewer than two classes. Warns `EdaphosWarning` if nearly
+    every label is a class of its own: those are measured numbers or names.
+
     Parameters
     ----------
     y : pandas.Categorical, Series, Index, or array-like of str, int or bool, shape (N,)
         One label a patch. Intervals of ``pandas.cut`` become their names.
-
-    Raises
-    ------
-    InputError
-        If `y` is not one-dimensional, holds a missing label, is of another type, has text that
-        R could not hold, or has fewer than two classes.
-
-    Warns
-    -----
-    EdaphosWarning
-        If nearly every label is a class of its own: those are measured numbers or names.
     """
     categorical = _as_categorical(y).remove_unused_categories()
     classes = [_plain(value) for value in categorical.categories]

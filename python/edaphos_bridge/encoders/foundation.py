@@ -132,6 +132,8 @@ def rebuild_encoder(
 ) -> nn.Module:
     """Return an encoder with the weights in `state` and what it carried beside them.
 
+    Raises `WeightsError` if the module is needed and missing, or the weights do not fit it.
+
     Parameters
     ----------
     description : mapping
@@ -141,11 +143,6 @@ def rebuild_encoder(
     given : torch.nn.Module, optional
         A module of the user's own to fill (a copy of it), needed when the description says
         "custom".
-
-    Raises
-    ------
-    WeightsError
-        If the module is needed and missing, or the weights do not fit it.
     """
     architecture = description["architecture"]
     if given is not None:
@@ -206,10 +203,7 @@ def encoder_state(module: nn.Module) -> dict[str, torch.Tensor]:
 def as_float32(state: dict[str, torch.Tensor], what: str) -> dict[str, torch.Tensor]:
     """Return a state dict with the weights in float32: ``.double()`` or ``.half()`` made others.
 
-    Raises
-    ------
-    InputError
-        If float32 would change a weight.
+    Raises `InputError` if float32 would change a weight.
     """
     for name, tensor in state.items():
         if tensor.is_floating_point() and tensor.dtype != torch.float32:

@@ -111,10 +111,7 @@ class Checkpoints:
     def probe(self, tensors: Mapping[str, torch.Tensor], steps: int) -> None:
         """Write and remove a file of the size of the last checkpoint.
 
-        Raises
-        ------
-        InputError
-            If that fails: the folder is read-only, or the disk is full.
+        Raises `InputError` if that fails: the folder is read-only, or the disk is full.
         """
         sizes = {name: tensor.numel() * tensor.element_size() for name, tensor in tensors.items()}
         size = sum(sizes.values()) + 8 * steps + _SPARE_BYTES
@@ -159,10 +156,11 @@ class Checkpoints:
 def read_checkpoint(argument: str, path: Path, identity: dict[str, Any]) -> Progress | None:
     """Return where the run with a checkpoint in `path` stopped, or None where there is none.
 
+    Raises `InputError` if the checkpoint is of a run with other settings or other patches. Raises
+    `WeightsError` if the file is damaged.
+
     Parameters
     ----------
-    argument : str
-        What the caller's function calls the folder.
     path : pathlib.Path
         The file.
     identity : dict
@@ -170,13 +168,6 @@ def read_checkpoint(argument: str, path: Path, identity: dict[str, Any]) -> Prog
         is replaced by the checkpoint's. Where no step depends on the number of steps,
         that is without a momentum schedule, "epochs" may differ, as long as the run that
         is asked for is not over before the checkpoint.
-
-    Raises
-    ------
-    InputError
-        If the checkpoint is of a run with other settings or other patches.
-    WeightsError
-        If the file is damaged.
     """
     try:
         data = read_file(argument, path, MOST_OF_A_FIT)

@@ -33,6 +33,8 @@ def pretrain(
 ) -> list[float]:
     """Train `method` in place, with Adam.
 
+    Raises `TrainingError` if a loss or a weight is not finite.
+
     Parameters
     ----------
     source : Source
@@ -46,11 +48,6 @@ def pretrain(
     -------
     list of float
         For each epoch the mean of its ``settings.steps_per_epoch`` losses.
-
-    Raises
-    ------
-    TrainingError
-        If a loss or a weight is not finite.
     """
     trained = [weight for weight in method.parameters() if weight.requires_grad]
     optimizer = adam([{"params": trained, "lr": settings.lr}])

@@ -22,8 +22,6 @@ class ArrayRaster(Raster):
     array : array or torch.Tensor, shape (C, H, W), any real dtype
         Cells that are NaN, infinite, masked or of the array's fill value have no data. Neither
         copied nor changed. What is not in memory (dask, zarr, h5py) is read in windows.
-    argument : str
-        What the caller's function calls it, for errors.
     """
 
     def __init__(self, array: Any, argument: str) -> None:

@@ -55,8 +55,6 @@ def warn_of_other_cells(
 
     Parameters
     ----------
-    argument : str
-        What the caller's function calls the data.
     found, expected : pair of cell size and CRS
         Width and height of a cell, in units of the CRS, and `crs_text`; None where not known.
     """

@@ -19,6 +19,9 @@ from edaphos_bridge.raster.transform import Transform, cell_size, is_usable, sam
 class FileRaster(Raster):
     """Bands of files one after the other; the files stay open.
 
+    Raises `InputError` if a file is no raster of real numbers, has no such band, or lies on another
+    grid than the first.
+
     Parameters
     ----------
     files : sequence of FileBands
@@ -28,16 +31,8 @@ class FileRaster(Raster):
     transform : tuple of six floats, optional
         Replaces that of the files: whoever gives it has seen to it that they are aligned. Its
         signs say which way rows and columns run.
-    argument : str
-        What the caller's function calls it, for errors.
     crs : rasterio.crs.CRS, optional
         Replaces that of the files.
-
-    Raises
-    ------
-    InputError
-        If a file is no raster of real numbers, has no such band, or lies on another grid
-        than the first.
     """
 
     def __init__(

@@ -32,6 +32,9 @@ def patches_at(
     Points outside the raster, missing ones and those in a cell without data in any band are
     left out. The others come in the order of the file, so that its blocks are decoded once.
 
+    Warns `EdaphosWarning` if there are points and none lies inside the raster, or if its cells have
+    another size, CRS or scale than those that the encoder was pretrained on.
+
     Parameters
     ----------
     raster : Raster
@@ -42,16 +45,8 @@ def patches_at(
         How raw cells become patches.
     orientation : {"rows_first", "transposed"}
         How the patches lie.
-    argument : str
-        What the caller's function calls the raster, for errors.
     most : int, optional
         B is at most that.
-
-    Warns
-    -----
-    EdaphosWarning
-        If there are points and none lies inside the raster, or if its cells have another size,
-        CRS or scale than those that the encoder was pretrained on.
     """
     warn_if_all_outside(raster, points, "coords", argument)
     order = band_order(raster, normalisation, argument)
@@ -81,10 +76,7 @@ def patches_at(
 def band_order(raster: Raster, normalisation: Normalisation, argument: str = "stack") -> list[int]:
     """Return where the raster has each band that an encoder expects: by name, else in order.
 
-    Raises
-    ------
-    InputError
-        If the raster has another number of bands.
+    Raises `InputError` if the raster has another number of bands.
     """
     expected, found = list(normalisation.bands), raster.bands
     if len(found) != len(expected):

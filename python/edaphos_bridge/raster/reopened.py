@@ -16,6 +16,8 @@ from edaphos_bridge.raster.sources import open_raster
 class ReopenedRaster(Raster):
     """What `Raster.describe` said, without opening anything yet.
 
+    Raises `InputError` when it is first read: if the files are gone or are another raster.
+
     Parameters
     ----------
     described : mapping
@@ -23,11 +25,6 @@ class ReopenedRaster(Raster):
     bands : sequence of str
     height, width : int
         What the raster must still have.
-
-    Raises
-    ------
-    InputError
-        When it is first read: if the files are gone or are another raster.
     """
 
     def __init__(

@@ -39,21 +39,16 @@ def band_statistics(
 
     A standard deviation of 0 becomes 1, with a warning: such a band is 0 after normalisation.
 
+    Raises `InputError` if a band has no valid cell.
+
     Parameters
     ----------
     raster : Raster
         Read once, block by block.
     patch_size : int
         Height and width of the patches whose centres are counted.
-    argument : str
-        What the caller's function calls the raster, for errors.
     mask : Raster, optional
         Where centres may be, see `CentreCounts`. Means and standard deviations are of all cells.
-
-    Raises
-    ------
-    InputError
-        If a band has no valid cell.
 
     References
     ----------

@@ -35,10 +35,7 @@ def tiles_to_bytes(dataset: FoundationTileDataset) -> bytes:
 def tiles_from_bytes(data: bytes) -> FoundationTileDataset:
     """Return the dataset in `data`, whose files are opened when the first patch is read.
 
-    Raises
-    ------
-    WeightsError
-        If the bytes are damaged.
+    Raises `WeightsError` if the bytes are damaged.
     """
     tensors, metadata = unpack(_KIND, data)
     check(

@@ -46,6 +46,9 @@ def download(
     Several processes may do so at once: each writes under a name of its own, and the last
     rename wins with the same content.
 
+    Raises `DownloadError` if the server cannot be reached, has no such file, keeps breaking off, or
+    sends another content. Nothing of it is kept.
+
     Parameters
     ----------
     url : str
@@ -59,12 +62,6 @@ def download(
         where the last one ended.
     say : callable
         Takes lines about what happens.
-
-    Raises
-    ------
-    DownloadError
-        If the server cannot be reached, has no such file, keeps breaking off, or sends
-        another content. Nothing of it is kept.
     """
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
     try:

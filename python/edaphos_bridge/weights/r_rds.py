@@ -47,11 +47,8 @@ _DTYPES = {
 def rds_tensors(data: bytes) -> dict[str, torch.Tensor]:
     """Return the tensors of an old file of R torch; names as in `r_torch.named_tensors`.
 
-    Raises
-    ------
-    WeightsError
-        If the file is damaged, unpacks to more than its size allows, or holds an R module,
-        whose functions are not read.
+    Raises `WeightsError` if the file is damaged, unpacks to more than its size allows, or holds an
+    R module, whose functions are not read.
     """
     outer = unserialize(_unpacked(data))
     kind = outer.element("type")

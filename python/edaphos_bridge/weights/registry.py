@@ -98,10 +98,7 @@ def has_published(sha256: str) -> bool:
 def published(name: object) -> PublishedWeights:
     """Return the entry called `name`.
 
-    Raises
-    ------
-    InputError
-        If there is none.
+    Raises `InputError` if there is none.
     """
     entry = find(name)
     if entry is None:
