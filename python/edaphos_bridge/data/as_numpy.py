@@ -76,8 +76,7 @@ def read_masked(x: Any, argument: str) -> NDArray[Any]:
     if isinstance(x, list | tuple) and _needs_care(x):
         parts = [read_masked(part, argument) for part in x]
         stack = np.ma.stack if any(isinstance(p, np.ma.MaskedArray) for p in parts) else np.stack
-        stacked: NDArray[Any] = stack(parts)
-        return stacked
+        return stack(parts)
     array = _in_memory(x, argument)
     fills = fill_values(x)
     return np.ma.masked_where(np.isin(array, fills), array, copy=False) if fills else array
@@ -166,8 +165,7 @@ def _numbers(value: Any, dtype: np.dtype[Any]) -> list[int | float]:
         return []
     if dtype.kind in "iu":
         numbers = numbers[exact]
-    result: list[int | float] = numbers[np.isfinite(numbers)].tolist()
-    return result
+    return numbers[np.isfinite(numbers)].tolist()
 
 
 def _number_in(text: str) -> float | None:

@@ -113,7 +113,7 @@ def _as_series(y: Any) -> pd.Series:
     if isinstance(y, torch.Tensor):
         y = tensor_as_numpy(y, "y")
     if y is None or isinstance(y, str | bytes | dict | pd.DataFrame) or np.isscalar(y):
-        raise InputError("y", "must be a sequence of labels, one a patch", found=type(y).__name__)
+        raise _no_sequence(y)
     try:
         shape = y.shape if hasattr(y, "shape") else (len(y),) if hasattr(y, "__len__") else ()
         if len(shape) > 1:
@@ -131,12 +131,12 @@ def _as_series(y: Any) -> pd.Series:
     except InputError:
         raise
     except Exception as error:  # an array that refuses, in any way
-        raise InputError(
-            "y",
-            "must be a sequence of labels, one a patch",
-            found=type(y).__name__,
-            hint=f"{type(error).__name__}: {error}",
-        ) from error
+        raise _no_sequence(y, f"{type(error).__name__}: {error}") from error
+
+
+def _no_sequence(y: Any, hint: str = "") -> InputError:
+    problem = "must be a sequence of labels, one a patch"
+    return InputError("y", problem, found=type(y).__name__, hint=hint)
 
 
 def _refuse_measured(labels: pd.Series) -> None:
@@ -178,9 +178,7 @@ def _objects(y: Any) -> NDArray[np.object_]:
     try:
         values = list(y)
     except TypeError:
-        raise InputError(
-            "y", "must be a sequence of labels, one a patch", found=type(y).__name__
-        ) from None
+        raise _no_sequence(y) from None
     out = np.empty(len(values), dtype=object)
     out[:] = [None if value is np.ma.masked else value for value in values]
     return out

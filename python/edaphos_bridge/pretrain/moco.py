@@ -57,8 +57,7 @@ class MoCo(Method):
 
     @torch.no_grad()
     def _keys(self, view: torch.Tensor) -> torch.Tensor:
-        keys: torch.Tensor = self.key_encoder.project(self.key_encoder(view))
-        return keys
+        return self.key_encoder.project(self.key_encoder(view))
 
 
 def momentum_at(done: float, momentum: float, schedule: str | None) -> float:

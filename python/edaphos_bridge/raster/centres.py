@@ -22,8 +22,7 @@ def eligible(
     """
     rows = _fits(block.row, block.height, raster.height, patch_size)
     columns = _fits(block.col, block.width, raster.width, patch_size)
-    centres: NDArray[np.bool_] = valid.all(axis=0) & rows[:, None] & columns
-    return centres
+    return valid.all(axis=0) & rows[:, None] & columns
 
 
 def count_overlapping(cells: NDArray[np.int64], patch_size: int) -> int:

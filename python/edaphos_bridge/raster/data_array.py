@@ -138,8 +138,7 @@ def _reference(array: Any) -> Mapping[str, Any]:
     named = array.encoding.get("grid_mapping") or array.attrs.get("grid_mapping")
     for name in (named, "spatial_ref", "crs"):
         if name is not None and name in array.coords:
-            attrs: Mapping[str, Any] = array.coords[name].attrs
-            return attrs
+            return array.coords[name].attrs
     return {}
 
 

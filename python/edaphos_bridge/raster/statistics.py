@@ -123,5 +123,4 @@ class _Moments:
 
     def sds(self) -> NDArray[np.float64]:
         """Return the sample standard deviations so far; 0 for a single cell."""
-        deviations: NDArray[np.float64] = np.sqrt(self._squares / np.maximum(self.count - 1, 1))
-        return deviations
+        return np.sqrt(self._squares / np.maximum(self.count - 1, 1))

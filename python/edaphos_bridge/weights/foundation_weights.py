@@ -36,7 +36,7 @@ def foundation_weights_list() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row each: ``name``, ``architecture``, ``n_channels``, ``feature_dim``,
+        One row each: ``name`` to load it by, ``architecture``, ``n_channels``, ``feature_dim``,
         ``proj_dim``, ``patch_size``, ``file``, ``url``, ``sha256``, ``doi``, ``license``,
         ``description``, ``aoi`` (where it was pretrained), ``published_at`` and
         ``edaphos_version``. Numbers are of type Int64. What is not known is missing; without
