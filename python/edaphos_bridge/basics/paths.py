@@ -11,17 +11,10 @@ from edaphos_bridge.errors import InputError
 
 
 def as_path(argument: str, value: Any, kind: str = "file or folder") -> Path:
-    """Return a path with "~" expanded.
+    """Return a path with "~" expanded; `kind` says, for errors, what is there or will be.
 
     Raises `InputError` if it is no text, is empty, holds a NUL, names a user who does not exist, or
     is longer than the system allows, or lies where this process may not look.
-
-    Parameters
-    ----------
-    value : str or path
-        What the user gave.
-    kind : str
-        What is there or will be, for errors.
     """
     try:
         text = os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -24,17 +24,9 @@ def as_numpy(x: Any, argument: str, wanted: str) -> NDArray[Any]:
     """Return `x` as an array of real numbers, masked where cells are marked as missing.
 
     Marked are masked cells of NumPy, dask and torch, also in lists of such arrays, and what
-    `fill_values` tells. NaN stays.
-
-    Raises `InputError` if it is no array of real numbers, or reading it fails; that error is the
-    cause.
-
-    Parameters
-    ----------
-    x : array-like or torch.Tensor
-        Read whole. The memory may be shared.
-    wanted : str
-        What it must be, for errors.
+    `fill_values` tells. NaN stays. `x` is read whole; the memory may be shared. Raises
+    `InputError`, saying what is `wanted`, if it is no array of real numbers, or reading it fails;
+    that error is the cause.
     """
     try:
         array = read_masked(x, argument)
@@ -109,17 +101,10 @@ def _in_memory(x: Any, argument: str) -> NDArray[Any]:
 def fill_values(x: Any) -> tuple[int | float, ...]:
     """Return the numbers that stand for a missing cell in `x`, in its own type.
 
-    Parameters
-    ----------
-    x : array-like
-        These numbers are the attributes ``_FillValue``, ``missing_value`` and ``nodata`` of
-        xarray, zarr and h5py, xarray's encoding, and the fill value of zarr and h5py. Of the
-        last, 0 and 1 count only where xarray wrote them: else they are what a new array was
-        made of.
-
-    Notes
-    -----
-    NaN and infinity are left out: they are missing in any array.
+    These are the attributes ``_FillValue``, ``missing_value`` and ``nodata`` of xarray, zarr and
+    h5py, xarray's encoding, and the fill value of zarr and h5py. Of the last, 0 and 1 count only
+    where xarray wrote them: else they are what a new array was made of. NaN and infinity are left
+    out: they are missing in any array.
     """
     if isinstance(x, np.ndarray | np.generic | torch.Tensor) or not hasattr(x, "dtype"):
         return ()

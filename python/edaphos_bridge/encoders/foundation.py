@@ -130,19 +130,11 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
 def rebuild_encoder(
     description: Mapping[str, Any], state: Mapping[str, torch.Tensor], given: nn.Module | None
 ) -> nn.Module:
-    """Return an encoder with the weights in `state` and what it carried beside them.
+    """Return an encoder of a description and a state dict, with what it carried beside them.
 
-    Raises `WeightsError` if the module is needed and missing, or the weights do not fit it.
-
-    Parameters
-    ----------
-    description : mapping
-        From `describe_encoder`.
-    state : mapping of str to torch.Tensor
-        The state dict.
-    given : torch.nn.Module, optional
-        A module of the user's own to fill (a copy of it), needed when the description says
-        "custom".
+    The description is that of `describe_encoder`. A module of the user's own is needed where it
+    says "custom"; a copy of the one `given` is filled. Raises `WeightsError` if it is needed and
+    missing, or the weights do not fit it.
     """
     architecture = description["architecture"]
     if given is not None:

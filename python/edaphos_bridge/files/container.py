@@ -32,18 +32,11 @@ _UNREADABLE = (
 
 
 def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a safetensors file.
+    """Return the bytes of a safetensors file of a kind, such as ``"classifier"``.
 
-    Raises `WeightsError` if safetensors has no form for one of the tensors, or it is none.
-
-    Parameters
-    ----------
-    kind : str
-        What the file holds, e.g. ``"classifier"``.
-    tensors : mapping of str to torch.Tensor
-        Any dtype that safetensors knows; copied to the cpu.
-    metadata : mapping
-        JSON values; NaN is not one of them. The versions of the packages are added.
+    Tensors are of any dtype that safetensors knows, and copied to the cpu. The metadata are JSON
+    values, of which NaN is none; the versions of the packages are added. Raises `WeightsError` if
+    safetensors has no form for one of the tensors, or it is none.
     """
     for name, tensor in tensors.items():
         problem = _problem(tensor)

@@ -16,15 +16,8 @@ from edaphos_bridge.raster.sources import open_raster
 class ReopenedRaster(Raster):
     """What `Raster.describe` said, without opening anything yet.
 
-    Raises `InputError` when it is first read: if the files are gone or are another raster.
-
-    Parameters
-    ----------
-    described : mapping
-        From `Raster.describe`.
-    bands : sequence of str
-    height, width : int
-        What the raster must still have.
+    When it is first read, `InputError` says if the files are gone or are another raster: one
+    without these bands, height and width.
     """
 
     def __init__(

@@ -37,18 +37,10 @@ def band_statistics(
 ) -> BandStatistics:
     """Return the statistics of the valid cells of each band.
 
-    A standard deviation of 0 becomes 1, with a warning: such a band is 0 after normalisation.
-
-    Raises `InputError` if a band has no valid cell.
-
-    Parameters
-    ----------
-    raster : Raster
-        Read once, block by block.
-    patch_size : int
-        Height and width of the patches whose centres are counted.
-    mask : Raster, optional
-        Where centres may be, see `CentreCounts`. Means and standard deviations are of all cells.
+    The raster is read once, block by block. Centres are counted of patches of `patch_size` rows and
+    columns, and where `mask` lets them be, see `CentreCounts`; means and standard deviations are of
+    all cells. A standard deviation of 0 becomes 1, with a warning: such a band is 0 after
+    normalisation. Raises `InputError` if a band has no valid cell.
 
     References
     ----------
