@@ -135,8 +135,7 @@ def foundation_fit_classifier(
         val_split=val_split,
         seed=seed,
     )
-    score_name = FoundationClassifier.score_name
-    with console("classifier", flag("verbose", verbose), score_name) as events:
+    with console("classifier", flag("verbose", verbose)) as events:
         return fit_classifier(encoder, Patches(x), y, settings, device, events)
 
 

@@ -100,8 +100,7 @@ def foundation_probe_sweep(
         batch_size=batch_size,
         val_split=val_split,
     )
-    score_name = FoundationClassifier.score_name
-    with console("classifier", flag("verbose", verbose), score_name) as events:
+    with console("classifier", flag("verbose", verbose)) as events:
         return sweep_probes(encoder, Patches(x), y, grid, device, events)
 
 

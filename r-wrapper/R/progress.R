@@ -18,17 +18,21 @@ fit_progress <- function(verbose, what = "classifier") {
     message(line)
     left_by <<- NULL
   }
-  show_bar <- function(epoch, epochs, status) {
+  show_bar <- function(epoch, epochs, loss, val_accuracy) {
     if (is.null(bar)) {
       bar <<- cli::cli_progress_bar(what, total = epochs, .envir = envir)
     }
+    status <- paste0(
+      sprintf("loss=%.4f", loss),
+      if (!is.null(val_accuracy)) sprintf(" val_acc=%.3f", val_accuracy)
+    )
     cli::cli_progress_update(set = epoch, status = status, id = bar, .envir = envir)
   }
-  show <- function(epoch, epochs, status, line) {
+  show <- function(epoch, epochs, loss, val_accuracy, line) {
     if (isTRUE(verbose) && nzchar(line)) {
       show_line(line)
     } else if (with_bar) {
-      show_bar(epoch, epochs, status)
+      show_bar(epoch, epochs, loss, val_accuracy)
     }
     TRUE
   }

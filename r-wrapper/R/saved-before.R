@@ -35,16 +35,19 @@ lines_of_saved <- function(x) {
 }
 
 lines_of_classifier <- function(x) {
-  about <- summary.edaphosbridge_fit(x)
+  accuracy <- x$val_accuracy_history
+  last <- length(accuracy)
+  best <- which.max(accuracy)
   c("<edaphos_foundation_classifier>", labelled_lines(
     classes = paste(x$classes, collapse = ", "),
     feature_dim = x$feature_dim,
     head = x$head_type,
-    regime = about$regime,
+    regime = regime_of(x),
     device = x$device,
-    "final loss" = sprintf("%.4f", about$final_loss),
-    "best val_acc" = score_text(about),
-    overlap = if (!is.na(about$best_epoch)) overlap_text(about)
+    "final loss" = sprintf("%.4f", x$loss_history[[length(x$loss_history)]]),
+    "best val_acc" = if (length(best) == 0L) "NA" else {
+      sprintf("%.3f (epoch %d), at the end %.3f", accuracy[[best]], best, accuracy[[last]])
+    }
   ))
 }
 
@@ -69,12 +72,11 @@ lines_of_pretrain <- function(x) {
 }
 
 lines_of_sweep <- function(x) {
-  about <- summary.edaphosbridge_probe_sweep(x)
+  n_seeds <- length(unique(x$results$seed))
   c("<edaphos_probe_sweep>", labelled_lines(
-    settings = sprintf("%d, each with %s", nrow(x$settings), counted(about$n_seeds, "seed")),
+    settings = sprintf("%d, each with %s", nrow(x$settings), counted(n_seeds, "seed")),
     best = setting_text(x$best),
-    val_acc = sprintf("%.3f", about$val_accuracy),
-    overlap = overlap_text(about$classifier),
+    val_acc = sprintf("%.3f", max(x$settings$val_accuracy, na.rm = TRUE)),
     classes = paste(x$classifier$classes, collapse = ", ")
   ))
 }
@@ -89,7 +91,7 @@ lines_of_tiles <- function(x) {
   )
 }
 
-# A line for each value that is not NULL, under its name.
+# A line for each value, under its name.
 labelled_lines <- function(...) {
   values <- c(...)
   sprintf("  %-15s%s", paste0(names(values), ":"), values)

@@ -188,31 +188,24 @@ head_line <- function(x) {
   sprintf("mlp, hidden %s, dropout %g", paste(x$config$hidden, collapse = ", "), x$config$dropout)
 }
 
-score_line <- function(x) {
-  sprintf("  %-10s %s", paste0(short_score_of(x), ":"), score_text(x))
-}
-
 # The best score and its epoch, and that of the weights kept.
-score_text <- function(x) {
+score_line <- function(x) {
   course <- x$history[[score_of(x)]]
-  if (is.na(x$best_epoch)) "NA" else sprintf(
+  text <- if (is.na(x$best_epoch)) "NA" else sprintf(
     "%.3f (epoch %d), at the end %.3f", course[[x$best_epoch]], x$best_epoch, course[[length(course)]]
   )
+  sprintf("  %-10s %s", paste0(short_score_of(x), ":"), text)
 }
 
 # NULL where no patches are known to share cells, or none were held out.
 overlap_line <- function(x) {
-  text <- overlap_text(x)
-  if (!is.null(text) && !is.na(x$best_epoch)) paste0("  overlap:   ", text)
-}
-
-overlap_text <- function(x) {
-  if (is.null(x$overlapping) || x$overlapping == 0L) {
+  if (is.null(x$overlapping) || x$overlapping == 0L || is.na(x$best_epoch)) {
     return(NULL)
   }
   total <- if (is.na(x$n)) "" else sprintf(" of %d", x$n)
   sprintf(
-    "%d%s patches share cells, so %s says little", x$overlapping, total, short_score_of(x)
+    "  overlap:   %d%s patches share cells, so %s says little", x$overlapping, total,
+    short_score_of(x)
   )
 }
 

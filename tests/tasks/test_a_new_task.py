@@ -24,7 +24,6 @@ from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import predicted
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.heads.registry import make_head
-from edaphos_bridge.interop.calls.held import fit_behind
 from edaphos_bridge.tasks.task import Task
 from engine_fits import Adam, engine_fit, plan_of_41
 from small_fits import REGIMES, quick
@@ -226,16 +225,6 @@ def test_it_is_no_classifier_and_a_classifier_none_of_it(x, y, fit, encoder):
         FoundationClassifier.from_bytes(fit(encoder).to_bytes())
     with pytest.raises(WeightsError, match="holds a fit of 'classification', not 'amount'"):
         AmountFit.from_bytes(classifier.to_bytes())
-
-
-def test_what_r_holds_becomes_a_fit_of_its_own_task(x, y, fit, encoder, monkeypatch):
-    held_by_r = [fit(encoder).to_bytes(), quick(encoder, x, y).to_bytes()]
-    with pytest.raises(WeightsError, match="holds a fit of 'amount', not 'classification'"):
-        fit_behind(held_by_r[0])
-    monkeypatch.setattr("edaphos_bridge.interop.calls.held.FITS", [FoundationClassifier, AmountFit])
-    amounts, classifier = (fit_behind(state) for state in held_by_r)
-    assert (type(amounts), type(classifier)) == (AmountFit, FoundationClassifier)
-    assert [amounts.to_bytes(), classifier.to_bytes()] == held_by_r
 
 
 @pytest.mark.parametrize(

@@ -18,19 +18,19 @@ def test_lines_come_for_epoch_1_every_10th_and_the_last():
     [
         (
             EpochReport(10, 40, 0.12341, 0.9118),
-            "[fit] ep  10/40  loss=0.1234  val_rmse=0.912",
+            "[classifier] ep  10/40  loss=0.1234  val_acc=0.912",
         ),
-        (EpochReport(1, 1, 2, 1), "[fit] ep   1/1  loss=2.0000  val_rmse=1.000"),
-        (EpochReport(1, 9, 0.5, math.nan), "[fit] ep   1/9  loss=0.5000  val_rmse=NA"),
-        (EpochReport(1, 9, 0.5), "[fit] ep   1/9  loss=0.5000"),
+        (EpochReport(1, 1, 2, 1), "[classifier] ep   1/1  loss=2.0000  val_acc=1.000"),
+        (EpochReport(1, 9, 0.5, math.nan), "[classifier] ep   1/9  loss=0.5000  val_acc=NA"),
+        (EpochReport(1, 9, 0.5), "[classifier] ep   1/9  loss=0.5000"),
     ],
 )
-def test_a_line_reads_as_in_the_original_with_the_name_of_the_score(report, line):
-    assert progress_line("fit", report, "val_rmse") == line
+def test_a_line_reads_as_in_the_original(report, line):
+    assert progress_line("classifier", report) == line
 
 
 def show(verbose, epochs=12):
-    with console("classifier", verbose, "val_acc") as events:
+    with console("classifier", verbose) as events:
         for epoch in range(1, epochs + 1):
             events.on_epoch(EpochReport(epoch, epochs, 0.5, 0.25))
 

@@ -52,22 +52,20 @@ def pack_fit(task: Task, encoder: nn.Module, head: nn.Module, values: Mapping[st
     return pack("fit", tensors, metadata)
 
 
-def unpack_fit(
-    tasks: Mapping[str, type[Task]], data: bytes, given: nn.Module | None
-) -> dict[str, Any]:
+def unpack_fit(task_class: type[Task], data: bytes, given: nn.Module | None) -> dict[str, Any]:
     """Return the elements of the fit in `data`: its task, its modules, and the values given.
 
     Parameters
     ----------
-    tasks : mapping of str to type
-        The tasks that it may be a fit of, by name.
+    task_class : type
+        The task that it must be a fit of.
     given : torch.nn.Module, optional
         A module of the user's own, which a file cannot hold; a copy of it is filled.
     """
     tensors, metadata = unpack(("fit", "classifier"), data)
     if metadata["kind"] == "classifier":
         metadata = _upgraded(metadata)
-    values = check_fit(metadata, tasks)
+    values = check_fit(metadata, task_class)
     description, task = values.pop("encoder"), values["task"]
     state, head_state = (without_prefix(part, tensors) for part in ("encoder", "head"))
     _require_finite(state, head_state, description)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -124,9 +123,11 @@ class FoundationFit:
         return file.pack_fit(self.task, self.encoder, self.head, values)
 
     @classmethod
+    @plain
     def from_bytes(cls: type[Self], data: bytes, encoder: nn.Module | None = None) -> Self:
         """Return the fit whose `to_bytes` gave `data`; see `load`."""
-        return revived([cls], data, encoder)
+        given = None if encoder is None else as_module(encoder)
+        return cls(**file.unpack_fit(cls.task_class, data, given))
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
@@ -176,16 +177,6 @@ class FoundationFit:
     def __repr__(self) -> str:
         """Return what the R original's ``print()`` shows."""
         return "\n".join(self.describe())
-
-
-@plain
-def revived(kinds: Iterable[type[Self]], data: bytes, encoder: nn.Module | None = None) -> Self:
-    """Return the fit in `data`, of the one of these classes whose task it is of."""
-    by_task = {kind.task_class.name: kind for kind in kinds}
-    given = None if encoder is None else as_module(encoder)
-    tasks = {name: kind.task_class for name, kind in by_task.items()}
-    values = file.unpack_fit(tasks, data, given)
-    return by_task[values["task"].name](**values)
 
 
 def lines(values: dict[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.tasks.task import Task
-from edaphos_bridge.training.events import Events, OfPhase
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.executor import execute
 from edaphos_bridge.training.inputs import Inputs, inputs_of
 from edaphos_bridge.training.loop import History
@@ -137,12 +137,10 @@ def run(
     device = next(model.head.parameters()).device
     targets, plan = targets.to(device), plan.to(device)
     history = History([], [])
-    epochs = [phase.epochs for phase in phases]
     for number, phase in enumerate(phases):
         if number and (phase.trains_encoder or phases[number - 1].trains_encoder):
             inputs = _inputs_of(phase, model.encoder, patches, device)
-        told = OfPhase(events, sum(epochs[:number]), sum(epochs))
-        history += execute(phase, task, model, inputs, targets, plan, randomness, told)
+        history += execute(phase, task, model, inputs, targets, plan, randomness, events)
     events.on_end()
     if type(model.encoder) in ARCHITECTURES.values():
         model.encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

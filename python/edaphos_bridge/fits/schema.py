@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -25,10 +24,8 @@ from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.settings import FitSettings
 
 
-def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
+def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
     """Return the values of a fit, its task, and ``encoder``, the description of its encoder.
-
-    `tasks` are those that it may have, by name.
 
     Raises
     ------
@@ -37,10 +34,8 @@ def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
     """
     described = check(metadata, {"task": is_table})["task"]
     name = described.get("name")
-    if not (isinstance(name, str) and name in tasks):
-        wanted = " or ".join(map(repr, tasks))
-        raise WeightsError(f"This file holds a fit of {str(name)[:40]!r}, not {wanted}.")
-    task_class = tasks[name]
+    if name != task_class.name:
+        raise WeightsError(f"This file holds a fit of {str(name)[:40]!r}, not {task_class.name!r}.")
     found = check(
         metadata,
         {

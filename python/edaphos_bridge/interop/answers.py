@@ -52,6 +52,9 @@ R = Notation(
 )
 """How R counts, writes and gets more processes; as the R package says it in process.R."""
 
+NA_INTEGER = -(2**31)
+"""R's ``NA_integer_`` as an int32 array shows it."""
+
 
 class Interrupted(Exception):  # noqa: N818
     """The user stopped the call."""

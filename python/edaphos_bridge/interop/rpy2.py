@@ -53,6 +53,7 @@ with held():
     from edaphos_bridge.interop.calls.classifiers import classifier_fields, sweep_fields
     from edaphos_bridge.interop.calls.encoders import encoder_fields
     from edaphos_bridge.interop.calls.pretraining import pretrain_fields
+    from edaphos_bridge.interop.calls.values import NA_INTEGER
     from edaphos_bridge.interop.rpy2_values import (
         array_to_r,
         dimensions,
@@ -61,7 +62,6 @@ with held():
         to_r,
         view,
     )
-    from edaphos_bridge.interop.values import NA_INTEGER
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep
     from edaphos_bridge.weights.encoder_file import encoder_from_bytes

@@ -27,7 +27,7 @@ from rpy2.rinterface import (
 )
 
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.interop.values import NA_INTEGER
+from edaphos_bridge.interop.answers import NA_INTEGER
 
 _held: dict[int, Any] = {}
 _keys = itertools.count(1)

@@ -24,17 +24,21 @@ def read_coords(
 ) -> NDArray[np.float64]:
     """Return points as an array ``(N, 2)`` of x and y; missing ones are NaN.
 
-    Raises `InputError` if they are no pairs of numbers or no points, or no or several columns could
-    be meant.
-
     Parameters
     ----------
     coords : array-like, shape (N, 2), or table, or points of geopandas
         The points. Of a table (a DataFrame, a structured array) the columns x and y, lon and lat,
         longitude and latitude, or easting and northing in any case are taken. Points of
         geopandas that carry a CRS are transformed to that of the raster.
+    argument, stack : str
+        What the caller's function calls points and raster, for errors.
     crs : rasterio.crs.CRS, optional
         Of the raster; None where it has none.
+
+    Raises
+    ------
+    InputError
+        If they are no pairs of numbers or no points, or no or several columns could be meant.
     """
     geometries = geometries_of(coords)
     if geometries is not None:

@@ -24,10 +24,25 @@ def geometries_of(coords: Any) -> Any | None:
 def in_crs(geometries: Any, crs: Any, argument: str, stack: str) -> NDArray[np.float64]:
     """Return points as an array ``(N, 2)`` in the CRS of a raster; missing ones are NaN.
 
-    `geometries` are points, or multipoints of one point each. Where they have no CRS they are taken
-    to be in that of the raster, `crs`, as numbers are. Raises `InputError` if they are anything
-    else, or cannot be transformed. Warns `EdaphosWarning` if they have a CRS and the raster has
-    none.
+    Parameters
+    ----------
+    geometries : as of `geometries_of`
+        Points, or multipoints of one point each. Where they have no CRS they are taken to be in
+        that of the raster, as numbers are.
+    crs : rasterio.crs.CRS or None
+        Of the raster.
+    argument, stack : str
+        What the caller's function calls points and raster, for errors.
+
+    Raises
+    ------
+    InputError
+        If they are anything else than points, or cannot be transformed.
+
+    Warns
+    -----
+    EdaphosWarning
+        If they have a CRS and the raster has none.
     """
     singles = [_only_point(geometry) for geometry in geometries]
     others = [row for row, point in enumerate(singles) if point is False]

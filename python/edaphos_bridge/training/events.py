@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What is known at the end of an epoch (counted from 1 over the phases of a run).
+    """What is known at the end of an epoch (counted from 1).
 
     Attributes
     ----------
@@ -47,27 +47,3 @@ class Events:
 
     def on_end(self) -> None:
         """Hear that the run is over, and that it ended well."""
-
-
-class OfPhase(Events):
-    """Passes on what a phase tells, its epochs counted over the whole run.
-
-    Parameters
-    ----------
-    before, epochs : int
-        Epochs of the phases before, and of the whole run.
-    """
-
-    def __init__(self, events: Events, before: int, epochs: int) -> None:
-        self._events = events
-        self._before = before
-        self._epochs = epochs
-
-    def on_step(self, loss: torch.Tensor) -> None:
-        """Pass it on."""
-        self._events.on_step(loss)
-
-    def on_epoch(self, report: EpochReport) -> None:
-        """Pass it on, counted."""
-        epoch = self._before + report.epoch
-        self._events.on_epoch(replace(report, epoch=epoch, epochs=self._epochs))

@@ -44,7 +44,6 @@ class Solve:
 
     C: float
     trains_encoder = False
-    epochs = 0  # it tells of none
 
 
 Phase = Epochs | Solve

@@ -14,54 +14,51 @@ from edaphos_bridge.training.events import EpochReport, Events
 tqdm.get_lock()  # imports now what the first bar would import in the middle of a call
 
 
-def progress_line(name: str, report: EpochReport, score_name: str = "score") -> str:
+def progress_line(name: str, report: EpochReport) -> str:
     """Return the original's line for epoch 1, every 10th and the last; "" for the others.
 
-    >>> progress_line("classifier", EpochReport(10, 40, 0.12341, 0.9118), "val_acc")
+    >>> progress_line("classifier", EpochReport(10, 40, 0.12341, 0.9118))
     '[classifier] ep  10/40  loss=0.1234  val_acc=0.912'
     """
     if report.epoch not in (1, report.epochs) and report.epoch % 10 != 0:
         return ""
-    values = "  ".join(f"{key}={value}" for key, value in shown_values(report, score_name).items())
+    values = "  ".join(f"{key}={value}" for key, value in _values(report).items())
     return f"[{name}] ep {report.epoch:3d}/{report.epochs}  {values}"
 
 
-def shown_values(report: EpochReport, score_name: str) -> dict[str, str]:
-    """Return what lines and bars show of an epoch."""
-    values = {"loss": f"{report.loss:.4f}"}
-    if report.score is not None:
-        values[score_name] = "NA" if math.isnan(report.score) else f"{report.score:.3f}"
-    return values
-
-
 @contextmanager
-def console(name: str, verbose: bool, score_name: str = "score") -> Iterator[Events]:
+def console(name: str, verbose: bool) -> Iterator[Events]:
     """Yield a listener that prints lines (`verbose`) or draws a bar (only in a terminal)."""
     if verbose:
-        yield _Lines(name, score_name)
+        yield _Lines(name)
         return
     # disable=None: no bar where stderr is not a terminal; delay: none for short runs.
     with tqdm(desc=name, unit="epoch", disable=None, delay=0.5, leave=False) as bar:
-        yield _Bar(bar, score_name)
+        yield _Bar(bar)
 
 
 class _Lines(Events):
-    def __init__(self, name: str, score_name: str) -> None:
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._score_name = score_name
 
     def on_epoch(self, report: EpochReport) -> None:
-        if line := progress_line(self._name, report, self._score_name):
+        if line := progress_line(self._name, report):
             print(line, flush=True)
 
 
 class _Bar(Events):
-    def __init__(self, bar: Any, score_name: str) -> None:
+    def __init__(self, bar: Any) -> None:
         self._bar = bar
-        self._score_name = score_name
 
     def on_epoch(self, report: EpochReport) -> None:
         self._bar.total = report.epochs
-        self._bar.set_postfix(**shown_values(report, self._score_name), refresh=False)
+        self._bar.set_postfix(**_values(report), refresh=False)
         # a run that goes on from a checkpoint jumps ahead
         self._bar.update(report.epoch - self._bar.n)
+
+
+def _values(report: EpochReport) -> dict[str, str]:
+    values = {"loss": f"{report.loss:.4f}"}
+    if report.score is not None:
+        values["val_acc"] = "NA" if math.isnan(report.score) else f"{report.score:.3f}"
+    return values

@@ -12,14 +12,14 @@ from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier, fit_classifier
 from edaphos_bridge.interop.calls.fits import fit_fields
 from edaphos_bridge.interop.calls.held import (
+    classifier_behind,
     encoder_behind,
-    fit_behind,
     labels_of,
     patches,
     tiles_behind,
 )
 from edaphos_bridge.interop.calls.progress import ToldToR
-from edaphos_bridge.interop.values import with_na
+from edaphos_bridge.interop.calls.values import with_na
 from edaphos_bridge.probe_sweep import FoundationProbeSweep, sweep_probes
 from edaphos_bridge.training.probe_grid import ProbeGrid
 from edaphos_bridge.training.settings import FitSettings
@@ -49,7 +49,7 @@ def fit(
         labels_of(**labels),
         checked,
         place["device"],
-        ToldToR("classifier", on_epoch, FoundationClassifier.score_name),
+        ToldToR("classifier", on_epoch),
         draw,
     )
     return classifier_fields(fitted)
@@ -76,7 +76,7 @@ def probe_sweep(
         labels_of(**labels),
         checked,
         place["device"],
-        ToldToR("classifier", on_epoch, FoundationClassifier.score_name),
+        ToldToR("classifier", on_epoch),
     )
     return sweep_fields(sweep)
 
@@ -92,7 +92,7 @@ def predict(
     dataset: Any = None,
 ) -> dict[str, Any]:
     """``predict()``: codes counted from 1 for "class", an N x n_classes matrix for "prob"."""
-    fitted = fit_behind(state, encoder_behind(encoder))
+    fitted = classifier_behind(state, encoder_behind(encoder))
     source = patches(x, allow_empty=True) if coords is None else x
     tiles = None if dataset is None else tiles_behind(dataset)
     prediction = fitted.predict(source, type=type, device=device, coords=coords, dataset=tiles)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edaphos_bridge.datasets import statlog_landsat, statlog_scene
-from edaphos_bridge.interop.values import with_na
+from edaphos_bridge.interop.calls.values import with_na
 
 
 def landsat() -> dict[str, Any]:

@@ -9,9 +9,8 @@ import pandas as pd
 
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.fits.result import FoundationFit, revived
+from edaphos_bridge.interop.calls.values import NA_INTEGER
 from edaphos_bridge.interop.kept import Kept
-from edaphos_bridge.interop.values import NA_INTEGER
 from edaphos_bridge.raster.tile_file import tiles_from_bytes
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes
@@ -30,19 +29,15 @@ def encoder_behind(encoder: Any) -> Any:
 _encoders = Kept(lambda state, _: encoder_from_bytes(state))
 
 
-FITS: list[type[FoundationFit]] = [FoundationClassifier]
-"""The classes of fits that R may hold, one a task."""
-
-
-def fit_behind(state: bytes | bytearray, encoder: Any = None) -> Any:
-    """Return the fit in `state`, of any of `FITS`, kept while it is in use.
+def classifier_behind(state: bytes | bytearray, encoder: Any = None) -> FoundationClassifier:
+    """Return the classifier in `state`, kept while it is in use.
 
     The R object holds bytes, so it survives ``saveRDS()``; this is its Python side.
     """
-    return _fits.get(state, encoder)
+    return _classifiers.get(state, encoder)
 
 
-_fits = Kept(lambda state, encoder: revived(FITS, state, encoder))
+_classifiers = Kept(lambda state, encoder: FoundationClassifier.from_bytes(state, encoder=encoder))
 
 
 def tiles_behind(state: Any) -> FoundationTileDataset:
