@@ -30,7 +30,8 @@ lines_of_saved <- function(x) {
     edaphosbridge_classifier = lines_of_classifier(x),
     edaphosbridge_pretrain = lines_of_pretrain(x),
     edaphosbridge_probe_sweep = lines_of_sweep(x),
-    edaphosbridge_tiles = lines_of_tiles(x)
+    edaphosbridge_tiles = lines_of_tiles(x),
+    sprintf("<%s>", utils::tail(class(x), 1L)) # version 0.1.0 had no others
   )
 }
 
