@@ -60,7 +60,7 @@ def normalisation_for(
 ) -> Normalisation:
     """Return how raw cells become patches for a classifier on `encoder`, as `find_normalisation`.
 
-    Raises `InputError`: also if `dataset` has patches of another size than ``[H, W]`` that were
+    Raises `InputError` also if `dataset` has patches of another size than ``[H, W]``, which were
     trained on.
     """
     if dataset is None and normalisation_of(encoder) is None:

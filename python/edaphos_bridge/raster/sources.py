@@ -23,8 +23,8 @@ from edaphos_bridge.raster.transform import Transform
 def open_raster(stack: Any, argument: str = "stack") -> Raster:
     """Return a raster to read window by window; nothing is loaded yet.
 
-    Raises `InputError` if it is none of these, or the files are not aligned. Raises `EdaphosError`
-    if it is a file and rasterio is not installed.
+    Raises `InputError` if `stack` is none of what is said below, or its files are not aligned.
+    Raises `EdaphosError` if it is a file and rasterio is not installed.
 
     Parameters
     ----------
