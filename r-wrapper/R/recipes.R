@@ -163,7 +163,7 @@ foundation_phase <- function(epochs,
   if (missing(epochs)) {
     stop_input("epochs", "is missing.", call)
   }
-  settings <- to_settings(environment(), formals()[-1])
+  settings <- to_settings(environment(), formals()[-1], call)
   settings$epochs <- to_scalar(epochs)
   settings$lr <- if (length(lr) > 1L) to_numbers(lr) else to_scalar(lr)
   from_phase(answer_value(python_call("phase", list(settings)), call))

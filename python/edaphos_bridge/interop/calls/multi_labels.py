@@ -49,10 +49,10 @@ def multilabel(
 
 @plain
 def multi_top_losses(
-    state: Any, encoder: Any, x: Any, labels: dict[str, Any], k: Any, threshold: Any, device: Any
+    state: Any, modules: Any, x: Any, labels: dict[str, Any], k: Any, threshold: Any, device: Any
 ) -> dict[str, Any]:
     """``foundation_multi_top_losses()``: columns; rows are counted from 1."""
-    fitted = fit_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, modules)
     assert isinstance(fitted, FoundationMultiLabel)
     table = fitted.multi_top_losses(
         patches(x), label_sets(**labels), k, device, threshold=threshold

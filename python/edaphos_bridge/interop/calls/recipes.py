@@ -120,9 +120,9 @@ def lr_find(
 
 
 def start_behind(start: Any) -> Any:
-    """Return the encoder or the fit that R holds: a fit is its bytes, with a module of its own."""
+    """Return the encoder or the fit that R holds: a fit is its bytes, with modules of its own."""
     if isinstance(start, Mapping):
-        return fit_behind(start["state"], encoder_behind(start["encoder"]))
+        return fit_behind(start["state"], start["modules"])
     return encoder_behind(start)
 
 
