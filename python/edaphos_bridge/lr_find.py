@@ -131,7 +131,10 @@ def lr_found(
     size = whole("batch_size", batch_size)
     epochs = math.ceil(steps / math.ceil(len(patches) / size))
     heard = _Search(first, (last / first) ** (1 / (steps - 1)), steps)
-    phase = foundation_phase(epochs, first, freeze_to=freeze_to, weight_decay=weight_decay)
+    # `heard` sets the rates; a schedule, so that every step is taken by an optimiser and told of
+    phase = foundation_phase(
+        epochs, first, schedule="exponential", freeze_to=freeze_to, weight_decay=weight_decay
+    )
     settings = RecipeSettings.checked(
         recipe="lr_find", phases=[phase], batch_size=size, val_split=0.0, **common
     )

@@ -371,8 +371,9 @@ def finetuned(
 ) -> FoundationFit:
     """Train a classifier from an encoder, or go on from a fit of any task with its head."""
     if not isinstance(start, FoundationFit):
+        module = as_module(start, "encoder_or_fit")
         return fit_classifier(
-            start, patches, y, settings, device, events, draw, parting=parting, **seam
+            module, patches, y, settings, device, events, draw, parting=parting, **seam
         )
     target = resolve_device(device)
     task, targets = start.learnt_again(patches, y, settings)

@@ -72,6 +72,9 @@
 #' @param fold Which of `folds` validates: its number, or its place in the list.
 #' @param validation The rows that validate, or a logical vector that says whether each
 #'   one does.
+#' @param checkpoint_dir A folder in which the run keeps where it stands, after each epoch, or `NULL`.
+#'   The same call goes on from there if it was killed, with the bits of a run that was not; a call with
+#'   other data or settings is refused. Nothing in it is of use once the fit is there.
 #'
 #' @return A list of class `c("edaphosbridge_classifier", "edaphosbridge_fit",
 #'   "edaphos_foundation_classifier")` with
@@ -138,7 +141,8 @@ foundation_fit_classifier <- function(encoder, x, y,
                                       buffer = 0,
                                       folds = NULL,
                                       fold = NULL,
-                                      validation = NULL) {
+                                      validation = NULL,
+                                      checkpoint_dir = NULL) {
   call <- sys.call()
   from_classifier(fit_in_python("fit", labelled(encoder, x, y, call), call))
 }

@@ -56,7 +56,8 @@ foundation_fit_multilabel <- function(encoder, x, y,
                                       buffer = 0,
                                       folds = NULL,
                                       fold = NULL,
-                                      validation = NULL) {
+                                      validation = NULL,
+                                      checkpoint_dir = NULL) {
   call <- sys.call()
   labels <- to_label_sets(y, call)
   data <- list(to_encoder(encoder, call), to_patches(x, call), labels)

@@ -77,7 +77,8 @@ foundation_fine_tune <- function(encoder_or_fit, x, y,
                                  buffer = 0,
                                  folds = NULL,
                                  fold = NULL,
-                                 validation = NULL) {
+                                 validation = NULL,
+                                 checkpoint_dir = NULL) {
   call <- sys.call()
   data <- labelled_start(encoder_or_fit, x, y, call, "encoder_or_fit")
   from_fit_of(encoder_or_fit, fit_in_python("fine_tune", data, call, "fine-tuning"))
@@ -107,7 +108,8 @@ foundation_finetune_classifier <- function(fit, x, y,
                                            buffer = 0,
                                            folds = NULL,
                                            fold = NULL,
-                                           validation = NULL) {
+                                           validation = NULL,
+                                           checkpoint_dir = NULL) {
   call <- sys.call()
   data <- labelled_start(fit, x, y, call, "fit")
   from_fit_of(fit, fit_in_python("finetune_classifier", data, call, "fine-tuning"))

@@ -63,7 +63,8 @@ foundation_fit_regressor <- function(encoder, x, y,
                                      buffer = 0,
                                      folds = NULL,
                                      fold = NULL,
-                                     validation = NULL) {
+                                     validation = NULL,
+                                     checkpoint_dir = NULL) {
   call <- sys.call()
   targets <- to_targets(y, call)
   data <- list(to_encoder(encoder, call), to_patches(x, call), targets)

@@ -59,9 +59,6 @@ to_start <- function(start, call, argument) {
   if (missing(start)) {
     stop_input(argument, "is missing.", call)
   }
-  if (inherits(start, "edaphosbridge_probe_sweep")) {
-    start <- start$classifier
-  }
   if (!inherits(start, "edaphosbridge_fit") || is.null(start$head)) {
     return(to_encoder(start, call, argument))
   }

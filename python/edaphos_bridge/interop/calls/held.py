@@ -30,9 +30,7 @@ def encoder_behind(encoder: Any) -> Any:
 _encoders = Kept(encoder_from_bytes)
 
 
-def fit_behind(
-    state: bytes | bytearray, modules: Mapping[str, Any] | None = None
-) -> FoundationFit:
+def fit_behind(state: bytes | bytearray, modules: Mapping[str, Any] | None = None) -> FoundationFit:
     """Return the fit in `state`, of whatever task, kept while it is in use.
 
     The R object holds bytes, so it survives ``saveRDS()``; this is its Python side. `modules` has

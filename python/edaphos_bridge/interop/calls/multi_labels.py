@@ -12,7 +12,7 @@ from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.interop.calls.fits import fit_fields
 from edaphos_bridge.interop.calls.held import encoder_behind, fit_behind, patches
 from edaphos_bridge.interop.calls.progress import ToldToR
-from edaphos_bridge.interop.calls.splits import parting_of
+from edaphos_bridge.interop.calls.splits import kept_in, parting_of
 from edaphos_bridge.multi_label import MACRO_F1, FoundationMultiLabel, fit_multilabel
 from edaphos_bridge.training.settings import FitSettings
 
@@ -43,6 +43,7 @@ def multilabel(
         ToldToR("multilabel", on_epoch, MACRO_F1),
         draw,
         parting=parting,
+        **kept_in(place),
     )
     return multilabel_fields(fitted)
 
