@@ -152,3 +152,9 @@ def fields_of(fitted: FoundationFit) -> dict[str, Any]:
         return multilabel_fields(fitted)
     assert isinstance(fitted, FoundationClassifier)
     return classifier_fields(fitted)
+
+
+def how_of(settings: dict[str, Any], place: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `finetuned` beside its settings, and take them out of these."""
+    parting = parting_of(settings.pop("parting", None))
+    return {"parting": parting, "grouping": settings.pop("split"), **kept_in(place)}
