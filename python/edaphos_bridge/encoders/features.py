@@ -37,7 +37,7 @@ def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
         raise InputError(
             "encoder", f"fails on {one} of shape {list(x.shape)}: {type(error).__name__}: {error}"
         ) from error
-    features = _pick(output)
+    features = pick_features(output)
     if not isinstance(features, torch.Tensor):
         raise InputError(
             "encoder",
@@ -58,7 +58,8 @@ def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return features.float()
 
 
-def _pick(output: Any) -> Any:
+def pick_features(output: Any) -> Any:
+    """Return the features in what an encoder returned, unchecked: itself, or an element of it."""
     for name in ("feature", "embedding"):
         if isinstance(output, Mapping):
             if name in output:

@@ -46,7 +46,10 @@ class Task(ABC):
 
     @abstractmethod
     def values(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Return what is predicted, from outputs ``(N, n_outputs)`` in float64."""
+        """Return what is predicted, from outputs ``(N, n_outputs)`` in float64.
+
+        By operations of torch that change nothing in place: `torch.export` follows them.
+        """
 
     def warn_about_split(self, targets: torch.Tensor, plan: Plan) -> None:  # noqa: B027
         """Warn where the training rows of a plan cannot teach all of the task."""
