@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.basics.arguments import seed_number, whole
+from edaphos_bridge.basics.arguments import whole
 from edaphos_bridge.basics.interrupts import held
 from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
 from edaphos_bridge.data.labels import as_labels
@@ -36,6 +36,7 @@ Self = TypeVar("Self", bound="FoundationClassifierEstimator")
 
 _OWN_SETTINGS = ("encoder", "patch_shape", "random_state")
 _MOST_OF_SEEDS = 2**31 - 1
+_LARGEST_SEED = 2**53
 
 
 class _PatchEstimator(BaseEstimator):
@@ -254,5 +255,7 @@ def _whole_numbers(y: Any) -> Any:
 def _seed(random_state: Any) -> int:
     """Return the seed of a fit: `random_state` itself, or one drawn from it."""
     if isinstance(random_state, numbers.Integral):
-        return seed_number(random_state, "random_state")
+        bounds = {"minimum": -_LARGEST_SEED, "maximum": _LARGEST_SEED}
+        kind = "whole number between -2^53 and 2^53"
+        return whole("random_state", random_state, kind=kind, **bounds)
     return int(check_random_state(random_state).randint(_MOST_OF_SEEDS))

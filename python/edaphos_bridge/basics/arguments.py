@@ -102,8 +102,8 @@ def widths(argument: str, value: Any) -> tuple[int, ...]:
         raise InputError(argument, problem, found=list(found)) from None
 
 
-def seed_number(value: Any, argument: str = "seed") -> int:
+def seed_number(value: Any) -> int:
     """Return a seed: a whole number that fits in 64 bits and is exact in R's doubles too."""
     limit = 2**53
     kind = "whole number between -2^53 and 2^53"
-    return whole(argument, value, minimum=-limit, maximum=limit, kind=kind)
+    return whole("seed", value, minimum=-limit, maximum=limit, kind=kind)

@@ -37,7 +37,7 @@ def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
         raise InputError(
             "encoder", f"fails on {one} of shape {list(x.shape)}: {type(error).__name__}: {error}"
         ) from error
-    features = pick_features(output)
+    features = _pick(output)
     if not isinstance(features, torch.Tensor):
         raise InputError(
             "encoder",
@@ -46,7 +46,7 @@ def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
         )
     if features.ndim > 2 and all(extent == 1 for extent in features.shape[2:]):
         features = features.flatten(1)
-    if features.ndim != 2 or len(features) != len(x) or features.shape[1] == 0:
+    if features.ndim != 2 or features.shape[0] != x.shape[0] or features.shape[1] == 0:
         raise InputError(
             "encoder",
             f"must return features (B, D) for {len(x)} patches",
@@ -58,8 +58,7 @@ def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return features.float()
 
 
-def pick_features(output: Any) -> Any:
-    """Return the features in what an encoder returned, unchecked: itself, or an element of it."""
+def _pick(output: Any) -> Any:
     for name in ("feature", "embedding"):
         if isinstance(output, Mapping):
             if name in output:

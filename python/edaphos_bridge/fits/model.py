@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
 from edaphos_bridge.encoders.copying import own_copy
-from edaphos_bridge.encoders.features import encode_features, pick_features
+from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.encoders.folding import folded
 
 
@@ -29,33 +27,6 @@ class Model(nn.Module):
         """Return the same model in eval mode on `device`, as fast as is known of its encoder."""
         encoder, head = (_on_device(part, device).eval() for part in (self.encoder, self.head))
         return Model(folded(encoder), head)
-
-
-class StandaloneModel(nn.Module):
-    """What a model computes, with no checks: for `torch.export`, which follows tensors only.
-
-    Parameters
-    ----------
-    values : callable, optional
-        From outputs in double to the values that they stand for, such as probabilities.
-    """
-
-    def __init__(
-        self,
-        encoder: nn.Module,
-        head: nn.Module,
-        values: Callable[[torch.Tensor], torch.Tensor] | None,
-    ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = head
-        self.values = values
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map patches ``(B, C, H, W)`` to outputs ``(B, n_outputs)``, or to their values."""
-        features = pick_features(self.encoder(x)).flatten(1).float()
-        outputs: torch.Tensor = self.head(features)
-        return outputs if self.values is None else self.values(outputs.double())
 
 
 def _on_device(module: nn.Module, device: torch.device) -> nn.Module:

@@ -18,8 +18,9 @@ from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.fits import file
-from edaphos_bridge.fits.model import Model, StandaloneModel
+from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import asked, predicted
+from edaphos_bridge.fits.standalone import StandaloneModel
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.task import Task
 
@@ -78,7 +79,8 @@ class FoundationFit:
     def module(self, *, values: bool = False) -> nn.Module:
         """Return encoder and head as one module: a copy in eval mode, where the fit lies.
 
-        `torch.export.export` and `torch.jit.trace` take it, for use without this package.
+        `torch.export.export` takes it, for use without this package. So does `torch.jit.trace`,
+        which warns of checks that it leaves out.
 
         Parameters
         ----------
@@ -97,7 +99,7 @@ class FoundationFit:
             If `values` is not a single true/false value.
         """
         of_task = self.task.values if flag("values", values) else None
-        return StandaloneModel(own_copy(self.encoder), own_copy(self.head), of_task).eval()
+        return StandaloneModel(own_copy(Model(self.encoder, self.head)), of_task).eval()
 
     @plain
     def save(self, path: str | os.PathLike[str]) -> None:
