@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any
 from edaphos_bridge.basics.interrupts import imported
 
 if TYPE_CHECKING:
+    from edaphos_bridge.any_fit import FoundationFit
     from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
     from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
     from edaphos_bridge.embeddings import foundation_moco_embed, foundation_simclr_embed
     from edaphos_bridge.encoders.foundation import foundation_encoder
+    from edaphos_bridge.ensemble import FoundationEnsemble, foundation_finetune_ensemble
+    from edaphos_bridge.mcdropout import foundation_mcdropout_predict
     from edaphos_bridge.moco_pretrain import foundation_moco_pretrain
     from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
+    from edaphos_bridge.multi_label import FoundationMultiLabel, foundation_fit_multilabel
     from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
+    from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.weights.foundation_weights import (
         foundation_weights_download,
@@ -29,13 +34,21 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FoundationClassifier",
+    "FoundationEnsemble",
+    "FoundationFit",
+    "FoundationMultiLabel",
     "FoundationPretrain",
     "FoundationProbeSweep",
+    "FoundationRegressor",
     "FoundationTileDataset",
     "__version__",
     "foundation_embed_at_coords",
     "foundation_encoder",
+    "foundation_finetune_ensemble",
     "foundation_fit_classifier",
+    "foundation_fit_multilabel",
+    "foundation_fit_regressor",
+    "foundation_mcdropout_predict",
     "foundation_moco_embed",
     "foundation_moco_pretrain",
     "foundation_moco_pretrain_tiles",
@@ -53,12 +66,20 @@ __all__ = [
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
     "FoundationClassifier": "edaphos_bridge.classifier",
+    "FoundationEnsemble": "edaphos_bridge.ensemble",
+    "FoundationFit": "edaphos_bridge.any_fit",
+    "FoundationMultiLabel": "edaphos_bridge.multi_label",
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
+    "FoundationRegressor": "edaphos_bridge.regressor",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_embed_at_coords": "edaphos_bridge.embed_at_coords",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
+    "foundation_finetune_ensemble": "edaphos_bridge.ensemble",
     "foundation_fit_classifier": "edaphos_bridge.classifier",
+    "foundation_fit_multilabel": "edaphos_bridge.multi_label",
+    "foundation_fit_regressor": "edaphos_bridge.regressor",
+    "foundation_mcdropout_predict": "edaphos_bridge.mcdropout",
     "foundation_moco_embed": "edaphos_bridge.embeddings",
     "foundation_moco_pretrain": "edaphos_bridge.moco_pretrain",
     "foundation_moco_pretrain_tiles": "edaphos_bridge.moco_pretrain_tiles",

@@ -308,6 +308,11 @@ class FoundationClassifier(FoundationFit):
         """Return what printing says of the classes."""
         return {"classes": ", ".join(str(value) for value in self.classes)}
 
+    @property
+    def columns(self) -> list[ClassLabel]:
+        """Names of what is predicted of a patch: a probability of each class."""
+        return self.classes
+
     def n_patches(self) -> int | None:
         """Return on how many patches it was fitted, where that is known."""
         return None if self.class_counts is None else sum(self.class_counts)

@@ -108,7 +108,7 @@ def fit(
         head=head.eval(),
         loss_history=history.losses,
         score_history=history.scores,
-        config={**settings.config(), "epochs": len(history.losses)},
+        config={**settings.config(), **task.settings(), "epochs": len(history.losses)},
         feature_dim=inputs.feature_dim,
         head_type=settings.head,
         freeze_backbone=settings.freeze_backbone,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.settings import FitSettings
 
 
-def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
+def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
     """Return the values of a fit, its task, and ``encoder``, the description of its encoder.
 
     Raises
@@ -34,8 +35,10 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
     """
     described = check(metadata, {"task": is_table})["task"]
     name = described.get("name")
-    if name != task_class.name:
-        raise WeightsError(f"This file holds a fit of {str(name)[:40]!r}, not {task_class.name!r}.")
+    if not isinstance(name, str) or name not in tasks:
+        wanted = " or ".join(map(repr, tasks))
+        raise WeightsError(f"This file holds a fit of {str(name)[:40]!r}, not {wanted}.")
+    task_class = tasks[name]
     found = check(
         metadata,
         {
@@ -48,8 +51,14 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
     )
     overlapping = metadata.get("overlapping")  # as old files have none
     require(overlapping is None or is_count(overlapping), "'overlapping' is no whole number")
-    config = found["config"]
-    _check_config(config, found["freeze_backbone"])
+    config, task = found["config"], task_class.from_description(described)
+    of_task = task.settings()
+    require(
+        all(name in config and config[name] == value for name, value in of_task.items()),
+        "its settings are not those of its task",
+    )
+    of_fit = {name: value for name, value in config.items() if name not in of_task}
+    _check_config(of_fit, found["freeze_backbone"])
     require(config["head"] == found["head_type"], "its two types of the head differ")
     require(
         config["epochs"] == len(found["loss_history"]) == len(found["score_history"]),
@@ -57,7 +66,6 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
     )
     widths = {name: found[name] for name in ("in_channels", "feature_dim")}
     encoder = check_encoder(metadata.get("encoder"), **widths)
-    task = task_class.from_description(described)
     return {**found, "task": task, "overlapping": overlapping, "encoder": encoder}
 
 

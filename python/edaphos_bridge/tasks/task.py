@@ -21,11 +21,14 @@ class Task(ABC):
         The lowest and the highest score that there is.
     highest_is_best : bool
         Whether a higher score is a better one.
+    score_format : str
+        How a score is shown.
     """
 
     name: ClassVar[str]
     score_range: ClassVar[tuple[float, float]]
     highest_is_best: ClassVar[bool]
+    score_format: ClassVar[str] = ".3f"
 
     @property
     @abstractmethod
@@ -53,6 +56,10 @@ class Task(ABC):
 
     def warn_about_split(self, targets: torch.Tensor, plan: Plan) -> None:  # noqa: B027
         """Warn where the training rows of a plan cannot teach all of the task."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return those of its values that a fit shows among its settings, by their arguments."""
+        return {}
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
