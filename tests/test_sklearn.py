@@ -3,131 +3,94 @@
 import inspect
 import pickle
 import re
-import warnings
-from unittest import SkipTest
+import sys
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.sparse
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError, SkipTestWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import estimator_checks
 
-import edaphos_bridge.sklearn
 from closeness import assert_close
-from edaphos_bridge import foundation_encoder, foundation_fit_classifier
+from edaphos_bridge import (
+    foundation_encoder,
+    foundation_fit_classifier,
+    foundation_fit_regressor,
+)
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.sklearn import FoundationClassifierEstimator
+from edaphos_bridge.sklearn import FoundationClassifierEstimator, FoundationRegressorEstimator
+from sklearn_checks import (
+    CAN_BE_TOLD,
+    NOT_OF_LABELS,
+    NOT_OF_PATCHES,
+    ClassifierOfColumns,
+    RegressorOfColumns,
+    outcomes,
+)
 from small_fits import small_network
 
 LEARNS = {"freeze_backbone": False, "backbone_lr_mult": 1, "epochs": 40, "lr": 0.03}
+FEW = {"epochs": 2, "random_state": 1}
+ROWS = {"groups", "blocks", "block_size", "buffer", "folds", "fold", "validation"}
+VERBS = {
+    FoundationClassifierEstimator: foundation_fit_classifier,
+    FoundationRegressorEstimator: foundation_fit_regressor,
+}
+BOTH = pytest.mark.parametrize("kind", VERBS, ids=["classes", "numbers"])
 
 
 def quick(**changes):
-    return FoundationClassifierEstimator(**{"epochs": 2, "random_state": 1, **changes})
+    return FoundationClassifierEstimator(**{**FEW, **changes})
 
 
 # -- scikit-learn's own checks
 
 
-class OfColumns(FoundationClassifierEstimator):
-    """Patches of one cell from the tables of the checks: what an estimator of patches meets."""
-
-    def fit(self, X, y, groups=None):
-        return super().fit(self.patches(X), y, groups)
-
-    def predict_proba(self, X):
-        return super().predict_proba(self.patches(X))
-
-    def patches(self, X):
-        return X if scipy.sparse.issparse(X) else np.asarray(X)[..., None, None]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        return tags
-
-
-NO_COLUMNS = "patches have no columns to be counted"
-OTHER_WORDS = "refused, with the words of this package and not with those that the check looks for"
-OURS = "y is read as by foundation_fit_classifier(), which refuses it"
-NOT_OF_PATCHES = {
-    "check_n_features_in_after_fitting": NO_COLUMNS,
-    "check_n_features_in": NO_COLUMNS,
-    "check_complex_data": OTHER_WORDS,
-    "check_estimators_empty_data_messages": OTHER_WORDS,
-    "check_estimator_sparse_tag": OTHER_WORDS,
-    "check_estimator_sparse_array": OTHER_WORDS,
-    "check_estimator_sparse_matrix": OTHER_WORDS,
-    "check_estimator_sparse_data": OTHER_WORDS,
-    "check_classifiers_regression_target": OTHER_WORDS,
-    "check_fit2d_1sample": OTHER_WORDS,
-    "check_fit2d_predict1d": OTHER_WORDS,
-    "check_requires_y_none": OTHER_WORDS,
-    "check_dtype_object": "patches of Python objects are refused",
-    "check_classifier_data_not_an_array": OURS,
-    "check_supervised_y_2d": OURS,
-}
-
-
-def outcomes(estimator):
-    """What each check of scikit-learn's says of an estimator, "" if it passes."""
-    if hasattr(estimator_checks, "estimator_checks_generator"):
-        checks = estimator_checks.estimator_checks_generator(estimator)
-    else:  # before 1.6
-        checks = estimator_checks.check_estimator(estimator, generate_only=True)
-    found = {}
-    for one, check in checks:
-        name = getattr(check, "func", check).__name__
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                check(one)
-            except SkipTest:
-                continue
-            except Exception as error:
-                found[name] = f"{type(error).__name__}: {error}"
-            else:
-                found.setdefault(name, "")
-    return found
-
-
-def test_every_check_of_scikit_learn_passes_where_patches_stand_in_tables():
-    found = outcomes(
-        FoundationClassifierEstimator(patch_shape=(-1, 1, 1), **LEARNS, random_state=1)
-    )
-    assert len(found) >= 40
+@BOTH
+def test_every_check_of_scikit_learn_passes_where_patches_stand_in_tables(kind):
+    found = outcomes(kind(patch_shape=(-1, 1, 1), random_state=1, **LEARNS))
+    assert len(found) >= 38
     assert {name: says for name, says in found.items() if says} == {}
 
 
-def test_every_check_passes_on_patches_but_for_those_that_are_of_tables():
-    found = outcomes(OfColumns(**LEARNS, random_state=1))
-    assert len(found) >= 40
+@pytest.mark.parametrize(
+    ("kind", "reasons"),
+    [
+        (ClassifierOfColumns, NOT_OF_PATCHES | NOT_OF_LABELS),
+        (RegressorOfColumns, NOT_OF_PATCHES),
+    ],
+    ids=["classes", "numbers"],
+)
+def test_every_check_passes_on_patches_but_for_those_that_are_of_tables(kind, reasons):
+    found = outcomes(kind(random_state=1, **LEARNS))
+    assert len(found) >= 38
     failed = {name for name, says in found.items() if says}
-    assert failed == set(NOT_OF_PATCHES) & set(found)
+    assert failed == set(reasons) & set(found)
 
 
-def test_without_patch_shape_scikit_learn_is_told_that_no_table_will_do():
-    if hasattr(estimator_checks, "estimator_checks_generator"):  # from 1.6 on it can be told
+@BOTH
+def test_without_patch_shape_scikit_learn_is_told_that_no_table_will_do(kind):
+    if CAN_BE_TOLD:
         with pytest.warns(SkipTestWarning, match="Can't test estimator"):
-            assert outcomes(FoundationClassifierEstimator()).keys() == {"check_estimator_cloneable"}
+            assert outcomes(kind()).keys() == {"check_estimator_cloneable"}
 
 
 # -- the verb behind it
 
 
-def test_the_settings_are_those_of_the_verb_with_its_defaults():
-    verb = inspect.signature(foundation_fit_classifier).parameters
+@BOTH
+def test_the_settings_are_those_of_the_verb_with_its_defaults_but_for_its_rows(kind):
+    verb = inspect.signature(VERBS[kind]).parameters
     settings = {name: p.default for name, p in verb.items() if p.kind is p.KEYWORD_ONLY}
     assert settings.pop("seed") is None
     own = {"encoder": None, "patch_shape": None, "random_state": None}
-    assert FoundationClassifierEstimator().get_params() == {**settings, **own}
+    expected = {name: value for name, value in settings.items() if name not in ROWS}
+    assert kind().get_params() == {**expected, **own}
 
 
 def test_a_fit_is_that_of_the_verb_with_random_state_as_its_seed(encoder, x, y):
@@ -138,6 +101,21 @@ def test_a_fit_is_that_of_the_verb_with_random_state_as_its_seed(encoder, x, y):
     assert estimator.classes_.tolist() == fit.classes
     assert np.array_equal(estimator.predict_proba(x), fit.predict_proba(x))
     assert estimator.predict(x).tolist() == fit.predict(x).tolist()
+
+
+def test_a_regressor_is_that_of_its_verb_and_predicts_as_many_targets_as_it_learnt(encoder, x):
+    clay = 30 + 20 * x[:, 0].mean(axis=(1, 2))
+    settings = {"freeze_backbone": False, "loss": "huber"}
+    for y in (clay, pd.Series(clay), pd.DataFrame({"clay": clay, "sand": 90 - clay})):
+        estimator = FoundationRegressorEstimator(encoder, **FEW, **settings).fit(x, y)
+        fit = foundation_fit_regressor(encoder, x, y, epochs=2, seed=1, **settings)
+        assert estimator.fit_.to_bytes() == fit.to_bytes()
+        predicted = estimator.predict(x)
+        assert (predicted.dtype, predicted.shape) == (np.float64, np.shape(y))
+        assert np.array_equal(predicted, fit.predict(x))
+        unexplained = ((np.asarray(y) - predicted) ** 2).sum(axis=0)
+        spread = ((np.asarray(y) - np.mean(np.asarray(y), axis=0)) ** 2).sum(axis=0)
+        assert_close(estimator.score(x, y), np.mean(1 - unexplained / spread), 1e-9)
 
 
 def test_without_an_encoder_it_is_an_untrained_one_of_the_seed(x, y):
@@ -160,17 +138,18 @@ def test_seeds_are_drawn_from_a_random_state_and_from_numpys_own(x, y):
     assert seeds(7) == [7, 7]
 
 
-def test_groups_go_to_the_split_of_the_verb(x, y, monkeypatch):
+@BOTH
+def test_groups_go_to_the_split_of_the_verb(kind, x, monkeypatch):
     given = {}
 
     def verb(**arguments):
         given.update(arguments)
 
-    monkeypatch.setattr(edaphos_bridge.sklearn, "foundation_fit_classifier", verb)
-    quick().fit(x, y, groups=list(range(41)))
+    monkeypatch.setattr(sys.modules[kind.__module__], VERBS[kind].__name__, verb)
+    kind().fit(x, np.arange(41) % 3, groups=list(range(41)))
     assert given["groups"] == list(range(41))
     given.clear()
-    quick().fit(x, y)
+    kind().fit(x, np.arange(41) % 3)
     assert "groups" not in given
 
 
