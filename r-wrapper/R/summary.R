@@ -182,18 +182,20 @@ format.summary.edaphosbridge_probe_sweep <- function(x, ...) {
 counted <- function(n, what) sprintf("%d %s%s", n, what, if (n == 1L) "" else "s")
 
 head_line <- function(x) {
-  if (x$head_type == "linear") {
-    return("linear")
+  if (x$head_type %in% c("linear", "custom")) {
+    return(x$head_type)
   }
-  sprintf("mlp, hidden %s, dropout %g", paste(x$config$hidden, collapse = ", "), x$config$dropout)
+  joined <- function(values) paste(format(values, trim = TRUE), collapse = ", ")
+  sprintf("%s, hidden %s, dropout %s", x$head_type, joined(x$config$hidden), joined(x$config$dropout))
 }
 
 # The best score and its epoch, and that of the weights kept.
 score_line <- function(x) {
   course <- x$history[[score_of(x)]]
-  text <- if (is.na(x$best_epoch)) "NA" else sprintf(
-    "%.3f (epoch %d), at the end %.3f", course[[x$best_epoch]], x$best_epoch, course[[length(course)]]
-  )
+  at_end <- if (is.null(x$config$patience)) sprintf("at the end %.3f", course[[length(course)]]) else "kept"
+  text <- if (is.na(x$best_epoch)) "NA" else {
+    sprintf("%.3f (epoch %d), %s", course[[x$best_epoch]], x$best_epoch, at_end)
+  }
   sprintf("  %-10s %s", paste0(short_score_of(x), ":"), text)
 }
 

@@ -85,6 +85,30 @@ def as_labels(y: Any) -> Labels:
     return Labels(codes, classes, bool(categorical.ordered))
 
 
+def codes_among(y: Any, classes: list[ClassLabel]) -> NDArray[np.intp]:
+    """Return for each label its position in `classes`, in which it must be; one class will do.
+
+    Raises
+    ------
+    InputError
+        As `as_labels`, and if a label is none of `classes`. Labels are compared as text: in R the
+        classes of any fit are that.
+    """
+    labels = _as_categorical(y)
+    position = {str(name): code for code, name in enumerate(classes)}
+    found = [position.get(str(name), -1) for name in labels.categories]
+    codes = np.asarray(found, dtype=np.intp)[labels.codes]
+    unknown = np.flatnonzero(codes < 0)
+    if len(unknown):
+        raise InputError(
+            "y",
+            f"must hold classes of the fit, {', '.join(map(str, classes))}",
+            rows=unknown.tolist(),
+            found=_plain(labels[int(unknown[0])]),
+        )
+    return codes
+
+
 def _as_categorical(y: Any) -> pd.Categorical:
     series = _as_series(y)
     missing = np.flatnonzero(series.isna())

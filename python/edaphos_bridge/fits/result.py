@@ -22,6 +22,7 @@ from edaphos_bridge.fits import file
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import asked, predicted
 from edaphos_bridge.fits.standalone import StandaloneModel
+from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.task import Task
 
@@ -117,7 +118,10 @@ class FoundationFit:
     @classmethod
     @plain
     def load(
-        cls: type[Self], path: str | os.PathLike[str], encoder: nn.Module | None = None
+        cls: type[Self],
+        path: str | os.PathLike[str],
+        encoder: nn.Module | None = None,
+        head: nn.Module | None = None,
     ) -> Self:
         """Read a fit written by `save`.
 
@@ -128,6 +132,8 @@ class FoundationFit:
         encoder : torch.nn.Module, optional
             For a fit around a module of your own: that module, built anew. A copy of
             it gets the saved weights.
+        head : torch.nn.Module, optional
+            For a fit with a head of your own, the same.
 
         Raises
         ------
@@ -139,7 +145,7 @@ class FoundationFit:
         FileNotFoundError
             If there is no such file.
         """
-        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder)
+        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder, head=head)
 
     @plain
     def to_bytes(self) -> bytes:
@@ -153,28 +159,38 @@ class FoundationFit:
 
     @classmethod
     @plain
-    def from_bytes(cls: type[Self], data: bytes, encoder: nn.Module | None = None) -> Self:
+    def from_bytes(
+        cls: type[Self],
+        data: bytes,
+        encoder: nn.Module | None = None,
+        head: nn.Module | None = None,
+    ) -> Self:
         """Return the fit whose `to_bytes` gave `data`; see `load`."""
         given = None if encoder is None else as_module(encoder)
         known = {name: leaf for name, leaf in cls.of_task.items() if issubclass(leaf, cls)}
         known = known or {cls.task_class.name: cls}  # a class of the user's below a leaf
-        found = file.unpack_fit({n: leaf.task_class for n, leaf in known.items()}, data, given)
+        tasks = {name: leaf.task_class for name, leaf in known.items()}
+        found = file.unpack_fit(tasks, data, given, head)
         made: Self = known[found["task"].name](**found)
         return made
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
         regime = "linear probing" if self.freeze_backbone else "full fine-tuning"
-        if self.freeze_backbone and self.head_type == "mlp":
+        if self.freeze_backbone and self.head_type != "linear":
             regime = "frozen backbone"
         # the weights kept are the last epoch's, which may not be the best
         known = [value for value in self.score_history if not math.isnan(value)]
         best = "NA"
+        if "recipe" in self.config:
+            number = len(self.config["phases"])
+            regime = f"{self.config['recipe']}, {number} phase{'s' if number > 1 else ''}"
         if known:
             top = max(known) if self.task.highest_is_best else min(known)
             first = self.score_history.index(top) + 1
-            form, last = self.task.score_format, self.score_history[-1]
-            best = f"{top:{form}} (epoch {first}), at the end {last:{form}}"
+            form = self.task.score_format
+            kept = "kept" if "patience" in self.config else f"at the end {known[-1]:{form}}"
+            best = f"{top:{form}} (epoch {first}), {kept}"
         return [
             f"<{self.title}>",
             *lines(self.about_task()),
@@ -241,6 +257,7 @@ def values_of(
         in_channels=first.in_channels,
         patch_size=first.patch_size,
         feature_dim=first.feature_dim,
+        reads=reads_of(first.head),
     ) as (n, batches):
         members = [Model(fit.encoder, fit.head) for fit in fits]
         return predicted(first.task, members, n, batches, target, **how)

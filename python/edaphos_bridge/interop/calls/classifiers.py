@@ -19,6 +19,7 @@ from edaphos_bridge.interop.calls.held import (
     tiles_behind,
 )
 from edaphos_bridge.interop.calls.progress import ToldToR
+from edaphos_bridge.interop.calls.splits import parting_of
 from edaphos_bridge.interop.calls.values import with_na
 from edaphos_bridge.probe_sweep import FoundationProbeSweep, sweep_probes
 from edaphos_bridge.training.probe_grid import ProbeGrid
@@ -39,8 +40,10 @@ def fit(
     """``foundation_fit_classifier()``: the fit as plain values.
 
     `labels` has ``codes``, which are ``as.integer(y) - 1L`` (an int32 array with R's NA), their
-    names ``levels``, and whether they are ``ordered``; `place` has the ``device``.
+    names ``levels``, and whether they are ``ordered``; `place` has the ``device``. Of the settings,
+    ``parting`` is what `parting_of` takes.
     """
+    parting = parting_of(settings.pop("parting", None))
     checked = FitSettings.checked(**settings)
     flag("verbose", verbose)
     fitted = fit_classifier(
@@ -51,6 +54,7 @@ def fit(
         place["device"],
         ToldToR("classifier", on_epoch),
         draw,
+        parting=parting,
     )
     return classifier_fields(fitted)
 
