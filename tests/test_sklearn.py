@@ -153,6 +153,23 @@ def test_groups_go_to_the_split_of_the_verb(kind, x, monkeypatch):
     assert "groups" not in given
 
 
+def test_a_fit_with_groups_is_that_of_the_verb(x, y):
+    groups = np.arange(41) // 4
+    encoder = foundation_encoder("simclr", 4, seed=1)
+    fit = foundation_fit_classifier(encoder, x, y, epochs=2, seed=1, groups=groups)
+    assert quick().fit(x, y, groups=groups).fit_.to_bytes() == fit.to_bytes()
+
+
+def test_weights_of_classes_are_named_as_the_classes_or_their_text(x):
+    y = np.arange(41) % 3
+    fits = [
+        quick(class_weight=weights).fit(x, y).fit_
+        for weights in ({0: 1, 1: 5, 2: 2}, {"0": 1, "1": 5, "2": 2})
+    ]
+    assert fits[0].to_bytes() == fits[1].to_bytes()
+    assert fits[0].to_bytes() != quick().fit(x, y).fit_.to_bytes()
+
+
 @pytest.mark.parametrize(
     ("labels", "classes"),
     [

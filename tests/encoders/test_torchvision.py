@@ -14,9 +14,15 @@ import pytest
 import torch
 from sklearn.model_selection import GroupKFold, cross_val_score
 from torch import nn
+from torch.nn import functional
 
 from closeness import assert_close, size_of
-from edaphos_bridge import FoundationClassifier
+from edaphos_bridge import (
+    FoundationClassifier,
+    foundation_attribute,
+    foundation_fine_tune,
+    foundation_finetune_classifier,
+)
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.sklearn import FoundationClassifierEstimator
 from small_fits import quick, same
@@ -90,6 +96,38 @@ def test_fine_tuning_trains_a_copy_of_the_network(name, photos, equal_states, sn
     assert not equal_states(fit.encoder.state_dict(), encoder.state_dict())
     assert fit.loss_history[-1] < fit.loss_history[0]
     assert same(fit, quick(built(name), x, y, **settings))
+
+
+@BOTH
+def test_recipes_unfreeze_it_and_its_fit_lives_in_a_file(name, photos, tmp_path, equal_states):
+    x, y = photos
+    encoder = built(name)
+    settings = {"val_split": 0, "batch_size": 8, "seed": 1}
+    tuned = foundation_fine_tune(encoder, x, y, epochs=2, **settings)
+    assert len(tuned.loss_history) == 3  # one with the network frozen
+    further = foundation_finetune_classifier(tuned, x, y, recipe="layerwise", epochs=1, **settings)
+    for fit, before in ((tuned, encoder), (further, tuned.encoder)):
+        assert not equal_states(fit.encoder.state_dict(), before.state_dict())
+        fit.save(tmp_path / "fit.safetensors")
+        again = FoundationClassifier.load(tmp_path / "fit.safetensors", encoder=built(name))
+        assert np.array_equal(again.predict_proba(x), fit.predict_proba(x))
+
+
+@BOTH
+def test_grad_cam_weighs_its_last_maps_by_their_gradients(name, photos):
+    x = np.kron(photos[0][:3], np.ones((2, 2)))  # 64 cells a side: last maps of two
+    fit = quick(built(name), np.kron(photos[0], np.ones((2, 2))), photos[1])
+    found = foundation_attribute(fit, x, "grad_cam", "loam")
+    body = (
+        fit.encoder.features
+        if name == "mobilenet_v2"
+        else nn.Sequential(*list(fit.encoder.children())[:-2])
+    )
+    maps = body(torch.from_numpy(x).float()).detach().requires_grad_()
+    fit.head(maps.mean(dim=(2, 3)))[:, fit.classes.index("loam")].sum().backward()
+    coarse = (maps.grad.mean(dim=(2, 3), keepdim=True) * maps.detach()).sum(dim=1, keepdim=True)
+    spread = functional.interpolate(coarse.relu(), size=(64, 64), mode="bilinear")
+    assert_close(found.values, spread, 1e-5)
 
 
 @BOTH

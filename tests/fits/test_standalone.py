@@ -41,6 +41,19 @@ def test_a_module_is_a_copy_in_eval_mode_that_may_be_trained(
     assert (snapshot(fit.encoder), snapshot(fit.head)) == before
 
 
+def test_a_module_pools_maps_where_the_head_reads_those(encoder, x, y):
+    fit = quick(encoder, x, y, head="concat_pool", freeze_backbone=False, batch_size=33)
+    patches = torch.from_numpy(x).float()
+    module = fit.module(values=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about itself
+        rows = {0: torch.export.Dim("rows")}
+        program = torch.export.export(module, (patches[:3],), dynamic_shapes={"x": rows})
+    with torch.no_grad():
+        assert_close(module(patches), fit.predict_proba(x), 1e-6)
+        assert_close(program.module()(patches), fit.predict_proba(x), 1e-6)
+
+
 class Wrapped(nn.Module):
     """Features beside something else, as a map of one cell."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from torch import nn
 
 from edaphos_bridge.basics.interrupts import held
 from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
@@ -32,8 +33,10 @@ class FoundationClassifierEstimator(ClassifierMixin, PatchEstimator):
         dimension fastest, so that steps such as ``StandardScaler`` may come before. One of the
         three may be -1, which is then what the columns leave. None: `X` are the patches.
     freeze_backbone, head, hidden, dropout, epochs, batch_size, lr, weight_decay, \
-backbone_lr_mult, val_split, device, verbose
+backbone_lr_mult, val_split, device, verbose, label_smoothing, patience, augment
         As in `foundation_fit_classifier`.
+    class_weight : str or mapping from classes to float, optional
+        As in `foundation_fit_classifier`; classes may also be named as they stand in `y`.
     random_state : int, numpy.random.RandomState, optional
         The seed of `foundation_fit_classifier`: with an int every fit is that of ``seed=``. From a
         RandomState each fit draws one, and from NumPy's global one for None.
@@ -70,9 +73,9 @@ backbone_lr_mult, val_split, device, verbose
         *,
         patch_shape: Sequence[int] | None = None,
         freeze_backbone: bool = True,
-        head: str = "linear",
+        head: str | nn.Module | Callable[[int, int], nn.Module] = "linear",
         hidden: int | Sequence[int] = (64, 32),
-        dropout: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
         epochs: int = 30,
         batch_size: int = 32,
         lr: float = 1e-3,
@@ -82,6 +85,10 @@ backbone_lr_mult, val_split, device, verbose
         device: str = "cpu",
         random_state: Any = None,
         verbose: bool = False,
+        class_weight: str | Mapping[Any, float] | None = None,
+        label_smoothing: float = 0.0,
+        patience: int | None = None,
+        augment: bool | Mapping[str, float] = False,
     ) -> None:
         self.encoder = encoder
         self.patch_shape = patch_shape
@@ -98,6 +105,10 @@ backbone_lr_mult, val_split, device, verbose
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.patience = patience
+        self.augment = augment
 
     def fit(self: Self, X: Any, y: Any, groups: Any = None) -> Self:
         """Train on patches and labels.
@@ -129,7 +140,11 @@ backbone_lr_mult, val_split, device, verbose
         given = np.array(labels.classes)[labels.codes.numpy()]
         self.classes_, codes = np.unique(given, return_inverse=True)
         target = pd.Categorical.from_codes(codes, categories=self.classes_.tolist())
-        self.fit_ = foundation_fit_classifier(y=target, **self._arguments(patches, groups))
+        arguments = self._arguments(patches, groups)
+        if isinstance(self.class_weight, Mapping):
+            weights = {str(label): weight for label, weight in self.class_weight.items()}
+            arguments["class_weight"] = weights
+        self.fit_ = foundation_fit_classifier(y=target, **arguments)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
