@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from edaphos_bridge.band_importance import foundation_band_importance
     from edaphos_bridge.calibrate import foundation_calibrate
     from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
+    from edaphos_bridge.cross_validate import (
+        FoundationCrossValidation,
+        foundation_cross_validate,
+    )
     from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
     from edaphos_bridge.embedding_map import foundation_embedding_map
     from edaphos_bridge.embeddings import (
@@ -53,6 +57,7 @@ __all__ = [
     "FoundationAttribution",
     "FoundationBandImportance",
     "FoundationClassifier",
+    "FoundationCrossValidation",
     "FoundationEmbeddingMap",
     "FoundationEnsemble",
     "FoundationFit",
@@ -68,6 +73,7 @@ __all__ = [
     "foundation_attribute",
     "foundation_band_importance",
     "foundation_calibrate",
+    "foundation_cross_validate",
     "foundation_embed",
     "foundation_embed_at_coords",
     "foundation_embedding_map",
@@ -107,6 +113,7 @@ _HOMES = {
     "FoundationEmbeddingMap": "edaphos_bridge.interpretation.embedding_map",
     "FoundationInterpretation": "edaphos_bridge.interpretation.result",
     "FoundationMultiLabel": "edaphos_bridge.multi_label",
+    "FoundationCrossValidation": "edaphos_bridge.cross_validate",
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
@@ -115,6 +122,7 @@ _HOMES = {
     "foundation_band_importance": "edaphos_bridge.band_importance",
     "foundation_calibrate": "edaphos_bridge.calibrate",
     "foundation_embed": "edaphos_bridge.embeddings",
+    "foundation_cross_validate": "edaphos_bridge.cross_validate",
     "foundation_embed_at_coords": "edaphos_bridge.embed_at_coords",
     "foundation_embedding_map": "edaphos_bridge.embedding_map",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
@@ -122,11 +130,11 @@ _HOMES = {
     "foundation_fine_tune": "edaphos_bridge.recipes",
     "foundation_finetune_classifier": "edaphos_bridge.recipes",
     "foundation_fit_classifier": "edaphos_bridge.classifier",
-    "foundation_fit_multilabel": "edaphos_bridge.multi_label",
     "foundation_phase": "edaphos_bridge.training.phase",
     "LRFind": "edaphos_bridge.lr_find",
     "foundation_lr_find": "edaphos_bridge.lr_find",
     "foundation_finetune_ensemble": "edaphos_bridge.ensemble",
+    "foundation_fit_multilabel": "edaphos_bridge.multi_label",
     "foundation_fit_regressor": "edaphos_bridge.regressor",
     "foundation_mcdropout_predict": "edaphos_bridge.mcdropout",
     "foundation_interpret": "edaphos_bridge.interpret",

@@ -96,8 +96,16 @@ def foundation_finetune_ensemble(
     >>> ensemble.predict(x[:5], type="sd").shape
     (5,)
     """
-    task = choice("task", task, tuple(MEMBERS))
+    seeds = seeds_of(task, K_ens, base_seed)
     fit_member = MEMBERS[task]
+    _check_names(fit_member, settings)
+    y = list(y) if isinstance(y, Iterator) else y  # every member reads it
+    return FoundationEnsemble([fit_member(encoder, x, y, seed=s, **settings) for s in seeds])
+
+
+def seeds_of(task: Any, K_ens: Any, base_seed: Any) -> range:  # noqa: N803
+    """Return the seed of each member, all three arguments checked."""
+    choice("task", task, tuple(MEMBERS))
     number = whole("K_ens", K_ens, minimum=2, kind="whole number of members, at least 2")
     first = whole(
         "base_seed",
@@ -106,10 +114,7 @@ def foundation_finetune_ensemble(
         maximum=_LARGEST_SEED - number,
         kind="whole number between -2^53 and 2^53",
     )
-    _check_names(fit_member, settings)
-    y = list(y) if isinstance(y, Iterator) else y  # every member reads it
-    seeds = range(first, first + number)
-    return FoundationEnsemble([fit_member(encoder, x, y, seed=s, **settings) for s in seeds])
+    return range(first, first + number)
 
 
 def _check_names(fit_member: Callable[..., Any], settings: dict[str, Any]) -> None:

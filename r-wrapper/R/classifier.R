@@ -188,11 +188,10 @@ predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"
   prediction <- predict_in_python(
     object, x, newdata, type, c("class", "prob"), device, coords, encoder, dataset, call
   )
-  if (is.null(prediction$prob)) {
+  if (is.null(prediction$values)) {
     return(from_factor(prediction$codes, object$classes, isTRUE(object$ordered)))
   }
-  prob <- from_array(prediction$prob)
-  matrix(prob, ncol = length(object$classes), dimnames = list(NULL, object$classes))
+  from_matrix(prediction$values, object$classes)
 }
 
 #' @rdname tidiers.edaphosbridge

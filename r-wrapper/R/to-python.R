@@ -1,5 +1,6 @@
 # R's values on their way to Python. No other file of the package takes any there but
-# to-python-points.R, to-python-raster.R and to-python-splits.R; from-python.R has the way back.
+# to-python-points.R, to-python-raster.R, to-python-splits.R and to-python-targets.R; from-python.R
+# has the way back.
 
 # Patches cross as they are: a double or integer array shares its memory. Logical NA would turn
 # into TRUE, so logicals cross as integers. A tile dataset crosses as the bytes of its state, a file
@@ -58,7 +59,7 @@ to_start <- function(start, call, argument) {
   if (missing(start)) {
     stop_input(argument, "is missing.", call)
   }
-  if (!inherits(start, "edaphosbridge_fit") || is.null(start$head)) {
+  if (!inherits(start, "edaphosbridge_fit")) {
     return(to_encoder(start, call, argument))
   }
   module <- if (is_python_object(start$encoder)) start$encoder
@@ -204,6 +205,8 @@ to_settings <- function(values, defaults) {
       value
     } else if (name %in% names_of_tables && (is.list(value) || !is.null(names(value)))) {
       to_table(value)
+    } else if (name == "threshold") {
+      to_thresholds(value)
     } else if (length(default) < 2L && !(name == "dropout" && length(value) > 1L)) {
       to_scalar(value)
     } else if (is.character(default)) {

@@ -3,8 +3,8 @@
 #' Makes the call of a fit again, with all its settings, its seed included, but
 #' for those given here. A fit holds no data: they are given again.
 #'
-#' @param object A fit of [foundation_fit_classifier()], of
-#'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
+#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
+#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param x,y As in [foundation_fit_classifier()].
 #' @param encoder The encoder to start from; by default the fit's own. After full
 #'   fine-tuning that is the tuned one, so that training goes on from there; give
@@ -45,7 +45,7 @@ update.edaphosbridge_fit <- function(object, x, y, ..., encoder = object$encoder
       "object",
       sprintf(
         "was fine-tuned by a recipe (%s). Call %s() again.", object$config$recipe,
-        if (object$config$recipe == "fine_tune") "foundation_fine_tune" else "foundation_finetune_classifier"
+        paste0("foundation_fine", if (object$config$recipe == "fine_tune") "_tune" else "tune_classifier")
       ),
       sys.call()
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ class FoundationRegressorEstimator(RegressorMixin, PatchEstimator):
     encoder, patch_shape, random_state
         As in `FoundationClassifierEstimator`.
     freeze_backbone, head, hidden, dropout, epochs, batch_size, lr, weight_decay, \
-backbone_lr_mult, loss, val_split, device, verbose
+backbone_lr_mult, loss, val_split, device, verbose, patience, augment
         As in `foundation_fit_regressor`.
 
     Attributes
@@ -65,6 +65,8 @@ backbone_lr_mult, loss, val_split, device, verbose
         device: str = "cpu",
         random_state: Any = None,
         verbose: bool = False,
+        patience: int | None = None,
+        augment: bool | Mapping[str, float] = False,
     ) -> None:
         self.encoder = encoder
         self.patch_shape = patch_shape
@@ -82,6 +84,8 @@ backbone_lr_mult, loss, val_split, device, verbose
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+        self.patience = patience
+        self.augment = augment
 
     def fit(self: Self, X: Any, y: Any, groups: Any = None) -> Self:
         """Train on patches and numbers.
