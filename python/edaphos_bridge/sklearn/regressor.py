@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from edaphos_bridge.basics.interrupts import held
 from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
@@ -52,9 +53,9 @@ backbone_lr_mult, loss, val_split, device, verbose, patience, augment
         *,
         patch_shape: Sequence[int] | None = None,
         freeze_backbone: bool = True,
-        head: str = "linear",
+        head: str | nn.Module | Callable[[int, int], nn.Module] = "linear",
         hidden: int | Sequence[int] = (64, 32),
-        dropout: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
         epochs: int = 30,
         batch_size: int = 32,
         lr: float = 1e-3,
