@@ -53,7 +53,7 @@ def quick(**changes):
 @BOTH
 def test_every_check_of_scikit_learn_passes_where_patches_stand_in_tables(kind):
     found = outcomes(kind(patch_shape=(-1, 1, 1), random_state=1, **LEARNS))
-    assert len(found) >= 38
+    assert len(found) > 30
     assert {name: says for name, says in found.items() if says} == {}
 
 
@@ -67,7 +67,7 @@ def test_every_check_of_scikit_learn_passes_where_patches_stand_in_tables(kind):
 )
 def test_every_check_passes_on_patches_but_for_those_that_are_of_tables(kind, reasons):
     found = outcomes(kind(random_state=1, **LEARNS))
-    assert len(found) >= 38
+    assert len(found) > 30
     failed = {name for name, says in found.items() if says}
     assert failed == set(reasons) & set(found)
 
@@ -302,6 +302,7 @@ def test_a_patch_shape_that_columns_do_not_have_is_an_error(shape, message, no_t
 
 def test_without_scikit_learn_it_says_what_to_install(fresh_python):
     code = """
+import sys
 sys.modules["sklearn"] = None
 import edaphos_bridge
 try:
