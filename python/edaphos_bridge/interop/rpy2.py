@@ -52,6 +52,12 @@ with held():
     from edaphos_bridge.interop.calls import CALLS
     from edaphos_bridge.interop.calls.classifiers import classifier_fields, sweep_fields
     from edaphos_bridge.interop.calls.encoders import encoder_fields
+    from edaphos_bridge.interop.calls.interpretation import (
+        attribution_fields,
+        importance_fields,
+        interpretation_fields,
+        map_fields,
+    )
     from edaphos_bridge.interop.calls.pretraining import pretrain_fields
     from edaphos_bridge.interop.calls.values import NA_INTEGER
     from edaphos_bridge.interop.rpy2_values import (
@@ -62,6 +68,10 @@ with held():
         to_r,
         view,
     )
+    from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
+    from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
+    from edaphos_bridge.interpretation.importance import FoundationBandImportance
+    from edaphos_bridge.interpretation.result import FoundationInterpretation
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep
     from edaphos_bridge.weights.encoder_file import encoder_from_bytes
@@ -333,6 +343,11 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationClassifier: ("from_classifier", classifier_fields),
     FoundationPretrain: ("from_pretrain", pretrain_fields),
     FoundationProbeSweep: ("from_probe_sweep", sweep_fields),
+    # what a fit does: to look at in R, and not taken back
+    FoundationInterpretation: ("from_interpretation", interpretation_fields),
+    FoundationAttribution: ("from_attribution", attribution_fields),
+    FoundationBandImportance: ("from_importance", importance_fields),
+    FoundationEmbeddingMap: ("from_map", map_fields),
 }
 """R's constructor and the fields that it takes, for each class of Python."""
 
