@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edaphos_bridge.basics.interrupts import imported
 
 if TYPE_CHECKING:
+    from edaphos_bridge.any_fit import FoundationFit
     from edaphos_bridge.attribute import foundation_attribute
     from edaphos_bridge.band_importance import foundation_band_importance
     from edaphos_bridge.calibrate import foundation_calibrate
@@ -19,19 +20,26 @@ if TYPE_CHECKING:
         foundation_simclr_embed,
     )
     from edaphos_bridge.encoders.foundation import foundation_encoder
+    from edaphos_bridge.ensemble import FoundationEnsemble, foundation_finetune_ensemble
     from edaphos_bridge.interpret import foundation_interpret
     from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
     from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
     from edaphos_bridge.interpretation.importance import FoundationBandImportance
     from edaphos_bridge.interpretation.result import FoundationInterpretation
     from edaphos_bridge.knn import foundation_knn
+    from edaphos_bridge.lr_find import LRFind, foundation_lr_find
+    from edaphos_bridge.mcdropout import foundation_mcdropout_predict
     from edaphos_bridge.moco_pretrain import foundation_moco_pretrain
     from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
+    from edaphos_bridge.multi_label import FoundationMultiLabel, foundation_fit_multilabel
     from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
+    from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
+    from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
+    from edaphos_bridge.training.phase import Phase, foundation_phase
     from edaphos_bridge.weights.foundation_weights import (
         foundation_weights_download,
         foundation_weights_list,
@@ -46,10 +54,16 @@ __all__ = [
     "FoundationBandImportance",
     "FoundationClassifier",
     "FoundationEmbeddingMap",
+    "FoundationEnsemble",
+    "FoundationFit",
     "FoundationInterpretation",
+    "FoundationMultiLabel",
     "FoundationPretrain",
     "FoundationProbeSweep",
+    "FoundationRegressor",
     "FoundationTileDataset",
+    "LRFind",
+    "Phase",
     "__version__",
     "foundation_attribute",
     "foundation_band_importance",
@@ -58,13 +72,21 @@ __all__ = [
     "foundation_embed_at_coords",
     "foundation_embedding_map",
     "foundation_encoder",
+    "foundation_fine_tune",
+    "foundation_finetune_classifier",
+    "foundation_finetune_ensemble",
     "foundation_fit_classifier",
+    "foundation_fit_multilabel",
+    "foundation_fit_regressor",
     "foundation_interpret",
     "foundation_knn",
+    "foundation_lr_find",
+    "foundation_mcdropout_predict",
     "foundation_moco_embed",
     "foundation_moco_pretrain",
     "foundation_moco_pretrain_tiles",
     "foundation_patches_at_coords",
+    "foundation_phase",
     "foundation_probe_sweep",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
@@ -80,10 +102,14 @@ _HOMES = {
     "FoundationAttribution": "edaphos_bridge.interpretation.attribution_result",
     "FoundationBandImportance": "edaphos_bridge.interpretation.importance",
     "FoundationClassifier": "edaphos_bridge.classifier",
+    "FoundationEnsemble": "edaphos_bridge.ensemble",
+    "FoundationFit": "edaphos_bridge.any_fit",
     "FoundationEmbeddingMap": "edaphos_bridge.interpretation.embedding_map",
     "FoundationInterpretation": "edaphos_bridge.interpretation.result",
+    "FoundationMultiLabel": "edaphos_bridge.multi_label",
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
+    "FoundationRegressor": "edaphos_bridge.regressor",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_attribute": "edaphos_bridge.attribute",
     "foundation_band_importance": "edaphos_bridge.band_importance",
@@ -92,7 +118,17 @@ _HOMES = {
     "foundation_embed_at_coords": "edaphos_bridge.embed_at_coords",
     "foundation_embedding_map": "edaphos_bridge.embedding_map",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
+    "Phase": "edaphos_bridge.training.phase",
+    "foundation_fine_tune": "edaphos_bridge.recipes",
+    "foundation_finetune_classifier": "edaphos_bridge.recipes",
     "foundation_fit_classifier": "edaphos_bridge.classifier",
+    "foundation_phase": "edaphos_bridge.training.phase",
+    "LRFind": "edaphos_bridge.lr_find",
+    "foundation_lr_find": "edaphos_bridge.lr_find",
+    "foundation_finetune_ensemble": "edaphos_bridge.ensemble",
+    "foundation_fit_multilabel": "edaphos_bridge.multi_label",
+    "foundation_fit_regressor": "edaphos_bridge.regressor",
+    "foundation_mcdropout_predict": "edaphos_bridge.mcdropout",
     "foundation_interpret": "edaphos_bridge.interpret",
     "foundation_knn": "edaphos_bridge.knn",
     "foundation_moco_embed": "edaphos_bridge.embeddings",

@@ -3,11 +3,11 @@
 #' The same as `plot()`, as an object of ggplot2. The methods are there when
 #' ggplot2 is.
 #'
-#' @param object A fit of [foundation_fit_classifier()], of
-#'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
+#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
+#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param ... Not used: an argument of another name is an error.
-#' @return A `ggplot`: the loss of each epoch and, of a classifier with validation
-#'   rows, the validation accuracy in a second panel, with a dotted line at the first
+#' @return A `ggplot`: the loss of each epoch and, of a fit with validation rows,
+#'   their score (accuracy, RMSE or F1) in a second panel, with a dotted line at the first
 #'   epoch of the best; of a sweep what [plot.edaphosbridge_probe_sweep()] draws.
 #' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))

@@ -5,7 +5,9 @@
 fit_in_python <- function(name, data, call, what = "classifier") {
   arguments <- parent.frame()
   caller <- sys.parent()
-  crossing <- to_settings(arguments, formals(sys.function(caller)))
+  defaults <- formals(sys.function(caller))
+  crossing <- to_settings(arguments, defaults)
+  if ("groups" %in% names(defaults)) crossing$parting <- to_split(arguments, call)
   is_place <- names(crossing) %in% names_of_place
   progress <- fit_progress(arguments$verbose, what)
   on.exit(progress$close())
@@ -26,8 +28,17 @@ labelled <- function(encoder, x, y, call) {
   list(to_encoder(encoder, call), to_patches(x, call), labels)
 }
 
+# The same, from an encoder or from a fit with its head.
+labelled_start <- function(start, x, y, call, argument) {
+  labels <- to_labels(y, call)
+  list(to_start(start, call, argument), to_patches(x, call), labels)
+}
+
 # Arguments are those of a task's predict(); `types` are the choices of its `type`.
-predict_in_python <- function(object, x, newdata, type, types, device, coords, encoder, dataset, call) {
+# `more` is a list of arguments that only the task has; `of` is the fit that has encoder and state,
+# and `name` the call in Python.
+predict_in_python <- function(object, x, newdata, type, types, device, coords, encoder, dataset, call,
+                              more = NULL, name = "predict", of = object) {
   call[[1]] <- quote(predict)
   if (!is.atomic(type) || !is.null(dim(type))) {
     stop_input(
@@ -45,23 +56,29 @@ predict_in_python <- function(object, x, newdata, type, types, device, coords, e
     }
     x <- newdata
   }
-  if (is.null(encoder) && is_python_object(object$encoder) &&
-    !is_dead_python_object(object$encoder)) {
-    encoder <- object$encoder
+  asked <- asked_of_python(of, x, device, coords, encoder, dataset, call)
+  arguments <- list(
+    object$state, asked$encoder, asked$x, to_choice(type, types), asked$device, asked$coords,
+    asked$dataset
+  )
+  answer_value(python_call(name, c(arguments, if (!is.null(more)) list(more))), call)
+}
+
+# What every prediction of a fit is asked of, as it crosses.
+asked_of_python <- function(fit, x, device, coords, encoder, dataset, call) {
+  if (is.null(encoder) && is_python_object(fit$encoder) && !is_dead_python_object(fit$encoder)) {
+    encoder <- fit$encoder
   }
-  answer <- python_call("predict", list(
-    object$state,
-    if (!is.null(encoder)) to_encoder(encoder, call),
-    if (is.null(coords)) to_patches(x, call) else to_raster(x, call, argument = "x"),
-    to_choice(type, types),
-    if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda")),
-    if (!is.null(coords)) to_coords(coords, x, call, "x"),
-    to_tiles(dataset, call)
-  ))
-  answer_value(answer, call)
+  list(
+    encoder = if (!is.null(encoder)) to_encoder(encoder, call),
+    x = if (is.null(coords)) to_patches(x, call) else to_raster(x, call, argument = "x"),
+    device = if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda")),
+    coords = if (!is.null(coords)) to_coords(coords, x, call, "x"),
+    dataset = to_tiles(dataset, call)
+  )
 }
 
 # "edaphosbridge_classifier", whatever classes of the user's stand before it.
 leaf_class_of <- function(fit) {
-  grep("^edaphosbridge_", class(fit), value = TRUE)[[1]]
+  sub("^summary[.]", "", grep("^(summary[.])?edaphosbridge_", class(fit), value = TRUE)[[1]])
 }

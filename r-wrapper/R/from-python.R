@@ -7,6 +7,15 @@ from_array <- function(values) {
   values
 }
 
+# A matrix with named columns, or a vector where there are no names.
+from_matrix <- function(values, names) {
+  values <- from_array(values)
+  if (is.null(names)) {
+    return(as.vector(values))
+  }
+  matrix(values, ncol = length(names), dimnames = list(NULL, names))
+}
+
 # Columns of a table; "" and NaN stand for what is not known.
 from_table <- function(columns) {
   columns <- lapply(columns, function(values) {
@@ -78,7 +87,20 @@ from_config <- function(config) {
   config[whole] <- lapply(config[whole], as.integer)
   config$seed <- from_seed(config$seed)
   config$hidden <- as.integer(unlist(config$hidden))
+  config$dropout <- as.numeric(unlist(config$dropout))
   config
+}
+
+from_phase <- function(fields) {
+  structure(lapply(fields, unlist), class = "edaphosbridge_phase")
+}
+
+from_lr_find <- function(fields) {
+  table <- as.data.frame(lapply(fields$table, from_history))
+  suggestion <- lapply(fields$suggestion, from_history)
+  from_object(
+    list(table = table, suggestion = suggestion, printed = fields$printed), "edaphosbridge_lr_find"
+  )
 }
 
 from_classifier <- function(fields) {
@@ -88,6 +110,50 @@ from_classifier <- function(fields) {
     fields, c("edaphosbridge_classifier", "edaphosbridge_fit", "edaphos_foundation_classifier"),
     learnt = c("classes", "ordered"), score = "val_accuracy_history", data = "class_counts"
   )
+}
+
+from_regressor <- function(fields) {
+  names <- if (!is.null(fields$targets)) as.character(unlist(fields$targets))
+  fields["targets"] <- list(names)
+  for (name in c("y_mean", "y_sd")) {
+    fields[[name]] <- structure(as.numeric(unlist(fields[[name]])), names = names)
+  }
+  fields$n_patches <- as.integer(fields$n_patches)
+  from_fit(
+    fields, c("edaphosbridge_regressor", "edaphosbridge_fit", "edaphos_foundation_regressor"),
+    learnt = c("targets", "y_mean", "y_sd", "loss_fn"), score = "val_rmse_history", data = "n_patches"
+  )
+}
+
+from_multilabel <- function(fields) {
+  fields$labels <- as.character(unlist(fields$labels))
+  fields$threshold <- structure(as.numeric(unlist(fields$threshold)), names = fields$labels)
+  fields$config$threshold <- fields$threshold
+  fields$label_counts <- from_counts(fields$label_counts, fields$labels)
+  fields$n_patches <- as.integer(fields$n_patches)
+  from_fit(
+    fields, c("edaphosbridge_multilabel", "edaphosbridge_fit", "edaphos_foundation_multilabel"),
+    learnt = c("labels", "threshold"), score = "val_f1_history",
+    data = c("label_counts", "n_patches")
+  )
+}
+
+# From members that are R objects already.
+from_ensemble <- function(fields) {
+  members <- fields$members
+  first <- members[[1]]
+  histories <- lapply(members, function(member) member$loss_history)
+  task <- c(
+    edaphosbridge_classifier = "classification", edaphosbridge_regressor = "regression",
+    edaphosbridge_multilabel = "multilabel"
+  )[[leaf_class_of(first)]]
+  elements <- list(
+    members = members, encoder = if (first$freeze_backbone) first$encoder, task = task,
+    K_ens = length(members), final_losses = vapply(histories, function(h) h[[length(h)]], 0),
+    loss_histories = histories, config = list(base_seed = first$config$seed, task = task),
+    printed = fields$printed
+  )
+  from_object(elements, c("edaphosbridge_ensemble", "edaphos_foundation_ensemble"))
 }
 
 # A fit of encoder and head. The elements that only its task has come as they are, but for the

@@ -13,16 +13,32 @@ score_of <- function(fit) {
   setdiff(names(history), c("epoch", "loss"))
 }
 
+# What a task calls its loss and its score, and how it shows that.
+words_of <- function(fit) {
+  switch(sub("^edaphosbridge_", "", leaf_class_of(fit)),
+    regressor = list(
+      loss = c(mse = "MSE of scaled targets", huber = "Huber loss of scaled targets")[[fit$loss_fn]],
+      score = "validation RMSE", form = "%.4g", best = which.min
+    ),
+    multilabel = list(
+      loss = "binary cross-entropy", score = "validation F1", form = "%.3f", best = which.max
+    ),
+    list(loss = "cross-entropy", score = "validation accuracy", form = "%.3f", best = which.max)
+  )
+}
+
 # The first epoch of the best score; NA without validation rows.
 best_epoch_of <- function(fit) {
-  best <- which.max(history_of(fit)[[score_of(fit)]])
+  best <- words_of(fit)$best(history_of(fit)[[score_of(fit)]])
   if (length(best)) best else NA_integer_
 }
 
 regime_of <- function(fit) {
-  if (!fit$freeze_backbone) {
+  if (!is.null(fit$config$recipe)) {
+    fit$config$recipe
+  } else if (!fit$freeze_backbone) {
     "full fine-tuning"
-  } else if (fit$head_type == "mlp") {
+  } else if (fit$head_type != "linear") {
     "frozen backbone"
   } else {
     "linear probing"

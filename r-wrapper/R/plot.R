@@ -1,12 +1,13 @@
 #' Plot the course of a training
 #'
 #' Of a classifier the loss and the validation accuracy of each epoch, side by side, or one after the
-#' other where the device has several panels already. A dotted line marks the first epoch of the best
-#' accuracy; the weights kept are those of the last. Of a pretraining fit the loss.
+#' other where the device has several panels already; of a regressor the root mean squared error, of a
+#' multi-label classifier the macro F1. A dotted line marks the first epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss.
 #'
-#' @param x A fit of [foundation_fit_classifier()], or of [foundation_moco_pretrain()] and its
+#' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
+#'   [foundation_fit_multilabel()], or of [foundation_moco_pretrain()] and its
 #'   sisters.
-#' @param which `"loss"`, `"val_accuracy"` or both, as by default. Without validation rows
+#' @param which `"loss"`, `"val_accuracy"` (`"val_rmse"`, `"val_f1"`) or both, as by default. Without validation rows
 #'   (`val_split = 0`) only the loss is drawn.
 #' @param type,xlab,ylab,main,... As in [graphics::plot.default()]. `type` is a line by default, and a
 #'   point where there is one epoch only.
@@ -30,7 +31,8 @@ plot.edaphosbridge_fit <- function(x, which = c("loss", score_of(x)), type = NUL
   history <- history_of(x)
   drawn <- Filter(function(name) !all(is.na(history[[name]])), unique(which))
   if (length(drawn) == 0L) {
-    stop_input("which", "asks for the accuracy, but `val_split` was 0.", sys.call())
+    what <- sub("^validation ", "", words_of(x)$score)
+    stop_input("which", sprintf("asks for the %s, but `val_split` was 0.", what), sys.call())
   }
   restore <- use_panels(length(drawn))
   on.exit(restore())
@@ -54,8 +56,8 @@ plot.edaphosbridge_pretrain <- function(x, type = NULL, xlab = "epoch", ylab = l
 
 # Of the loss and of the score: "validation accuracy".
 course_labels <- function(fit) {
-  score <- score_of(fit)
-  c(loss = "cross-entropy", structure(sub("^val_", "validation ", score), names = score))
+  words <- words_of(fit)
+  c(loss = words$loss, structure(words$score, names = score_of(fit)))
 }
 
 # L-BFGS from foundation_probe_sweep() has no epochs.

@@ -18,6 +18,12 @@ format.edaphosbridge_tiles <- format.edaphosbridge_fit
 #' @export
 print.edaphosbridge_tiles <- print.edaphosbridge_fit
 
+#' @export
+format.edaphosbridge_ensemble <- format.edaphosbridge_fit
+
+#' @export
+print.edaphosbridge_ensemble <- print.edaphosbridge_fit
+
 # For objects that were saved before they kept the lines. Where Python cannot say them, the first
 # line stands alone.
 lines_from_python <- function(x) {

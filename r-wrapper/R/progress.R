@@ -18,21 +18,21 @@ fit_progress <- function(verbose, what = "classifier") {
     message(line)
     left_by <<- NULL
   }
-  show_bar <- function(epoch, epochs, loss, val_accuracy) {
+  show_bar <- function(epoch, epochs, loss, score) {
     if (is.null(bar)) {
       bar <<- cli::cli_progress_bar(what, total = epochs, .envir = envir)
     }
     status <- paste0(
       sprintf("loss=%.4f", loss),
-      if (!is.null(val_accuracy)) sprintf(" val_acc=%.3f", val_accuracy)
+      if (!is.null(score)) sprintf(" %s=%.4g", score_of_progress(what), score)
     )
     cli::cli_progress_update(set = epoch, status = status, id = bar, .envir = envir)
   }
-  show <- function(epoch, epochs, loss, val_accuracy, line) {
+  show <- function(epoch, epochs, loss, score, line) {
     if (isTRUE(verbose) && nzchar(line)) {
       show_line(line)
     } else if (with_bar) {
-      show_bar(epoch, epochs, loss, val_accuracy)
+      show_bar(epoch, epochs, loss, score)
     }
     TRUE
   }
@@ -46,6 +46,14 @@ fit_progress <- function(verbose, what = "classifier") {
     resume = function() {
       if (!is.null(left_by)) message(left_by)
     }
+  )
+}
+
+score_of_progress <- function(what) {
+  switch(what,
+    regressor = "val_rmse",
+    multilabel = "val_f1",
+    "val_acc"
   )
 }
 

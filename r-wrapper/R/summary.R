@@ -2,8 +2,8 @@
 #'
 #' What was trained, on how many patches of which classes, and how it went.
 #'
-#' @param object A fit of [foundation_fit_classifier()], of
-#'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
+#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
+#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param ... Not used: an argument of another name is an error.
 #'
 #' @return A list of class `summary.edaphosbridge_fit`. Of a classifier, of class
@@ -21,6 +21,10 @@
 #'     accuracy; `NA` without validation rows}
 #'   \item{overlapping}{as in the fit}
 #'   \item{final_val_accuracy}{that of the last epoch, whose weights the fit has}
+#'
+#'   Of a regressor with `targets` (data frame: `target`, `mean`, `sd`) and `loss_fn` instead of
+#'   `class_counts`, and with `val_rmse` for `val_accuracy`, of which the lowest is the best; of a
+#'   multi-label classifier with `label_counts` and `threshold`, and with `val_f1`.
 #'
 #'   Of a pretraining fit, of class `summary.edaphosbridge_pretrain`, with `method`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
@@ -42,11 +46,6 @@ NULL
 #' @export
 summary.edaphosbridge_fit <- function(object, ...) {
   stop_if_unused("summary", ...)
-  counts <- object$class_counts
-  if (is.null(counts)) {
-    counts <- rep(NA_integer_, length(object$classes))
-    names(counts) <- object$classes
-  }
   history <- history_of(object)
   score <- score_of(object)
   scored <- function(which, epoch) {
@@ -57,8 +56,9 @@ summary.edaphosbridge_fit <- function(object, ...) {
     c(
       list(regime = regime_of(object), architecture = architecture_of(object)),
       object[c("head_type", "feature_dim", "in_channels", "patch_size", "device", "config")],
+      learnt_in(object),
       list(
-        n = sum(counts), class_counts = counts, history = history,
+        history = history,
         final_loss = history$loss[[nrow(history)]], best_epoch = best
       ),
       scored("best", best),
@@ -67,6 +67,23 @@ summary.edaphosbridge_fit <- function(object, ...) {
     ),
     class = paste0("summary.", c(leaf_class_of(object), "edaphosbridge_fit"))
   )
+}
+
+# On how many patches a fit was trained, and of what.
+learnt_in <- function(fit) {
+  if (inherits(fit, "edaphosbridge_regressor")) {
+    names <- if (is.null(fit$targets)) "y" else fit$targets
+    targets <- data.frame(target = names, mean = unname(fit$y_mean), sd = unname(fit$y_sd))
+    return(list(n = fit$n_patches, targets = targets, loss_fn = fit$loss_fn))
+  }
+  if (inherits(fit, "edaphosbridge_multilabel")) {
+    return(list(n = fit$n_patches, label_counts = fit$label_counts, threshold = fit$threshold))
+  }
+  counts <- fit$class_counts
+  if (is.null(counts)) {
+    counts <- structure(rep(NA_integer_, length(fit$classes)), names = fit$classes)
+  }
+  list(n = sum(counts), class_counts = counts)
 }
 
 #' @rdname summary.edaphosbridge
@@ -108,7 +125,7 @@ summary.edaphosbridge_probe_sweep <- function(object, ...) {
 #' @export
 format.summary.edaphosbridge_fit <- function(x, ...) {
   c(
-    sprintf("Classifier of %d classes: %s", length(x$class_counts), x$regime),
+    sprintf("%s: %s", learner_of(x), x$regime),
     sprintf(
       "  encoder:   %s, %d channels -> %d features", x$architecture, x$in_channels, x$feature_dim
     ),
@@ -117,7 +134,7 @@ format.summary.edaphosbridge_fit <- function(x, ...) {
       "  patches:   %s of %d x %d x %d (C x H x W)",
       x$n, x$in_channels, x$patch_size[[1]], x$patch_size[[2]]
     ),
-    count_lines(x$class_counts),
+    learnt_lines(x),
     training_line(x),
     loss_line(x),
     score_line(x),
@@ -179,21 +196,46 @@ format.summary.edaphosbridge_probe_sweep <- function(x, ...) {
   )
 }
 
+# "Classifier of 3 classes"
+learner_of <- function(x) {
+  if (!is.null(x$targets)) {
+    return(sprintf("Regressor of %s", counted(nrow(x$targets), "target")))
+  }
+  if (!is.null(x$label_counts)) {
+    return(sprintf("Multi-label classifier of %s", counted(length(x$label_counts), "label")))
+  }
+  sprintf("Classifier of %d classes", length(x$class_counts))
+}
+
+# The patches of each class or label, or the targets.
+learnt_lines <- function(x) {
+  if (is.null(x$targets)) {
+    return(count_lines(if (is.null(x$label_counts)) x$class_counts else x$label_counts))
+  }
+  spread <- sprintf("mean %.4g, sd %.4g", x$targets$mean, x$targets$sd)
+  count_lines(structure(spread, names = x$targets$target))
+}
+
 counted <- function(n, what) sprintf("%d %s%s", n, what, if (n == 1L) "" else "s")
 
 head_line <- function(x) {
-  if (x$head_type == "linear") {
-    return("linear")
+  if (x$head_type %in% c("linear", "custom")) {
+    return(x$head_type)
   }
-  sprintf("mlp, hidden %s, dropout %g", paste(x$config$hidden, collapse = ", "), x$config$dropout)
+  joined <- function(values) paste(format(values, trim = TRUE), collapse = ", ")
+  sprintf("%s, hidden %s, dropout %s", x$head_type, joined(x$config$hidden), joined(x$config$dropout))
 }
 
 # The best score and its epoch, and that of the weights kept.
 score_line <- function(x) {
   course <- x$history[[score_of(x)]]
-  text <- if (is.na(x$best_epoch)) "NA" else sprintf(
-    "%.3f (epoch %d), at the end %.3f", course[[x$best_epoch]], x$best_epoch, course[[length(course)]]
-  )
+  form <- words_of(x)$form
+  last <- sprintf(form, course[[length(course)]])
+  text <- if (is.na(x$best_epoch)) "NA" else {
+    best <- sprintf(form, course[[x$best_epoch]])
+    kept <- if (is.null(x$config$patience)) paste("at the end", last) else "kept"
+    sprintf("%s (epoch %d), %s", best, x$best_epoch, kept)
+  }
   sprintf("  %-10s %s", paste0(short_score_of(x), ":"), text)
 }
 
@@ -218,10 +260,10 @@ setting_text <- function(best) {
   paste(c(best$solver, sprintf("%s = %.6g", names(numbers), unlist(numbers))), collapse = ", ")
 }
 
-# At most ten classes.
+# At most ten classes, labels or targets.
 count_lines <- function(counts) {
   shown <- utils::head(counts, 10L)
-  lines <- sprintf("    %s  %s", format(names(shown)), format(shown))
+  lines <- sub(" +$", "", sprintf("    %s  %s", format(names(shown)), format(shown)))
   more <- length(counts) - length(shown)
   c(lines, if (more > 0L) sprintf("    ... and %d more", more))
 }

@@ -3,8 +3,8 @@
 #' Methods for the generics of the package generics (also attached by broom and
 #' tidymodels). They are there when that package is.
 #'
-#' @param x A fit of [foundation_fit_classifier()], of
-#'   [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
+#' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
+#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
 #' @param newdata Patches `(N, C, H, W)`; with `coords` a raster, as in
 #'   [predict.edaphosbridge_classifier()] and [foundation_embed_at_coords()].
 #' @param data A data frame with a row for each patch, which gets the new columns; by default
@@ -12,18 +12,22 @@
 #' @param coords Points in the coordinates of the raster `newdata`, or `NULL`.
 #' @param dataset With `coords`: a [foundation_tile_dataset()], for an encoder without
 #'   normalisation.
-#' @param ... For `augment()` of a classifier or a sweep, `device` and `encoder` of `predict()`; otherwise
+#' @param ... For `augment()` of all but a pretraining fit, `device` and `encoder` of `predict()`; otherwise
 #'   not used. An argument of another name is an error.
 #'
 #' @return Data frames.
 #'
 #'   `tidy()`: a row for each epoch, with `epoch`, `loss` and, of a classifier,
-#'   `val_accuracy` (`NA` without validation rows); of a sweep a row for each setting, as in its
+#'   `val_accuracy` (`NA` without validation rows), of a regressor `val_rmse`, of a multi-label
+#'   classifier `val_f1`; of an ensemble the same for each `member`; of a sweep a row for each setting, as in its
 #'   `settings`.
 #'
 #'   `glance()`: one row. Of a classifier `nobs`, `n_classes`, `architecture`,
 #'   `feature_dim`, `head`, `regime`, `epochs`, `final_loss`, `best_val_accuracy`,
-#'   `best_epoch`, `final_val_accuracy` (of the weights kept), `device`; of a pretraining fit
+#'   `best_epoch`, `final_val_accuracy` (of the weights kept), `device`; of a regressor `n_targets`
+#'   and `val_rmse`, of a multi-label classifier `n_labels` and `val_f1` in their place; of an
+#'   ensemble `nobs`, `task`, `K_ens`, `base_seed`, `mean_final_loss` and `sd_final_loss`; of a
+#'   pretraining fit
 #'   `method`, `in_channels`, `feature_dim`, `proj_dim`, `batch_size`, `epochs`, `final_loss`,
 #'   `device`; of a sweep `nobs`, `n_classes`, `architecture`, `feature_dim`, `n_settings`,
 #'   `n_seeds`, `n_diverged`, `device`, and the setting that was picked: `solver`, `lr`,
@@ -31,8 +35,9 @@
 #'
 #'   `augment()`: `data` with new columns, of its own class: a tibble stays one, and so do points of
 #'   sf and terra. Of a classifier or a sweep `.pred_class` (factor, ordered if `y` was)
-#'   and the probability of each class, `.pred_<class>`; of a pretraining fit the
-#'   features, `.feature_1` and on.
+#'   and the probability of each class, `.pred_<class>`; of a regressor `.pred`, or
+#'   `.pred_<target>` where targets have names; of a multi-label classifier `.pred_class_<label>`
+#'   (logical) and the probability of each label, `.pred_<label>`; of a pretraining fit the features, `.feature_1` and on.
 #'
 #'   A `data` that is no data frame of N rows is an error of class
 #'   `edaphosbridge_input_error`.
@@ -61,7 +66,7 @@ glance.edaphosbridge_fit <- function(x, ...) {
   summary <- summary.edaphosbridge_fit(x)
   score <- score_of(x)
   as.data.frame(c(
-    list(nobs = summary$n, n_classes = length(x$classes)),
+    list(nobs = summary$n), n_learnt(x),
     summary["architecture"],
     list(
       feature_dim = x$feature_dim, head = x$head_type, regime = summary$regime,
@@ -69,6 +74,15 @@ glance.edaphosbridge_fit <- function(x, ...) {
     ),
     summary[c("final_loss", paste0("best_", score), "best_epoch", paste0("final_", score), "device")]
   ))
+}
+
+# How many classes, labels or targets.
+n_learnt <- function(fit) {
+  switch(sub("^edaphosbridge_", "", leaf_class_of(fit)),
+    regressor = list(n_targets = length(fit$y_mean)),
+    multilabel = list(n_labels = length(fit$labels)),
+    list(n_classes = length(fit$classes))
+  )
 }
 
 #' @rdname tidiers.edaphosbridge

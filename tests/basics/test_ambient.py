@@ -134,7 +134,7 @@ def r_fit(given):
         "fit", encoder, X.astype(float), labels, settings, {"device": "cpu"}, False,
         lambda: 1, lambda *news: True,
     )  # fmt: skip
-    proba = from_r("predict", fields["state"], None, X.astype(float), "prob", None)["prob"]
+    proba = from_r("predict", fields["state"], None, X.astype(float), "prob", None)["values"]
     return bytes(fields["state"]) + proba.tobytes()
 
 

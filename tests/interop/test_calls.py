@@ -8,9 +8,9 @@ import pytest
 
 from edaphos_bridge.interop.calls import CALLS as OF_R
 from edaphos_bridge.interop.calls.classifiers import fit as fit_in_r
-from edaphos_bridge.interop.calls.classifiers import predict
 from edaphos_bridge.interop.calls.encoders import embed, encoder_fields, make_encoder
 from edaphos_bridge.interop.calls.held import encoder_behind
+from edaphos_bridge.interop.calls.predictions import predict
 from edaphos_bridge.interop.calls.weights import weights_save
 
 ROOT = Path(__file__).parents[2]

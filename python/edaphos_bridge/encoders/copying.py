@@ -96,6 +96,11 @@ class _Lock:
         return self._module
 
 
+def is_frozen(module: nn.Module) -> bool:
+    """Return whether `freeze` has locked `module`."""
+    return _is_lock(module.__dict__.get("train"))
+
+
 def _is_lock(method: object) -> bool:
     return isinstance(method, _Lock)
 

@@ -37,6 +37,19 @@ def maps_of(encoder: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
     return maps
 
 
+def pooled_maps(encoder: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return the maxima, then the means, of the coarsest maps of patches, ``(B, 2 * D)``.
+
+    What fastai's ``AdaptiveConcatPool2d`` gives.
+    """
+    return concat_pooled(maps_of(encoder, x)[-1]).float()
+
+
+def concat_pooled(maps: torch.Tensor) -> torch.Tensor:
+    """Return the maxima, then the means, of maps ``(B, D, h, w)``, ``(B, 2 * D)``."""
+    return torch.cat([maps.amax(dim=(2, 3)), maps.mean(dim=(2, 3))], dim=1)
+
+
 def groups_of(encoder: nn.Module) -> list[list[nn.Module]]:
     """Return the blocks of an encoder, input first: its own `groups`, else its top-level parts."""
     own = _method(encoder, "groups")

@@ -76,6 +76,11 @@ def draws_of(module: nn.Module, randomness: Randomness) -> AbstractContextManage
     return nullcontext() if known else randomness.everywhere()
 
 
+def dropout_layers(module: nn.Module) -> list[nn.Module]:
+    """Return the layers of `module` that drop something in training: torch's own."""
+    return [part for part in module.modules() if isinstance(part, _DropoutNd) and part.p > 0]
+
+
 def _calls_other_code(module: nn.Module) -> bool:
     """Return whether any part has hooks, or a forward pass that its class does not know."""
     return any(

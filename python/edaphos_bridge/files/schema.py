@@ -122,10 +122,11 @@ def settings_of(checked: Callable[..., Any], config: dict[str, Any], **more: Any
         text = str(error)[:300]
         raise WeightsError(f"The description in this file is damaged: {text}") from error
     for name, value in settings.config().items():
-        same = type(config[name]) is type(value) and config[name] == value
+        found = config.get(name, value)  # as "epochs", which only a finished run has
+        same = type(found) is type(value) and found == value
         require(
             same and not (type(value) is int and abs(value) > _LARGEST_IN_R),
-            f"{name!r} is {repr(config[name])[:60]}",
+            f"{name!r} is {repr(found)[:60]}",
         )
     return settings
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.orientation import orientation_to_read
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import (
@@ -17,12 +19,14 @@ from edaphos_bridge.encoders.features import (
     check_channels,
     check_features,
     check_size,
+    encode,
     over_batches,
 )
 from edaphos_bridge.encoders.known_modules import only_reads
 from edaphos_bridge.encoders.raster_input import normalisation_for
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.model import Model
+from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.raster.coords import read_coords
 from edaphos_bridge.raster.patches_at import patches_at
 from edaphos_bridge.raster.sources import open_raster
@@ -43,6 +47,7 @@ def asked(
     in_channels: int,
     patch_size: list[int],
     feature_dim: int,
+    reads: str,
 ) -> Iterator[tuple[int, Batches]]:
     """Yield how many rows are asked for, and batches of patches with their rows.
 
@@ -68,7 +73,7 @@ def asked(
     check_channels(in_channels, patches.channels)
     patches.read_for(encoder, training=False)
     if len(patches) and list(patches.shape[2:]) != patch_size:
-        check_size(encoder, patches.read(0, 1), patch_size, feature_dim)
+        check_size(encoder, patches.read(0, 1), patch_size, feature_dim, reads)
     size = batch_size_for(patches.shape, device.type, encoder)
     yield len(patches), patches.numbered_batches(size, borrow=only_reads(encoder))
 
@@ -80,10 +85,21 @@ def predicted(
     batches: Batches,
     device: torch.device,
     passes: int = 1,
+    *,
+    draws: Randomness | None = None,
+    each: bool = False,
 ) -> NDArray[np.float64]:
     """Return the task's values, shape (n, ...), as means over members and their passes.
 
     Rows that no batch has are NaN.
+
+    Parameters
+    ----------
+    draws : Randomness, optional
+        Lets what dropped in training drop in every pass, and draw from here.
+    each : bool
+        Return the values of each pass of each member instead, shape
+        ``(len(members) * passes, n, ...)``.
 
     Raises
     ------
@@ -91,17 +107,53 @@ def predicted(
         If a value is not finite.
     """
     outputs = torch.zeros((len(members) * passes, n, task.n_outputs), dtype=torch.float64)
-    ready = [model.for_prediction(device) for model in members]
+    ready = _ready(members, device, passes, dropping=draws is not None)
 
     def compute(batch: torch.Tensor) -> torch.Tensor:
-        return torch.stack([model(batch) for model in ready for _ in range(passes)], dim=1)
+        with draws.everywhere() if draws else nullcontext():
+            return torch.stack(_outputs(ready, batch), dim=1)
 
     found = over_batches(compute, batches, outputs.transpose(0, 1), device)
-    total = task.values(outputs[0])
-    for part in outputs[1:]:
-        total += task.values(part)
-    values = (total / len(outputs) if len(outputs) > 1 else total).numpy()
-    values[~found] = np.nan
+    if each:
+        values = np.stack([task.values(part).numpy() for part in outputs])
+    else:
+        total = task.values(outputs[0])
+        for part in outputs[1:]:
+            total += task.values(part)
+        values = (total / len(outputs) if len(outputs) > 1 else total).numpy()[None]
+    values[:, ~found] = np.nan
     parts = [part for model in members for part in model.named_children()]
-    check_features(values, parts, "x", found)  # NaN would be the first class
-    return values
+    rows = np.moveaxis(values, 1, 0)
+    rows = rows.reshape(n, math.prod(rows.shape[1:]))
+    check_features(rows, parts, "x", found)  # NaN would be the first class
+    return values if each else values[0]
+
+
+def _ready(
+    members: Sequence[Model], device: torch.device, passes: int, *, dropping: bool
+) -> list[tuple[Model, bool]]:
+    """Return the model of each pass, with whether its encoder must run anew for it.
+
+    It need not where it is that of the pass before, and draws nothing.
+    """
+    ready: list[tuple[Model, bool]] = []
+    before = None
+    for member in members:
+        model = member.for_draws(device) if dropping else member.for_prediction(device)
+        again = dropping and "encoder" in member.dropping()
+        ready += [(model, again or member.encoder is not before)]
+        ready += [(model, again)] * (passes - 1)
+        before = member.encoder
+    return ready
+
+
+def _outputs(ready: Sequence[tuple[Model, bool]], batch: torch.Tensor) -> list[torch.Tensor]:
+    """Return the outputs of each pass; modules may write to what they are given."""
+    several = len(ready) > 1
+    outputs: list[torch.Tensor] = []
+    for model, anew in ready:
+        if anew:
+            own = batch.clone() if several else batch
+            features = encode(model.encoder, own, reads_of(model.head))
+        outputs.append(model.head(features.clone() if several else features))
+    return outputs

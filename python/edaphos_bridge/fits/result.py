@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -19,6 +20,7 @@ from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.fits import file
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import asked, predicted
+from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.task import Task
 
@@ -50,6 +52,14 @@ class FoundationFit:
     title: ClassVar[str]
     score_name: ClassVar[str]
 
+    of_task: ClassVar[dict[str, type[FoundationFit]]] = {}
+    """The leaf classes by the names of their tasks: a file says which one it is of."""
+
+    def __init_subclass__(cls) -> None:
+        """Let `load` of the parent class know this one."""
+        if "task_class" in vars(cls):
+            FoundationFit.of_task[cls.task_class.name] = cls
+
     @property
     def normalisation(self) -> Normalisation | None:
         """How raw raster cells become the encoder's input, if it was pretrained on a raster."""
@@ -59,19 +69,7 @@ class FoundationFit:
         self, x: Any, device: str | None, coords: Any, dataset: FoundationTileDataset | None
     ) -> NDArray[np.float64]:
         """Return the values that the task predicts; arguments as in a leaf class' `predict`."""
-        target = resolve_device(self.device if device is None else device)
-        with asked(
-            self.encoder,
-            x,
-            coords,
-            dataset,
-            target,
-            in_channels=self.in_channels,
-            patch_size=self.patch_size,
-            feature_dim=self.feature_dim,
-        ) as (n, batches):
-            model = Model(self.encoder, self.head)
-            return predicted(self.task, [model], n, batches, target)
+        return values_of([self], x, device, coords, dataset)
 
     @plain
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -92,7 +90,10 @@ class FoundationFit:
     @classmethod
     @plain
     def load(
-        cls: type[Self], path: str | os.PathLike[str], encoder: nn.Module | None = None
+        cls: type[Self],
+        path: str | os.PathLike[str],
+        encoder: nn.Module | None = None,
+        head: nn.Module | None = None,
     ) -> Self:
         """Read a fit written by `save`.
 
@@ -103,6 +104,8 @@ class FoundationFit:
         encoder : torch.nn.Module, optional
             For a fit around a module of your own: that module, built anew. A copy of
             it gets the saved weights.
+        head : torch.nn.Module, optional
+            For a fit with a head of your own, the same.
 
         Raises
         ------
@@ -114,33 +117,52 @@ class FoundationFit:
         FileNotFoundError
             If there is no such file.
         """
-        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder)
+        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder, head=head)
 
     @plain
     def to_bytes(self) -> bytes:
         """Return the content of the file that `save` writes."""
+        return file.pack_fit(*self.parts())
+
+    def parts(self) -> tuple[Task, nn.Module, nn.Module, dict[str, Any]]:
+        """Return what stands in a file: task, encoder, head and the record of training."""
         values = {name: getattr(self, name) for name in _plain_fields()}
-        return file.pack_fit(self.task, self.encoder, self.head, values)
+        return self.task, self.encoder, self.head, values
 
     @classmethod
     @plain
-    def from_bytes(cls: type[Self], data: bytes, encoder: nn.Module | None = None) -> Self:
+    def from_bytes(
+        cls: type[Self],
+        data: bytes,
+        encoder: nn.Module | None = None,
+        head: nn.Module | None = None,
+    ) -> Self:
         """Return the fit whose `to_bytes` gave `data`; see `load`."""
         given = None if encoder is None else as_module(encoder)
-        return cls(**file.unpack_fit(cls.task_class, data, given))
+        known = {name: leaf for name, leaf in cls.of_task.items() if issubclass(leaf, cls)}
+        known = known or {cls.task_class.name: cls}  # a class of the user's below a leaf
+        tasks = {name: leaf.task_class for name, leaf in known.items()}
+        found = file.unpack_fit(tasks, data, given, head)
+        made: Self = known[found["task"].name](**found)
+        return made
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
         regime = "linear probing" if self.freeze_backbone else "full fine-tuning"
-        if self.freeze_backbone and self.head_type == "mlp":
+        if self.freeze_backbone and self.head_type != "linear":
             regime = "frozen backbone"
         # the weights kept are the last epoch's, which may not be the best
         known = [value for value in self.score_history if not math.isnan(value)]
         best = "NA"
+        if "recipe" in self.config:
+            number = len(self.config["phases"])
+            regime = f"{self.config['recipe']}, {number} phase{'s' if number > 1 else ''}"
         if known:
             top = max(known) if self.task.highest_is_best else min(known)
             first = self.score_history.index(top) + 1
-            best = f"{top:.3f} (epoch {first}), at the end {self.score_history[-1]:.3f}"
+            form = self.task.score_format
+            kept = "kept" if "patience" in self.config else f"at the end {known[-1]:{form}}"
+            best = f"{top:{form}} (epoch {first}), {kept}"
         return [
             f"<{self.title}>",
             *lines(self.about_task()),
@@ -161,6 +183,11 @@ class FoundationFit:
         """Return what printing says of the task."""
         return {}
 
+    @property
+    def columns(self) -> list[Any] | None:
+        """Names of what is predicted of a patch; None where that is one number."""
+        return None
+
     def n_patches(self) -> int | None:
         """Return on how many patches it was fitted, where that is known."""
         return None
@@ -177,6 +204,35 @@ class FoundationFit:
     def __repr__(self) -> str:
         """Return what the R original's ``print()`` shows."""
         return "\n".join(self.describe())
+
+
+def values_of(
+    fits: Sequence[FoundationFit],
+    x: Any,
+    device: str | None,
+    coords: Any,
+    dataset: FoundationTileDataset | None,
+    **how: Any,
+) -> NDArray[np.float64]:
+    """Return what fits of one task and one kind of patches predict.
+
+    Arguments are those of a leaf class' `predict`; `how` are further ones of `predicted`.
+    """
+    first = fits[0]
+    target = resolve_device(first.device if device is None else device)
+    with asked(
+        first.encoder,
+        x,
+        coords,
+        dataset,
+        target,
+        in_channels=first.in_channels,
+        patch_size=first.patch_size,
+        feature_dim=first.feature_dim,
+        reads=reads_of(first.head),
+    ) as (n, batches):
+        members = [Model(fit.encoder, fit.head) for fit in fits]
+        return predicted(first.task, members, n, batches, target, **how)
 
 
 def lines(values: dict[str, Any]) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from edaphos_bridge.data.splits import WAYS
 from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.files.schema import (
     RECORD,
@@ -20,11 +22,12 @@ from edaphos_bridge.files.schema import (
     require,
     settings_of,
 )
+from edaphos_bridge.heads.registry import CUSTOM, HEADS
 from edaphos_bridge.tasks.task import Task
-from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.training.settings import FitSettings, RecipeSettings
 
 
-def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
+def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
     """Return the values of a fit, its task, and ``encoder``, the description of its encoder.
 
     Raises
@@ -34,22 +37,30 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
     """
     described = check(metadata, {"task": is_table})["task"]
     name = described.get("name")
-    if name != task_class.name:
-        raise WeightsError(f"This file holds a fit of {str(name)[:40]!r}, not {task_class.name!r}.")
+    if not isinstance(name, str) or name not in tasks:
+        wanted = " or ".join(map(repr, tasks))
+        raise WeightsError(f"This file holds a fit of {str(name)[:40]!r}, not {wanted}.")
+    task_class = tasks[name]
     found = check(
         metadata,
         {
             **RECORD,
             "score_history": list_of(partial(_is_score, task_class)),
             "feature_dim": is_whole,
-            "head_type": one_of("linear", "mlp"),
+            "head_type": one_of(*HEADS, CUSTOM),
             "freeze_backbone": is_flag,
         },
     )
     overlapping = metadata.get("overlapping")  # as old files have none
     require(overlapping is None or is_count(overlapping), "'overlapping' is no whole number")
-    config = found["config"]
-    _check_config(config, found["freeze_backbone"])
+    config, task = found["config"], task_class.from_description(described)
+    of_task = task.settings()
+    require(
+        all(name in config and config[name] == value for name, value in of_task.items()),
+        "its settings are not those of its task",
+    )
+    of_fit = {name: value for name, value in config.items() if name not in of_task}
+    _check_config(of_fit, found["freeze_backbone"])
     require(config["head"] == found["head_type"], "its two types of the head differ")
     require(
         config["epochs"] == len(found["loss_history"]) == len(found["score_history"]),
@@ -57,12 +68,13 @@ def check_fit(metadata: Any, task_class: type[Task]) -> dict[str, Any]:
     )
     widths = {name: found[name] for name in ("in_channels", "feature_dim")}
     encoder = check_encoder(metadata.get("encoder"), **widths)
-    task = task_class.from_description(described)
     return {**found, "task": task, "overlapping": overlapping, "encoder": encoder}
 
 
 def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
     config = dict(config)
+    if "split" in config:  # only where rows were not drawn one by one
+        _check_split(config.pop("split"))
     temperature = config.pop("temperature", 1.0)  # of a fit that was calibrated
     require(is_number(temperature) and temperature > 0, "'temperature' is no positive number")
     if config.get("solver") == "lbfgs":
@@ -77,9 +89,23 @@ def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
                 **shares,
             },
         )
+    elif "recipe" in config:
+        settings_of(RecipeSettings.checked, config)
     else:
         settings_of(FitSettings.checked, config, freeze_backbone=freeze_backbone)
     require(type(config.get("seed")) is int, "there is no seed")
+
+
+def _check_split(split: Any) -> None:
+    check(
+        split,
+        {
+            "by": one_of(*WAYS),
+            "n_train": is_whole,
+            "n_validation": is_count,
+            "n_left_out": is_count,
+        },
+    )
 
 
 def _is_score(task_class: type[Task], value: Any) -> bool:

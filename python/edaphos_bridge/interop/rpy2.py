@@ -44,9 +44,11 @@ with held():
     from rpy2.robjects import numpy2ri, pandas2ri
     from rpy2.robjects.conversion import Converter
 
+    from edaphos_bridge.any_fit import FoundationFit
     from edaphos_bridge.classifier import FoundationClassifier
     from edaphos_bridge.data.as_numpy import as_numpy
     from edaphos_bridge.data.tensors import tensor_as_numpy
+    from edaphos_bridge.ensemble import FoundationEnsemble
     from edaphos_bridge.errors import InputError
     from edaphos_bridge.interop.answers import answered
     from edaphos_bridge.interop.calls import CALLS
@@ -58,7 +60,9 @@ with held():
         interpretation_fields,
         map_fields,
     )
+    from edaphos_bridge.interop.calls.multi_labels import multilabel_fields
     from edaphos_bridge.interop.calls.pretraining import pretrain_fields
+    from edaphos_bridge.interop.calls.regressors import regressor_fields
     from edaphos_bridge.interop.calls.values import NA_INTEGER
     from edaphos_bridge.interop.rpy2_values import (
         array_to_r,
@@ -72,8 +76,10 @@ with held():
     from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
     from edaphos_bridge.interpretation.importance import FoundationBandImportance
     from edaphos_bridge.interpretation.result import FoundationInterpretation
+    from edaphos_bridge.multi_label import FoundationMultiLabel
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep
+    from edaphos_bridge.regressor import FoundationRegressor
     from edaphos_bridge.weights.encoder_file import encoder_from_bytes
 
 # Files of the R package that only make sense with reticulate.
@@ -249,16 +255,21 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return convert
 
 
-def _classifier_from_r(fields: dict[str, Any]) -> FoundationClassifier:
+def _fit_from_r(fields: dict[str, Any]) -> Any:
     held = from_r(fields["encoder"])
     module = held if isinstance(held, torch.nn.Module) else None
-    return FoundationClassifier.from_bytes(_bytes_of(fields["state"]), encoder=module)
+    return FoundationFit.from_bytes(_bytes_of(fields["state"]), encoder=module)
+
+
+def _ensemble_from_r(fields: dict[str, Any]) -> FoundationEnsemble:
+    members = fields["members"]
+    return FoundationEnsemble([_fit_from_r(dict(zip(m.names, m, strict=True))) for m in members])
 
 
 def _sweep_from_r(fields: dict[str, Any]) -> FoundationProbeSweep:
     classifier = fields["classifier"]
     return FoundationProbeSweep(
-        classifier=_classifier_from_r(dict(zip(classifier.names, classifier, strict=True))),
+        classifier=_fit_from_r(dict(zip(classifier.names, classifier, strict=True))),
         best=from_r(fields["best"]),
         settings=_table(fields["settings"]),
         results=_table(fields["results"]).astype({"seed": int}),
@@ -267,7 +278,10 @@ def _sweep_from_r(fields: dict[str, Any]) -> FoundationProbeSweep:
 
 
 _FROM_R: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "edaphosbridge_classifier": _classifier_from_r,
+    "edaphosbridge_classifier": _fit_from_r,
+    "edaphosbridge_regressor": _fit_from_r,
+    "edaphosbridge_multilabel": _fit_from_r,
+    "edaphosbridge_ensemble": _ensemble_from_r,
     "edaphosbridge_pretrain": lambda fields: FoundationPretrain.from_bytes(
         _bytes_of(fields["state"])
     ),
@@ -341,6 +355,9 @@ def _made_by(constructor: str, fields: Callable[[Any], Any]) -> Callable[[Any], 
 
 _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationClassifier: ("from_classifier", classifier_fields),
+    FoundationRegressor: ("from_regressor", regressor_fields),
+    FoundationMultiLabel: ("from_multilabel", multilabel_fields),
+    FoundationEnsemble: ("from_ensemble", lambda ensemble: ensemble_fields(ensemble)),
     FoundationPretrain: ("from_pretrain", pretrain_fields),
     FoundationProbeSweep: ("from_probe_sweep", sweep_fields),
     # what a fit does: to look at in R, and not taken back
@@ -350,6 +367,12 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationEmbeddingMap: ("from_map", map_fields),
 }
 """R's constructor and the fields that it takes, for each class of Python."""
+
+
+def ensemble_fields(ensemble: FoundationEnsemble) -> dict[str, Any]:
+    """Return what R's constructor takes: the members in R, and the lines to print."""
+    members = [_made_by(*_TO_R[type(member)])(member) for member in ensemble.members]
+    return {"members": members, "printed": ensemble.describe()}
 
 
 def _module_to_r(module: torch.nn.Module) -> Any:

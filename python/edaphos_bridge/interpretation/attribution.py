@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge.basics.interrupts import held, pause
-from edaphos_bridge.encoders.encoder import maps_of
-from edaphos_bridge.encoders.features import encode_features
+from edaphos_bridge.encoders.encoder import concat_pooled, maps_of
+from edaphos_bridge.encoders.features import encode, encode_features
 from edaphos_bridge.errors import EdaphosError, InputError
+from edaphos_bridge.heads.registry import reads_of
 
 _BATCH = 16
 _PASSES = 256  # patches in one pass of integrated gradients
@@ -111,7 +112,9 @@ class _ThroughMaps(nn.Module):
         self.last = nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        features = self.last(maps_of(self.encoder, x)[-1]).mean(dim=(2, 3))
+        last = self.last(maps_of(self.encoder, x)[-1])
+        pooled = reads_of(self.head) != "features"
+        features = concat_pooled(last) if pooled else last.mean(dim=(2, 3))
         outputs: torch.Tensor = self.head(features)
         return outputs
 
@@ -122,7 +125,7 @@ class _Through(nn.Module):
         self.encoder, self.head = encoder, head
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = self.head(encode_features(self.encoder, x))
+        outputs: torch.Tensor = self.head(encode(self.encoder, x, reads_of(self.head)))
         return outputs
 
 
@@ -130,6 +133,9 @@ def _with_last_map(
     encoder: nn.Module, head: nn.Module, patch: torch.Tensor
 ) -> tuple[nn.Module, nn.Module]:
     """Return a model and the layer in it that gives the last feature map."""
+    if reads_of(head) != "features":
+        model = _ThroughMaps(encoder, head)
+        return model, model.last
     with torch.no_grad():
         features = encode_features(encoder, patch)
         maps = None

@@ -18,6 +18,7 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import asked, predicted
 from edaphos_bridge.fits.result import FoundationFit
+from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.tasks.task import Task
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
@@ -118,6 +119,7 @@ def outputs_of(fit: FoundationFit, x: Patches) -> NDArray[np.float64]:
         in_channels=fit.in_channels,
         patch_size=fit.patch_size,
         feature_dim=fit.feature_dim,
+        reads=reads_of(fit.head),
     ) as (n, batches):
         task = cast(Task, _AsTheyAre(fit.task.n_outputs))
         return predicted(task, [Model(fit.encoder, fit.head)], n, batches, device)

@@ -13,9 +13,9 @@ import torch
 from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
+from edaphos_bridge.data.augmentations import kornia_transforms
 from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
 from edaphos_bridge.errors import AdjustedWarning, InputError, warn
-from edaphos_bridge.pretrain.augmentations import kornia_transforms
 from edaphos_bridge.pretrain.checkpoint import (
     FILE,
     Checkpoints,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from edaphos_bridge.basics.arguments import choice, number, seed_number, whole
+from edaphos_bridge.basics.arguments import choice, number, ratios, seed_number, share, whole
+from edaphos_bridge.data.augmentations import Augmentations
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.pretrain.augmentations import Augmentations
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class MoCoSettings(PretrainSettings):
             momentum_schedule=(
                 None if schedule is None else choice("momentum_schedule", schedule, ("cosine",))
             ),
-            crop_ratio=_ratios("crop_ratio", values["crop_ratio"]),
-            cutout_size_ratio=_share("cutout_size_ratio", ratio),
+            crop_ratio=ratios("crop_ratio", values["crop_ratio"]),
+            cutout_size_ratio=share("cutout_size_ratio", ratio),
             brightness_jitter=jitter,
         )
 
@@ -121,21 +121,4 @@ def _common(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shares(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: _share(name, values[name]) for name in names}
-
-
-def _share(argument: str, value: Any) -> float:
-    if number(argument, value, minimum=0) > 1:
-        raise InputError(argument, "must be a single number between 0 and 1", found=value)
-    return float(value)
-
-
-def _ratios(argument: str, value: Any) -> tuple[float, float]:
-    problem = "must be two numbers, the smaller first, greater than 0 and at most 1"
-    try:
-        low, high = (number(argument, part, above=0) for part in value)
-    except Exception as error:  # arrays of other packages fail in ways of their own
-        raise InputError(argument, problem, found=value) from error
-    if not low <= high <= 1:
-        raise InputError(argument, problem, found=value)
-    return low, high
+    return {name: share(name, values[name]) for name in names}

@@ -21,11 +21,14 @@ class Task(ABC):
         The lowest and the highest score that there is.
     highest_is_best : bool
         Whether a higher score is a better one.
+    score_format : str
+        How a score is shown.
     """
 
     name: ClassVar[str]
     score_range: ClassVar[tuple[float, float]]
     highest_is_best: ClassVar[bool]
+    score_format: ClassVar[str] = ".3f"
 
     @property
     @abstractmethod
@@ -48,8 +51,13 @@ class Task(ABC):
     def values(self, outputs: torch.Tensor) -> torch.Tensor:
         """Return what is predicted, from outputs ``(N, n_outputs)`` in float64."""
 
-    def warn_about_split(self, targets: torch.Tensor, plan: Plan) -> None:  # noqa: B027
-        """Warn where the training rows of a plan cannot teach all of the task."""
+    def learnt_from(self, targets: torch.Tensor, plan: Plan) -> Task:
+        """Return the task as the training rows of a plan teach it, or warn what they cannot."""
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """Return those of its values that a fit shows among its settings, by their arguments."""
+        return {}
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

@@ -1,25 +1,17 @@
-"""Calls that fit classifiers and predict with them."""
+"""Calls that fit classifiers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
-
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier, fit_classifier
 from edaphos_bridge.interop.calls.fits import fit_fields
-from edaphos_bridge.interop.calls.held import (
-    classifier_behind,
-    encoder_behind,
-    labels_of,
-    patches,
-    tiles_behind,
-)
+from edaphos_bridge.interop.calls.held import encoder_behind, labels_of, patches
 from edaphos_bridge.interop.calls.progress import ToldToR
-from edaphos_bridge.interop.calls.values import with_na
+from edaphos_bridge.interop.calls.splits import parting_of
 from edaphos_bridge.probe_sweep import FoundationProbeSweep, sweep_probes
 from edaphos_bridge.training.probe_grid import ProbeGrid
 from edaphos_bridge.training.settings import FitSettings
@@ -39,8 +31,10 @@ def fit(
     """``foundation_fit_classifier()``: the fit as plain values.
 
     `labels` has ``codes``, which are ``as.integer(y) - 1L`` (an int32 array with R's NA), their
-    names ``levels``, and whether they are ``ordered``; `place` has the ``device``.
+    names ``levels``, and whether they are ``ordered``; `place` has the ``device``. Of the settings,
+    ``parting`` is what `parting_of` takes.
     """
+    parting = parting_of(settings.pop("parting", None))
     checked = FitSettings.checked(**settings)
     flag("verbose", verbose)
     fitted = fit_classifier(
@@ -51,6 +45,7 @@ def fit(
         place["device"],
         ToldToR("classifier", on_epoch),
         draw,
+        parting=parting,
     )
     return classifier_fields(fitted)
 
@@ -81,26 +76,6 @@ def probe_sweep(
         ToldToR("classifier", on_epoch),
     )
     return sweep_fields(sweep)
-
-
-@plain
-def predict(
-    state: Any,
-    encoder: Any,
-    x: Any,
-    type: Any,
-    device: Any,
-    coords: Any = None,
-    dataset: Any = None,
-) -> dict[str, Any]:
-    """``predict()``: codes counted from 1 for "class", an N x n_classes matrix for "prob"."""
-    fitted = classifier_behind(state, encoder_behind(encoder))
-    source = patches(x, allow_empty=True) if coords is None else x
-    tiles = None if dataset is None else tiles_behind(dataset)
-    prediction = fitted.predict(source, type=type, device=device, coords=coords, dataset=tiles)
-    if isinstance(prediction, pd.Categorical):
-        return {"codes": with_na(prediction.codes, shift=1)}
-    return {"prob": prediction.to_numpy()}
 
 
 def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:

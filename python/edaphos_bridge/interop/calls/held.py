@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from edaphos_bridge.classifier import FoundationClassifier
+from edaphos_bridge.any_fit import FoundationFit
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.interop.calls.values import NA_INTEGER
 from edaphos_bridge.interop.kept import Kept
@@ -29,15 +29,15 @@ def encoder_behind(encoder: Any) -> Any:
 _encoders = Kept(lambda state, _: encoder_from_bytes(state))
 
 
-def classifier_behind(state: bytes | bytearray, encoder: Any = None) -> FoundationClassifier:
-    """Return the classifier in `state`, kept while it is in use.
+def fit_behind(state: bytes | bytearray, encoder: Any = None) -> FoundationFit:
+    """Return the fit in `state`, of whatever task, kept while it is in use.
 
     The R object holds bytes, so it survives ``saveRDS()``; this is its Python side.
     """
-    return _classifiers.get(state, encoder)
+    return _fits.get(state, encoder)
 
 
-_classifiers = Kept(lambda state, encoder: FoundationClassifier.from_bytes(state, encoder=encoder))
+_fits = Kept(lambda state, encoder: FoundationFit.from_bytes(state, encoder=encoder))
 
 
 def tiles_behind(state: Any) -> FoundationTileDataset:

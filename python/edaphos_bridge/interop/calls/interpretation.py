@@ -16,8 +16,8 @@ from edaphos_bridge.embedding_map import foundation_embedding_map
 from edaphos_bridge.embeddings import features_of
 from edaphos_bridge.interop.calls.classifiers import classifier_fields
 from edaphos_bridge.interop.calls.held import (
-    classifier_behind,
     encoder_behind,
+    fit_behind,
     labels_of,
     patches,
 )
@@ -53,7 +53,7 @@ def interpret(
     if train is not None:
         learnt_from = (patches(train["x"], argument="train"), _truth(train["y"]))
     found = interpret_fit(
-        classifier_behind(state, encoder_behind(encoder)),
+        fit_behind(state, encoder_behind(encoder)),
         patches(x),
         _truth(truth),
         train=learnt_from,
@@ -92,7 +92,7 @@ def knn(
 @plain
 def calibrate(state: Any, encoder: Any, x: Any, labels: dict[str, Any]) -> dict[str, Any]:
     """``foundation_calibrate()``: the classifier as plain values."""
-    fitted = classifier_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, encoder_behind(encoder))
     return classifier_fields(foundation_calibrate(fitted, patches(x), labels_of(**labels)))
 
 
@@ -101,7 +101,7 @@ def attribute(
     state: Any, encoder: Any, x: Any, method: Any, target: Any, baseline: Any, n_steps: Any
 ) -> dict[str, Any]:
     """``foundation_attribute()``: attributions and patches as arrays."""
-    fitted = classifier_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, encoder_behind(encoder))
     found = attribute_outputs(fitted, patches(x), method, target, baseline, n_steps, first_band=1)
     return attribution_fields(found)
 
@@ -117,7 +117,7 @@ def band_importance(
     draw: Callable[[], int],
 ) -> dict[str, Any]:
     """``foundation_band_importance()``: the table and all its repeats."""
-    fitted = classifier_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, encoder_behind(encoder))
     found = importance_of_bands(
         fitted, patches(x), _truth(truth), n_repeats, seed, draw=draw, first_band=1
     )

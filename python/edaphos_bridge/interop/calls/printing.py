@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from edaphos_bridge.interop.calls.held import classifier_behind, tiles_behind
+from edaphos_bridge.classifier import FoundationClassifier
+from edaphos_bridge.interop.calls.held import fit_behind, tiles_behind
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.probe_sweep import FoundationProbeSweep
 
@@ -20,8 +21,8 @@ def printed(kind: str, state: Any, sweep: dict[str, Any] | None) -> list[str]:
         return FoundationPretrain.from_bytes(bytes(state)).describe()
     if kind == "tiles":
         return tiles_behind(state).describe()
-    classifier = classifier_behind(state)
-    if sweep is None:
-        return classifier.describe()
+    fit = fit_behind(state)
+    if sweep is None or not isinstance(fit, FoundationClassifier):
+        return fit.describe()
     tables = {name: pd.DataFrame(sweep[name]) for name in ("settings", "results")}
-    return FoundationProbeSweep(classifier, sweep["best"], config={}, **tables).describe()
+    return FoundationProbeSweep(fit, sweep["best"], config={}, **tables).describe()

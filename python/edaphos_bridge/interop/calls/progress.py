@@ -7,19 +7,22 @@ from typing import Any
 
 from edaphos_bridge.interop.answers import Interrupted
 from edaphos_bridge.training.events import EpochReport, Events
-from edaphos_bridge.training.progress import progress_line
+from edaphos_bridge.training.progress import ACCURACY, progress_line
 
 
 class ToldToR(Events):
     """Tells R of each epoch, and raises `Interrupted` where it wants to stop."""
 
-    def __init__(self, name: str, tell: Callable[..., Any]) -> None:
+    def __init__(
+        self, name: str, tell: Callable[..., Any], score: tuple[str, str] = ACCURACY
+    ) -> None:
         self._name = name
         self._tell = tell
+        self._score = score
 
     def on_epoch(self, report: EpochReport) -> None:
         """Tell R."""
-        line = progress_line(self._name, report)
+        line = progress_line(self._name, report, self._score)
         try:
             go_on = self._tell(report.epoch, report.epochs, report.loss, report.score, line)
         except Exception as left:  # R was about to jump out of its function

@@ -6,13 +6,15 @@ so that one generator state says all about a run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
 
+from edaphos_bridge.basics.arguments import number, ratios, share
 from edaphos_bridge.basics.interrupts import imported
-from edaphos_bridge.errors import EdaphosError
+from edaphos_bridge.errors import EdaphosError, InputError
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,32 @@ class Augmentations:
     cutout_size_ratio: float = 0.2
     brightness_jitter: float = 0.0
     noise_sd: float = 0.0
+
+    @classmethod
+    def checked(cls, argument: str, values: Mapping[str, Any]) -> Augmentations:
+        """Return the changes of a table of values, or raise `InputError`."""
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise InputError(
+                argument, f"may have {', '.join(known)}", found=", ".join(map(str, unknown))
+            )
+        checked: dict[str, Any] = {
+            name: number(f"{argument}: {name}", value, minimum=0)
+            if name == "noise_sd"
+            else share(f"{argument}: {name}", value)
+            for name, value in values.items()
+            if name != "crop_ratio"
+        }
+        if "crop_ratio" in values:
+            checked["crop_ratio"] = ratios(f"{argument}: crop_ratio", values["crop_ratio"])
+        return cls(**checked)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the changes in use as JSON values, which `checked` takes."""
+        usual = Augmentations()
+        used = {n: v for n, v in asdict(self).items() if v != getattr(usual, n)}
+        return {n: list(v) if isinstance(v, tuple) else v for n, v in used.items()}
 
     def view(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return a random view ``(B, C, H, W)`` of `x`, which is left as it is."""

@@ -1,0 +1,76 @@
+"""Calls that predict with a fit of any task, and the values they give R."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.interop.calls.held import encoder_behind, fit_behind, patches, tiles_behind
+from edaphos_bridge.interop.calls.values import NA_INTEGER, with_na
+from edaphos_bridge.mcdropout import draw_predictions
+
+
+@plain
+def predict(
+    state: Any,
+    encoder: Any,
+    x: Any,
+    type: Any,
+    device: Any,
+    coords: Any = None,
+    dataset: Any = None,
+    more: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """``predict()``; `more` are arguments that only the fit's task has."""
+    fitted: Any = fit_behind(state, encoder_behind(encoder))
+    source, tiles = asked_for(x, coords, dataset)
+    return predicted_fields(
+        fitted.predict(
+            source, type=type, device=device, coords=coords, dataset=tiles, **(more or {})
+        )
+    )
+
+
+@plain
+def mcdropout_predict(
+    state: Any,
+    encoder: Any,
+    x: Any,
+    n_draws: Any,
+    seed: Any,
+    device: Any,
+    coords: Any,
+    dataset: Any,
+    draw: Callable[[], int],
+) -> NDArray[np.float64]:
+    """``foundation_mcdropout_predict()``: an array of draws."""
+    fitted = fit_behind(state, encoder_behind(encoder))
+    source, tiles = asked_for(x, coords, dataset)
+    return draw_predictions(fitted, source, n_draws, seed, device, coords, tiles, draw)
+
+
+def asked_for(x: Any, coords: Any, dataset: Any) -> tuple[Any, Any]:
+    """Return what R asks predictions of, patches or a raster, and the tile data set."""
+    source = patches(x, allow_empty=True) if coords is None else x
+    return source, None if dataset is None else tiles_behind(dataset)
+
+
+def predicted_fields(prediction: Any) -> dict[str, Any]:
+    """Return what a fit predicts as plain values, by what they are.
+
+    ``codes`` of classes counted from 1; ``held``, an N x L matrix of 0, 1 and NA of which patch has
+    which label; ``values``, doubles in any other shape.
+    """
+    if isinstance(prediction, pd.Categorical):
+        return {"codes": with_na(prediction.codes, shift=1)}
+    if not isinstance(prediction, pd.DataFrame):
+        return {"values": prediction}
+    if all(dtype.kind == "b" for dtype in prediction.dtypes):
+        held = prediction.astype("Int32").to_numpy(dtype=np.int32, na_value=NA_INTEGER)
+        return {"held": held}
+    return {"values": prediction.to_numpy()}

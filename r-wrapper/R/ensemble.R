@@ -1,0 +1,140 @@
+#' Fit the same model several times, from different seeds
+#'
+#' A deep ensemble (Lakshminarayanan et al. 2017): each member is a fit of its own, with its own split,
+#' initial head and order of rows. What they differ in shows what a single one owes to chance.
+#'
+#' @param encoder,x,y As in the function of the task.
+#' @param task `"classification"`, `"regression"` or `"multilabel"`: what fits the members,
+#'   [foundation_fit_classifier()], [foundation_fit_regressor()] or [foundation_fit_multilabel()].
+#' @param K_ens Number of members, at least two.
+#' @param base_seed Seed of the first member; that of the next is one more, and so on.
+#' @param ... Further arguments of that function, `seed` excepted. For `predict()` not used.
+#'
+#' @return A list of class `c("edaphosbridge_ensemble", "edaphos_foundation_ensemble")` with
+#'   \item{members}{list of `K_ens` fits}
+#'   \item{encoder}{the frozen encoder; `NULL` where each member has tuned its own}
+#'   \item{task, K_ens}{as given}
+#'   \item{final_losses}{numeric, the last training loss of each member}
+#'   \item{loss_histories}{list, the losses of each member}
+#'   \item{config}{list of `base_seed` and `task`}
+#' @references
+#' Lakshminarayanan, B., Pritzel, A. and Blundell, C. (2017). Simple and scalable predictive
+#' uncertainty estimation using deep ensembles. NeurIPS 30.
+#' @seealso [foundation_mcdropout_predict()]
+#' @examplesIf edaphosbridge::edaphosbridge_available()
+#' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
+#' clay <- 30 + 20 * rowMeans(x[, 1, , ])
+#' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+#' ensemble <- foundation_finetune_ensemble(encoder, x, clay, "regression", K_ens = 3, epochs = 2)
+#' ensemble
+#' dim(predict(ensemble, x[1:5, , , ]))
+#' predict(ensemble, x[1:5, , , ], type = "sd")
+#' @export
+foundation_finetune_ensemble <- function(encoder, x, y,
+                                         task = c("classification", "regression", "multilabel"),
+                                         K_ens = 5L,
+                                         base_seed = 301L,
+                                         ...) {
+  call <- sys.call()
+  task <- to_choice(task, c("classification", "regression", "multilabel"))
+  answer <- python_call("member_seeds", list(task, to_scalar(K_ens), to_scalar(base_seed)))
+  seeds <- unlist(answer_value(answer, call))
+  made_by <- c(
+    classification = "foundation_fit_classifier", regression = "foundation_fit_regressor",
+    multilabel = "foundation_fit_multilabel"
+  )[[task]]
+  takes <- formals(get(made_by))
+  stop_if_unused(
+    "foundation_finetune_ensemble", ...,
+    takes = takes[setdiff(names(takes), c("encoder", "x", "y", "seed"))]
+  )
+  data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))
+  frame <- environment()
+  members <- with_call_of(call, lapply(seeds, function(seed) {
+    eval(fit_again(made_by, data, list(seed = from_seed(seed)), list(...)), frame)
+  }))
+  from_ensemble(list(members = members, printed = described_ensemble(members, call)))
+}
+
+# Errors of `code` are those of the call that the user made.
+with_call_of <- function(call, code) {
+  tryCatch(code, edaphosbridge_error = function(condition) {
+    condition$call <- call
+    stop(condition)
+  })
+}
+
+described_ensemble <- function(members, call) {
+  answer <- python_call("describe_ensemble", list(states_of(members), module_of(members, NULL, call)))
+  answer_value(answer, call)
+}
+
+states_of <- function(members) lapply(members, function(member) member$state)
+
+# The Python module that members are around, as it crosses.
+module_of <- function(members, encoder, call) {
+  held <- members[[1]]$encoder
+  if (is.null(encoder) && is_python_object(held) && !is_dead_python_object(held)) encoder <- held
+  if (!is.null(encoder)) to_encoder(encoder, call)
+}
+
+#' @rdname foundation_finetune_ensemble
+#' @param object A result of `foundation_finetune_ensemble()`.
+#' @param type `"members"`, what each member predicts; or `"mean"` or `"sd"`, the mean or the standard
+#'   deviation over members.
+#' @param device,coords,newdata,dataset As in [predict.edaphosbridge_classifier()].
+#' @section Predictions:
+#' `predict()` gives for `"members"` a matrix `(K, N)` of a regression of one target without a name, else
+#' an array `(K, N, n)`: the probabilities of classes or labels, or the targets in their units. For
+#' `"mean"` and `"sd"` it gives a vector of length N or a matrix `(N, n)`.
+#' @export
+predict.edaphosbridge_ensemble <- function(object, x, type = c("members", "mean", "sd"), device = NULL,
+                                           ..., coords = NULL, encoder = NULL, newdata,
+                                           dataset = NULL) {
+  call <- sys.call()
+  stop_if_unused("predict", ...)
+  first <- object$members[[1]]
+  prediction <- predict_in_python(
+    list(state = states_of(object$members)), x, newdata, type, c("members", "mean", "sd"), device,
+    coords, encoder, dataset, call,
+    name = "predict_ensemble", of = first
+  )
+  values <- from_array(prediction$values)
+  names <- columns_of(first)
+  if (length(dim(values)) == 3L) {
+    dimnames(values) <- list(NULL, NULL, names)
+    values
+  } else if (identical(to_choice(type, c("members", "mean", "sd")), "members")) {
+    values
+  } else {
+    from_matrix(values, names)
+  }
+}
+
+# The names of what a fit predicts of a patch; NULL where that is one number.
+columns_of <- function(fit) {
+  switch(sub("^edaphosbridge_", "", leaf_class_of(fit)),
+    regressor = fit$targets,
+    multilabel = fit$labels,
+    fit$classes
+  )
+}
+
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::tidy
+tidy.edaphosbridge_ensemble <- function(x, ...) {
+  stop_if_unused("tidy", ...)
+  each <- lapply(seq_along(x$members), function(k) cbind(member = k, history_of(x$members[[k]])))
+  do.call(rbind, each)
+}
+
+#' @rdname tidiers.edaphosbridge
+#' @exportS3Method generics::glance
+glance.edaphosbridge_ensemble <- function(x, ...) {
+  stop_if_unused("glance", ...)
+  data.frame(
+    nobs = learnt_in(x$members[[1]])$n, task = x$task, K_ens = x$K_ens,
+    base_seed = x$config$base_seed, mean_final_loss = mean(x$final_losses),
+    sd_final_loss = stats::sd(x$final_losses)
+  )
+}

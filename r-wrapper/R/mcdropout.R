@@ -1,0 +1,48 @@
+#' Draw predictions by Monte-Carlo dropout
+#'
+#' Each draw is a pass in which the dropout layers drop as they did in training; all else is as in
+#' `predict()` (Gal and Ghahramani 2016). Those are the layers of the head, and of an encoder that was
+#' fine-tuned: a frozen one dropped nothing in training.
+#'
+#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
+#'   [foundation_fit_multilabel()] with dropout, as of `head = "mlp", dropout = 0.2`.
+#' @param x Patches, or with `coords` a raster, as in [predict.edaphosbridge_classifier()].
+#' @param n_draws Number of draws.
+#' @param seed Whole number that the draws come from; `NULL` draws one from R's generator, so that
+#'   `set.seed()` reproduces too.
+#' @param device,coords,encoder,dataset As in [predict.edaphosbridge_classifier()].
+#'
+#' @return A matrix `(n_draws, N)` of a regression of one target without a name, else an array
+#'   `(n_draws, N, n)`: probabilities of the classes or labels, or the targets in their units. A fit
+#'   without dropout is an error of class `edaphosbridge_input_error`.
+#' @references
+#' Gal, Y. and Ghahramani, Z. (2016). Dropout as a Bayesian approximation: representing model
+#' uncertainty in deep learning. ICML 33, 1050-1059.
+#' @seealso [foundation_finetune_ensemble()]
+#' @examplesIf edaphosbridge::edaphosbridge_available()
+#' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
+#' clay <- 30 + 20 * rowMeans(x[, 1, , ])
+#' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+#' fit <- foundation_fit_regressor(
+#'   encoder, x, clay, head = "mlp", dropout = 0.2, epochs = 3, seed = 1
+#' )
+#' draws <- foundation_mcdropout_predict(fit, x[1:5, , , ], n_draws = 20, seed = 1)
+#' apply(draws, 2, sd)
+#' @export
+foundation_mcdropout_predict <- function(object, x, n_draws = 50L, seed = NULL, device = NULL,
+                                         coords = NULL, encoder = NULL, dataset = NULL) {
+  call <- sys.call()
+  leaves <- c("edaphosbridge_classifier", "edaphosbridge_regressor", "edaphosbridge_multilabel")
+  if (missing(object) || !inherits(object, leaves)) {
+    problem <- "must be a fit of foundation_fit_classifier(), foundation_fit_regressor() or foundation_fit_multilabel()."
+    stop_input("object", problem, call)
+  }
+  asked <- asked_of_python(object, x, device, coords, encoder, dataset, call)
+  answer <- python_call("mcdropout_predict", list(
+    object$state, asked$encoder, asked$x, to_scalar(n_draws), to_scalar(seed), asked$device,
+    asked$coords, asked$dataset, draw_seed
+  ))
+  draws <- from_array(answer_value(answer, call))
+  if (length(dim(draws)) == 3L) dimnames(draws) <- list(NULL, NULL, columns_of(object))
+  draws
+}

@@ -1,0 +1,80 @@
+# What regressors and multi-label classifiers learn, on its way to Python.
+
+# Numbers cross as an array of doubles, so that NA is NaN, and the names of columns beside it.
+to_targets <- function(y, call) {
+  if (missing(y)) {
+    stop_input("y", "is missing.", call)
+  }
+  is_number <- function(column) {
+    is.numeric(column) && all(class(column) %in% c("numeric", "integer", "matrix", "array", "ts", "AsIs"))
+  }
+  usable <- if (is.data.frame(y)) length(y) > 0L && all(vapply(y, is_number, NA)) else is_number(y)
+  if (!usable) {
+    found <- class(y)[[1]]
+    if (is.data.frame(y)) {
+      found <- paste(vapply(y, function(column) class(column)[[1]], ""), collapse = ", ")
+    }
+    stop_input("y", sprintf(
+      paste(
+        "must be a numeric vector, or a matrix or data frame with a numeric column for each target;",
+        "found %s. foundation_fit_classifier() learns classes, foundation_fit_multilabel() several of",
+        "a patch."
+      ), found
+    ), call)
+  }
+  numbers_to_python(y, call)
+}
+
+# Labels cross as a matrix of 0, 1 and NaN with the names of columns, or as lists of names.
+to_label_sets <- function(y, call) {
+  if (missing(y)) {
+    stop_input("y", "is missing.", call)
+  }
+  if (is.list(y) && !is.data.frame(y)) {
+    return(list(values = NULL, names = NULL, lists = name_lists(y, call)))
+  }
+  is_flag <- function(column) is.logical(column) || (is.numeric(column) && !is.object(column))
+  columns <- if (is.data.frame(y)) y else list(y)
+  if (length(dim(y)) != 2L || length(columns) == 0L || !all(vapply(columns, is_flag, NA))) {
+    stop_label_sets(class(y)[[1]], call)
+  }
+  c(numbers_to_python(y, call), list(lists = NULL))
+}
+
+name_lists <- function(y, call) {
+  if (length(y) == 0L) stop_label_sets("an empty list", call)
+  lapply(unname(y), function(names) {
+    if (is.factor(names)) names <- as.character(names)
+    if (length(names) == 0L) {
+      return(list())
+    }
+    if (!is.character(names) || anyNA(names)) {
+      stop_label_sets(sprintf("a list with %s", if (anyNA(names)) "NA" else class(names)[[1]]), call)
+    }
+    as.list(checked_text(names, call))
+  })
+}
+
+# With names Python puts them into the order of labels.
+to_thresholds <- function(threshold) {
+  if (is.null(names(threshold))) to_scalar(threshold) else lapply(as.list(threshold), to_scalar)
+}
+
+stop_label_sets <- function(found, call) {
+  stop_input("y", sprintf(
+    paste(
+      "must be a logical matrix (N, L) or data frame with a column for each label, or a list with the",
+      "names of each patch's labels; found %s."
+    ), found
+  ), call)
+}
+
+# The elements `values` and `names`.
+numbers_to_python <- function(y, call) {
+  names <- colnames(y)
+  if (is.data.frame(y)) y <- as.matrix(y)
+  if (!is.null(names)) names <- as.list(checked_text(names, call))
+  values <- unclass(y)
+  shape <- if (is.null(dim(values))) length(values) else dim(values)
+  list(values = array(as.double(values), shape), names = names)
+}
