@@ -74,7 +74,8 @@ test_that("groups and blocks are drawn whole, whatever their names", {
   expect_identical(
     soil_interpretation(groups = rep(4:1, each = 12))$scores, by_name$scores
   )
-  by_block <- soil_interpretation(blocks = factor(sites))
+  places <- cbind(100 * match(sites, letters), seq_along(sites))
+  by_block <- soil_interpretation(blocks = places, block_size = 100)
   expect_identical(by_block$scores, by_name$scores)
   expect_match(format(by_block)[[3]], "30 draws of 4 blocks", fixed = TRUE)
   expect_false(identical(soil_interpretation()$scores, by_name$scores))
@@ -86,6 +87,38 @@ test_that("baselines stand beside the fit", {
   models <- c("fit", "random_convolutions", "band_statistics")
   expect_identical(unique(found$scores$model), models)
   expect_identical(found$baselines, models[-1])
+})
+
+test_that("a regressor has scores in the units of its targets", {
+  skip_if_no_python()
+  y <- data.frame(clay = 30 + 5 * soil_x[, 1, 1, 1], ph = soil_x[, 2, 3, 3])
+  fit <- foundation_fit_regressor(soil_encoder(), soil_x, y, epochs = 2, seed = 1)
+  found <- foundation_interpret(fit, soil_x, y, n_boot = 20, seed = 1, n_pictures = 3)
+  scores <- as.data.frame(found)
+  expect_identical(names(scores)[[3]], "target")
+  rmse <- scores$estimate[scores$metric == "rmse"]
+  errors <- predict(fit, soil_x) - as.matrix(y)
+  expect_close(rmse, unname(sqrt(colMeans(errors^2))), 1e-9)
+  worst <- top_losses(found, 3)
+  columns <- c("prediction_clay", "actual_clay", "prediction_ph", "actual_ph", "loss", "row")
+  expect_identical(names(worst), columns)
+  expect_identical(worst$row, found$picture_rows)
+  expect_close(worst$actual_clay, y$clay[worst$row], 1e-12)
+  expect_refused(most_confused(found), "x", "must be of classification", of = "most_confused")
+  importance <- foundation_band_importance(fit, soil_x, y, n_repeats = 2, seed = 1)
+  expect_identical(importance$metric, "rmse")
+  expect_identical(foundation_attribute(fit, patches(1:2), target = "ph")$target, c("ph", "ph"))
+  expect_refused(
+    foundation_interpret(fit, soil_x, soil_y), "y", "found factor",
+    of = "foundation_interpret"
+  )
+  expect_refused(
+    foundation_interpret(fit, soil_x, y$clay), "y", "2 targets",
+    of = "foundation_interpret"
+  )
+  one <- foundation_fit_regressor(soil_encoder(), soil_x, y$clay, epochs = 2, seed = 1)
+  of_one <- foundation_interpret(one, soil_x, y$clay, n_boot = 0)
+  expect_identical(names(top_losses(of_one, 1)), c("prediction", "actual", "loss", "row"))
 })
 
 test_that("without a seed R's generator gives it", {
@@ -122,8 +155,13 @@ test_that("bad input is refused by its name", {
   refused(foundation_interpret(fit, soil_x[, 1:2, , ], soil_y), "x", "4 channels")
   refused(foundation_interpret(fit, soil_x, soil_y, groups = 1:3), "groups", "found 3")
   refused(foundation_interpret(fit, soil_x, soil_y, groups = c(NA, 2:48)), "groups", "first: 1;")
-  refused(foundation_interpret(fit, soil_x, soil_y, blocks = list(1)), "blocks", "found list")
-  refused(foundation_interpret(fit, soil_x, soil_y, groups = 1:48, blocks = 1:48), "blocks", "one of")
+  places <- cbind(1:48, 0)
+  refused(foundation_interpret(fit, soil_x, soil_y, blocks = places), "block_size", "needed")
+  refused(foundation_interpret(fit, soil_x, soil_y, block_size = 3), "block_size", "`blocks`")
+  refused(
+    foundation_interpret(fit, soil_x, soil_y, groups = 1:48, blocks = places, block_size = 9),
+    "blocks", "one of"
+  )
   refused(foundation_interpret(fit, soil_x, soil_y, n_boot = NA), "n_boot", "found NA")
   refused(foundation_interpret(fit, soil_x, soil_y, seed = "a"), "seed", "whole number")
   refused(foundation_interpret(fit, soil_x, soil_y, baselines = NA), "baselines", "true/false")
