@@ -180,7 +180,9 @@ def attribution_fields(found: FoundationAttribution) -> dict[str, Any]:
         "values": found.values.astype(np.float64),
         "method": found.method,
         "target": [str(name) for name in found.target],
-        "prediction": [str(name) for name in found.prediction],
+        "prediction": [
+            value if isinstance(value, float) else str(value) for value in found.prediction
+        ],
         "patches": found.patches.astype(np.float64),
         "bands": found.bands,
         "printed": found.describe(),
