@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from edaphos_bridge.band_importance import foundation_band_importance
     from edaphos_bridge.calibrate import foundation_calibrate
     from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
+    from edaphos_bridge.cross_validate import (
+        FoundationCrossValidation,
+        foundation_cross_validate,
+    )
     from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
     from edaphos_bridge.embedding_map import foundation_embedding_map
     from edaphos_bridge.embeddings import (
@@ -53,6 +57,7 @@ __all__ = [
     "FoundationAttribution",
     "FoundationBandImportance",
     "FoundationClassifier",
+    "FoundationCrossValidation",
     "FoundationEmbeddingMap",
     "FoundationEnsemble",
     "FoundationFit",
@@ -68,6 +73,7 @@ __all__ = [
     "foundation_attribute",
     "foundation_band_importance",
     "foundation_calibrate",
+    "foundation_cross_validate",
     "foundation_embed",
     "foundation_embed_at_coords",
     "foundation_embedding_map",
@@ -107,6 +113,7 @@ _HOMES = {
     "FoundationEmbeddingMap": "edaphos_bridge.interpretation.embedding_map",
     "FoundationInterpretation": "edaphos_bridge.interpretation.result",
     "FoundationMultiLabel": "edaphos_bridge.multi_label",
+    "FoundationCrossValidation": "edaphos_bridge.cross_validate",
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
@@ -115,6 +122,7 @@ _HOMES = {
     "foundation_band_importance": "edaphos_bridge.band_importance",
     "foundation_calibrate": "edaphos_bridge.calibrate",
     "foundation_embed": "edaphos_bridge.embeddings",
+    "foundation_cross_validate": "edaphos_bridge.cross_validate",
     "foundation_embed_at_coords": "edaphos_bridge.embed_at_coords",
     "foundation_embedding_map": "edaphos_bridge.embedding_map",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",

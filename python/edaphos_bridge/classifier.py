@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -305,6 +306,24 @@ class FoundationClassifier(FoundationFit):
     def val_accuracy_history(self) -> list[float]:
         """Accuracy on the validation rows, one value an epoch."""
         return self.score_history
+
+    def learnt_again(
+        self, patches: Patches, y: Any, settings: RecipeSettings
+    ) -> tuple[Classification, torch.Tensor]:
+        """Return task and targets of other labels, in the order of this fit's classes."""
+        labels = labels_of(patches, y)
+        unknown = [label for label in labels.classes if label not in self.classes]
+        if unknown:
+            raise InputError(
+                "y",
+                "may have no other classes than the fit",
+                found=", ".join(map(str, unknown)),
+                hint=f"Its classes are {', '.join(map(str, self.classes))}.",
+            )
+        places = torch.tensor([self.classes.index(label) for label in labels.classes])
+        same = Labels(places[labels.codes], self.classes, self.ordered)
+        task = Classification.of(same, settings.class_weight, settings.label_smoothing)
+        return task, same.codes
 
     @plain
     def predict(

@@ -6,24 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag, number, whole
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import draw_seed
-from edaphos_bridge.classifier import FoundationClassifier, fit_classifier, labels_of
-from edaphos_bridge.data.labels import Labels
+from edaphos_bridge.classifier import fit_classifier
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.data.splits import read_split
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.fits.result import FoundationFit
+from edaphos_bridge.fits.run import fit as fit_task
+from edaphos_bridge.fits.run import own_encoder
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.groups import encoder_groups
 from edaphos_bridge.training.phase import HEAD_ALONE, Phase, foundation_phase
 from edaphos_bridge.training.progress import console
-from edaphos_bridge.training.settings import RecipeSettings
+from edaphos_bridge.training.settings import HeadSettings, RecipeSettings
 
 RECIPES = ("lp_ft", "gradual", "layerwise")
 # Of fastai's optimiser and schedule.
@@ -71,7 +72,7 @@ def foundation_fine_tune(
     folds: Any = None,
     fold: int | None = None,
     validation: Any = None,
-) -> FoundationClassifier:
+) -> FoundationFit:
     """Fine-tune as fastai's ``fine_tune()`` does: the head alone first, then everything.
 
     Two one-cycle phases of AdamW: `freeze_epochs` of the head at `base_lr`, while the encoder's
@@ -81,8 +82,8 @@ def foundation_fine_tune(
     Parameters
     ----------
     encoder_or_fit : torch.nn.Module or fit
-        As in `foundation_fit_classifier`. A classifier is gone on from with its own head, and `y`
-        may have no other classes than its own.
+        As in `foundation_fit_classifier`. A fit, of any task, is gone on from with its own head:
+        `y` may have no other classes, labels or targets than its own.
     x, y : as in `foundation_fit_classifier`
     epochs, freeze_epochs : int
         Of all together, and before that of the head alone; `freeze_epochs` may be 0.
@@ -106,7 +107,8 @@ def foundation_fine_tune(
 
     Returns
     -------
-    FoundationClassifier
+    FoundationFit
+        Of the class of the fit that was gone on from; from an encoder a `FoundationClassifier`.
 
     Raises
     ------
@@ -166,7 +168,7 @@ def foundation_fine_tune(
 
 @plain
 def foundation_finetune_classifier(
-    fit: FoundationClassifier,
+    fit: Any,
     x: Any,
     y: Any,
     *,
@@ -192,15 +194,16 @@ def foundation_finetune_classifier(
     folds: Any = None,
     fold: int | None = None,
     validation: Any = None,
-) -> FoundationClassifier:
+) -> FoundationFit:
     """Go on from a fit: train its encoder together with its head, by a recipe.
 
     Parameters
     ----------
-    fit : FoundationClassifier
-        Is left as it is. Of a linear probe, "lp_ft" is linear probing, then fine-tuning.
+    fit : FoundationFit
+        Of any task; is left as it is. Of a linear probe, "lp_ft" is linear probing, then
+        fine-tuning.
     x, y : as in `foundation_fit_classifier`
-        `y` may have no other classes than the fit's.
+        `y` may have no other classes, labels or targets than the fit's.
     recipe : {"lp_ft", "gradual", "layerwise"} or sequence of Phase
         What trains, in which order:
 
@@ -221,7 +224,8 @@ def foundation_finetune_classifier(
 
     Returns
     -------
-    FoundationClassifier
+    FoundationFit
+        Of the class of the fit that was gone on from; from an encoder a `FoundationClassifier`.
 
     Raises
     ------
@@ -281,13 +285,13 @@ def foundation_finetune_classifier(
         return finetuned(start, Patches(x), y, settings, device, events, **how)
 
 
-def as_fit(fit: Any) -> FoundationClassifier:
-    """Return a classifier, or raise `InputError`."""
-    if isinstance(fit, FoundationClassifier):
+def as_fit(fit: Any) -> FoundationFit:
+    """Return a fit, or raise `InputError`."""
+    if isinstance(fit, FoundationFit):
         return fit
     raise InputError(
         "fit",
-        "must be a fit of foundation_fit_classifier()",
+        "must be a fit of foundation_fit_classifier() or its sisters",
         found=type(fit).__name__,
         hint="foundation_fine_tune() begins with an encoder.",
     )
@@ -361,42 +365,33 @@ def finetuned(
     device: str,
     events: Events,
     draw: Callable[[], int] = draw_seed,
+    *,
+    parting: Mapping[str, Any] | None = None,
     **seam: Any,
-) -> FoundationClassifier:
-    """Train from an encoder, or from a fit with its head."""
-    if not isinstance(start, FoundationClassifier):
-        return fit_classifier(start, patches, y, settings, device, events, draw, **seam)
-    resolve_device(device)
-    labels = _as_of(start, labels_of(patches, y))
-    head = own_copy(start.head)
-    shape = {name: start.config[name] for name in ("hidden", "dropout")}
-    of_head = type(settings.head)(
-        start.head_type, tuple(shape["hidden"]), _frozen(shape["dropout"])
-    )
-    settings = replace(settings, head=of_head)
-    seam = {"head": head.requires_grad_(True), **seam}
-    return fit_classifier(start, patches, labels, settings, device, events, draw, **seam)
-
-
-def _frozen(dropout: Any) -> float | tuple[float, ...]:
-    return tuple(dropout) if isinstance(dropout, list) else dropout
-
-
-def _as_of(fit: FoundationClassifier, labels: Labels) -> Labels:
-    """Return labels with the classes of a fit, in its order.
-
-    Raises
-    ------
-    InputError
-        If there are others.
-    """
-    unknown = [label for label in labels.classes if label not in fit.classes]
-    if unknown:
-        raise InputError(
-            "y",
-            "may have no other classes than the fit",
-            found=", ".join(map(str, unknown)),
-            hint=f"Its classes are {', '.join(map(str, fit.classes))}.",
+) -> FoundationFit:
+    """Train a classifier from an encoder, or go on from a fit of any task with its head."""
+    if not isinstance(start, FoundationFit):
+        return fit_classifier(
+            start, patches, y, settings, device, events, draw, parting=parting, **seam
         )
-    places = torch.from_numpy(np.array([fit.classes.index(label) for label in labels.classes]))
-    return Labels(places[labels.codes], fit.classes, fit.ordered)
+    target = resolve_device(device)
+    task, targets = start.learnt_again(patches, y, settings)
+    dropout = start.config["dropout"]
+    head = HeadSettings(
+        start.head_type,
+        tuple(start.config["hidden"]),
+        tuple(dropout) if isinstance(dropout, list) else dropout,
+    )
+    return fit_task(
+        type(start),
+        task,
+        targets,
+        own_encoder(start.encoder, patches),
+        patches,
+        replace(settings, head=head),
+        target,
+        events,
+        draw,
+        split=read_split(len(patches), **(parting or {})),
+        **{"head": own_copy(start.head).requires_grad_(True), **seam},
+    )

@@ -19,9 +19,10 @@
 #' * A list of phases of your own, see [foundation_phase()].
 #'
 #' @inheritParams foundation_fit_classifier
-#' @param encoder_or_fit An encoder as in [foundation_fit_classifier()], or a classifier: that is gone
-#'   on from with its own head, and `y` may have no other classes than its own.
-#' @param fit A fit of [foundation_fit_classifier()]; `y` may have no other classes than its own.
+#' @param encoder_or_fit An encoder as in [foundation_fit_classifier()], or a fit: that is gone on from
+#'   with its own head, and `y` may have no other classes, labels or targets than its own.
+#' @param fit A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
+#'   [foundation_fit_multilabel()]; `y` may have no other classes, labels or targets than its own.
 #' @param epochs Of all together; in `foundation_finetune_classifier()` of each phase of the recipe.
 #' @param base_lr Highest rate of the head in the first phase.
 #' @param freeze_epochs Of the head alone, before; may be 0.
@@ -32,7 +33,8 @@
 #'   each, input first. By default its own `groups()`, else its top-level parts.
 #' @param recipe,lr See the section on recipes.
 #'
-#' @return A fit as of [foundation_fit_classifier()]; `config` has the `recipe` and its `phases`.
+#' @return A fit of the class of the one that was gone on from, from an encoder as of
+#'   [foundation_fit_classifier()]; `config` has the `recipe` and its `phases`.
 #' @references
 #' Howard, J. and Gugger, S. (2020). fastai: a layered API for deep learning. Information 11.
 #'
@@ -78,7 +80,7 @@ foundation_fine_tune <- function(encoder_or_fit, x, y,
                                  validation = NULL) {
   call <- sys.call()
   data <- labelled_start(encoder_or_fit, x, y, call, "encoder_or_fit")
-  from_classifier(fit_in_python("fine_tune", data, call, "fine-tuning"))
+  from_fit_of(encoder_or_fit, fit_in_python("fine_tune", data, call, "fine-tuning"))
 }
 
 #' @rdname foundation_fine_tune
@@ -108,7 +110,7 @@ foundation_finetune_classifier <- function(fit, x, y,
                                            validation = NULL) {
   call <- sys.call()
   data <- labelled_start(fit, x, y, call, "fit")
-  from_classifier(fit_in_python("finetune_classifier", data, call, "fine-tuning"))
+  from_fit_of(fit, fit_in_python("finetune_classifier", data, call, "fine-tuning"))
 }
 
 #' Describe a phase of training

@@ -59,7 +59,7 @@ to_start <- function(start, call, argument) {
   if (missing(start)) {
     stop_input(argument, "is missing.", call)
   }
-  if (!inherits(start, "edaphosbridge_fit") || is.null(start$head)) {
+  if (!inherits(start, "edaphosbridge_fit")) {
     return(to_encoder(start, call, argument))
   }
   module <- if (is_python_object(start$encoder)) start$encoder

@@ -45,7 +45,7 @@ update.edaphosbridge_fit <- function(object, x, y, ..., encoder = object$encoder
       "object",
       sprintf(
         "was fine-tuned by a recipe (%s). Call %s() again.", object$config$recipe,
-        if (object$config$recipe == "fine_tune") "foundation_fine_tune" else "foundation_finetune_classifier"
+        paste0("foundation_fine", if (object$config$recipe == "fine_tune") "_tune" else "tune_classifier")
       ),
       sys.call()
     )

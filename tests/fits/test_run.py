@@ -12,7 +12,6 @@ from torch import nn
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
 from edaphos_bridge.classifier import FoundationClassifier
-from edaphos_bridge.data.labels import as_labels
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
 from edaphos_bridge.fits import run as engine
@@ -24,16 +23,6 @@ from edaphos_bridge.training.settings import FitSettings, HeadSettings
 from engine_fits import EPOCHS, N, fitted, plain_loop, plan_of_41
 from heard import Heard
 from small_fits import REGIMES, quick
-
-
-@pytest.fixture
-def patches(x):
-    return torch.from_numpy(x.astype(np.float32))
-
-
-@pytest.fixture
-def labels(y):
-    return as_labels(y)
 
 
 @pytest.fixture

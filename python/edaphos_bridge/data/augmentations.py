@@ -21,22 +21,7 @@ from edaphos_bridge.errors import EdaphosError, InputError
 class Augmentations:
     """The changes that make a view, applied in the order of the fields; 0 leaves one out.
 
-    Parameters
-    ----------
-    crop_ratio : tuple of two floats in (0, 1]
-        Range of the ratio of a crop's sides to the patch's; the crop is resized to the patch.
-    flip_prob : float
-        Probability of a left-right flip and, separately, of an up-down flip.
-    rot90_prob : float
-        Probability of a turn by 90, 180 or 270 degrees; only 180 where H is not W.
-    channel_drop_prob : float
-        Probability of each channel to be zero.
-    cutout_prob, cutout_size_ratio : float
-        Probability of a box of zeros, and the ratio of its sides to the patch's.
-    brightness_jitter : float
-        Each channel is multiplied by a number between 1 - this and 1 + this.
-    noise_sd : float
-        Standard deviation of Gaussian noise added to every cell.
+    The fields are arguments of `foundation_moco_pretrain`.
     """
 
     crop_ratio: tuple[float, float] = (1.0, 1.0)
@@ -143,13 +128,10 @@ def box_places(
 
 
 def read_between(x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Return patches with the values of `x` at `places`, bilinear between cells.
+    """Return patches ``(B, C, H, W)`` with the values of `x` at `places`, bilinear between cells.
 
-    Parameters
-    ----------
-    x : torch.Tensor, shape (B, C, H, W)
-    places : torch.Tensor, shape (B, 2, H, W)
-        Column and row of each place inside the patch, in cells from the first cell's centre.
+    `places` ``(B, 2, H, W)`` are columns and rows inside the patch, in cells from the first cell's
+    centre.
     """
     columns, rows = places.to(x.device).unbind(1)
     return kornia_transforms().remap(

@@ -14,10 +14,7 @@ from edaphos_bridge.errors import InputError
 def maps_of(encoder: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
     """Return the feature maps ``(B, D, h, w)`` of patches ``(B, C, H, W)``, from fine to coarse.
 
-    Raises
-    ------
-    InputError
-        If the encoder shows none, or something else.
+    Raises `InputError` if the encoder shows none, or something else.
     """
     own = _method(encoder, "maps")
     if own is None:

@@ -31,10 +31,7 @@ def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     The module may return a tensor ``(B, D)`` or ``(B, D, 1, 1)``, or a mapping or object with
     ``feature`` (then ``embedding``).
 
-    Raises
-    ------
-    InputError
-        If it returns something else, or fails; that error is the cause.
+    Raises `InputError` if it returns something else, or fails; that error is the cause.
     """
     output = _run(module, x)
     features = _pick(output)
@@ -83,11 +80,8 @@ def _pick(output: Any) -> Any:
 def find_feature_dim(module: nn.Module, patch: torch.Tensor, reads: str = "features") -> int:
     """Return D by running one patch ``(1, C, H, W)`` in eval mode; of maps, their channels.
 
-    Raises
-    ------
-    InputError
-        If the encoder takes another number of channels (both are named), fails on the patch
-        for another reason, or returns no features.
+    Raises `InputError` if the encoder takes another number of channels (both are named), fails on
+    the patch for another reason, or returns no features.
     """
     module.eval()
     try:
@@ -159,8 +153,6 @@ def check_features(
         One row a patch.
     modules : iterable of (str, torch.nn.Module)
         What made them, with the names of arguments; named if their weights are the reason.
-    argument : str
-        What the caller's function calls the patches.
     asked : numpy.ndarray of bool, shape (N,), optional
         The rows that a patch was made into; by default all.
     """

@@ -9,12 +9,14 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.fits import file
@@ -64,6 +66,10 @@ class FoundationFit:
     def normalisation(self) -> Normalisation | None:
         """How raw raster cells become the encoder's input, if it was pretrained on a raster."""
         return normalisation_of(self.encoder)
+
+    def learnt_again(self, patches: Patches, y: Any, settings: Any) -> tuple[Any, torch.Tensor]:
+        """Return task and targets of what else it is to learn; each task says how."""
+        raise NotImplementedError
 
     def values(
         self, x: Any, device: str | None, coords: Any, dataset: FoundationTileDataset | None

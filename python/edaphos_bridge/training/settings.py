@@ -330,5 +330,12 @@ class SolveSettings(AidSettings):
         }
 
 
+def no_class_weight(settings: AidSettings) -> None:
+    """Raise `InputError` where a task without classes is to have weights or smoothing of them."""
+    for name in ("class_weight", "label_smoothing"):
+        if getattr(settings, name):
+            raise InputError(name, "is for classifiers", found=getattr(settings, name))
+
+
 Settings = FitSettings | RecipeSettings | SolveSettings
 Draw = Callable[[], int]

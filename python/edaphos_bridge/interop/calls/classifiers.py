@@ -56,15 +56,13 @@ def probe_sweep(
     x: Any,
     labels: dict[str, Any],
     grid: dict[str, Any],
-    place: dict[str, Any],
-    verbose: Any,
-    draw: Callable[[], int],
-    on_epoch: Callable[..., Any],
+    *run: Any,
 ) -> dict[str, Any]:
     """``foundation_probe_sweep()``: the best classifier and the tables as plain values.
 
     Arguments are those of any fit; a grid has its seeds and draws none.
     """
+    place, verbose, _, on_epoch = run
     checked = ProbeGrid.checked(**grid)
     flag("verbose", verbose)
     sweep = sweep_probes(
