@@ -8,7 +8,6 @@ import pytest
 import rpy2.robjects as ro
 import torch
 
-import edaphos_bridge
 from edaphos_bridge import FoundationClassifier, foundation_encoder, foundation_fit_classifier
 from edaphos_bridge.interop import rpy2_values
 from edaphos_bridge.interop.rpy2 import converter, exports, install, methods
