@@ -25,6 +25,8 @@
 #'   trained on.
 #' @param n_pictures How many patches with the largest losses to keep, for
 #'   `plot(which = "top_losses")`.
+#' @param encoder For a fit around a Python module of your own that was read from a file: that module,
+#'   built anew, as in [predict()][predict.edaphosbridge_classifier].
 #'
 #' @return A list of class `c("edaphosbridge_interpretation", "edaphosbridge_result")` with
 #'   \item{scores}{data frame with `model` (`"fit"` and the baselines), `metric`, `class` (`NA` for
@@ -70,13 +72,13 @@
 #' @export
 foundation_interpret <- function(fit, x, y, ..., groups = NULL, blocks = NULL, block_size = NULL,
                                  n_boot = 1000L, seed = NULL, baselines = FALSE, train = NULL,
-                                 n_pictures = 25L) {
+                                 n_pictures = 25L, encoder = NULL) {
   call <- sys.call()
   stop_if_unused("foundation_interpret", ..., call = call)
   fit <- to_fit(fit, call)
   answer <- python_call("interpret", list(
     fit$state,
-    held_module(fit),
+    module_of(fit, encoder, call),
     to_patches(x, call),
     to_truth(fit, y, call),
     to_units(groups, blocks, block_size, call),
@@ -176,10 +178,13 @@ to_fit <- function(fit, call) {
   fit
 }
 
-# The module of the user's own that a fit holds, or NULL.
-held_module <- function(fit) {
-  encoder <- fit$encoder
-  if (is_python_object(encoder) && !is_dead_python_object(encoder)) encoder
+# The module of the user's own that is given, or that a fit holds; or NULL.
+module_of <- function(fit, encoder, call) {
+  if (!is.null(encoder)) {
+    return(to_encoder(encoder, call))
+  }
+  held <- fit$encoder
+  if (is_python_object(held) && !is_dead_python_object(held)) held
 }
 
 # Labels for a classifier, else numbers.

@@ -200,3 +200,25 @@ test_that("foundation_calibrate() divides logits and keeps classes", {
   refused(foundation_calibrate(fit, soil_x), "y", "is missing")
   refused(foundation_calibrate(fit, soil_x, soil_y[-1]), "y", "found 47")
 })
+
+test_that("a fit around a module of one's own is interpreted, from a file with that module", {
+  skip_if_no_python()
+  fit <- quick_fit(own_module())
+  asked <- function(fit, ...) {
+    list(
+      foundation_interpret(fit, soil_x, soil_y, n_boot = 0, seed = 1, ...)$probabilities,
+      foundation_band_importance(fit, soil_x, soil_y, n_repeats = 1, seed = 1, ...)$losses,
+      foundation_attribute(fit, patches(1:2), "grad_cam", ...)$values,
+      foundation_calibrate(fit, soil_x, shifted, ...)$config$temperature
+    )
+  }
+  found <- asked(fit)
+  expect_close(found[[1]], prob(fit), 1e-12)
+  revived <- deep_copy(fit)
+  expect_identical(asked(revived, encoder = own_module()), found)
+  expect_error(foundation_interpret(revived, soil_x, soil_y), "encoder", class = "edaphosbridge_error")
+  expect_refused(
+    foundation_interpret(fit, soil_x, soil_y, encoder = 3), "encoder", "found numeric",
+    of = "foundation_interpret"
+  )
+})
