@@ -253,9 +253,7 @@ def _several(codes: Rows, argument: str, found: Any = 1) -> int:
     n_groups = int(codes.max()) + 1
     if n_groups < 2:
         what = "puts all points in one block" if argument == "block_size" else "is one group only"
-        raise InputError(
-            argument, f"{what}: nothing could be held out and leave something to train", found=found
-        )
+        raise InputError(argument, f"{what}: two or more are needed", found=found)
     return n_groups
 
 

@@ -54,6 +54,12 @@ with held():
     from edaphos_bridge.interop.calls import CALLS
     from edaphos_bridge.interop.calls.classifiers import classifier_fields, sweep_fields
     from edaphos_bridge.interop.calls.encoders import encoder_fields
+    from edaphos_bridge.interop.calls.interpretation import (
+        attribution_fields,
+        importance_fields,
+        interpretation_fields,
+        map_fields,
+    )
     from edaphos_bridge.interop.calls.multi_labels import multilabel_fields
     from edaphos_bridge.interop.calls.pretraining import pretrain_fields
     from edaphos_bridge.interop.calls.regressors import regressor_fields
@@ -67,6 +73,10 @@ with held():
         to_r,
         view,
     )
+    from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
+    from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
+    from edaphos_bridge.interpretation.importance import FoundationBandImportance
+    from edaphos_bridge.interpretation.result import FoundationInterpretation
     from edaphos_bridge.multi_label import FoundationMultiLabel
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep
@@ -352,6 +362,11 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationEnsemble: ("from_ensemble", lambda ensemble: ensemble_fields(ensemble)),
     FoundationPretrain: ("from_pretrain", pretrain_fields),
     FoundationProbeSweep: ("from_probe_sweep", sweep_fields),
+    # what a fit does: to look at in R, and not taken back
+    FoundationInterpretation: ("from_interpretation", interpretation_fields),
+    FoundationAttribution: ("from_attribution", attribution_fields),
+    FoundationBandImportance: ("from_importance", importance_fields),
+    FoundationEmbeddingMap: ("from_map", map_fields),
 }
 """R's constructor and the fields that it takes, for each class of Python."""
 
