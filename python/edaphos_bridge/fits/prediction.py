@@ -148,10 +148,11 @@ def _ready(
 
 def _outputs(ready: Sequence[tuple[Model, bool]], batch: torch.Tensor) -> list[torch.Tensor]:
     """Return the outputs of each pass; modules may write to what they are given."""
-    several = len(ready) > 1
+    if len(ready) == 1:
+        return [ready[0][0](batch)]
     outputs: list[torch.Tensor] = []
     for model, anew in ready:
         if anew:
-            features = encode_features(model.encoder, batch.clone() if several else batch)
-        outputs.append(model.head(features.clone() if several else features))
+            features = encode_features(model.encoder, batch.clone())
+        outputs.append(model.head(features.clone()))
     return outputs
