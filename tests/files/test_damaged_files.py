@@ -61,7 +61,9 @@ def files(tmp_path, monkeypatch):
     pretrained = foundation_simclr_pretrain(X, checkpoint_dir=tmp_path / "run", **SMALL)
     quick = {"epochs": 1, "seed": 1}
     regressor = foundation_fit_regressor(encoder, X, np.arange(8.0), **quick)
-    multilabel = foundation_fit_multilabel(encoder, X, [["a"], ["a", "b"]] * 4, **quick)
+    multilabel = foundation_fit_multilabel(
+        encoder, X, [["a"], ["b"], []] * 2 + [["a", "b"], []], **quick
+    )
     ensemble = foundation_finetune_ensemble(encoder, X, Y, K_ens=2, epochs=1)
     checkpoint = (tmp_path / "run" / FILE).read_bytes()
 
