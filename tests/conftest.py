@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from edaphos_bridge import foundation_encoder
+from edaphos_bridge.data.labels import as_labels
 
 # Bits and times should not depend on the machine: one thread here and in child processes.
 # (Two threads that share two busy cores wait for each other: 40 times slower at this size.)
@@ -152,3 +153,41 @@ def limited_files():
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limited
+
+
+@pytest.fixture
+def patches(x):
+    """The 41 patches as float32."""
+    return torch.from_numpy(x.astype(np.float32))
+
+
+@pytest.fixture
+def labels(y):
+    """Their labels, read."""
+    return as_labels(y)
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """The bars that a terminal would show, in place of tqdm's."""
+    made = []
+
+    class Bar:
+        def __init__(self, **options):
+            made.append(self)
+            self.options, self.shown, self.n, self.closed = options, {}, 0, False
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.closed = True
+
+        def set_postfix(self, refresh, **values):
+            self.shown = values
+
+        def update(self, n):
+            self.n += n
+
+    monkeypatch.setattr("edaphos_bridge.training.progress.tqdm", Bar)
+    return made

@@ -28,7 +28,7 @@ from benchmarks.timing import Timed, alternated, alternated_apart, in_new_proces
 
 from benchmark_jobs import count_in_this_process, fail, fail_to_run
 from closeness import assert_close
-from edaphos_bridge.pretrain.augmentations import Augmentations
+from edaphos_bridge.data.augmentations import Augmentations
 
 
 def figures(rows):

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests of Python, rpy2 and R on Debian 13: R 4.5, reticulate 1.41, Python 3.13, numpy 2.2
-# and torch 2.6 from Debian, rpy2 and kornia from PyPI; some once more with pandas 3. They run on a
-# copy of this checkout in a root folder of its own, which debootstrap makes once in ~/.cache
-# (3 GB; delete it to have newer packages). Nothing is written here.
+# and torch 2.6 from Debian, rpy2, kornia and captum from PyPI; some once more with pandas 3. They
+# run on a copy of this checkout in a root folder of its own, which debootstrap makes once in
+# ~/.cache (3 GB; delete it to have newer packages). Nothing is written here.
 #
 # usage: test-modern.sh [COMMAND...]    COMMAND: what to run there instead of all tests
 set -euo pipefail
@@ -65,6 +65,8 @@ make_root() {
     inside "$new" python3 -m venv --system-site-packages /opt/venv
     inside "$new" /opt/venv/bin/pip install --no-cache-dir -c /opt/pypi.txt \
         rpy2 kornia hatchling editables
+    # what it needs is there from Debian
+    inside "$new" /opt/venv/bin/pip install --no-cache-dir -c /opt/pypi.txt --no-deps captum
     inside "$new" /opt/venv/bin/pip install --no-cache-dir -c /opt/pypi.txt \
         --no-deps --target /opt/pandas3 pandas
     echo "$recipe" >"$new/recipe"

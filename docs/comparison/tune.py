@@ -34,9 +34,9 @@ from numpy.typing import NDArray
 from scene import DEVELOPMENT, ScenePatches, fold, scene_patches
 
 from edaphos_bridge import foundation_moco_embed
+from edaphos_bridge.data.augmentations import Augmentations
 from edaphos_bridge.experiments.folds import Fold, drawn_per_class, standardised
 from edaphos_bridge.experiments.provenance import provenance
-from edaphos_bridge.pretrain.augmentations import Augmentations
 
 SEED = 100
 DRAWS = 2  # of labels, for each setting

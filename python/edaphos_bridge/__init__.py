@@ -8,11 +8,30 @@ from edaphos_bridge.basics.interrupts import imported
 
 if TYPE_CHECKING:
     from edaphos_bridge.any_fit import FoundationFit
+    from edaphos_bridge.attribute import foundation_attribute
+    from edaphos_bridge.band_importance import foundation_band_importance
+    from edaphos_bridge.calibrate import foundation_calibrate
     from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
+    from edaphos_bridge.cross_validate import (
+        FoundationCrossValidation,
+        foundation_cross_validate,
+    )
     from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
-    from edaphos_bridge.embeddings import foundation_moco_embed, foundation_simclr_embed
+    from edaphos_bridge.embedding_map import foundation_embedding_map
+    from edaphos_bridge.embeddings import (
+        foundation_embed,
+        foundation_moco_embed,
+        foundation_simclr_embed,
+    )
     from edaphos_bridge.encoders.foundation import foundation_encoder
     from edaphos_bridge.ensemble import FoundationEnsemble, foundation_finetune_ensemble
+    from edaphos_bridge.interpret import foundation_interpret
+    from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
+    from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
+    from edaphos_bridge.interpretation.importance import FoundationBandImportance
+    from edaphos_bridge.interpretation.result import FoundationInterpretation
+    from edaphos_bridge.knn import foundation_knn
+    from edaphos_bridge.lr_find import LRFind, foundation_lr_find
     from edaphos_bridge.mcdropout import foundation_mcdropout_predict
     from edaphos_bridge.moco_pretrain import foundation_moco_pretrain
     from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
@@ -21,8 +40,10 @@ if TYPE_CHECKING:
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
+    from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
+    from edaphos_bridge.training.phase import Phase, foundation_phase
     from edaphos_bridge.weights.foundation_weights import (
         foundation_weights_download,
         foundation_weights_list,
@@ -33,26 +54,45 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "FoundationAttribution",
+    "FoundationBandImportance",
     "FoundationClassifier",
+    "FoundationCrossValidation",
+    "FoundationEmbeddingMap",
     "FoundationEnsemble",
     "FoundationFit",
+    "FoundationInterpretation",
     "FoundationMultiLabel",
     "FoundationPretrain",
     "FoundationProbeSweep",
     "FoundationRegressor",
     "FoundationTileDataset",
+    "LRFind",
+    "Phase",
     "__version__",
+    "foundation_attribute",
+    "foundation_band_importance",
+    "foundation_calibrate",
+    "foundation_cross_validate",
+    "foundation_embed",
     "foundation_embed_at_coords",
+    "foundation_embedding_map",
     "foundation_encoder",
+    "foundation_fine_tune",
+    "foundation_finetune_classifier",
     "foundation_finetune_ensemble",
     "foundation_fit_classifier",
     "foundation_fit_multilabel",
     "foundation_fit_regressor",
+    "foundation_interpret",
+    "foundation_knn",
+    "foundation_lr_find",
     "foundation_mcdropout_predict",
     "foundation_moco_embed",
     "foundation_moco_pretrain",
     "foundation_moco_pretrain_tiles",
     "foundation_patches_at_coords",
+    "foundation_phase",
     "foundation_probe_sweep",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
@@ -65,21 +105,40 @@ __all__ = [
 
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
+    "FoundationAttribution": "edaphos_bridge.interpretation.attribution_result",
+    "FoundationBandImportance": "edaphos_bridge.interpretation.importance",
     "FoundationClassifier": "edaphos_bridge.classifier",
     "FoundationEnsemble": "edaphos_bridge.ensemble",
     "FoundationFit": "edaphos_bridge.any_fit",
+    "FoundationEmbeddingMap": "edaphos_bridge.interpretation.embedding_map",
+    "FoundationInterpretation": "edaphos_bridge.interpretation.result",
     "FoundationMultiLabel": "edaphos_bridge.multi_label",
+    "FoundationCrossValidation": "edaphos_bridge.cross_validate",
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
+    "foundation_attribute": "edaphos_bridge.attribute",
+    "foundation_band_importance": "edaphos_bridge.band_importance",
+    "foundation_calibrate": "edaphos_bridge.calibrate",
+    "foundation_embed": "edaphos_bridge.embeddings",
+    "foundation_cross_validate": "edaphos_bridge.cross_validate",
     "foundation_embed_at_coords": "edaphos_bridge.embed_at_coords",
+    "foundation_embedding_map": "edaphos_bridge.embedding_map",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
-    "foundation_finetune_ensemble": "edaphos_bridge.ensemble",
+    "Phase": "edaphos_bridge.training.phase",
+    "foundation_fine_tune": "edaphos_bridge.recipes",
+    "foundation_finetune_classifier": "edaphos_bridge.recipes",
     "foundation_fit_classifier": "edaphos_bridge.classifier",
+    "foundation_phase": "edaphos_bridge.training.phase",
+    "LRFind": "edaphos_bridge.lr_find",
+    "foundation_lr_find": "edaphos_bridge.lr_find",
+    "foundation_finetune_ensemble": "edaphos_bridge.ensemble",
     "foundation_fit_multilabel": "edaphos_bridge.multi_label",
     "foundation_fit_regressor": "edaphos_bridge.regressor",
     "foundation_mcdropout_predict": "edaphos_bridge.mcdropout",
+    "foundation_interpret": "edaphos_bridge.interpret",
+    "foundation_knn": "edaphos_bridge.knn",
     "foundation_moco_embed": "edaphos_bridge.embeddings",
     "foundation_moco_pretrain": "edaphos_bridge.moco_pretrain",
     "foundation_moco_pretrain_tiles": "edaphos_bridge.moco_pretrain_tiles",

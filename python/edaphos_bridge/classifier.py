@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag
@@ -16,6 +18,7 @@ from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.labels import ClassLabel, Labels, as_labels
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.data.splits import read_split
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
@@ -24,7 +27,7 @@ from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
-from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.training.settings import FitSettings, RecipeSettings
 
 
 @plain
@@ -34,9 +37,9 @@ def foundation_fit_classifier(
     y: Any,
     *,
     freeze_backbone: bool = True,
-    head: str = "linear",
+    head: str | nn.Module | Callable[[int, int], nn.Module] = "linear",
     hidden: int | Sequence[int] = (64, 32),
-    dropout: float = 0.0,
+    dropout: float | Sequence[float] = 0.0,
     epochs: int = 30,
     batch_size: int = 32,
     lr: float = 1e-3,
@@ -46,6 +49,17 @@ def foundation_fit_classifier(
     device: str = "cpu",
     seed: int | None = None,
     verbose: bool = False,
+    class_weight: str | Mapping[str, float] | None = None,
+    label_smoothing: float = 0.0,
+    patience: int | None = None,
+    augment: bool | Mapping[str, float] = False,
+    groups: Any = None,
+    blocks: Any = None,
+    block_size: float | None = None,
+    buffer: float = 0.0,
+    folds: Any = None,
+    fold: int | None = None,
+    validation: Any = None,
 ) -> FoundationClassifier:
     """Train a classification head on an encoder against labelled patches.
 
@@ -69,12 +83,15 @@ def foundation_fit_classifier(
         ones are dropped. Numbers that are not whole are no classes.
     freeze_backbone : bool
         Linear probing (True) or full fine-tuning.
-    head : {"linear", "mlp"}
-        One linear layer, or an MLP with `hidden` widths.
+    head : {"linear", "mlp", "concat_pool"}, torch.nn.Module, or callable
+        One linear layer; an MLP with `hidden` widths; fastai's head (`ConcatPoolHead`) on the
+        encoder's feature maps; a module of your own from features ``(B, D)`` to ``(B, n_classes)``,
+        of which a copy trains; or a function of the two widths that makes one.
     hidden : sequence of int
-        Hidden widths of the MLP.
-    dropout : float
-        Dropout probability in the MLP, in [0, 1).
+        Hidden widths of MLP and fastai's head.
+    dropout : float or sequence of float
+        Dropout probability in them, in [0, 1). fastai's head has half of it in all layers but the
+        last, or one of a sequence in each.
     epochs, batch_size : int
         Passes over the training rows, and patches a step.
     lr : float
@@ -84,7 +101,9 @@ def foundation_fit_classifier(
     backbone_lr_mult : float
         Factor on `lr` for the backbone.
     val_split : float
-        Fraction of rows held out at random for validation, in [0, 1); 0 holds out none.
+        Fraction of rows held out at random for validation, in [0, 1); 0 holds out none. With
+        `groups` or `blocks`, whole ones are held out, drawn until they have at least that share;
+        one always trains. Not used with `folds` and `validation`.
     device : {"cpu", "mps", "cuda"}
         Falls back to the cpu with a `DeviceFallbackWarning`.
     seed : int, optional
@@ -93,6 +112,39 @@ def foundation_fit_classifier(
     verbose : bool
         Print loss and accuracy of epoch 1, every 10th and the last. Otherwise a progress
         bar shows in a terminal.
+    class_weight : {"balanced", "capped"} or dict, optional
+        Weights of the classes in the loss: ``n / (K * n_k)`` of the training rows; the same, but
+        at most 10; or one for each class by its name.
+    label_smoothing : float
+        Share of the target that goes to all classes alike, in [0, 1).
+    patience : int, optional
+        Stop after so many epochs without a better validation accuracy, and keep the best weights.
+    augment : bool or dict
+        Train on random views that do not change a label: flips and quarter turns, or what a dict
+        of ``flip_prob``, ``rot90_prob``, ``brightness_jitter``, ``noise_sd``,
+        ``channel_drop_prob``, ``cutout_prob``, ``cutout_size_ratio`` and ``crop_ratio`` says.
+    groups : array-like, shape (N,), optional
+        The group of each row, such as its field or profile: the rows of a group stay on one
+        side. At most one of `groups`, `blocks`, `folds` and `validation` is given;
+        ``fit.config["split"]`` says what was done.
+    blocks : array-like, shape (N, 2), table, or points of geopandas, optional
+        Where each row lies, as in `foundation_embed_at_coords`: rows in the same square of side
+        `block_size` stay on one side. Project longitude and latitude first: a degree has not the
+        same length everywhere.
+    block_size : float, optional
+        In the units of the coordinates; squares begin at multiples of it.
+    buffer : float
+        Training rows nearer than that to any validation row are left out; in the units of
+        `blocks`.
+    folds : array-like of int, shape (N,), list of rows, or list of pairs of rows, optional
+        The number of each row's fold; or for each fold the rows that it holds out; or pairs
+        ``(train, test)``, as ``list(GroupKFold().split(x, y, groups))`` of scikit-learn. Rows count
+        from 0. The first fold validates (the lowest number), or `fold`; see
+        `foundation_cross_validate` for all of them.
+    fold : int, optional
+        Which of `folds` validates: its number, or its place in the list, from 0.
+    validation : array-like of int or bool, optional
+        The rows that validate, or whether each one does.
 
     Returns
     -------
@@ -134,27 +186,47 @@ def foundation_fit_classifier(
         backbone_lr_mult=backbone_lr_mult,
         val_split=val_split,
         seed=seed,
+        class_weight=class_weight,
+        label_smoothing=label_smoothing,
+        patience=patience,
+        augment=augment,
     )
+    parting = {
+        "groups": groups,
+        "blocks": blocks,
+        "block_size": block_size,
+        "buffer": buffer,
+        "folds": folds,
+        "fold": fold,
+        "validation": validation,
+    }
     with console("classifier", flag("verbose", verbose)) as events:
-        return fit_classifier(encoder, Patches(x), y, settings, device, events)
+        return fit_classifier(encoder, Patches(x), y, settings, device, events, parting=parting)
 
 
 def fit_classifier(
     encoder: Any,
     patches: Patches,
     y: Any,
-    settings: FitSettings,
+    settings: FitSettings | RecipeSettings,
     device: str,
     events: Events,
     draw: Callable[[], int] = draw_seed,
+    *,
+    parting: Mapping[str, Any] | None = None,
+    **seam: Any,
 ) -> FoundationClassifier:
-    """Check the data and train: what all entrances have in common."""
+    """Check the data and train: what all entrances have in common.
+
+    `parting` has the arguments of `read_split`, `seam` those of `fits.run.fit`.
+    """
     target = resolve_device(device)
     module = as_module(encoder)
     labels = labels_of(patches, y)
+    split = read_split(len(patches), **(parting or {}))
     return fit(
         FoundationClassifier,
-        Classification.of(labels),
+        Classification.of(labels, settings.class_weight, settings.label_smoothing),
         labels.codes,
         own_encoder(module, patches),
         patches,
@@ -162,12 +234,14 @@ def fit_classifier(
         target,
         events,
         draw,
+        split=split,
+        **seam,
     )
 
 
 def labels_of(patches: Patches, y: Any) -> Labels:
     """Return the labels of `patches`, or raise `InputError`."""
-    labels = as_labels(y)
+    labels = y if isinstance(y, Labels) else as_labels(y)
     if len(labels) != len(patches):
         raise InputError(
             "y", f"must have one label for each of the {len(patches)} patches", found=len(labels)
@@ -232,6 +306,24 @@ class FoundationClassifier(FoundationFit):
     def val_accuracy_history(self) -> list[float]:
         """Accuracy on the validation rows, one value an epoch."""
         return self.score_history
+
+    def learnt_again(
+        self, patches: Patches, y: Any, settings: RecipeSettings
+    ) -> tuple[Classification, torch.Tensor]:
+        """Return task and targets of other labels, in the order of this fit's classes."""
+        labels = labels_of(patches, y)
+        unknown = [label for label in labels.classes if label not in self.classes]
+        if unknown:
+            raise InputError(
+                "y",
+                "may have no other classes than the fit",
+                found=", ".join(map(str, unknown)),
+                hint=f"Its classes are {', '.join(map(str, self.classes))}.",
+            )
+        places = torch.tensor([self.classes.index(label) for label in labels.classes])
+        same = Labels(places[labels.codes], self.classes, self.ordered)
+        task = Classification.of(same, settings.class_weight, settings.label_smoothing)
+        return task, same.codes
 
     @plain
     def predict(

@@ -1,4 +1,4 @@
-"""Embeddings of patches: the features or the projections of a MoCo or SimCLR encoder."""
+"""Embeddings of patches: features of any encoder, or projections of a MoCo or SimCLR one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,63 @@ from edaphos_bridge.encoders.features import (
     batch_size_for,
     check_channels,
     check_features,
+    encode_features,
+    find_feature_dim,
     over_batches,
 )
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import InputError
+
+
+@plain
+def foundation_embed(object: Any, x: Any) -> NDArray[np.float32]:
+    """Return the features of patches under any encoder, or under that of a fit.
+
+    Parameters
+    ----------
+    object : torch.nn.Module, or a fit that holds one
+        The encoder, as in `foundation_fit_classifier`. It runs in eval mode and is not changed.
+    x : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
+        The patches, without missing values; N may be 0.
+
+    Returns
+    -------
+    numpy.ndarray, shape (N, D), float32
+        One row a patch: the features before any projection.
+
+    Raises
+    ------
+    InputError
+        If `object` holds no encoder, or `x` does not fit it or has missing values.
+
+    Examples
+    --------
+    >>> import edaphos_bridge
+    >>> encoder = edaphos_bridge.foundation_encoder("moco", in_channels=4, seed=1)
+    >>> foundation_embed(encoder, np.zeros((3, 4, 9, 9))).shape
+    (3, 64)
+    """
+    return features_of(object, x)
+
+
+def features_of(object: Any, x: Any) -> NDArray[np.float32]:
+    """Do what `foundation_embed` does; `x` may be patches that are checked already."""
+    module = own_copy(as_module(getattr(object, "classifier", object), "object")).eval()
+    checked = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
+    argument = checked.argument
+    channels = getattr(object, "in_channels", getattr(module, "in_channels", None))
+    check_channels(channels if isinstance(channels, int) else None, checked.channels, argument)
+    checked.read_for(module, training=False)
+    parameter = next(module.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
+    one = checked.read(0, 1) if len(checked) else torch.zeros(1, *checked.shape[1:])
+    embedded = np.empty((len(checked), find_feature_dim(module, one.to(device))), dtype=np.float32)
+    batches = checked.numbered_batches(batch_size_for(checked.shape, device.type, module))
+    over_batches(
+        lambda batch: encode_features(module, batch), batches, torch.from_numpy(embedded), device
+    )
+    check_features(embedded, [("object", module)], argument)
+    return embedded
 
 
 @plain

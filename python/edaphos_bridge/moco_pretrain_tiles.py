@@ -72,22 +72,8 @@ def foundation_moco_pretrain_tiles(
     Returns
     -------
     FoundationPretrain
-        With ``normalisation``; goes straight into `foundation_fit_classifier`.
-
-    Raises
-    ------
-    InputError
-        If an argument cannot be used, or `checkpoint_dir` holds the checkpoint of another
-        run; before any training.
-    WeightsError
-        If the checkpoint is damaged.
-    TrainingError
-        If pretraining diverges.
-
-    References
-    ----------
-    Chen, X., Fan, H., Girshick, R. and He, K. (2020). Improved baselines with momentum
-    contrastive learning. arXiv:2003.04297.
+        With ``normalisation``; goes straight into `foundation_fit_classifier`. Errors are those
+        of `foundation_moco_pretrain`.
 
     Examples
     --------

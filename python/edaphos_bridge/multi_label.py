@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag, whole
@@ -15,6 +17,7 @@ from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.label_sets import LabelSets, as_label_sets
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.data.splits import read_split
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
@@ -23,7 +26,7 @@ from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.multi_label import MultiLabel, thresholds
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
-from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.training.settings import FitSettings, RecipeSettings, no_class_weight
 
 _LOG_AT_LEAST = -100.0  # as torch's binary cross-entropy bounds its logarithms
 
@@ -35,9 +38,9 @@ def foundation_fit_multilabel(
     y: Any,
     *,
     freeze_backbone: bool = True,
-    head: str = "linear",
+    head: str | nn.Module | Callable[[int, int], nn.Module] = "linear",
     hidden: int | Sequence[int] = (64, 32),
-    dropout: float = 0.0,
+    dropout: float | Sequence[float] = 0.0,
     epochs: int = 30,
     batch_size: int = 32,
     lr: float = 1e-3,
@@ -48,6 +51,15 @@ def foundation_fit_multilabel(
     device: str = "cpu",
     seed: int | None = None,
     verbose: bool = False,
+    patience: int | None = None,
+    augment: bool | Mapping[str, float] = False,
+    groups: Any = None,
+    blocks: Any = None,
+    block_size: float | None = None,
+    buffer: float = 0.0,
+    folds: Any = None,
+    fold: int | None = None,
+    validation: Any = None,
 ) -> FoundationMultiLabel:
     """Train a head on an encoder against patches that each have any number of labels.
 
@@ -72,6 +84,9 @@ def foundation_fit_multilabel(
     verbose : bool
         Print loss and macro F1 of epoch 1, every 10th and the last. Otherwise a progress bar
         shows in a terminal.
+
+    patience, augment, groups, blocks, block_size, buffer, folds, fold, validation
+        As in `foundation_fit_classifier`; `patience` watches the score of the validation rows.
 
     Returns
     -------
@@ -111,9 +126,22 @@ def foundation_fit_multilabel(
         backbone_lr_mult=backbone_lr_mult,
         val_split=val_split,
         seed=seed,
+        patience=patience,
+        augment=augment,
     )
+    parting = {
+        "groups": groups,
+        "blocks": blocks,
+        "block_size": block_size,
+        "buffer": buffer,
+        "folds": folds,
+        "fold": fold,
+        "validation": validation,
+    }
     with console("multilabel", flag("verbose", verbose), MACRO_F1) as events:
-        return fit_multilabel(encoder, Patches(x), y, threshold, settings, device, events)
+        return fit_multilabel(
+            encoder, Patches(x), y, threshold, settings, device, events, parting=parting
+        )
 
 
 def fit_multilabel(
@@ -125,6 +153,8 @@ def fit_multilabel(
     device: str,
     events: Events,
     draw: Callable[[], int] = draw_seed,
+    *,
+    parting: Mapping[str, Any] | None = None,
 ) -> FoundationMultiLabel:
     """Check the data and train: what all entrances have in common."""
     target = resolve_device(device)
@@ -140,6 +170,7 @@ def fit_multilabel(
         target,
         events,
         draw,
+        split=read_split(len(patches), **(parting or {})),
     )
 
 
@@ -198,6 +229,15 @@ overlapping
     def val_f1_history(self) -> list[float]:
         """Macro F1 of the validation rows, one value an epoch."""
         return self.score_history
+
+    def learnt_again(
+        self, patches: Patches, y: Any, settings: RecipeSettings
+    ) -> tuple[MultiLabel, torch.Tensor]:
+        """Return task and targets of other labels, in the order of this fit's."""
+        no_class_weight(settings)
+        held = self._known(label_sets_of(patches, y))
+        sets = LabelSets(held, self.labels)
+        return MultiLabel.of(sets, self.threshold), MultiLabel.targets(sets)
 
     @plain
     def predict(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.data.targets import as_targets
+from edaphos_bridge.data.splits import read_split
+from edaphos_bridge.data.targets import Targets, as_targets
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
@@ -23,7 +27,7 @@ from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.regression import LOSSES, Regression
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
-from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.training.settings import FitSettings, RecipeSettings, no_class_weight
 
 
 @plain
@@ -33,9 +37,9 @@ def foundation_fit_regressor(
     y: Any,
     *,
     freeze_backbone: bool = True,
-    head: str = "linear",
+    head: str | nn.Module | Callable[[int, int], nn.Module] = "linear",
     hidden: int | Sequence[int] = (64, 32),
-    dropout: float = 0.0,
+    dropout: float | Sequence[float] = 0.0,
     epochs: int = 30,
     batch_size: int = 32,
     lr: float = 1e-3,
@@ -46,6 +50,15 @@ def foundation_fit_regressor(
     device: str = "cpu",
     seed: int | None = None,
     verbose: bool = False,
+    patience: int | None = None,
+    augment: bool | Mapping[str, float] = False,
+    groups: Any = None,
+    blocks: Any = None,
+    block_size: float | None = None,
+    buffer: float = 0.0,
+    folds: Any = None,
+    fold: int | None = None,
+    validation: Any = None,
 ) -> FoundationRegressor:
     """Train a regression head on an encoder against patches with measured numbers.
 
@@ -71,6 +84,9 @@ def foundation_fit_regressor(
     verbose : bool
         Print loss and root mean squared error of epoch 1, every 10th and the last. Otherwise a
         progress bar shows in a terminal.
+
+    patience, augment, groups, blocks, block_size, buffer, folds, fold, validation
+        As in `foundation_fit_classifier`; `patience` watches the score of the validation rows.
 
     Returns
     -------
@@ -115,9 +131,22 @@ def foundation_fit_regressor(
         backbone_lr_mult=backbone_lr_mult,
         val_split=val_split,
         seed=seed,
+        patience=patience,
+        augment=augment,
     )
+    parting = {
+        "groups": groups,
+        "blocks": blocks,
+        "block_size": block_size,
+        "buffer": buffer,
+        "folds": folds,
+        "fold": fold,
+        "validation": validation,
+    }
     with console("regressor", flag("verbose", verbose), RMSE) as events:
-        return fit_regressor(encoder, Patches(x), y, loss, settings, device, events)
+        return fit_regressor(
+            encoder, Patches(x), y, loss, settings, device, events, parting=parting
+        )
 
 
 def fit_regressor(
@@ -129,16 +158,14 @@ def fit_regressor(
     device: str,
     events: Events,
     draw: Callable[[], int] = draw_seed,
+    *,
+    parting: Mapping[str, Any] | None = None,
 ) -> FoundationRegressor:
     """Check the data and train: what all entrances have in common."""
     loss_fn = choice("loss", loss, tuple(LOSSES))
     target = resolve_device(device)
     module = as_module(encoder)
-    targets = as_targets(y)
-    if len(targets) != len(patches):
-        raise InputError(
-            "y", f"must have one row for each of the {len(patches)} patches", found=len(targets)
-        )
+    targets = targets_of(patches, y)
     task = Regression.of(targets, loss_fn)
     return fit(
         FoundationRegressor,
@@ -150,7 +177,18 @@ def fit_regressor(
         target,
         events,
         draw,
+        split=read_split(len(patches), **(parting or {})),
     )
+
+
+def targets_of(patches: Patches, y: Any) -> Targets:
+    """Return the targets of `patches`, or raise `InputError`."""
+    targets = as_targets(y)
+    if len(targets) != len(patches):
+        raise InputError(
+            "y", f"must have one row for each of the {len(patches)} patches", found=len(targets)
+        )
+    return targets
 
 
 class FoundationRegressor(FoundationFit):
@@ -204,6 +242,18 @@ overlapping
     def val_rmse_history(self) -> list[float]:
         """Root mean squared error on the validation rows, one value an epoch."""
         return self.score_history
+
+    def learnt_again(
+        self, patches: Patches, y: Any, settings: RecipeSettings
+    ) -> tuple[Regression, torch.Tensor]:
+        """Return task and targets of other numbers, scaled as this fit's were."""
+        no_class_weight(settings)
+        targets = targets_of(patches, y)
+        if targets.names != self.targets:
+            own = "one without a name" if self.targets is None else ", ".join(self.targets)
+            raise InputError("y", f"must have the targets of the fit: {own}", found=targets.names)
+        task = replace(self.task, n=len(targets))
+        return task, task.scaled(targets)
 
     @plain
     def predict(

@@ -62,17 +62,8 @@ def foundation_simclr_pretrain(
     Returns
     -------
     FoundationPretrain
-        Goes straight into `foundation_fit_classifier`.
-
-    Raises
-    ------
-    InputError
-        If an argument cannot be used, or `checkpoint_dir` holds the checkpoint of another
-        run; before any training.
-    WeightsError
-        If the checkpoint is damaged.
-    TrainingError
-        If pretraining diverges.
+        Goes straight into `foundation_fit_classifier`. Errors are those of
+        `foundation_moco_pretrain`.
 
     References
     ----------

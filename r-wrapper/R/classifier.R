@@ -25,22 +25,53 @@
 #'   of the levels is the order of the columns; unused levels are dropped. Numbers
 #'   that are not whole are no classes: [cut()] makes some.
 #' @param freeze_backbone `TRUE` for linear probing, `FALSE` for full fine-tuning.
-#' @param head `"linear"`, or `"mlp"`: for each width in `hidden` a linear layer,
-#'   ReLU and dropout, then a linear layer.
-#' @param hidden Hidden widths of the MLP.
-#' @param dropout Dropout probability in the MLP, in `[0, 1)`.
+#' @param head `"linear"`; `"mlp"`: for each width in `hidden` a linear layer,
+#'   ReLU and dropout, then a linear layer; `"concat_pool"`: fastai's head on the encoder's
+#'   feature maps; or a Python `torch.nn.Module` from features `(B, D)` to `(B, classes)`, held by
+#'   reticulate, of which a copy trains.
+#' @param hidden Hidden widths of MLP and fastai's head.
+#' @param dropout Dropout probability in them, in `[0, 1)`. fastai's head has half of it in all
+#'   layers but the last, or one of several numbers in each.
 #' @param epochs,batch_size Passes over the training rows, and patches a step.
 #' @param lr Learning rate of Adam for the head, constant.
 #' @param weight_decay Adam's coupled weight decay, on head and backbone.
 #' @param backbone_lr_mult Factor on `lr` for the backbone.
 #' @param val_split Fraction of rows held out at random for validation, in
-#'   `[0, 1)`; 0 holds out none.
+#'   `[0, 1)`; 0 holds out none. With `groups` or `blocks`, whole ones are held out,
+#'   drawn until they have at least that share; one always trains. Not used with
+#'   `folds` and `validation`.
 #' @param device `"cpu"`, `"mps"` or `"cuda"`; falls back to the cpu with a
 #'   message where it is not available.
 #' @param seed Whole number, the only source of randomness; `NULL` draws one from
 #'   R's generator, so that `set.seed()` reproduces too. `fit$config$seed` keeps it.
 #' @param verbose Whether to report loss and accuracy of epoch 1, every 10th and
 #'   the last as messages. Otherwise an interactive session shows a progress bar.
+#' @param class_weight Weights of the classes in the loss: `"balanced"`, `n / (K * n_k)` of the
+#'   training rows; `"capped"`, the same, but at most 10; or a named vector. `NULL` for none.
+#' @param label_smoothing Share of the target that goes to all classes alike, in `[0, 1)`.
+#' @param patience Stop after so many epochs without a better validation accuracy, and keep the
+#'   best weights. `NULL` never stops.
+#' @param augment `TRUE` to train on random views that do not change a label, flips and quarter
+#'   turns; or a list with some of `flip_prob`, `rot90_prob`, `brightness_jitter`, `noise_sd`,
+#'   `channel_drop_prob`, `cutout_prob`, `cutout_size_ratio` and `crop_ratio`.
+#' @param groups Vector or factor of length N, the group of each row, such as its field
+#'   or profile: the rows of a group stay on one side. At most one of `groups`, `blocks`,
+#'   `folds` and `validation` is given; `fit$config$split` says what was done.
+#' @param blocks Where each row lies: a matrix (N, 2), a data frame with x and y, or
+#'   points of sf or terra. Rows in the same square of side `block_size` stay on one
+#'   side. Project longitude and latitude first: a degree has not the same length
+#'   everywhere.
+#' @param block_size In the units of the coordinates; squares begin at multiples of it.
+#' @param buffer Training rows nearer than that to any validation row are left out; in
+#'   the units of `blocks`.
+#' @param folds Whole numbers, the fold of each row; or a list with the rows that each
+#'   fold holds out (caret's `createFolds()`); or a list of pairs `list(train, test)`
+#'   (`folds_list` of blockCV); or an `rset` of rsample or spatialsample. The first fold
+#'   validates (the lowest number), or `fold`; see [foundation_cross_validate()] for all
+#'   of them.
+#' @param fold Which of `folds` validates: its number, or its place in the list.
+#' @param validation The rows that validate, or a logical vector that says whether each
+#'   one does.
 #'
 #' @return A list of class `c("edaphosbridge_classifier", "edaphosbridge_fit",
 #'   "edaphos_foundation_classifier")` with
@@ -95,7 +126,18 @@ foundation_fit_classifier <- function(encoder, x, y,
                                       val_split = 0.2,
                                       device = c("cpu", "mps", "cuda"),
                                       seed = NULL,
-                                      verbose = FALSE) {
+                                      verbose = FALSE,
+                                      class_weight = NULL,
+                                      label_smoothing = 0,
+                                      patience = NULL,
+                                      augment = FALSE,
+                                      groups = NULL,
+                                      blocks = NULL,
+                                      block_size = NULL,
+                                      buffer = 0,
+                                      folds = NULL,
+                                      fold = NULL,
+                                      validation = NULL) {
   call <- sys.call()
   from_classifier(fit_in_python("fit", labelled(encoder, x, y, call), call))
 }

@@ -99,7 +99,8 @@ foundation_patches_at_coords <- function(fit, coords, stack, dataset = NULL) {
     if (!is_dataset) to_encoder(fit, call, "fit"),
     to_coords(coords, stack, call),
     to_raster(stack, call),
-    if (is_dataset && is.null(dataset)) to_tiles(fit, call) else to_tiles(dataset, call)
+    to_tiles(dataset, call),
+    if (is_dataset) to_tiles(fit, call, "fit")
   ))
   from_array(answer_value(answer, call))
 }

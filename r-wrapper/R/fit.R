@@ -5,7 +5,9 @@
 fit_in_python <- function(name, data, call, what = "classifier") {
   arguments <- parent.frame()
   caller <- sys.parent()
-  crossing <- to_settings(arguments, formals(sys.function(caller)))
+  defaults <- formals(sys.function(caller))
+  crossing <- to_settings(arguments, defaults)
+  if ("groups" %in% names(defaults)) crossing$parting <- to_split(arguments, call)
   is_place <- names(crossing) %in% names_of_place
   progress <- fit_progress(arguments$verbose, what)
   on.exit(progress$close())
@@ -24,6 +26,34 @@ fit_in_python <- function(name, data, call, what = "classifier") {
 labelled <- function(encoder, x, y, call) {
   labels <- to_labels(y, call)
   list(to_encoder(encoder, call), to_patches(x, call), labels)
+}
+
+# The same, from an encoder or from a fit with its head.
+labelled_start <- function(start, x, y, call, argument) {
+  learnt <- to_learnt(start, y, call)
+  list(to_start(start, call, argument), to_patches(x, call), learnt)
+}
+
+# What `y` is to the task of a fit; an encoder learns classes.
+to_learnt <- function(start, y, call) {
+  if (inherits(start, "edaphosbridge_regressor")) {
+    to_targets(y, call)
+  } else if (inherits(start, "edaphosbridge_multilabel")) {
+    to_label_sets(y, call)
+  } else {
+    to_labels(y, call)
+  }
+}
+
+# The fit that came back, of the task that `start` has.
+from_fit_of <- function(start, fields) {
+  if (inherits(start, "edaphosbridge_regressor")) {
+    from_regressor(fields)
+  } else if (inherits(start, "edaphosbridge_multilabel")) {
+    from_multilabel(fields)
+  } else {
+    from_classifier(fields)
+  }
 }
 
 # Arguments are those of a task's predict(); `types` are the choices of its `type`.

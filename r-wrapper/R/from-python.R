@@ -87,7 +87,20 @@ from_config <- function(config) {
   config[whole] <- lapply(config[whole], as.integer)
   config$seed <- from_seed(config$seed)
   config$hidden <- as.integer(unlist(config$hidden))
+  config$dropout <- as.numeric(unlist(config$dropout))
   config
+}
+
+from_phase <- function(fields) {
+  structure(lapply(fields, unlist), class = "edaphosbridge_phase")
+}
+
+from_lr_find <- function(fields) {
+  table <- as.data.frame(lapply(fields$table, from_history))
+  suggestion <- lapply(fields$suggestion, from_history)
+  from_object(
+    list(table = table, suggestion = suggestion, printed = fields$printed), "edaphosbridge_lr_find"
+  )
 }
 
 from_classifier <- function(fields) {

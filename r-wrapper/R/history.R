@@ -34,9 +34,11 @@ best_epoch_of <- function(fit) {
 }
 
 regime_of <- function(fit) {
-  if (!fit$freeze_backbone) {
+  if (!is.null(fit$config$recipe)) {
+    fit$config$recipe
+  } else if (!fit$freeze_backbone) {
     "full fine-tuning"
-  } else if (fit$head_type == "mlp") {
+  } else if (fit$head_type != "linear") {
     "frozen backbone"
   } else {
     "linear probing"

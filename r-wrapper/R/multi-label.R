@@ -47,7 +47,16 @@ foundation_fit_multilabel <- function(encoder, x, y,
                                       val_split = 0.2,
                                       device = c("cpu", "mps", "cuda"),
                                       seed = NULL,
-                                      verbose = FALSE) {
+                                      verbose = FALSE,
+                                      patience = NULL,
+                                      augment = FALSE,
+                                      groups = NULL,
+                                      blocks = NULL,
+                                      block_size = NULL,
+                                      buffer = 0,
+                                      folds = NULL,
+                                      fold = NULL,
+                                      validation = NULL) {
   call <- sys.call()
   labels <- to_label_sets(y, call)
   data <- list(to_encoder(encoder, call), to_patches(x, call), labels)

@@ -219,19 +219,23 @@ learnt_lines <- function(x) {
 counted <- function(n, what) sprintf("%d %s%s", n, what, if (n == 1L) "" else "s")
 
 head_line <- function(x) {
-  if (x$head_type == "linear") {
-    return("linear")
+  if (x$head_type %in% c("linear", "custom")) {
+    return(x$head_type)
   }
-  sprintf("mlp, hidden %s, dropout %g", paste(x$config$hidden, collapse = ", "), x$config$dropout)
+  joined <- function(values) paste(format(values, trim = TRUE), collapse = ", ")
+  sprintf("%s, hidden %s, dropout %s", x$head_type, joined(x$config$hidden), joined(x$config$dropout))
 }
 
 # The best score and its epoch, and that of the weights kept.
 score_line <- function(x) {
   course <- x$history[[score_of(x)]]
-  text <- if (is.na(x$best_epoch)) "NA" else sprintf(
-    sub("%f", words_of(x)$form, "%f (epoch %d), at the end %s", fixed = TRUE),
-    course[[x$best_epoch]], x$best_epoch, sprintf(words_of(x)$form, course[[length(course)]])
-  )
+  form <- words_of(x)$form
+  last <- sprintf(form, course[[length(course)]])
+  text <- if (is.na(x$best_epoch)) "NA" else {
+    best <- sprintf(form, course[[x$best_epoch]])
+    kept <- if (is.null(x$config$patience)) paste("at the end", last) else "kept"
+    sprintf("%s (epoch %d), %s", best, x$best_epoch, kept)
+  }
   sprintf("  %-10s %s", paste0(short_score_of(x), ":"), text)
 }
 

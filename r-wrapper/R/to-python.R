@@ -1,5 +1,6 @@
 # R's values on their way to Python. No other file of the package takes any there but
-# to-python-points.R, to-python-raster.R and to-python-targets.R; from-python.R has the way back.
+# to-python-points.R, to-python-raster.R, to-python-splits.R and to-python-targets.R; from-python.R
+# has the way back.
 
 # Patches cross as they are: a double or integer array shares its memory. Logical NA would turn
 # into TRUE, so logicals cross as integers. A tile dataset crosses as the bytes of its state, a file
@@ -51,6 +52,18 @@ to_patches <- function(x, call, argument = "x") {
     x <- as.array(x) # a vector of length 1 would cross as a number
   }
   unclass(x)
+}
+
+# A fit to go on from crosses as its bytes, with the module of a user's own that they do not hold.
+to_start <- function(start, call, argument) {
+  if (missing(start)) {
+    stop_input(argument, "is missing.", call)
+  }
+  if (!inherits(start, "edaphosbridge_fit")) {
+    return(to_encoder(start, call, argument))
+  }
+  module <- if (is_python_object(start$encoder)) start$encoder
+  list(state = start$state, encoder = module)
 }
 
 # An encoder crosses as the bytes of its state, or as the Python object that R holds.
@@ -179,18 +192,22 @@ to_choice <- function(value, choices) {
   to_scalar(value)
 }
 
-# The arguments of a fit in the frame `values`, but for its data and `verbose`. One crosses as its
+# The arguments of a fit in the frame `values`, but for its data, its rows and `verbose`. One crosses as its
 # default is: a choice among words, several numbers, or one value.
 to_settings <- function(values, defaults) {
-  names <- setdiff(names(defaults), c(names_of_data, "verbose"))
+  names <- setdiff(names(defaults), c(names_of_data, names_of_split, "verbose"))
   sapply(names, simplify = FALSE, function(name) {
     default <- eval(defaults[[name]], baseenv())
     value <- values[[name]]
     if (name %in% c("checkpoint_dir", "resume")) {
       to_path(value)
+    } else if (is_python_object(value)) { # a head
+      value
+    } else if (name %in% names_of_tables && (is.list(value) || !is.null(names(value)))) {
+      to_table(value)
     } else if (name == "threshold") {
       to_thresholds(value)
-    } else if (length(default) < 2L) {
+    } else if (length(default) < 2L && !(name == "dropout" && length(value) > 1L)) {
       to_scalar(value)
     } else if (is.character(default)) {
       to_choice(value, default)
@@ -200,8 +217,27 @@ to_settings <- function(values, defaults) {
   })
 }
 
-names_of_data <- c("encoder", "x", "y", "patches", "dataset")
+names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "patches", "dataset")
+names_of_tables <- c("augment", "class_weight", "recipe", "split")
 names_of_place <- c("device", "checkpoint_dir", "checkpoint_every", "resume")
+
+# Named values, lists of text, or phases.
+to_table <- function(values) {
+  values <- if (is.list(values)) values else as.list(values)
+  lapply(values, function(value) {
+    if (inherits(value, "edaphosbridge_phase")) {
+      to_phase(value)
+    } else if (length(value) == 1L) {
+      to_scalar(value)
+    } else {
+      to_numbers(value)
+    }
+  })
+}
+
+to_phase <- function(phase) {
+  lapply(unclass(phase), function(value) if (length(value) > 1L) to_numbers(value) else to_scalar(value))
+}
 
 # `set.seed()` reproduces a fit with `seed = NULL`: Python asks for a seed when the input is good.
 draw_seed <- function() {

@@ -40,8 +40,20 @@ update.edaphosbridge_fit <- function(object, x, y, ..., encoder = object$encoder
       sys.call()
     )
   }
+  if (!is.null(object$config$recipe)) {
+    stop_input(
+      "object",
+      sprintf(
+        "was fine-tuned by a recipe (%s). Call %s() again.", object$config$recipe,
+        paste0("foundation_fine", if (object$config$recipe == "fine_tune") "_tune" else "tune_classifier")
+      ),
+      sys.call()
+    )
+  }
+  config <- object$config[names(object$config) != "temperature"] # found after the fit
   settings <- c(
-    list(freeze_backbone = object$freeze_backbone), object$config, list(device = object$device)
+    list(freeze_backbone = object$freeze_backbone),
+    parted_again(config, list(...), sys.call()), list(device = object$device)
   )
   made_by <- sub("edaphosbridge_", "foundation_fit_", leaf_class_of(object))
   data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))
@@ -85,6 +97,29 @@ update.edaphosbridge_probe_sweep <- function(object, x, y, ...,
   data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))
   stop_if_unused("update", ..., takes = formals(foundation_probe_sweep))
   eval(fit_again("foundation_probe_sweep", data, settings, list(...)))
+}
+
+# The settings with those of the split: groups, blocks, folds and validation rows are data, which a
+# fit does not hold. Where the split is said anew, nothing of the old one stays.
+parted_again <- function(config, given, call) {
+  split <- config$split
+  config$split <- NULL
+  way <- split$by
+  if (is.null(way)) {
+    return(config)
+  }
+  others <- setdiff(c("groups", "blocks", "folds", "validation"), way)
+  is_said_anew <- way %in% names(given) && is.null(given[[way]])
+  if (is_said_anew || any(others %in% names(given))) {
+    return(config)
+  }
+  if (!way %in% names(given)) {
+    problem <- sprintf(
+      "is data of this fit, as `x` and `y`, and is given again; `%s = NULL` draws rows at random.", way
+    )
+    stop_input(way, problem, call)
+  }
+  c(config, split[intersect(c("block_size", "buffer", "fold"), names(split))])
 }
 
 # The call, with `data` as names of variables: errors show it, and not the data.

@@ -1,12 +1,15 @@
 """Processes for many fits."""
 
 import os
+import signal
+import sys
+import time
 
 import pytest
 import torch
 
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.experiments.workers import workers
+from edaphos_bridge.experiments.workers import one_thread, without_main, workers
 
 
 def test_each_process_is_a_new_one_of_one_thread(monkeypatch):
@@ -23,3 +26,42 @@ def test_each_process_is_a_new_one_of_one_thread(monkeypatch):
 def test_another_number_of_processes_is_refused():
     with pytest.raises(InputError, match="`processes` must be a positive whole number"), workers(0):
         pass
+
+
+def test_they_end_at_once_where_the_block_raises():
+    started = []
+
+    def fail():
+        with workers(1) as pool:
+            started.append(pool.submit(time.sleep, 10**6))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert started[0].done()
+
+
+def test_an_interrupt_is_for_the_process_that_waits():
+    with workers(1) as pool:
+        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+
+
+def runs_the_script():
+    return sys.modules["__mp_main__"].__name__ == "__mp_main__"  # as the script sees itself then
+
+
+def test_without_main_the_users_script_is_not_run_again():
+    main = sys.modules["__main__"]
+    with without_main(), workers(1) as pool:
+        assert pool.submit(runs_the_script).result() is False
+    assert sys.modules["__main__"] is main
+
+
+def test_one_thread_here_too_and_as_many_as_before_afterwards():
+    torch.set_num_threads(2)
+    try:
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,28 +12,17 @@ from torch import nn
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
 from edaphos_bridge.classifier import FoundationClassifier
-from edaphos_bridge.data.labels import as_labels
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError
 from edaphos_bridge.fits import run as engine
 from edaphos_bridge.heads.registry import make_head
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.events import Events
-from edaphos_bridge.training.phase import Epochs
-from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.training.phase import Phase
+from edaphos_bridge.training.settings import FitSettings, HeadSettings
 from engine_fits import EPOCHS, N, fitted, plain_loop, plan_of_41
 from heard import Heard
 from small_fits import REGIMES, quick
-
-
-@pytest.fixture
-def patches(x):
-    return torch.from_numpy(x.astype(np.float32))
-
-
-@pytest.fixture
-def labels(y):
-    return as_labels(y)
 
 
 @pytest.fixture
@@ -145,15 +135,16 @@ def test_phases_follow_each_other_and_only_weights_cross(patches, labels, encode
 
     class TwoPhases(FitSettings):
         def phases(self):
-            probe = Epochs(EPOCHS, 32, 0.01, None, 0.1)
-            return [probe, Epochs(EPOCHS, 32, 0.01, 0.005, 0.1)]
+            both = Phase(EPOCHS, 0.01, 0.5, batch_size=32, weight_decay=0.1)
+            return [replace(both, freeze_to=-1), both]
 
     plan, head = plan_of_41(), make_head("linear", 8, 3, (), 0.0)
     plain_encoder, plain_head = copy.deepcopy(encoder), copy.deepcopy(head)
     one = plain_loop(plain_encoder, plain_head, patches, labels.codes, plan, frozen=True)
     plain_encoder.requires_grad_(True)
     two = plain_loop(plain_encoder, plain_head, patches, labels.codes, plan, frozen=False)
-    settings = TwoPhases(False, "linear", (), 0.0, EPOCHS, 32, 0.01, 0.1, 0.5, 0.2, 1)
+    linear = HeadSettings("linear", (), 0.0)
+    settings = TwoPhases(False, linear, EPOCHS, 32, 0.01, 0.1, 0.5, 0.2, 1)
     trained = engine.fit(
         FoundationClassifier,
         Classification.of(labels),

@@ -7,7 +7,7 @@ import torch
 
 from closeness import assert_close
 from edaphos_bridge.encoders.contrastive import l2_normalise
-from edaphos_bridge.pretrain.info_nce import info_nce
+from edaphos_bridge.pretrain.moco import info_nce
 
 
 def naive(queries, keys, queue, temperature):

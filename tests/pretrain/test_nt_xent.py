@@ -7,7 +7,7 @@ import torch
 
 from closeness import assert_close
 from edaphos_bridge.encoders.contrastive import l2_normalise
-from edaphos_bridge.pretrain.nt_xent import nt_xent
+from edaphos_bridge.pretrain.simclr import nt_xent
 
 
 def naive(one, other, temperature):

@@ -226,27 +226,7 @@ def test_nothing_is_shown_where_nobody_looks(pretrain, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_terminal_gets_a_bar_with_the_loss(pretrain, monkeypatch):
-    bars = []
-
-    class Bar:
-        def __init__(self, **options):
-            bars.append(self)
-            self.options, self.n = options, 0
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            self.closed = True
-
-        def set_postfix(self, refresh, **values):
-            self.shown = values
-
-        def update(self, n):
-            self.n += n
-
-    monkeypatch.setattr("edaphos_bridge.training.progress.tqdm", Bar)
+def test_a_terminal_gets_a_bar_with_the_loss(pretrain, bars):
     fit = pretrain()
     (bar,) = bars
     assert bar.options["disable"] is None  # tqdm's word for "only in a terminal"

@@ -8,9 +8,8 @@ from closeness import assert_close
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders import MoCoEncoder
 from edaphos_bridge.optim.adam import adam
-from edaphos_bridge.pretrain.info_nce import info_nce
 from edaphos_bridge.pretrain.loop import take_step
-from edaphos_bridge.pretrain.moco import MoCo, momentum_at
+from edaphos_bridge.pretrain.moco import MoCo, info_nce, momentum_at
 from edaphos_bridge.pretrain.settings import MoCoSettings
 
 PLAIN = {

@@ -9,9 +9,8 @@ from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders import SimCLREncoder
 from edaphos_bridge.optim.adam import adam
 from edaphos_bridge.pretrain.loop import take_step
-from edaphos_bridge.pretrain.nt_xent import nt_xent
 from edaphos_bridge.pretrain.settings import SimCLRSettings
-from edaphos_bridge.pretrain.simclr import SimCLR
+from edaphos_bridge.pretrain.simclr import SimCLR, nt_xent
 
 SETTINGS = {
     "feature_dim": 6, "proj_dim": 4, "batch_size": 4, "epochs": 3, "steps_per_epoch": 1,

@@ -6,19 +6,7 @@ import numpy as np
 import pytest
 from rasterio import Affine
 
-from edaphos_bridge import (
-    FoundationClassifier,
-    foundation_embed_at_coords,
-    foundation_encoder,
-    foundation_fit_classifier,
-    foundation_moco_embed,
-    foundation_moco_pretrain_tiles,
-    foundation_patches_at_coords,
-    foundation_probe_sweep,
-    foundation_tile_dataset,
-    foundation_weights_load,
-    foundation_weights_save,
-)
+import edaphos_bridge as eb
 from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.encoders.raster_input import find_normalisation
 from edaphos_bridge.errors import EdaphosWarning
@@ -43,20 +31,20 @@ def coarse(write_tif, image):
 
 @pytest.fixture
 def fit(path):
-    tiles = foundation_tile_dataset(path, 4, 20, seed=1)
-    return foundation_moco_pretrain_tiles(tiles, epochs=1, batch_size=8, feature_dim=6, seed=1)
+    tiles = eb.foundation_tile_dataset(path, 4, 20, seed=1)
+    return eb.foundation_moco_pretrain_tiles(tiles, epochs=1, batch_size=8, feature_dim=6, seed=1)
 
 
 def test_the_normalisation_of_tiles_says_how_large_cells_are_and_where(path, image):
-    found = foundation_tile_dataset(path, 4, 20, seed=1).normalisation
+    found = eb.foundation_tile_dataset(path, 4, 20, seed=1).normalisation
     assert (found.cell_size, found.crs) == ((10, 10), "EPSG:32723")
     assert Normalisation.from_dict(found.to_dict()) == found
-    plain = foundation_tile_dataset(image, 4, 20, seed=1).normalisation
+    plain = eb.foundation_tile_dataset(image, 4, 20, seed=1).normalisation
     assert (plain.cell_size, plain.crs) == (None, None)
 
 
 def test_a_normalisation_of_an_earlier_version_opens_without_them(path):
-    found = foundation_tile_dataset(path, 4, 20, seed=1).normalisation
+    found = eb.foundation_tile_dataset(path, 4, 20, seed=1).normalisation
     values = found.to_dict()
     del values["cell_size"], values["crs"]
     old = Normalisation.from_dict(values)
@@ -70,69 +58,69 @@ def test_a_normalisation_of_an_earlier_version_opens_without_them(path):
      {"crs": 3}],
 )  # fmt: skip
 def test_damaged_ones_are_refused(path, damage):
-    values = foundation_tile_dataset(path, 4, 20, seed=1).normalisation.to_dict()
+    values = eb.foundation_tile_dataset(path, 4, 20, seed=1).normalisation.to_dict()
     with pytest.raises((ValueError, TypeError)):
         Normalisation.from_dict({**values, **damage})
 
 
 def test_they_go_with_encoders_fits_and_their_files(fit, path, tmp_path):
-    saved = foundation_weights_save(fit.encoder, tmp_path / "encoder.safetensors")
-    assert foundation_weights_load(saved).normalisation.cell_size == (10, 10)
-    x = foundation_patches_at_coords(fit, [[605, 705], [705, 605]], path)
-    classifier = foundation_fit_classifier(fit, x, ["a", "b"], epochs=1, val_split=0, seed=1)
-    loaded = FoundationClassifier.from_bytes(classifier.to_bytes())
+    saved = eb.foundation_weights_save(fit.encoder, tmp_path / "encoder.safetensors")
+    assert eb.foundation_weights_load(saved).normalisation.cell_size == (10, 10)
+    x = eb.foundation_patches_at_coords(fit, [[605, 705], [705, 605]], path)
+    classifier = eb.foundation_fit_classifier(fit, x, ["a", "b"], epochs=1, val_split=0, seed=1)
+    loaded = eb.FoundationClassifier.from_bytes(classifier.to_bytes())
     assert loaded.normalisation == fit.normalisation
     assert loaded.normalisation.crs == "EPSG:32723"
 
 
 def test_a_stack_of_other_cells_is_read_with_a_warning_that_says_both(fit, path, coarse):
-    for read in (foundation_embed_at_coords, foundation_patches_at_coords):
+    for read in (eb.foundation_embed_at_coords, eb.foundation_patches_at_coords):
         with pytest.warns(EdaphosWarning, match=f"`stack` has {TOLD}"):
             read(fit, POINTS, coarse)
-    x = foundation_patches_at_coords(fit, [[605, 705], [705, 605]], path)
-    classifier = foundation_fit_classifier(fit, x, ["a", "b"], epochs=1, val_split=0, seed=1)
+    x = eb.foundation_patches_at_coords(fit, [[605, 705], [705, 605]], path)
+    classifier = eb.foundation_fit_classifier(fit, x, ["a", "b"], epochs=1, val_split=0, seed=1)
     with pytest.warns(EdaphosWarning, match=f"`x` has {TOLD}"):
         classifier.predict(coarse, coords=POINTS)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        foundation_embed_at_coords(fit, POINTS, path)
+        eb.foundation_embed_at_coords(fit, POINTS, path)
         classifier.predict(path, coords=POINTS)
 
 
 def test_an_array_says_nothing_of_its_cells_and_is_not_spoken_of(fit, image):
     with pytest.warns(EdaphosWarning, match="have other names") as caught:
-        foundation_embed_at_coords(fit, [[5, 5]], image)
+        eb.foundation_embed_at_coords(fit, [[5, 5]], image)
     assert len(caught) == 1
 
 
 def test_tiles_of_other_cells_are_taken_as_x_with_a_warning(fit, coarse, image):
-    tiles = foundation_tile_dataset(coarse, 4, 20, seed=1)
+    tiles = eb.foundation_tile_dataset(coarse, 4, 20, seed=1)
     y = ["a", "b"] * 10
     with pytest.warns(EdaphosWarning, match=f"`x` has {TOLD}"):
-        classifier = foundation_fit_classifier(fit, tiles, y, epochs=1, val_split=0, seed=1)
+        classifier = eb.foundation_fit_classifier(fit, tiles, y, epochs=1, val_split=0, seed=1)
     assert classifier.normalisation.cell_size == (20, 20)
     with pytest.warns(EdaphosWarning, match=f"`x` has {TOLD}"):
-        foundation_probe_sweep(fit, tiles, y, epochs=1, seeds=(1,))
+        eb.foundation_probe_sweep(fit, tiles, y, epochs=1, seeds=(1,))
     with pytest.warns(EdaphosWarning, match=f"`patches` has {TOLD}"):
-        foundation_moco_embed(fit, tiles)
-    given = foundation_patches_at_coords(tiles, [[605, 705], [905, 405]], coarse)
-    known = foundation_fit_classifier(fit, given, ["a", "b"], epochs=1, val_split=0, seed=1)
+        eb.foundation_moco_embed(fit, tiles)
+    given = eb.foundation_patches_at_coords(tiles, [[605, 705], [905, 405]], coarse)
+    known = eb.foundation_fit_classifier(fit, given, ["a", "b"], epochs=1, val_split=0, seed=1)
     with pytest.warns(EdaphosWarning, match=f"`x` has {TOLD}"):
         known.predict(tiles)
 
 
 def test_tiles_that_know_nothing_of_their_cells_leave_what_the_encoder_knows(fit, image):
-    tiles = foundation_tile_dataset(image, 4, 20, seed=1)
-    classifier = foundation_fit_classifier(
+    tiles = eb.foundation_tile_dataset(image, 4, 20, seed=1)
+    classifier = eb.foundation_fit_classifier(
         fit, tiles, ["a", "b"] * 10, epochs=1, val_split=0, seed=1
     )
     assert classifier.normalisation.cell_size == (10, 10)
 
 
 def test_a_dataset_of_the_same_numbers_and_other_cells_does_not_contradict_the_encoder(fit, coarse):
-    tiles = foundation_tile_dataset(coarse, 4, 20, seed=1)
+    tiles = eb.foundation_tile_dataset(coarse, 4, 20, seed=1)
     assert find_normalisation(fit, tiles) == fit.normalisation
-    plain = foundation_encoder("moco", 3, seed=1)
+    plain = eb.foundation_encoder("moco", 3, seed=1)
     assert find_normalisation(plain, tiles).cell_size == (20, 20)
 
 
@@ -149,43 +137,43 @@ def naive_overlapping(cells, size):
 @pytest.mark.parametrize("n_patches", [1, 2, 15, 90])
 def test_patches_share_cells_if_their_centres_are_nearer_than_their_size(image, size, n_patches):
     for seed in range(4):
-        tiles = foundation_tile_dataset(image, size, n_patches, seed=seed)
+        tiles = eb.foundation_tile_dataset(image, size, n_patches, seed=seed)
         assert tiles.overlapping == naive_overlapping(tiles.cells, size)
 
 
 def test_a_fit_on_tiles_that_share_cells_says_so(path):
-    tiles = foundation_tile_dataset(path, 4, 40, seed=1)
-    encoder = foundation_encoder("moco", 3, feature_dim=6, seed=1)
+    tiles = eb.foundation_tile_dataset(path, 4, 40, seed=1)
+    encoder = eb.foundation_encoder("moco", 3, feature_dim=6, seed=1)
     y = ["a", "b"] * 20
     told = f"{tiles.overlapping} of 40 patches share cells"
     with pytest.warns(EdaphosWarning, match=told):
-        fit = foundation_fit_classifier(encoder, tiles, y, epochs=1, seed=1)
-    assert fit.overlapping == FoundationClassifier.from_bytes(fit.to_bytes()).overlapping
+        fit = eb.foundation_fit_classifier(encoder, tiles, y, epochs=1, seed=1)
+    assert fit.overlapping == eb.FoundationClassifier.from_bytes(fit.to_bytes()).overlapping
     assert fit.overlapping == tiles.overlapping
     assert f"  overlap:       {told}, so val_acc says little" in repr(fit).split("\n")
     with pytest.warns(EdaphosWarning, match=told):
-        sweep = foundation_probe_sweep(encoder, tiles, y, epochs=1, seeds=(1,))
+        sweep = eb.foundation_probe_sweep(encoder, tiles, y, epochs=1, seeds=(1,))
     assert f"  overlap:       {told}, so val_acc says little" in repr(sweep).split("\n")
 
 
 def test_without_a_random_split_or_for_other_patches_nothing_is_said(path, x, y, encoder):
-    tiles = foundation_tile_dataset(path, 4, 40, seed=1)
-    three = foundation_encoder("moco", 3, feature_dim=6, seed=1)
+    tiles = eb.foundation_tile_dataset(path, 4, 40, seed=1)
+    three = eb.foundation_encoder("moco", 3, feature_dim=6, seed=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fit = foundation_fit_classifier(
+        fit = eb.foundation_fit_classifier(
             three, tiles, ["a", "b"] * 20, epochs=1, val_split=0, seed=1
         )
-        plain = foundation_fit_classifier(encoder, x, y, epochs=1, seed=1)
+        plain = eb.foundation_fit_classifier(encoder, x, y, epochs=1, seed=1)
     assert "overlap" not in repr(fit)
     assert plain.overlapping is None
     assert "overlap" not in repr(plain)
 
 
 def test_patches_at_points_say_how_many_share_cells(path):
-    tiles = foundation_tile_dataset(path, 4, 5, seed=1)
+    tiles = eb.foundation_tile_dataset(path, 4, 5, seed=1)
     with pytest.warns(EdaphosWarning, match="2 of 4 patches share cells"):
-        foundation_patches_at_coords(tiles, [[605, 705], [635, 735], [805, 605], [0, 0]], path)
+        eb.foundation_patches_at_coords(tiles, [[605, 705], [635, 735], [805, 605], [0, 0]], path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        foundation_patches_at_coords(tiles, [[605, 705], [645, 745]], path)
+        eb.foundation_patches_at_coords(tiles, [[605, 705], [645, 745]], path)

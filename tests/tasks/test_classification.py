@@ -50,13 +50,13 @@ def plan_of(train_rows):
 def test_classes_without_training_rows_are_named_in_a_warning():
     task = Classification(["dry", "wet", "true"])
     with pytest.warns(EdaphosWarning, match=r"left no training row of: dry, true\. .*seed"):
-        task.warn_about_split(torch.tensor([0, 1, 2, 1]), plan_of([1, 3]))
+        task.learnt_from(torch.tensor([0, 1, 2, 1]), plan_of([1, 3]))
 
 
 def test_there_is_no_warning_when_every_class_has_a_training_row():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Classification(["a", "b"]).warn_about_split(torch.tensor([0, 1, 1]), plan_of([0, 2]))
+        Classification(["a", "b"]).learnt_from(torch.tensor([0, 1, 1]), plan_of([0, 2]))
 
 
 def test_its_description_makes_it_again():

@@ -2,26 +2,14 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder
-from edaphos_bridge.data.labels import as_labels
 from edaphos_bridge.heads.registry import make_head
 from engine_fits import EPOCHS, fitted, plain_loop, plan_of_41
-
-
-@pytest.fixture
-def patches(x):
-    return torch.from_numpy(x.astype(np.float32))
-
-
-@pytest.fixture
-def labels(y):
-    return as_labels(y)
 
 
 @pytest.fixture

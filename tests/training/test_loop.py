@@ -11,11 +11,14 @@ from closeness import assert_close
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.tasks.classification import Classification
+from edaphos_bridge.training.aids import Aids
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.events import Events
+from edaphos_bridge.training.groups import Groups
 from edaphos_bridge.training.inputs import Inputs
 from edaphos_bridge.training.linear import LinearProbe
 from edaphos_bridge.training.loop import train
+from edaphos_bridge.training.phase import Phase
 from edaphos_bridge.training.plan import Plan
 from heard import Heard
 
@@ -45,8 +48,12 @@ def run(model, data, plan, optimizer, events=None, **changes):
     settings = {"epochs": 3, "batch_size": 2, **changes}
     x, codes = data
     inputs = Inputs(3, lambda rows: x[rows], 2)
-    learner = Backprop(model, TASK, inputs, codes, optimizer, Randomness(1), events or Events())
-    return train(learner, plan, events=events or Events(), **settings)
+    phase, groups = Phase(3, 1e-3), Groups(nn.Identity(), model)
+    told = events or Events()
+    learner = Backprop(
+        model, TASK, phase, groups, inputs, codes, optimizer, Aids(), Randomness(1), told
+    )
+    return train(learner, TASK, plan, events=told, **settings)
 
 
 class Naive:
@@ -83,7 +90,7 @@ def by_backprop(model, data, plan, lr, weight_decay):
 
 def in_closed_form(model, data, plan, lr, weight_decay):
     probe = LinearProbe(model, *data, lr, weight_decay)
-    return train(probe, plan, epochs=3, batch_size=2, events=Events())
+    return train(probe, TASK, plan, epochs=3, batch_size=2, events=Events())
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])

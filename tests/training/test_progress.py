@@ -51,27 +51,7 @@ def test_nothing_is_shown_where_nobody_looks(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_terminal_gets_a_bar_with_loss_and_accuracy(monkeypatch):
-    bars = []
-
-    class Bar:
-        def __init__(self, **options):
-            bars.append(self)
-            self.options, self.shown, self.n, self.closed = options, {}, 0, False
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            self.closed = True
-
-        def set_postfix(self, refresh, **values):
-            self.shown = values
-
-        def update(self, n):
-            self.n += n
-
-    monkeypatch.setattr("edaphos_bridge.training.progress.tqdm", Bar)
+def test_a_terminal_gets_a_bar_with_loss_and_accuracy(bars):
     show(False)
     (bar,) = bars
     assert bar.options["disable"] is None  # tqdm's word for "only in a terminal"

@@ -30,8 +30,8 @@ def settings(**changes):
 
 def test_numbers_of_any_kind_become_pythons_own():
     found = settings(epochs=40.0, batch_size=np.int32(8), hidden=np.array([3.0]), lr=np.float32(1))
-    assert (found.epochs, found.batch_size, found.hidden, found.lr) == (40, 8, (3,), 1.0)
-    assert {type(found.epochs), type(found.batch_size), type(found.hidden[0])} == {int}
+    assert (found.epochs, found.batch_size, found.head.hidden, found.lr) == (40, 8, (3,), 1.0)
+    assert {type(found.epochs), type(found.batch_size), type(found.head.hidden[0])} == {int}
     assert settings(dropout=0, val_split=0, lr=1, seed=3.0).seed == 3
 
 
@@ -91,4 +91,4 @@ def test_an_argument_that_cannot_be_used_is_named_with_its_value(argument, value
 def test_an_mlp_needs_a_hidden_width_and_a_linear_head_does_not():
     with pytest.raises(InputError, match="`hidden` must name at least one width"):
         settings(head="mlp", hidden=())
-    assert settings(head="linear", hidden=()).hidden == ()
+    assert settings(head="linear", hidden=()).head.hidden == ()

@@ -107,3 +107,22 @@ def seed_number(value: Any) -> int:
     limit = 2**53
     kind = "whole number between -2^53 and 2^53"
     return whole("seed", value, minimum=-limit, maximum=limit, kind=kind)
+
+
+def share(argument: str, value: Any) -> float:
+    """Return a number between 0 and 1."""
+    if number(argument, value, minimum=0) > 1:
+        raise InputError(argument, "must be a single number between 0 and 1", found=value)
+    return float(value)
+
+
+def ratios(argument: str, value: Any) -> tuple[float, float]:
+    """Return the ends of an interval within (0, 1]."""
+    problem = "must be two numbers, the smaller first, greater than 0 and at most 1"
+    try:
+        low, high = (number(argument, part, above=0) for part in value)
+    except Exception as error:  # arrays of other packages fail in ways of their own
+        raise InputError(argument, problem, found=value) from error
+    if not low <= high <= 1:
+        raise InputError(argument, problem, found=value)
+    return low, high

@@ -24,22 +24,10 @@ def is_available(name: DeviceName) -> bool:
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device called `name`, or the cpu with a warning where it is missing.
+    """Return the device called `name`, "cpu", "mps" or "cuda", or the cpu where it is missing.
 
-    Parameters
-    ----------
-    name : {"cpu", "mps", "cuda"}
-        Device asked for.
-
-    Raises
-    ------
-    InputError
-        If `name` is none of the three.
-
-    Warns
-    -----
-    DeviceFallbackWarning
-        If the device exists by name but not on this machine.
+    Raises `InputError` if `name` is none of the three. Warns `DeviceFallbackWarning` if the device
+    exists by name but not on this machine.
     """
     if not isinstance(name, str) or name not in get_args(DeviceName):
         raise InputError("device", "must be one of 'cpu', 'mps', 'cuda'", found=name)

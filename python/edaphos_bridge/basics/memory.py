@@ -12,14 +12,7 @@ _WHERE_UNKNOWN = 2**40
 def check_memory(argument: str, n_bytes: int, found: object) -> None:
     """Raise `InputError` if what an argument asks for needs more than all of the memory.
 
-    Parameters
-    ----------
-    argument : str
-        Name of the argument.
-    n_bytes : int
-        What it needs at least.
-    found : object
-        Its value.
+    It needs `n_bytes` at least; `found` is its value.
     """
     limit = _all_memory()
     if n_bytes > limit:

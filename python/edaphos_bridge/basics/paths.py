@@ -11,22 +11,10 @@ from edaphos_bridge.errors import InputError
 
 
 def as_path(argument: str, value: Any, kind: str = "file or folder") -> Path:
-    """Return a path with "~" expanded.
+    """Return a path with "~" expanded; `kind` says, for errors, what is there or will be.
 
-    Parameters
-    ----------
-    argument : str
-        What the caller's function calls it, for errors.
-    value : str or path
-        What the user gave.
-    kind : str
-        What is there or will be, for errors.
-
-    Raises
-    ------
-    InputError
-        If it is no text, is empty, holds a NUL, names a user who does not exist, or is longer
-        than the system allows, or lies where this process may not look.
+    Raises `InputError` if it is no text, is empty, holds a NUL, names a user who does not exist, or
+    is longer than the system allows, or lies where this process may not look.
     """
     try:
         text = os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -51,12 +39,8 @@ def readable_file(argument: str, value: Any, most_bytes: int) -> Path:
 
     A pipe or a device has no size, and reading one may never end.
 
-    Raises
-    ------
-    InputError
-        If it is a folder, a pipe, a device or a larger file, or `as_path` refuses it.
-    FileNotFoundError
-        If there is nothing.
+    Raises `InputError` if it is a folder, a pipe, a device or a larger file, or `as_path` refuses
+    it. Raises `FileNotFoundError` if there is nothing.
     """
     path = as_path(argument, value, "file")
     try:
@@ -82,10 +66,8 @@ def writable_file(argument: str, value: Any) -> Path:
     The mode decides whether a file is read-only, for the superuser too: whoever took the right
     to write away meant it.
 
-    Raises
-    ------
-    InputError
-        If its folder is missing, something else than a file is there, or it is read-only.
+    Raises `InputError` if its folder is missing, something else than a file is there, or it is
+    read-only.
     """
     path = as_path(argument, value, "file")
     target = Path(os.path.realpath(path))  # behind a link

@@ -15,29 +15,9 @@ import torch
 
 # What torch 2.4 to 2.13 hands to MKL (aten/src/ATen/cpu/vml.h), where it has MKL.
 _FUNCTIONS = [
-    "acos",
-    "asin",
-    "atan",
-    "ceil",
-    "cos",
-    "erf",
-    "erfc",
-    "erfinv",
-    "exp",
-    "expm1",
-    "floor",
-    "lgamma",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "round",
-    "sin",
-    "sqrt",
-    "tan",
-    "tanh",
-    "trunc",
-]
+    "acos", "asin", "atan", "ceil", "cos", "erf", "erfc", "erfinv", "exp", "expm1", "floor",
+    "lgamma", "log", "log10", "log1p", "log2", "round", "sin", "sqrt", "tan", "tanh", "trunc",
+]  # fmt: skip
 
 
 def _settle() -> None:

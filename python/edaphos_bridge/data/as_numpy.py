@@ -24,21 +24,9 @@ def as_numpy(x: Any, argument: str, wanted: str) -> NDArray[Any]:
     """Return `x` as an array of real numbers, masked where cells are marked as missing.
 
     Marked are masked cells of NumPy, dask and torch, also in lists of such arrays, and what
-    `fill_values` tells. NaN stays.
-
-    Parameters
-    ----------
-    x : array-like or torch.Tensor
-        Read whole. The memory may be shared.
-    argument : str
-        What the caller's function calls it, for errors.
-    wanted : str
-        What it must be, for errors.
-
-    Raises
-    ------
-    InputError
-        If it is no array of real numbers, or reading it fails; that error is the cause.
+    `fill_values` tells. NaN stays. `x` is read whole; the memory may be shared. Raises
+    `InputError`, saying what is `wanted`, if it is no array of real numbers, or reading it fails;
+    that error is the cause.
     """
     try:
         array = read_masked(x, argument)
@@ -60,10 +48,7 @@ def as_numpy(x: Any, argument: str, wanted: str) -> NDArray[Any]:
 def read_slice(x: Any, place: Any, argument: str) -> NDArray[Any]:
     """Return ``x[place]`` of an array that is read in parts, masked where dask or NumPy mask it.
 
-    Raises
-    ------
-    InputError
-        If reading it fails; that error is the cause.
+    Raises `InputError` if reading it fails; that error is the cause.
     """
     try:
         return _in_memory(x[place], argument)
@@ -83,8 +68,7 @@ def read_masked(x: Any, argument: str) -> NDArray[Any]:
     if isinstance(x, list | tuple) and _needs_care(x):
         parts = [read_masked(part, argument) for part in x]
         stack = np.ma.stack if any(isinstance(p, np.ma.MaskedArray) for p in parts) else np.stack
-        stacked: NDArray[Any] = stack(parts)
-        return stacked
+        return stack(parts)
     array = _in_memory(x, argument)
     fills = fill_values(x)
     return np.ma.masked_where(np.isin(array, fills), array, copy=False) if fills else array
@@ -117,17 +101,10 @@ def _in_memory(x: Any, argument: str) -> NDArray[Any]:
 def fill_values(x: Any) -> tuple[int | float, ...]:
     """Return the numbers that stand for a missing cell in `x`, in its own type.
 
-    Parameters
-    ----------
-    x : array-like
-        These numbers are the attributes ``_FillValue``, ``missing_value`` and ``nodata`` of
-        xarray, zarr and h5py, xarray's encoding, and the fill value of zarr and h5py. Of the
-        last, 0 and 1 count only where xarray wrote them: else they are what a new array was
-        made of.
-
-    Notes
-    -----
-    NaN and infinity are left out: they are missing in any array.
+    These are the attributes ``_FillValue``, ``missing_value`` and ``nodata`` of xarray, zarr and
+    h5py, xarray's encoding, and the fill value of zarr and h5py. Of the last, 0 and 1 count only
+    where xarray wrote them: else they are what a new array was made of. NaN and infinity are left
+    out: they are missing in any array.
     """
     if isinstance(x, np.ndarray | np.generic | torch.Tensor) or not hasattr(x, "dtype"):
         return ()
@@ -173,8 +150,7 @@ def _numbers(value: Any, dtype: np.dtype[Any]) -> list[int | float]:
         return []
     if dtype.kind in "iu":
         numbers = numbers[exact]
-    result: list[int | float] = numbers[np.isfinite(numbers)].tolist()
-    return result
+    return numbers[np.isfinite(numbers)].tolist()
 
 
 def _number_in(text: str) -> float | None:

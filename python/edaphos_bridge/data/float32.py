@@ -66,14 +66,10 @@ def _memory(size: int) -> NDArray[np.float32]:
 
 
 def convert(x: NDArray[Any], out: NDArray[np.float32]) -> bool:
-    """Write `x` to `out` and return whether all of `out` is finite.
+    """Write `x` ``(N, C, H, W)`` to `out` and return whether all of `out` is finite.
 
-    Parameters
-    ----------
-    x : numpy.ndarray, shape (N, C, H, W), any real dtype and memory order
-        Only read.
-    out : numpy.ndarray, same shape, float32, C-contiguous
-        A double that is too large becomes infinite.
+    `x` is of any real dtype and memory order, and only read; `out` is float32 and C-contiguous. A
+    double that is too large becomes infinite.
     """
     exact = x.dtype.kind in "biu"  # whole numbers are finite
     if _patches_lie_fastest(x):

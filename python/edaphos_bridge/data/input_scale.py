@@ -28,23 +28,10 @@ def warn_about_scale(
     training: bool,
     hint: str = _READ_RAW,
 ) -> None:
-    """Warn if patches do not look like what an encoder was pretrained on.
+    """Warn if some patches ``(n, C, H, W)`` do not look like what an encoder was pretrained on.
 
-    Parameters
-    ----------
-    sample : torch.Tensor, shape (n, C, H, W)
-        Some of them.
-    expected : Normalisation
-        What the encoder carries, of C bands.
-    argument : str
-        What the caller's function calls them.
-    training : bool
-        Whether they come from all over the training data; then their spread says more.
-    hint : str
-        What to do about it.
+    Where they come from all over the training data (`training`), their spread says more.
 
-    Notes
-    -----
     Five signs count: most channels are far off; one is so far off that its unit is another; all are
     somewhat off and vary too little; all are as raw cells are, where these differ much from what is
     expected; or, in training, all vary too little.

@@ -53,21 +53,14 @@ class Labels:
 def as_labels(y: Any) -> Labels:
     """Return `y` as codes and classes, unused categories dropped as R's ``factor(y)`` does.
 
+    Raises `InputError` if `y` is not one-dimensional, holds a missing label, is of another type,
+    has text that R could not hold, or has fewer than two classes. Warns `EdaphosWarning` if nearly
+    every label is a class of its own: those are measured numbers or names.
+
     Parameters
     ----------
     y : pandas.Categorical, Series, Index, or array-like of str, int or bool, shape (N,)
         One label a patch. Intervals of ``pandas.cut`` become their names.
-
-    Raises
-    ------
-    InputError
-        If `y` is not one-dimensional, holds a missing label, is of another type, has text that
-        R could not hold, or has fewer than two classes.
-
-    Warns
-    -----
-    EdaphosWarning
-        If nearly every label is a class of its own: those are measured numbers or names.
     """
     categorical = _as_categorical(y).remove_unused_categories()
     classes = [_plain(value) for value in categorical.categories]
@@ -83,6 +76,30 @@ def as_labels(y: Any) -> Labels:
         )
     codes = torch.from_numpy(categorical.codes.astype(np.int64))
     return Labels(codes, classes, bool(categorical.ordered))
+
+
+def codes_among(y: Any, classes: list[ClassLabel]) -> NDArray[np.intp]:
+    """Return for each label its position in `classes`, in which it must be; one class will do.
+
+    Raises
+    ------
+    InputError
+        As `as_labels`, and if a label is none of `classes`. Labels are compared as text: in R the
+        classes of any fit are that.
+    """
+    labels = _as_categorical(y)
+    position = {str(name): code for code, name in enumerate(classes)}
+    found = [position.get(str(name), -1) for name in labels.categories]
+    codes = np.asarray(found, dtype=np.intp)[labels.codes]
+    unknown = np.flatnonzero(codes < 0)
+    if len(unknown):
+        raise InputError(
+            "y",
+            f"must hold classes of the fit, {', '.join(map(str, classes))}",
+            rows=unknown.tolist(),
+            found=_plain(labels[int(unknown[0])]),
+        )
+    return codes
 
 
 def _as_categorical(y: Any) -> pd.Categorical:
@@ -120,7 +137,7 @@ def _as_series(y: Any) -> pd.Series:
     if isinstance(y, torch.Tensor):
         y = tensor_as_numpy(y, "y")
     if y is None or isinstance(y, str | bytes | dict | pd.DataFrame) or np.isscalar(y):
-        raise InputError("y", "must be a sequence of labels, one a patch", found=type(y).__name__)
+        raise _no_sequence(y)
     try:
         shape = y.shape if hasattr(y, "shape") else (len(y),) if hasattr(y, "__len__") else ()
         if len(shape) > 1:
@@ -138,12 +155,12 @@ def _as_series(y: Any) -> pd.Series:
     except InputError:
         raise
     except Exception as error:  # an array that refuses, in any way
-        raise InputError(
-            "y",
-            "must be a sequence of labels, one a patch",
-            found=type(y).__name__,
-            hint=f"{type(error).__name__}: {error}",
-        ) from error
+        raise _no_sequence(y, f"{type(error).__name__}: {error}") from error
+
+
+def _no_sequence(y: Any, hint: str = "") -> InputError:
+    problem = "must be a sequence of labels, one a patch"
+    return InputError("y", problem, found=type(y).__name__, hint=hint)
 
 
 def _refuse_measured(labels: pd.Series) -> None:
@@ -185,9 +202,7 @@ def _objects(y: Any) -> NDArray[np.object_]:
     try:
         values = list(y)
     except TypeError:
-        raise InputError(
-            "y", "must be a sequence of labels, one a patch", found=type(y).__name__
-        ) from None
+        raise _no_sequence(y) from None
     out = np.empty(len(values), dtype=object)
     out[:] = [None if value is np.ma.masked else value for value in values]
     return out

@@ -127,10 +127,7 @@ def _cell_size(values: Any) -> tuple[float, float] | None:
 def normalisation_of(module: object) -> Normalisation | None:
     """Return the normalisation that an encoder carries, or None.
 
-    Raises
-    ------
-    InputError
-        If a dict, or a tile data set itself, was assigned: it would be ignored.
+    Raises `InputError` if a dict, or a tile data set itself, was assigned: it would be ignored.
     """
     try:
         found = getattr(module, "normalisation", None)

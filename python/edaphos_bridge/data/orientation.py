@@ -37,10 +37,7 @@ def orientation_of(module: object) -> str | None:
 def orientation_to_read(module: object) -> str:
     """Return in which orientation a raster is read for an encoder.
 
-    Warns
-    -----
-    EdaphosWarning
-        If the encoder does not say; its patches are read with rows first.
+    Warns `EdaphosWarning` if the encoder does not say; its patches are read with rows first.
     """
     known = orientation_of(module)
     if known is None:

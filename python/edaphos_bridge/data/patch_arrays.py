@@ -45,23 +45,10 @@ class OpenArray(NamedTuple):
 
 
 def open_array(x: Any, argument: str, wanted: str = WANTED) -> OpenArray:
-    """Return `x` as an array that can be sliced.
+    """Return `x`, whatever `Patches` takes, as an array that can be sliced.
 
-    Parameters
-    ----------
-    x : array-like, torch.Tensor or path
-        As in `edaphos_bridge.data.patches.Patches`.
-    argument : str
-        What the caller's function calls it, for errors.
-    wanted : str
-        What it must be, for errors.
-
-    Raises
-    ------
-    InputError
-        If `x` holds no real numbers, or is the path of no such file.
-    EdaphosError
-        If `x` is the path of a .zarr folder and zarr is not installed.
+    Raises `InputError` if `x` holds no real numbers (is not what is `wanted`), or is the path of no
+    such file. Raises `EdaphosError` if `x` is the path of a .zarr folder and zarr is not installed.
     """
     if isinstance(x, str | os.PathLike):
         x = _open_path(x, argument)

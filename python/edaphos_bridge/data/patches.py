@@ -48,6 +48,9 @@ _MOST_FOR_OTHERS = 1024
 class Patches:
     """A checked view of the caller's patches, converted block by block when read.
 
+    Raises `InputError` if `x` is not a real 4-D array or has a zero extent. Missing and non-finite
+    values are reported by `check` and by what reads.
+
     Parameters
     ----------
     x : array-like, torch.Tensor, FoundationTileDataset or path, shape (N, C, H, W)
@@ -60,8 +63,6 @@ class Patches:
         A number that stands for a missing cell (R's ``NA_integer_`` in an int32 array).
     allow_empty : bool
         Whether N = 0 is usable (prediction) or an error (training).
-    argument : str
-        What the caller's function calls `x`, for its errors.
 
     Attributes
     ----------
@@ -71,12 +72,6 @@ class Patches:
         Whether any patch is at hand; otherwise each read goes to a file or computes.
     normalisation : Normalisation or None
         How a tile data set makes its patches of raw cells; None of anything else.
-
-    Raises
-    ------
-    InputError
-        If `x` is not a real 4-D array or has a zero extent. Missing and non-finite
-        values are reported by `check` and by what reads.
     """
 
     def __init__(
@@ -126,16 +121,15 @@ class Patches:
     def read(self, start: int, stop: int) -> torch.Tensor:
         """Return rows ``start:stop`` as an owned, C-contiguous float32 tensor.
 
-        Raises
-        ------
-        InputError
-            If any of them holds a missing or infinite value; the message counts such
-            patches over the whole of `x`.
+        Raises `InputError` if any of them holds a missing or infinite value; the message counts
+        such patches over the whole of `x`.
         """
         return self._read_into(empty, start, stop)
 
     def rows(self, rows: torch.Tensor) -> torch.Tensor:
         """Return some patches in the order asked for, as `read` does.
+
+        Raises `InputError` as `read`.
 
         Parameters
         ----------
@@ -146,11 +140,6 @@ class Patches:
         Returns
         -------
         torch.Tensor, shape (B, C, H, W), float32, owned and C-contiguous
-
-        Raises
-        ------
-        InputError
-            As `read`.
         """
         wanted, place = np.unique(rows.numpy(), return_inverse=True)
         out = empty((len(wanted), *self.shape[1:]))
@@ -199,10 +188,7 @@ class Patches:
     def check(self) -> None:
         """Read everything once, in blocks of which nothing is kept.
 
-        Raises
-        ------
-        InputError
-            If any patch holds a missing or infinite value; the message counts them.
+        Raises `InputError` if any patch holds a missing or infinite value; the message counts them.
         """
         size = min(self._block, len(self))
         out = empty((size, *self.shape[1:]))
@@ -215,23 +201,16 @@ class Patches:
 
         They are turned to its orientation. Arrays are taken as they are.
 
+        Raises `InputError` if a tile data set gives other numbers than the encoder expects. Warns
+        `EdaphosWarning` if the cells of a tile data set have another size or CRS, or if they are an
+        array and some of them look like other numbers.
+
         Parameters
         ----------
         encoder : object
             What may carry a normalisation and an orientation.
         training : bool
             Whether they are the data of a fit.
-
-        Raises
-        ------
-        InputError
-            If a tile data set gives other numbers than the encoder expects.
-
-        Warns
-        -----
-        EdaphosWarning
-            If the cells of a tile data set have another size or CRS, or if they are an array and
-            some of them look like other numbers.
         """
         found, expected = self.normalisation, normalisation_of(encoder)
         if found is not None:

@@ -43,10 +43,8 @@ def tensor_as_numpy(tensor: torch.Tensor, argument: str) -> NDArray[Any]:
 
     A type that NumPy does not know (bfloat16, float8) becomes float32. The memory may be shared.
 
-    Raises
-    ------
-    InputError
-        As `check_tensor`, and for tensors that only stand for values, as inside a transform.
+    Raises `InputError` as `check_tensor`, and for tensors that only stand for values, as inside a
+    transform.
     """
     if isinstance(tensor, MaskedTensor):
         values, valid = (

@@ -14,10 +14,7 @@ from edaphos_bridge.errors import InputError
 def as_module(encoder: Any, argument: str = "encoder") -> nn.Module:
     """Return the ``torch.nn.Module`` in `encoder`: itself, or the ``encoder`` of a fit.
 
-    Raises
-    ------
-    InputError
-        If there is none.
+    Raises `InputError` if there is none.
     """
     if isinstance(encoder, nn.Module):
         return encoder

@@ -14,10 +14,7 @@ from edaphos_bridge.errors import InputError
 def maps_of(encoder: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
     """Return the feature maps ``(B, D, h, w)`` of patches ``(B, C, H, W)``, from fine to coarse.
 
-    Raises
-    ------
-    InputError
-        If the encoder shows none, or something else.
+    Raises `InputError` if the encoder shows none, or something else.
     """
     own = _method(encoder, "maps")
     if own is None:
@@ -35,6 +32,19 @@ def maps_of(encoder: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
             "encoder", f"must return maps (B, D, h, w) for {len(x)} patches", found=found
         )
     return maps
+
+
+def pooled_maps(encoder: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return the maxima, then the means, of the coarsest maps of patches, ``(B, 2 * D)``.
+
+    What fastai's ``AdaptiveConcatPool2d`` gives.
+    """
+    return concat_pooled(maps_of(encoder, x)[-1]).float()
+
+
+def concat_pooled(maps: torch.Tensor) -> torch.Tensor:
+    """Return the maxima, then the means, of maps ``(B, D, h, w)``, ``(B, 2 * D)``."""
+    return torch.cat([maps.amax(dim=(2, 3)), maps.mean(dim=(2, 3))], dim=1)
 
 
 def groups_of(encoder: nn.Module) -> list[list[nn.Module]]:

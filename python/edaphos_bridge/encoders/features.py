@@ -13,8 +13,16 @@ from torch import nn
 
 from edaphos_bridge.data.float32 import all_finite
 from edaphos_bridge.data.patches import rows_at_once
+from edaphos_bridge.encoders.encoder import pooled_maps
 from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.errors import EdaphosError, InputError
+
+
+def encode(module: nn.Module, x: torch.Tensor, reads: str = "features") -> torch.Tensor:
+    """Return what a head reads of patches: ``features``, or ``pooled maps`` of twice the width."""
+    if reads == "features":
+        return encode_features(module, x)
+    return _run(lambda patches: pooled_maps(module, patches), x)
 
 
 def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -23,20 +31,9 @@ def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     The module may return a tensor ``(B, D)`` or ``(B, D, 1, 1)``, or a mapping or object with
     ``feature`` (then ``embedding``).
 
-    Raises
-    ------
-    InputError
-        If it returns something else, or fails; that error is the cause.
+    Raises `InputError` if it returns something else, or fails; that error is the cause.
     """
-    try:
-        output = module(x)
-    except EdaphosError:
-        raise
-    except Exception as error:  # a user's module may fail in any way
-        one = "a patch" if len(x) == 1 else "patches"
-        raise InputError(
-            "encoder", f"fails on {one} of shape {list(x.shape)}: {type(error).__name__}: {error}"
-        ) from error
+    output = _run(module, x)
     features = _pick(output)
     if not isinstance(features, torch.Tensor):
         raise InputError(
@@ -58,6 +55,18 @@ def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return features.float()
 
 
+def _run(function: Callable[[torch.Tensor], Any], x: torch.Tensor) -> Any:
+    try:
+        return function(x)
+    except EdaphosError:
+        raise
+    except Exception as error:  # a user's module may fail in any way
+        one = "a patch" if len(x) == 1 else "patches"
+        raise InputError(
+            "encoder", f"fails on {one} of shape {list(x.shape)}: {type(error).__name__}: {error}"
+        ) from error
+
+
 def _pick(output: Any) -> Any:
     for name in ("feature", "embedding"):
         if isinstance(output, Mapping):
@@ -68,29 +77,32 @@ def _pick(output: Any) -> Any:
     return output
 
 
-def find_feature_dim(module: nn.Module, patch: torch.Tensor) -> int:
-    """Return D by running one patch ``(1, C, H, W)`` in eval mode.
+def find_feature_dim(module: nn.Module, patch: torch.Tensor, reads: str = "features") -> int:
+    """Return D by running one patch ``(1, C, H, W)`` in eval mode; of maps, their channels.
 
-    Raises
-    ------
-    InputError
-        If the encoder takes another number of channels (both are named), fails on the patch
-        for another reason, or returns no features.
+    Raises `InputError` if the encoder takes another number of channels (both are named), fails on
+    the patch for another reason, or returns no features.
     """
     module.eval()
     try:
         with torch.no_grad():
-            features = encode_features(module, patch)
+            features = encode(module, patch, reads)
     except InputError as error:
         if error.__cause__ is not None:
             check_channels(_expected_channels(module, patch), patch.shape[1])
         raise
     if not all_finite(features):
         check_weights(module, "encoder")
-    return features.shape[1]
+    return _width(features, reads)
 
 
-def check_size(module: nn.Module, patch: torch.Tensor, trained: list[int], width: int) -> None:
+def _width(features: torch.Tensor, reads: str) -> int:
+    return features.shape[1] if reads == "features" else features.shape[1] // 2
+
+
+def check_size(
+    module: nn.Module, patch: torch.Tensor, trained: list[int], width: int, reads: str = "features"
+) -> None:
     """Raise `InputError` unless an encoder gives `width` features of a patch ``(1, C, H, W)``.
 
     `trained` is the height and width of the patches that it is known to take.
@@ -99,7 +111,7 @@ def check_size(module: nn.Module, patch: torch.Tensor, trained: list[int], width
     try:
         device = next((p.device for p in module.parameters()), torch.device("cpu"))
         with torch.no_grad():
-            found = encode_features(module.eval(), patch.to(device)).shape[1]
+            found = _width(encode(module.eval(), patch.to(device), reads), reads)
     except InputError as error:
         cause = error
     if found != width:
@@ -141,8 +153,6 @@ def check_features(
         One row a patch.
     modules : iterable of (str, torch.nn.Module)
         What made them, with the names of arguments; named if their weights are the reason.
-    argument : str
-        What the caller's function calls the patches.
     asked : numpy.ndarray of bool, shape (N,), optional
         The rows that a patch was made into; by default all.
     """

@@ -130,22 +130,11 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
 def rebuild_encoder(
     description: Mapping[str, Any], state: Mapping[str, torch.Tensor], given: nn.Module | None
 ) -> nn.Module:
-    """Return an encoder with the weights in `state` and what it carried beside them.
+    """Return an encoder of a description and a state dict, with what it carried beside them.
 
-    Parameters
-    ----------
-    description : mapping
-        From `describe_encoder`.
-    state : mapping of str to torch.Tensor
-        The state dict.
-    given : torch.nn.Module, optional
-        A module of the user's own to fill (a copy of it), needed when the description says
-        "custom".
-
-    Raises
-    ------
-    WeightsError
-        If the module is needed and missing, or the weights do not fit it.
+    The description is that of `describe_encoder`. A module of the user's own is needed where it
+    says "custom"; a copy of the one `given` is filled. Raises `WeightsError` if it is needed and
+    missing, or the weights do not fit it.
     """
     architecture = description["architecture"]
     if given is not None:
@@ -206,10 +195,7 @@ def encoder_state(module: nn.Module) -> dict[str, torch.Tensor]:
 def as_float32(state: dict[str, torch.Tensor], what: str) -> dict[str, torch.Tensor]:
     """Return a state dict with the weights in float32: ``.double()`` or ``.half()`` made others.
 
-    Raises
-    ------
-    InputError
-        If float32 would change a weight.
+    Raises `InputError` if float32 would change a weight.
     """
     for name, tensor in state.items():
         if tensor.is_floating_point() and tensor.dtype != torch.float32:

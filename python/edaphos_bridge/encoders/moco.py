@@ -70,8 +70,7 @@ class MoCoEncoder(ContrastiveEncoder):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map patches ``(B, C, H, W)`` to features ``(B, feature_dim)``."""
-        features: torch.Tensor = self.backbone(x)
-        return features
+        return self.backbone(x)
 
     def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Return feature maps of patches, fine to coarse; features are the last one's means."""
@@ -85,5 +84,4 @@ class MoCoEncoder(ContrastiveEncoder):
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
         """Map features ``(B, feature_dim)`` to unit vectors ``(B, proj_dim)``."""
-        projection: torch.Tensor = self.proj(features)
-        return projection
+        return self.proj(features)

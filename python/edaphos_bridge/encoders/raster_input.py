@@ -23,10 +23,7 @@ def find_normalisation(
 ) -> Normalisation:
     """Return how raw cells become patches: from `fit`, or from `dataset` where that has none.
 
-    Raises
-    ------
-    InputError
-        If neither knows, or both do and differ.
+    Raises `InputError` if neither knows, or both do and differ.
     """
     if dataset is not None and not isinstance(dataset, FoundationTileDataset):
         raise InputError(
@@ -63,10 +60,8 @@ def normalisation_for(
 ) -> Normalisation:
     """Return how raw cells become patches for a classifier on `encoder`, as `find_normalisation`.
 
-    Raises
-    ------
-    InputError
-        Also if `dataset` has patches of another size than ``[H, W]`` that were trained on.
+    Raises `InputError` also if `dataset` has patches of another size than ``[H, W]``, which were
+    trained on.
     """
     if dataset is None and normalisation_of(encoder) is None:
         raise InputError(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
+import threading
+import types
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
 
 import torch
 
@@ -20,21 +24,31 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of new processes, whose results do not depend on the number of cores.
 
+    They end with this process, however it ends, and at once if the block raises.
+
     Parameters
     ----------
     processes : int
         How many run at once. What they are given must be importable.
     """
+    count = whole("processes", processes)
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(_ONE_THREAD)  # libraries read it when a process begins
+    context = multiprocessing.get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
     try:
         with ProcessPoolExecutor(
-            whole("processes", processes),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start,
+            count, mp_context=context, initializer=_start, initargs=(theirs,)
         ) as pool:
-            yield pool
+            try:
+                yield pool
+            except BaseException:
+                ours.close()  # their lifeline
+                pool.shutdown(cancel_futures=True)
+                raise
     finally:
+        ours.close()
+        theirs.close()
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
@@ -42,6 +56,35 @@ def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
                 os.environ[name] = value
 
 
-def _start() -> None:
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread of torch, as workers do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Start processes that do not run the user's script again, where they need nothing of it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _start(lifeline: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process that waits for this one
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     torch.set_num_threads(1)
     sys.stderr.isatty = lambda: False  # type: ignore[method-assign]  # no bars of two processes
+
+
+def _end_with(lifeline: Connection) -> None:
+    wait([lifeline])  # nothing is ever sent: it ends when the other end is closed
+    os._exit(1)

@@ -32,21 +32,11 @@ _UNREADABLE = (
 
 
 def pack(kind: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a safetensors file.
+    """Return the bytes of a safetensors file of a kind, such as ``"classifier"``.
 
-    Parameters
-    ----------
-    kind : str
-        What the file holds, e.g. ``"classifier"``.
-    tensors : mapping of str to torch.Tensor
-        Any dtype that safetensors knows; copied to the cpu.
-    metadata : mapping
-        JSON values; NaN is not one of them. The versions of the packages are added.
-
-    Raises
-    ------
-    WeightsError
-        If safetensors has no form for one of the tensors, or it is none.
+    Tensors are of any dtype that safetensors knows, and copied to the cpu. The metadata are JSON
+    values, of which NaN is none; the versions of the packages are added. Raises `WeightsError` if
+    safetensors has no form for one of the tensors, or it is none.
     """
     for name, tensor in tensors.items():
         problem = _problem(tensor)
@@ -110,11 +100,8 @@ def unpack(
 
     Files of format 1 have no digest.
 
-    Raises
-    ------
-    WeightsError
-        If the bytes are no safetensors file, hold something else than `kinds`, were
-        written by a newer format, or are not those that were written.
+    Raises `WeightsError` if the bytes are no safetensors file, hold something else than `kinds`,
+    were written by a newer format, or are not those that were written.
     """
     tensors, metadata = read_safetensors(data)
     try:
@@ -149,12 +136,8 @@ def _check_digest(data: bytes, digest: Any) -> None:
 def read_safetensors(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Return the tensors and the metadata of any safetensors file.
 
-    Raises
-    ------
-    InputError
-        If `data` is no bytes.
-    WeightsError
-        If the bytes are no safetensors file.
+    Raises `InputError` if `data` is no bytes. Raises `WeightsError` if the bytes are no safetensors
+    file.
     """
     if not isinstance(data, bytes | bytearray):
         raise InputError("data", "must be the bytes of a file", found=type(data).__name__)

@@ -20,14 +20,8 @@ MOST_OF_A_FIT = 2**34
 def read_file(argument: str, path: Any, most_bytes: int) -> bytes:
     """Return the content of a regular file of at most `most_bytes`.
 
-    Raises
-    ------
-    InputError
-        If it is something else, or larger.
-    FileNotFoundError
-        If there is none.
-    WeightsError
-        If it cannot be read.
+    Raises `InputError` if it is something else, or larger. Raises `FileNotFoundError` if there is
+    none. Raises `WeightsError` if it cannot be read.
     """
     source = readable_file(argument, path, most_bytes)
     try:
@@ -39,10 +33,7 @@ def read_file(argument: str, path: Any, most_bytes: int) -> bytes:
 def save_file(argument: str, path: Any, data: bytes) -> Path:
     """Write what a user saves, and return the path.
 
-    Raises
-    ------
-    InputError
-        If there can be no such file, or it cannot be written.
+    Raises `InputError` if there can be no such file, or it cannot be written.
     """
     target = writable_file(argument, path)
     try:

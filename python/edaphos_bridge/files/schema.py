@@ -49,24 +49,12 @@ def is_whole(value: Any) -> bool:
     return type(value) is int and 0 < value <= _LARGEST
 
 
-def is_text(value: Any) -> bool:
-    """Return whether a value is a string."""
-    return isinstance(value, str)
+def of_type(kind: type) -> Check:
+    """Return a check for values of a type."""
+    return lambda value: isinstance(value, kind)
 
 
-def is_flag(value: Any) -> bool:
-    """Return whether a value is true or false."""
-    return isinstance(value, bool)
-
-
-def is_table(value: Any) -> bool:
-    """Return whether a value is a table of named values."""
-    return isinstance(value, dict)
-
-
-def is_device(value: Any) -> bool:
-    """Return whether a value is the name of a device."""
-    return isinstance(value, str) and value in ("cpu", "mps", "cuda")
+is_text, is_flag, is_table = of_type(str), of_type(bool), of_type(dict)
 
 
 def is_patch_size(value: Any) -> bool:
@@ -122,10 +110,11 @@ def settings_of(checked: Callable[..., Any], config: dict[str, Any], **more: Any
         text = str(error)[:300]
         raise WeightsError(f"The description in this file is damaged: {text}") from error
     for name, value in settings.config().items():
-        same = type(config[name]) is type(value) and config[name] == value
+        found = config.get(name, value)  # as "epochs", which only a finished run has
+        same = type(found) is type(value) and found == value
         require(
             same and not (type(value) is int and abs(value) > _LARGEST_IN_R),
-            f"{name!r} is {repr(config[name])[:60]}",
+            f"{name!r} is {repr(found)[:60]}",
         )
     return settings
 
@@ -144,7 +133,7 @@ def require_form(
 RECORD: dict[str, Check] = {
     "loss_history": list_of(is_number),
     "config": is_table,
-    "device": is_device,
+    "device": one_of("cpu", "mps", "cuda"),
     "in_channels": is_whole,
     "patch_size": is_patch_size,
 }

@@ -5,6 +5,7 @@ What earlier versions wrote, ``classifier``, is read as the same description.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,7 +32,7 @@ from edaphos_bridge.files.container import (
 )
 from edaphos_bridge.files.schema import check, damaged_description, is_flag, is_table, list_of
 from edaphos_bridge.fits.schema import check_fit
-from edaphos_bridge.heads.registry import make_head
+from edaphos_bridge.heads.registry import CUSTOM, make_head
 from edaphos_bridge.tasks.task import Task
 
 State = dict[str, torch.Tensor]
@@ -79,7 +80,10 @@ def _described(
 
 
 def unpack_fit(
-    tasks: Mapping[str, type[Task]], data: bytes, given: nn.Module | None
+    tasks: Mapping[str, type[Task]],
+    data: bytes,
+    given: nn.Module | None,
+    given_head: nn.Module | None = None,
 ) -> dict[str, Any]:
     """Return the elements of the fit in `data`: its task, its modules, and the values given.
 
@@ -87,8 +91,8 @@ def unpack_fit(
     ----------
     tasks : mapping of str to type
         The tasks that it may be a fit of, by name.
-    given : torch.nn.Module, optional
-        A module of the user's own, which a file cannot hold; a copy of it is filled.
+    given, given_head : torch.nn.Module, optional
+        Modules of the user's own, which a file cannot hold; copies of them are filled.
     """
     tensors, metadata = unpack(("fit", "classifier"), data)
     if metadata["kind"] == "classifier":
@@ -97,11 +101,14 @@ def unpack_fit(
         raise WeightsError(
             "This file holds the members of an ensemble: FoundationEnsemble.load() reads it."
         )
-    return _elements(tensors, metadata, tasks, given)
+    return _elements(tensors, metadata, tasks, given, given_head)
 
 
 def unpack_members(
-    tasks: Mapping[str, type[Task]], data: bytes, given: nn.Module | None
+    tasks: Mapping[str, type[Task]],
+    data: bytes,
+    given: nn.Module | None,
+    given_head: nn.Module | None = None,
 ) -> list[dict[str, Any]]:
     """Return the elements of each fit of a file of `pack_members`; see `unpack_fit`."""
     tensors, metadata = unpack("fit", data)
@@ -113,7 +120,7 @@ def unpack_members(
         own = without_prefix(f"members.{number}", tensors)
         if found["shared_encoder"]:
             own |= prefixed("encoder", without_prefix("members.0.encoder", tensors))
-        members.append(_elements(own, described, tasks, given))
+        members.append(_elements(own, described, tasks, given, given_head))
     return members
 
 
@@ -122,6 +129,7 @@ def _elements(
     metadata: Mapping[str, Any],
     tasks: Mapping[str, type[Task]],
     given: nn.Module | None,
+    given_head: nn.Module | None,
 ) -> dict[str, Any]:
     """Return the elements of a fit from its tensors and what the file says of it."""
     values = check_fit(metadata, tasks)
@@ -133,19 +141,32 @@ def _elements(
     ]
     config = values["config"]
     with damaged_description():
-        with on_meta():  # nothing is allocated before the shapes are known to fit
-            head = make_head(
-                values["head_type"],
-                values["feature_dim"],
-                task.n_outputs,
-                config["hidden"],
-                config["dropout"],
-            )
-        fill(head, head_state, "head", assign=True)
+        if values["head_type"] == CUSTOM:
+            head = _copied(given_head)
+            fill(head, head_state, "head", assign=False)
+        else:
+            with on_meta():  # nothing is allocated before the shapes are known to fit
+                head = make_head(
+                    values["head_type"],
+                    values["feature_dim"],
+                    task.n_outputs,
+                    config["hidden"],
+                    config["dropout"],
+                )
+            fill(head, head_state, "head", assign=True)
         encoder = rebuild_encoder(description, state, given)
     if values["freeze_backbone"]:
         freeze(encoder)
     return {"encoder": encoder.eval(), "head": head.eval(), **values}
+
+
+def _copied(head: nn.Module | None) -> nn.Module:
+    if head is None:
+        raise WeightsError(
+            "The head of this fit is a module of your own, and a file holds weights, not code. "
+            "Build that module and give it as `head=`."
+        )
+    return copy.deepcopy(head)
 
 
 def _upgraded(metadata: Mapping[str, Any]) -> dict[str, Any]:

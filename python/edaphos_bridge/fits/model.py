@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from edaphos_bridge.encoders.copying import is_frozen, own_copy
-from edaphos_bridge.encoders.features import encode_features
+from edaphos_bridge.encoders.features import encode
 from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.known_modules import dropout_layers
+from edaphos_bridge.heads.registry import reads_of
 
 
 class Model(nn.Module):
@@ -21,7 +22,7 @@ class Model(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the outputs."""
-        outputs: torch.Tensor = self.head(encode_features(self.encoder, x))
+        outputs: torch.Tensor = self.head(encode(self.encoder, x, reads_of(self.head)))
         return outputs
 
     def for_prediction(self, device: torch.device) -> Model:

@@ -19,13 +19,14 @@ from edaphos_bridge.encoders.features import (
     check_channels,
     check_features,
     check_size,
-    encode_features,
+    encode,
     over_batches,
 )
 from edaphos_bridge.encoders.known_modules import only_reads
 from edaphos_bridge.encoders.raster_input import normalisation_for
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.model import Model
+from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.raster.coords import read_coords
 from edaphos_bridge.raster.patches_at import patches_at
 from edaphos_bridge.raster.sources import open_raster
@@ -46,6 +47,7 @@ def asked(
     in_channels: int,
     patch_size: list[int],
     feature_dim: int,
+    reads: str,
 ) -> Iterator[tuple[int, Batches]]:
     """Yield how many rows are asked for, and batches of patches with their rows.
 
@@ -71,7 +73,7 @@ def asked(
     check_channels(in_channels, patches.channels)
     patches.read_for(encoder, training=False)
     if len(patches) and list(patches.shape[2:]) != patch_size:
-        check_size(encoder, patches.read(0, 1), patch_size, feature_dim)
+        check_size(encoder, patches.read(0, 1), patch_size, feature_dim, reads)
     size = batch_size_for(patches.shape, device.type, encoder)
     yield len(patches), patches.numbered_batches(size, borrow=only_reads(encoder))
 
@@ -153,6 +155,6 @@ def _outputs(ready: Sequence[tuple[Model, bool]], batch: torch.Tensor) -> list[t
     outputs: list[torch.Tensor] = []
     for model, anew in ready:
         if anew:
-            features = encode_features(model.encoder, batch.clone())
+            features = encode(model.encoder, batch.clone(), reads_of(model.head))
         outputs.append(model.head(features.clone()))
     return outputs

@@ -9,17 +9,20 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.fits import file
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import asked, predicted
+from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.task import Task
 
@@ -64,6 +67,10 @@ class FoundationFit:
         """How raw raster cells become the encoder's input, if it was pretrained on a raster."""
         return normalisation_of(self.encoder)
 
+    def learnt_again(self, patches: Patches, y: Any, settings: Any) -> tuple[Any, torch.Tensor]:
+        """Return task and targets of what else it is to learn; each task says how."""
+        raise NotImplementedError
+
     def values(
         self, x: Any, device: str | None, coords: Any, dataset: FoundationTileDataset | None
     ) -> NDArray[np.float64]:
@@ -89,7 +96,10 @@ class FoundationFit:
     @classmethod
     @plain
     def load(
-        cls: type[Self], path: str | os.PathLike[str], encoder: nn.Module | None = None
+        cls: type[Self],
+        path: str | os.PathLike[str],
+        encoder: nn.Module | None = None,
+        head: nn.Module | None = None,
     ) -> Self:
         """Read a fit written by `save`.
 
@@ -100,6 +110,8 @@ class FoundationFit:
         encoder : torch.nn.Module, optional
             For a fit around a module of your own: that module, built anew. A copy of
             it gets the saved weights.
+        head : torch.nn.Module, optional
+            For a fit with a head of your own, the same.
 
         Raises
         ------
@@ -111,7 +123,7 @@ class FoundationFit:
         FileNotFoundError
             If there is no such file.
         """
-        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder)
+        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder, head=head)
 
     @plain
     def to_bytes(self) -> bytes:
@@ -125,28 +137,38 @@ class FoundationFit:
 
     @classmethod
     @plain
-    def from_bytes(cls: type[Self], data: bytes, encoder: nn.Module | None = None) -> Self:
+    def from_bytes(
+        cls: type[Self],
+        data: bytes,
+        encoder: nn.Module | None = None,
+        head: nn.Module | None = None,
+    ) -> Self:
         """Return the fit whose `to_bytes` gave `data`; see `load`."""
         given = None if encoder is None else as_module(encoder)
         known = {name: leaf for name, leaf in cls.of_task.items() if issubclass(leaf, cls)}
         known = known or {cls.task_class.name: cls}  # a class of the user's below a leaf
-        found = file.unpack_fit({n: leaf.task_class for n, leaf in known.items()}, data, given)
+        tasks = {name: leaf.task_class for name, leaf in known.items()}
+        found = file.unpack_fit(tasks, data, given, head)
         made: Self = known[found["task"].name](**found)
         return made
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
         regime = "linear probing" if self.freeze_backbone else "full fine-tuning"
-        if self.freeze_backbone and self.head_type == "mlp":
+        if self.freeze_backbone and self.head_type != "linear":
             regime = "frozen backbone"
         # the weights kept are the last epoch's, which may not be the best
         known = [value for value in self.score_history if not math.isnan(value)]
         best = "NA"
+        if "recipe" in self.config:
+            number = len(self.config["phases"])
+            regime = f"{self.config['recipe']}, {number} phase{'s' if number > 1 else ''}"
         if known:
             top = max(known) if self.task.highest_is_best else min(known)
             first = self.score_history.index(top) + 1
-            form, last = self.task.score_format, self.score_history[-1]
-            best = f"{top:{form}} (epoch {first}), at the end {last:{form}}"
+            form = self.task.score_format
+            kept = "kept" if "patience" in self.config else f"at the end {known[-1]:{form}}"
+            best = f"{top:{form}} (epoch {first}), {kept}"
         return [
             f"<{self.title}>",
             *lines(self.about_task()),
@@ -213,6 +235,7 @@ def values_of(
         in_channels=first.in_channels,
         patch_size=first.patch_size,
         feature_dim=first.feature_dim,
+        reads=reads_of(first.head),
     ) as (n, batches):
         members = [Model(fit.encoder, fit.head) for fit in fits]
         return predicted(first.task, members, n, batches, target, **how)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -12,19 +12,23 @@ from torch import nn
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
+from edaphos_bridge.data.splits import Split
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
-from edaphos_bridge.heads.registry import make_head
+from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.tasks.task import Task
-from edaphos_bridge.training.events import Events
+from edaphos_bridge.training.aids import Aids
+from edaphos_bridge.training.events import Events, PartOf
 from edaphos_bridge.training.executor import execute
+from edaphos_bridge.training.groups import Groups, encoder_groups
 from edaphos_bridge.training.inputs import Inputs, inputs_of
 from edaphos_bridge.training.loop import History
-from edaphos_bridge.training.phase import Phase
+from edaphos_bridge.training.phase import AnyPhase, Phase
 from edaphos_bridge.training.plan import Plan, draw_plan, validation_size
-from edaphos_bridge.training.settings import FitSettings, SolveSettings
+from edaphos_bridge.training.settings import Settings
 
 Fit = TypeVar("Fit", bound=FoundationFit)
 
@@ -55,14 +59,16 @@ def fit(
     targets: torch.Tensor,
     encoder: nn.Module,
     patches: Patches,
-    settings: FitSettings | SolveSettings,
+    settings: Settings,
     device: torch.device,
     events: Events,
     draw: Callable[[], int] = draw_seed,
     *,
+    split: Split | None = None,
     inputs: Inputs | None = None,
     plan: Plan | None = None,
     head: nn.Module | None = None,
+    grouping: Any = None,
 ) -> Fit:
     """Train a head on `encoder`, and `encoder` too where the settings say so.
 
@@ -76,30 +82,53 @@ def fit(
         Trained or frozen in place: a copy of the caller's.
     draw : callable
         Gives the seed when the settings have none; called when the input is known to be good.
+    split : Split, optional
+        How rows are parted, if not one by one at random.
     inputs : Inputs, optional
         Those of the encoder and the patches, where they are known.
     plan, head : optional
         The seam for replaying a recorded run: rows and order, and an initial head, instead
-        of those drawn from the seed.
+        of those drawn from the seed. A fit that goes on from another one gives its head.
+    grouping : optional
+        The groups of the encoder's blocks, as `Groups` has them.
     """
-    if settings.val_split > 0:
+    if settings.val_split > 0 and split is None:
         validation_size(len(patches), settings.val_split)
         warn_of_overlap(patches.overlapping, len(patches))
-    phases = settings.phases()
+    phases, aids = settings.phases(), settings.aids()
+    if aids.patience is not None and settings.val_split == 0 and split is None:
+        raise InputError(
+            "patience",
+            "needs validation rows to watch",
+            found=aids.patience,
+            hint="Set `val_split`.",
+        )
+    if head is None:
+        settings.head.check_own()
     encoder.to(device)
-    inputs = inputs or _inputs_of(phases[0], encoder, patches, device)
+    n_groups = len(encoder_groups(encoder, grouping)) + 1
+    for phase in phases:
+        phase.rates(n_groups)
+    reads = settings.head.reads if head is None else reads_of(head)
+
+    def inputs_for(phase: AnyPhase) -> Inputs:
+        cached = phase.is_probe(n_groups) and aids.view is None
+        return inputs_of(encoder, patches, device, cached=cached, reads=reads)
+
+    inputs = inputs or inputs_for(phases[0])
     if settings.seed is None:
         settings = replace(settings, seed=draw())
     assert settings.seed is not None
     randomness = Randomness(settings.seed, device)
-    plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator)
-    task.warn_about_split(targets, plan)
+    plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator, split)
+    task = task.learnt_from(targets, plan)
     with randomness.everywhere():
-        head = head or make_head(
-            settings.head, inputs.feature_dim, task.n_outputs, settings.hidden, settings.dropout
-        )
+        head = head or settings.head.made(inputs.feature_dim, task.n_outputs)
     model = Model(encoder, head.to(device))
-    history = run(task, model, inputs, patches, targets, phases, plan, randomness, events)
+    groups = Groups(encoder, head, grouping)
+    history = run(
+        task, model, groups, inputs, inputs_for, targets, phases, plan, aids, randomness, events
+    )
     if settings.freeze_backbone:
         freeze(encoder)
     return kind(
@@ -108,9 +137,14 @@ def fit(
         head=head.eval(),
         loss_history=history.losses,
         score_history=history.scores,
-        config={**settings.config(), **task.settings(), "epochs": len(history.losses)},
+        config={
+            **settings.config(),
+            **task.settings(),
+            "epochs": len(history.losses),
+            **({} if split is None else {"split": split_made(split, plan, len(patches))}),
+        },
         feature_dim=inputs.feature_dim,
-        head_type=settings.head,
+        head_type=settings.head.head,
         freeze_backbone=settings.freeze_backbone,
         device=device.type,
         in_channels=patches.channels,
@@ -119,33 +153,48 @@ def fit(
     )
 
 
+def split_made(split: Split, plan: Plan, n: int) -> dict[str, Any]:
+    """Return how the `n` rows were parted, and how many are on each side, as JSON values."""
+    n_train, n_val = len(plan.train_rows), len(plan.val_rows)
+    return {
+        **split.describe(),
+        "n_train": n_train,
+        "n_validation": n_val,
+        "n_left_out": n - n_train - n_val,
+    }
+
+
 def run(
     task: Task,
     model: Model,
+    groups: Groups,
     inputs: Inputs,
-    patches: Patches,
+    inputs_for: Callable[[AnyPhase], Inputs],
     targets: torch.Tensor,
-    phases: Sequence[Phase],
+    phases: Sequence[AnyPhase],
     plan: Plan,
+    aids: Aids,
     randomness: Randomness,
     events: Events,
 ) -> History:
     """Train `model` in place, phase after phase, and return the record of it.
 
-    `inputs` are those of the first phase; of weights alone something crosses to the next.
+    `inputs` are those of the first phase, `inputs_for` gives those of another; of weights alone
+    something crosses to the next.
     """
-    device = next(model.head.parameters()).device
+    device = next(iter(model.parameters())).device
     targets, plan = targets.to(device), plan.to(device)
     history = History([], [])
+    total = sum(phase.epochs for phase in phases if isinstance(phase, Phase))
     for number, phase in enumerate(phases):
-        if number and (phase.trains_encoder or phases[number - 1].trains_encoder):
-            inputs = _inputs_of(phase, model.encoder, patches, device)
-        history += execute(phase, task, model, inputs, targets, plan, randomness, events)
+        if number and phase.is_probe(len(groups)) != phases[number - 1].is_probe(len(groups)):
+            inputs = inputs_for(phase)
+        heard = PartOf(events, len(history.losses), total)
+        history += execute(
+            phase, task, model, groups, inputs, targets, plan, aids, randomness, heard
+        )
+    groups.restore()
     events.on_end()
     if type(model.encoder) in ARCHITECTURES.values():
         model.encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return history
-
-
-def _inputs_of(phase: Phase, encoder: nn.Module, patches: Patches, device: torch.device) -> Inputs:
-    return inputs_of(encoder, patches, device, cached=not phase.trains_encoder)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from edaphos_bridge.data.splits import WAYS
 from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.files.schema import (
     RECORD,
@@ -21,8 +22,9 @@ from edaphos_bridge.files.schema import (
     require,
     settings_of,
 )
+from edaphos_bridge.heads.registry import CUSTOM, HEADS
 from edaphos_bridge.tasks.task import Task
-from edaphos_bridge.training.settings import FitSettings
+from edaphos_bridge.training.settings import FitSettings, RecipeSettings
 
 
 def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
             **RECORD,
             "score_history": list_of(partial(_is_score, task_class)),
             "feature_dim": is_whole,
-            "head_type": one_of("linear", "mlp"),
+            "head_type": one_of(*HEADS, CUSTOM),
             "freeze_backbone": is_flag,
         },
     )
@@ -70,6 +72,11 @@ def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
 
 
 def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
+    config = dict(config)
+    if "split" in config:  # only where rows were not drawn one by one
+        _check_split(config.pop("split"))
+    temperature = config.pop("temperature", 1.0)  # of a fit that was calibrated
+    require(is_number(temperature) and temperature > 0, "'temperature' is no positive number")
     if config.get("solver") == "lbfgs":
         shares = dict.fromkeys(("dropout", "val_split"), _is_share)
         check(
@@ -82,9 +89,23 @@ def _check_config(config: dict[str, Any], freeze_backbone: bool) -> None:
                 **shares,
             },
         )
+    elif "recipe" in config:
+        settings_of(RecipeSettings.checked, config)
     else:
         settings_of(FitSettings.checked, config, freeze_backbone=freeze_backbone)
     require(type(config.get("seed")) is int, "there is no seed")
+
+
+def _check_split(split: Any) -> None:
+    check(
+        split,
+        {
+            "by": one_of(*WAYS),
+            "n_train": is_whole,
+            "n_validation": is_count,
+            "n_left_out": is_count,
+        },
+    )
 
 
 def _is_score(task_class: type[Task], value: Any) -> bool:

@@ -1,13 +1,21 @@
-"""Classification heads: features ``(B, D)`` in, logits ``(B, n_classes)`` out."""
+"""Heads: features ``(B, D)`` in, outputs ``(B, n_outputs)`` of a task out."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+import torch
 from torch import nn
 
 from edaphos_bridge.basics.memory import check_memory
+from edaphos_bridge.errors import EdaphosError, InputError
+
+HEADS = ("linear", "mlp", "concat_pool")
+CUSTOM = "custom"
+POOLED_MAPS = "pooled maps"
 
 _BYTES_IN_TRAINING = 16  # a weight, its gradient and two means, in float32
 
@@ -31,10 +39,61 @@ class MLPHead(nn.Sequential):
         super().__init__(*layers, nn.Linear(in_features, n_classes))
 
 
+class ConcatPoolHead(nn.Sequential):
+    """fastai's head: maxima and means of the encoder's maps, then blocks of layers.
+
+    For each width but the last BatchNorm, Dropout (if its probability is not 0), Linear without
+    bias and ReLU; then the same without ReLU. The first width is 2 * D, what the pooling gives.
+
+    References
+    ----------
+    fastai 2.8, ``create_head``; Howard and Gugger (2020).
+    """
+
+    reads = POOLED_MAPS
+
+    def __init__(
+        self,
+        in_features: int,
+        n_outputs: int,
+        hidden: Sequence[int],
+        dropout: float | Sequence[float],
+    ) -> None:
+        sizes = [2 * in_features, *hidden, n_outputs]
+        layers: list[nn.Module] = [nn.Identity(), nn.Identity()]  # fastai's pooling and flattening
+        shares = dropouts_of(dropout, len(sizes) - 1)
+        for number, ((wide, next_one), p) in enumerate(zip(pairwise(sizes), shares, strict=True)):
+            layers.append(nn.BatchNorm1d(wide))
+            if p > 0:
+                layers.append(nn.Dropout(p))
+            linear = nn.Linear(wide, next_one, bias=False)
+            nn.init.kaiming_normal_(linear.weight)
+            layers.append(linear)
+            if number < len(hidden):
+                layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers)
+
+
+def dropouts_of(dropout: float | Sequence[float], layers: int) -> list[float]:
+    """Return a probability for each layer of a `ConcatPoolHead`: half of one but for the last."""
+    if isinstance(dropout, Sequence):
+        return list(dropout)
+    return [dropout / 2] * (layers - 1) + [dropout]
+
+
+def reads_of(head: nn.Module) -> str:
+    """Return what a head takes of an encoder: ``features`` or ``pooled maps``."""
+    return str(getattr(head, "reads", "features"))
+
+
 def make_head(
-    head_type: str, in_features: int, n_classes: int, hidden: Sequence[int], dropout: float
-) -> LinearHead | MLPHead:
-    """Return an untrained head of type "linear" or "mlp" with torch's default initialisation.
+    head_type: str,
+    in_features: int,
+    n_outputs: int,
+    hidden: Sequence[int],
+    dropout: float | Sequence[float],
+) -> nn.Module:
+    """Return an untrained head of a type in `HEADS` with its usual initialisation.
 
     Raises
     ------
@@ -42,9 +101,48 @@ def make_head(
         As `check_hidden`.
     """
     if head_type == "linear":
-        return LinearHead(in_features, n_classes)
-    check_hidden(hidden, in_features, n_classes)
-    return MLPHead(in_features, n_classes, hidden, dropout)
+        return LinearHead(in_features, n_outputs)
+    check_hidden(hidden, in_features, n_outputs)
+    if head_type == "concat_pool":
+        return ConcatPoolHead(in_features, n_outputs, hidden, dropout)
+    assert not isinstance(dropout, Sequence)
+    return MLPHead(in_features, n_outputs, hidden, dropout)
+
+
+def own_head(given: Any, width: int, n_outputs: int) -> nn.Module:
+    """Return a head of the user's: a copy of a module, or what a factory makes.
+
+    Parameters
+    ----------
+    given : torch.nn.Module or callable
+        The callable is given `width` and `n_outputs`.
+
+    Raises
+    ------
+    InputError
+        If it does not map ``(B, width)`` to ``(B, n_outputs)``, or fails.
+    """
+    try:
+        head = copy.deepcopy(given) if isinstance(given, nn.Module) else given(width, n_outputs)
+        if not isinstance(head, nn.Module):
+            raise InputError(
+                "head", "must be, or make, a torch.nn.Module", found=type(head).__name__
+            )
+        device = next((p.device for p in head.parameters()), torch.device("cpu"))
+        with torch.no_grad():
+            found = head.eval()(torch.zeros(2, width, device=device))
+    except EdaphosError:
+        raise
+    except Exception as error:  # a user's code may fail in any way
+        raise InputError(
+            "head", f"fails on features of shape [2, {width}]: {type(error).__name__}: {error}"
+        ) from error
+    shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    if shape != [2, n_outputs]:
+        raise InputError(
+            "head", f"must map features [2, {width}] to outputs [2, {n_outputs}]", found=shape
+        )
+    return head
 
 
 def check_hidden(hidden: Sequence[int], in_features: int = 1, n_classes: int = 1) -> None:

@@ -52,6 +52,9 @@ R = Notation(
 )
 """How R counts, writes and gets more processes; as the R package says it in process.R."""
 
+NA_INTEGER = -(2**31)
+"""R's ``NA_integer_`` as an int32 array shows it."""
+
 
 class Interrupted(Exception):  # noqa: N818
     """The user stopped the call."""
@@ -59,19 +62,15 @@ class Interrupted(Exception):  # noqa: N818
 
 def _conditions(error: Exception) -> list[str]:
     kinds = {
-        InputError: "input",
-        WeightsError: "weights",
-        DownloadError: "download",
-        TrainingError: "training",
+        InputError: "input_error",
+        WeightsError: "weights_error",
+        DownloadError: "download_error",
+        TrainingError: "training_error",
+        ForkedProcessError: "forked_process",
+        Interrupted: "interrupt",
     }
-    for error_class, name in kinds.items():
-        if isinstance(error, error_class):
-            return [f"edaphosbridge_{name}_error", "edaphosbridge_error"]
-    if isinstance(error, ForkedProcessError):
-        return ["edaphosbridge_forked_process", "edaphosbridge_error"]
-    if isinstance(error, Interrupted):
-        return ["edaphosbridge_interrupt", "edaphosbridge_error"]
-    return ["edaphosbridge_python_error", "edaphosbridge_error"]
+    names = (name for kind, name in kinds.items() if isinstance(error, kind))
+    return [f"edaphosbridge_{next(names, 'python_error')}", "edaphosbridge_error"]
 
 
 def _described(error: Exception) -> dict[str, Any]:

@@ -27,11 +27,11 @@ from rpy2.rinterface import (
 )
 
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.interop.answers import NA_INTEGER
 
 _held: dict[int, Any] = {}
 _keys = itertools.count(1)
 _R_INTEGER = range(-(2**31) + 1, 2**31)
-_NA_INTEGER = -(2**31)
 
 
 def from_r(value: Any) -> Any:
@@ -146,7 +146,7 @@ def array_to_r(array: NDArray[Any]) -> Any:
             values = [NA_Logical if gone else v for v, gone in zip(values, missing, strict=True)]
         vector = BoolSexpVector(values)
     elif array.dtype.kind in "iu" and array.dtype.itemsize <= 4 and array.dtype != np.uint32:
-        vector = IntSexpVector.from_memoryview(_flat(array, np.int32, missing, _NA_INTEGER))
+        vector = IntSexpVector.from_memoryview(_flat(array, np.int32, missing, NA_INTEGER))
     else:
         vector = FloatSexpVector.from_memoryview(_flat(array, np.float64, missing, NA_Real))
     if array.ndim > 1:

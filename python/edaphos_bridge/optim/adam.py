@@ -10,8 +10,15 @@ import torch
 from edaphos_bridge.basics.interrupts import held
 
 
-def adam(groups: list[dict[str, Any]], weight_decay: float = 0.0) -> torch.optim.Adam:
-    """Return Adam with coupled weight decay over groups with ``params`` and ``lr``.
+def adam(
+    groups: list[dict[str, Any]],
+    weight_decay: float = 0.0,
+    *,
+    decoupled: bool = False,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> torch.optim.Optimizer:
+    """Return Adam over groups with ``params`` and ``lr``; with `decoupled` weight decay, AdamW.
 
     Every torch since 2.4 has one kernel for all parameters on the cpu and on cuda, for real
     numbers.
@@ -19,6 +26,7 @@ def adam(groups: list[dict[str, Any]], weight_decay: float = 0.0) -> torch.optim
     References
     ----------
     Kingma, D. P. and Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
+    Loshchilov, I. and Hutter, F. (2019). Decoupled weight decay regularization. ICLR.
     """
     load_optimisers()
     fused = all(
@@ -26,7 +34,8 @@ def adam(groups: list[dict[str, Any]], weight_decay: float = 0.0) -> torch.optim
         for group in groups
         for parameter in group["params"]
     )
-    return torch.optim.Adam(groups, weight_decay=weight_decay, fused=fused or None)
+    kind = torch.optim.AdamW if decoupled else torch.optim.Adam
+    return kind(groups, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused or None)
 
 
 @functools.cache

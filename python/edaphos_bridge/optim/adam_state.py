@@ -19,10 +19,7 @@ def adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
 def fill_adam(optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
     """Put what `adam_tensors` returned into an optimiser over the same parameters.
 
-    Raises
-    ------
-    WeightsError
-        If it is the state of an optimiser over other parameters.
+    Raises `WeightsError` if it is the state of an optimiser over other parameters.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     form = {

@@ -14,8 +14,6 @@ from typing import Any
 
 import torch
 
-from edaphos_bridge.basics.arguments import whole
-from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.files.container import pack, prefixed, require_finite, unpack, without_prefix
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file
@@ -46,17 +44,10 @@ class Progress:
 
 
 class Checkpoints:
-    """The checkpoint file of one run, in a folder that is locked while the run lasts.
+    """The checkpoint file of one run, in a folder that is made, and locked while the run lasts.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Made if it does not exist.
-    every : int, optional
-        Steps between two checkpoints, 100 by default; there is always one at the end.
-    identity : dict
-        JSON values that a run must share with the checkpoint it goes on from; see
-        `read_checkpoint`.
+    There is one after `every` steps (100 by default), and always one at the end. `identity` has the
+    JSON values that a run must share with the checkpoint it goes on from; see `read_checkpoint`.
     """
 
     def __init__(self, folder: Path, every: int | None, identity: dict[str, Any]) -> None:
@@ -111,10 +102,7 @@ class Checkpoints:
     def probe(self, tensors: Mapping[str, torch.Tensor], steps: int) -> None:
         """Write and remove a file of the size of the last checkpoint.
 
-        Raises
-        ------
-        InputError
-            If that fails: the folder is read-only, or the disk is full.
+        Raises `InputError` if that fails: the folder is read-only, or the disk is full.
         """
         sizes = {name: tensor.numel() * tensor.element_size() for name, tensor in tensors.items()}
         size = sum(sizes.values()) + 8 * steps + _SPARE_BYTES
@@ -159,24 +147,11 @@ class Checkpoints:
 def read_checkpoint(argument: str, path: Path, identity: dict[str, Any]) -> Progress | None:
     """Return where the run with a checkpoint in `path` stopped, or None where there is none.
 
-    Parameters
-    ----------
-    argument : str
-        What the caller's function calls the folder.
-    path : pathlib.Path
-        The file.
-    identity : dict
-        What the checkpoint must say of its run too. A None under "seed" goes with any seed, and
-        is replaced by the checkpoint's. Where no step depends on the number of steps,
-        that is without a momentum schedule, "epochs" may differ, as long as the run that
-        is asked for is not over before the checkpoint.
-
-    Raises
-    ------
-    InputError
-        If the checkpoint is of a run with other settings or other patches.
-    WeightsError
-        If the file is damaged.
+    The checkpoint must say the same `identity` of its run. A None under "seed" goes with any seed,
+    and is replaced by the checkpoint's. Where no step depends on the number of steps, that is
+    without a momentum schedule, "epochs" may differ, as long as the run that is asked for is not
+    over before the checkpoint. Raises `InputError` if the checkpoint is of a run with other
+    settings or other patches, and `WeightsError` if the file is damaged.
     """
     try:
         data = read_file(argument, path, MOST_OF_A_FIT)
@@ -247,17 +222,3 @@ def _require_same(
             found=str(path),
             hint=hint,
         )
-
-
-def checked_interval(folder: Any, every: Any) -> int | None:
-    """Return `checkpoint_every` if it and the folder can be used."""
-    if every is not None and folder is None:
-        raise InputError(
-            "checkpoint_every", "needs a `checkpoint_dir` for the checkpoints", found=every
-        )
-    return None if every is None else whole("checkpoint_every", every)
-
-
-def checked_folder(argument: str, folder: Any) -> Path | None:
-    """Return the path of a folder for checkpoints, or None where none is wanted."""
-    return None if folder is None else as_path(argument, folder, "folder")

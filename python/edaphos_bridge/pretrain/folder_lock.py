@@ -22,12 +22,8 @@ class InUseError(Exception):
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the system takes it back when the process ends in any way.
 
-    Raises
-    ------
-    InUseError
-        If somebody else holds it, in this process or another.
-    OSError
-        If the folder cannot be written to.
+    Raises `InUseError` if somebody else holds it, in this process or another. Raises `OSError` if
+    the folder cannot be written to.
     """
     path = folder / LOCK
     handle = _acquire(path)

@@ -31,26 +31,11 @@ def pretrain(
     checkpoints: Checkpoints | None,
     progress: Progress | None,
 ) -> list[float]:
-    """Train `method` in place, with Adam.
+    """Train `method` in place, with Adam, and return for each epoch the mean of its losses.
 
-    Parameters
-    ----------
-    source : Source
-        The patches; a step takes ``settings.batch_size`` of them at random.
-    generator : torch.Generator
-        The cpu's: batches and views are drawn from it.
-    checkpoints, progress : optional
-        Where to save, and what was saved.
-
-    Returns
-    -------
-    list of float
-        For each epoch the mean of its ``settings.steps_per_epoch`` losses.
-
-    Raises
-    ------
-    TrainingError
-        If a loss or a weight is not finite.
+    A step takes ``settings.batch_size`` of the patches at random; batches and views are drawn from
+    `generator`, the cpu's. `checkpoints` and `progress` say where to save, and what was saved.
+    Raises `TrainingError` if a loss or a weight is not finite.
     """
     trained = [weight for weight in method.parameters() if weight.requires_grad]
     optimizer = adam([{"params": trained, "lr": settings.lr}])

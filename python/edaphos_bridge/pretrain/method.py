@@ -14,14 +14,9 @@ from torch import nn
 
 
 class Method(nn.Module, ABC):
-    """An encoder and what it is trained with: the `state_dict` is all that a later step needs.
+    """An encoder, trained in place, and what it is trained with.
 
-    What requires a gradient is trained.
-
-    Parameters
-    ----------
-    encoder : torch.nn.Module
-        Trained in place.
+    The `state_dict` is all that a later step needs. What requires a gradient is trained.
 
     Attributes
     ----------

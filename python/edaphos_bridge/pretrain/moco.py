@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 import torch
+from torch.nn import functional
 
 from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.pretrain.info_nce import info_nce
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.settings import MoCoSettings
 
@@ -57,8 +57,7 @@ class MoCo(Method):
 
     @torch.no_grad()
     def _keys(self, view: torch.Tensor) -> torch.Tensor:
-        keys: torch.Tensor = self.key_encoder.project(self.key_encoder(view))
-        return keys
+        return self.key_encoder.project(self.key_encoder(view))
 
 
 def momentum_at(done: float, momentum: float, schedule: str | None) -> float:
@@ -69,3 +68,22 @@ def momentum_at(done: float, momentum: float, schedule: str | None) -> float:
     if schedule is None:
         return momentum
     return 1 - (1 - momentum) * (math.cos(math.pi * done) + 1) / 2
+
+
+def info_nce(
+    queries: torch.Tensor, keys: torch.Tensor, queue: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Return the mean of ``-log(exp(q·k/T) / (exp(q·k/T) + sum_j exp(q·n_j/T)))``.
+
+    `queries` q and `keys` k ``(B, D)`` are unit vectors of two views of the same patches, the
+    `queue` of negatives n ``(K, D)`` those of other patches, and T is the temperature.
+
+    References
+    ----------
+    He, K., Fan, H., Wu, Y., Xie, S. and Girshick, R. (2020). Momentum contrast for
+    unsupervised visual representation learning. CVPR 2020.
+    """
+    positive = (queries * keys).sum(dim=1, keepdim=True)
+    logits = torch.cat([positive, queries @ queue.T], dim=1) / temperature
+    first = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
+    return functional.cross_entropy(logits, first)

@@ -10,20 +10,14 @@ from typing import Any
 
 import torch
 
-from edaphos_bridge.basics.arguments import flag
+from edaphos_bridge.basics.arguments import flag, whole
 from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
+from edaphos_bridge.data.augmentations import kornia_transforms
 from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
 from edaphos_bridge.errors import AdjustedWarning, InputError, warn
-from edaphos_bridge.pretrain.augmentations import kornia_transforms
-from edaphos_bridge.pretrain.checkpoint import (
-    FILE,
-    Checkpoints,
-    Progress,
-    checked_folder,
-    checked_interval,
-    read_checkpoint,
-)
+from edaphos_bridge.pretrain.checkpoint import FILE, Checkpoints, Progress, read_checkpoint
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
@@ -49,12 +43,18 @@ class Place:
     @classmethod
     def checked(cls, **values: Any) -> Place:
         """Return the place, or raise `InputError`."""
-        folder = values["checkpoint_dir"]
+        device = resolve_device(values["device"])
+        folder, resume = (
+            None if values.get(name) is None else as_path(name, values[name], "folder")
+            for name in ("checkpoint_dir", "resume")
+        )
+        every = values["checkpoint_every"]
+        if every is not None and folder is None:
+            raise InputError(
+                "checkpoint_every", "needs a `checkpoint_dir` for the checkpoints", found=every
+            )
         return cls(
-            resolve_device(values["device"]),
-            checked_folder("checkpoint_dir", folder),
-            checked_interval(folder, values["checkpoint_every"]),
-            checked_folder("resume", values.get("resume")),
+            device, folder, None if every is None else whole("checkpoint_every", every), resume
         )
 
 
@@ -67,18 +67,9 @@ def pretrained(
 ) -> FoundationPretrain:
     """Do what a function of ours was called for: what all entrances have in common.
 
-    Parameters
-    ----------
-    method : str
-        Of `SETTINGS`.
-    source : callable
-        Makes the source, when the arguments are known to be good.
-    arguments : mapping
-        The arguments of the function by name; settings and place take theirs.
-    events : Events, optional
-        By default lines or a bar on the console.
-    draw : callable
-        See `pretrain_encoder`.
+    `arguments` are those of the function, of which settings and place take theirs; `source` makes
+    the patches when they are known to be good. By default lines or a bar on the console tell of the
+    run. For `draw` see `pretrain_encoder`.
     """
     settings = SETTINGS[method].checked(**arguments)
     verbose = flag("verbose", arguments["verbose"])

@@ -11,10 +11,8 @@ from edaphos_bridge.pretrain.settings import SETTINGS
 def check_pretraining(metadata: Any) -> dict[str, Any]:
     """Return the plain values of a fit, and ``encoder``, the description of its encoder.
 
-    Raises
-    ------
-    WeightsError
-        If a value is missing, is of another type or range, or does not fit the others.
+    Raises `WeightsError` if a value is missing, is of another type or range, or does not fit the
+    others.
     """
     found = check(metadata, {**RECORD, "method": one_of(*SETTINGS)})
     settings = settings_of(SETTINGS[found["method"]].checked, found["config"])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from edaphos_bridge.basics.arguments import choice, number, seed_number, whole
+from edaphos_bridge.basics.arguments import choice, number, ratios, seed_number, share, whole
+from edaphos_bridge.data.augmentations import Augmentations
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.pretrain.augmentations import Augmentations
+
+Self = TypeVar("Self", bound="PretrainSettings")
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,13 @@ class PretrainSettings:
     seed: int | None
 
     method = ""
+
+    @classmethod
+    def checked(cls: type[Self], **values: Any) -> Self:
+        """Return the settings, or raise `InputError` for the first that cannot be used."""
+        own = [field.name for field in fields(cls)]
+        checks = {name: check for name, check in _CHECKS.items() if name in own}
+        return cls(**{name: check(name, values[name]) for name, check in checks.items()})
 
     @property
     def augmentations(self) -> Augmentations:
@@ -47,11 +58,6 @@ class SimCLRSettings(PretrainSettings):
     def augmentations(self) -> Augmentations:
         """Flips, dropped channels and noise, as in the original."""
         return Augmentations(flip_prob=0.5, channel_drop_prob=0.2, noise_sd=self.noise_sd)
-
-    @classmethod
-    def checked(cls, **values: Any) -> SimCLRSettings:
-        """Return the settings, or raise `InputError` for the first that cannot be used."""
-        return cls(**_common(values))
 
 
 @dataclass(frozen=True)
@@ -77,65 +83,39 @@ class MoCoSettings(PretrainSettings):
         names = [field.name for field in fields(Augmentations)]
         return Augmentations(**{name: getattr(self, name) for name in names})
 
-    @classmethod
-    def checked(cls, **values: Any) -> MoCoSettings:
-        """Return the settings, or raise `InputError` for the first that cannot be used."""
-        schedule = values["momentum_schedule"]
-        ratio = number("cutout_size_ratio", values["cutout_size_ratio"], above=0)
-        jitter = number("brightness_jitter", values["brightness_jitter"], minimum=0, below=1)
-        shares = ("momentum", "flip_prob", "rot90_prob", "channel_drop_prob", "cutout_prob")
-        return cls(
-            **_common(values),
-            **_shares(values, shares),
-            queue_size=whole("queue_size", values["queue_size"]),
-            momentum_schedule=(
-                None if schedule is None else choice("momentum_schedule", schedule, ("cosine",))
-            ),
-            crop_ratio=_ratios("crop_ratio", values["crop_ratio"]),
-            cutout_size_ratio=_share("cutout_size_ratio", ratio),
-            brightness_jitter=jitter,
-        )
-
 
 SETTINGS: dict[str, type[MoCoSettings | SimCLRSettings]] = {
     settings.method: settings for settings in (MoCoSettings, SimCLRSettings)
 }
 
 
-def _common(values: dict[str, Any]) -> dict[str, Any]:
-    if whole("batch_size", values["batch_size"]) < 2:
+def _of_batch(argument: str, value: Any) -> int:
+    if whole(argument, value) < 2:
         raise InputError(
-            "batch_size",
+            argument,
             "must be at least 2",
-            found=values["batch_size"],
+            found=value,
             hint="A patch is contrasted with the others of its batch.",
         )
-    counts = ("feature_dim", "proj_dim", "batch_size", "epochs", "steps_per_epoch")
-    return {
-        **{name: whole(name, values[name]) for name in counts},
-        "lr": number("lr", values["lr"], above=0),
-        "temperature": number("temperature", values["temperature"], above=0),
-        "noise_sd": number("noise_sd", values["noise_sd"], minimum=0),
-        "seed": None if values["seed"] is None else seed_number(values["seed"]),
-    }
+    return int(value)
 
 
-def _shares(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: _share(name, values[name]) for name in names}
-
-
-def _share(argument: str, value: Any) -> float:
-    if number(argument, value, minimum=0) > 1:
-        raise InputError(argument, "must be a single number between 0 and 1", found=value)
-    return float(value)
-
-
-def _ratios(argument: str, value: Any) -> tuple[float, float]:
-    problem = "must be two numbers, the smaller first, greater than 0 and at most 1"
-    try:
-        low, high = (number(argument, part, above=0) for part in value)
-    except Exception as error:  # arrays of other packages fail in ways of their own
-        raise InputError(argument, problem, found=value) from error
-    if not low <= high <= 1:
-        raise InputError(argument, problem, found=value)
-    return low, high
+_above_0 = partial(number, above=0)
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "cutout_size_ratio": lambda name, value: share(name, _above_0(name, value)),
+    "brightness_jitter": partial(number, minimum=0, below=1),
+    "batch_size": _of_batch,
+    **dict.fromkeys(("feature_dim", "proj_dim", "epochs", "steps_per_epoch"), whole),
+    **dict.fromkeys(("lr", "temperature"), _above_0),
+    "noise_sd": partial(number, minimum=0),
+    "seed": lambda _, value: None if value is None else seed_number(value),
+    **dict.fromkeys(
+        ("momentum", "flip_prob", "rot90_prob", "channel_drop_prob", "cutout_prob"), share
+    ),
+    "queue_size": whole,
+    "momentum_schedule": (
+        lambda name, value: None if value is None else choice(name, value, ("cosine",))
+    ),
+    "crop_ratio": ratios,
+}
+"""How each setting is checked, in this order."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch.nn import functional
 
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.pretrain.method import Method
-from edaphos_bridge.pretrain.nt_xent import nt_xent
 from edaphos_bridge.pretrain.settings import SimCLRSettings
 
 
@@ -25,3 +25,21 @@ class SimCLR(Method):
         """Return NT-Xent of the two views."""
         one, other = self.encoder.project(self.encoder(torch.cat([*views]))).chunk(2)
         return nt_xent(one, other, self.settings.temperature)
+
+
+def nt_xent(one: torch.Tensor, other: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return the mean over all 2B views of the cross-entropy of finding the other view.
+
+    `one` and `other` ``(B, D)`` are unit vectors of two views of the same patches, whose cosines
+    are divided by the temperature. Each view is compared with the 2B - 1 others, never with itself.
+
+    References
+    ----------
+    Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework for
+    contrastive learning of visual representations. ICML 2020.
+    """
+    views = torch.cat([one, other])
+    itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
+    logits = (views @ views.T / temperature).masked_fill(itself, -torch.inf)
+    partner = torch.arange(len(views), device=views.device).roll(len(one))
+    return functional.cross_entropy(logits, partner)

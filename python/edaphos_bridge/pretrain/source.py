@@ -41,10 +41,7 @@ class Source(Protocol):
 class PatchSource:
     """Patches of an array: one float32 tensor in memory, or read when a step asks for them.
 
-    Raises
-    ------
-    InputError
-        If any holds a missing or infinite value.
+    Raises `InputError` if any holds a missing or infinite value.
     """
 
     name = "patches"
@@ -73,10 +70,7 @@ class PatchSource:
 class TileSource:
     """The patches of a tile dataset, read from its raster when a step asks for them.
 
-    Raises
-    ------
-    InputError
-        If it is no tile dataset.
+    Raises `InputError` if it is no tile dataset.
     """
 
     name = "dataset"

@@ -15,15 +15,10 @@ from edaphos_bridge.raster.transform import IDENTITY
 
 
 class ArrayRaster(Raster):
-    """Bands ``band_1``, ``band_2``...; x is the column and y the row.
+    """Bands ``band_1``, ``band_2``... of an array ``(C, H, W)``; x is the column and y the row.
 
-    Parameters
-    ----------
-    array : array or torch.Tensor, shape (C, H, W), any real dtype
-        Cells that are NaN, infinite, masked or of the array's fill value have no data. Neither
-        copied nor changed. What is not in memory (dask, zarr, h5py) is read in windows.
-    argument : str
-        What the caller's function calls it, for errors.
+    Cells that are NaN, infinite, masked or of the array's fill value have no data. The array is
+    neither copied nor changed. What is not in memory (dask, zarr, h5py) is read in windows.
     """
 
     def __init__(self, array: Any, argument: str) -> None:

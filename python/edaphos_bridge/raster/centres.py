@@ -22,8 +22,7 @@ def eligible(
     """
     rows = _fits(block.row, block.height, raster.height, patch_size)
     columns = _fits(block.col, block.width, raster.width, patch_size)
-    centres: NDArray[np.bool_] = valid.all(axis=0) & rows[:, None] & columns
-    return centres
+    return valid.all(axis=0) & rows[:, None] & columns
 
 
 def count_overlapping(cells: NDArray[np.int64], patch_size: int) -> int:
@@ -50,19 +49,11 @@ def count_overlapping(cells: NDArray[np.int64], patch_size: int) -> int:
 
 
 class CentreCounts:
-    """How many centres there are in each row of each block.
+    """How many centres of patches of a size there are in each row of each block of a raster.
 
     Read row by row they say where the n-th centre of the raster is, in an order that does not
-    depend on the blocks.
-
-    Parameters
-    ----------
-    raster : Raster
-        Where the patches lie.
-    patch_size : int
-        Their height and width.
-    mask : Raster, optional
-        One band on the same cells: centres are only where it has data that are not 0.
+    depend on the blocks. With a `mask`, one band on the same cells, centres are only where that has
+    data that are not 0.
     """
 
     def __init__(self, raster: Raster, patch_size: int, mask: Raster | None = None) -> None:

@@ -20,7 +20,7 @@ _NAMES = "x and y, lon and lat, longitude and latitude, or easting and northing"
 
 
 def read_coords(
-    coords: Any, argument: str = "coords", *, crs: Any = None, stack: str = "stack"
+    coords: Any, argument: str = "coords", *, crs: Any = None, stack: str | None = "stack"
 ) -> NDArray[np.float64]:
     """Return points as an array ``(N, 2)`` of x and y; missing ones are NaN.
 
@@ -31,7 +31,8 @@ def read_coords(
         longitude and latitude, or easting and northing in any case are taken. Points of
         geopandas that carry a CRS are transformed to that of the raster.
     argument, stack : str
-        What the caller's function calls points and raster, for errors.
+        What the caller's function calls points and raster, for errors; None where there is no
+        raster, and points of geopandas stay in their own CRS.
     crs : rasterio.crs.CRS, optional
         Of the raster; None where it has none.
 

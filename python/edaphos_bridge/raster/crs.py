@@ -13,13 +13,9 @@ _TOLERANCE = 0.005
 
 
 def as_crs(crs: Any) -> Any:
-    """Return a ``rasterio.crs.CRS``, or None.
+    """Return a ``rasterio.crs.CRS`` of WKT, a code, or whatever rasterio understands.
 
-    Parameters
-    ----------
-    crs : rasterio.crs.CRS, str or None
-        WKT, a code, or whatever rasterio understands. None comes of what it does not, of an
-        empty text, and where rasterio is missing.
+    None comes of what it does not, of an empty text, and where rasterio is missing.
     """
     if crs is None or not str(crs).strip():
         return None
@@ -53,12 +49,8 @@ def warn_of_other_cells(
 ) -> None:
     """Warn if cells have another size or CRS than those that an encoder learnt from.
 
-    Parameters
-    ----------
-    argument : str
-        What the caller's function calls the data.
-    found, expected : pair of cell size and CRS
-        Width and height of a cell, in units of the CRS, and `crs_text`; None where not known.
+    `found` and `expected` are pairs: width and height of a cell, in units of the CRS, and
+    `crs_text`; None where not known.
     """
     if not _same_size(found[0], expected[0]) or not same_crs(found[1], expected[1]):
         warn(

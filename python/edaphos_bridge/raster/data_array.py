@@ -40,17 +40,12 @@ class DataArrayRaster(Raster):
     the attributes have no data; ``scale_factor`` and ``add_offset`` there are applied. The CRS is
     that of rioxarray and the CF conventions.
 
+    Raises `InputError` if it holds no real numbers, has other dimensions, or irregular coordinates.
+
     Parameters
     ----------
     array : xarray.DataArray, of a real dtype
         In memory, or read from a file or computed by dask in parts.
-    argument : str
-        What the caller's function calls it, for errors.
-
-    Raises
-    ------
-    InputError
-        If it holds no real numbers, has other dimensions, or irregular coordinates.
     """
 
     def __init__(self, array: Any, argument: str) -> None:
@@ -143,8 +138,7 @@ def _reference(array: Any) -> Mapping[str, Any]:
     named = array.encoding.get("grid_mapping") or array.attrs.get("grid_mapping")
     for name in (named, "spatial_ref", "crs"):
         if name is not None and name in array.coords:
-            attrs: Mapping[str, Any] = array.coords[name].attrs
-            return attrs
+            return array.coords[name].attrs
     return {}
 
 

@@ -55,10 +55,7 @@ class FileBands:
 def raster_path(argument: str, given: Any) -> str:
     """Return an absolute path, and a name that only GDAL knows as it is.
 
-    Raises
-    ------
-    InputError
-        If it can be neither; see `edaphos_bridge.basics.paths.as_path`.
+    Raises `InputError` if it can be neither; see `edaphos_bridge.basics.paths.as_path`.
     """
     text = str(given)
     is_gdals = text.startswith("/vsi") or re.match(r"[A-Za-z][\w+.]+:", text)
@@ -127,10 +124,7 @@ class FilePart:
     def lay(self, transform: Transform) -> None:
         """Have `read` give rows and columns in the directions of a raster's transform.
 
-        Raises
-        ------
-        InputError
-            If the file is turned against that raster.
+        Raises `InputError` if the file is turned against that raster.
         """
         if not self.georeferenced or same_grid(self._own, transform, *self.dataset.shape):
             return

@@ -17,27 +17,12 @@ from edaphos_bridge.raster.transform import Transform, cell_size, is_usable, sam
 
 
 class FileRaster(Raster):
-    """Bands of files one after the other; the files stay open.
+    """Bands of one or more files one after the other; the files stay open.
 
-    Parameters
-    ----------
-    files : sequence of FileBands
-        At least one.
-    names : sequence of str, optional
-        Names of the bands. By default the files' band descriptions, else their names.
-    transform : tuple of six floats, optional
-        Replaces that of the files: whoever gives it has seen to it that they are aligned. Its
-        signs say which way rows and columns run.
-    argument : str
-        What the caller's function calls it, for errors.
-    crs : rasterio.crs.CRS, optional
-        Replaces that of the files.
-
-    Raises
-    ------
-    InputError
-        If a file is no raster of real numbers, has no such band, or lies on another grid
-        than the first.
+    Bands are called by `names`, else by the files' band descriptions, else by the files' names. A
+    `transform` replaces that of the files, as whoever gives it has seen to it that they are
+    aligned: its signs say which way rows and columns run. So does a `crs`. Raises `InputError` if a
+    file is no raster of real numbers, has no such band, or lies on another grid than the first.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ def geometries_of(coords: Any) -> Any | None:
     return found if usable else None
 
 
-def in_crs(geometries: Any, crs: Any, argument: str, stack: str) -> NDArray[np.float64]:
+def in_crs(geometries: Any, crs: Any, argument: str, stack: str | None) -> NDArray[np.float64]:
     """Return points as an array ``(N, 2)`` in the CRS of a raster; missing ones are NaN.
 
     Parameters
@@ -32,7 +32,8 @@ def in_crs(geometries: Any, crs: Any, argument: str, stack: str) -> NDArray[np.f
     crs : rasterio.crs.CRS or None
         Of the raster.
     argument, stack : str
-        What the caller's function calls points and raster, for errors.
+        What the caller's function calls points and raster, for errors; None where there is no
+        raster, and they stay in their own CRS.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def in_crs(geometries: Any, crs: Any, argument: str, stack: str) -> NDArray[np.f
             found=", ".join(kinds),
             hint="Take one point of each first, for example its centroid.",
         )
-    own = geometries.crs
+    own = geometries.crs if stack is not None else None
     if own is not None and not crs:
         warn(
             f"`{argument}` has a coordinate reference system ({getattr(own, 'name', own)}) and "

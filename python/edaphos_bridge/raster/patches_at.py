@@ -29,29 +29,13 @@ def patches_at(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Yield rows of `points` and their patches ``(B, C, H, W)``, B as an encoder can take.
 
-    Points outside the raster, missing ones and those in a cell without data in any band are
-    left out. The others come in the order of the file, so that its blocks are decoded once.
+    Points ``(N, 2)`` outside the raster, missing ones and those in a cell without data in any band
+    are left out. The others come in the order of the file, so that its blocks are decoded once, at
+    most `most` at a time, normalised and in the orientation asked for. A patch may reach beyond the
+    raster: no data there.
 
-    Parameters
-    ----------
-    raster : Raster
-        Where the patches are read. A patch may reach beyond it: no data there.
-    points : numpy.ndarray, shape (N, 2)
-        What `read_coords` gives.
-    normalisation : Normalisation
-        How raw cells become patches.
-    orientation : {"rows_first", "transposed"}
-        How the patches lie.
-    argument : str
-        What the caller's function calls the raster, for errors.
-    most : int, optional
-        B is at most that.
-
-    Warns
-    -----
-    EdaphosWarning
-        If there are points and none lies inside the raster, or if its cells have another size,
-        CRS or scale than those that the encoder was pretrained on.
+    Warns `EdaphosWarning` if there are points and none lies inside the raster, or if its cells have
+    another size, CRS or scale than those that the encoder was pretrained on.
     """
     warn_if_all_outside(raster, points, "coords", argument)
     order = band_order(raster, normalisation, argument)
@@ -81,10 +65,7 @@ def patches_at(
 def band_order(raster: Raster, normalisation: Normalisation, argument: str = "stack") -> list[int]:
     """Return where the raster has each band that an encoder expects: by name, else in order.
 
-    Raises
-    ------
-    InputError
-        If the raster has another number of bands.
+    Raises `InputError` if the raster has another number of bands.
     """
     expected, found = list(normalisation.bands), raster.bands
     if len(found) != len(expected):

@@ -68,14 +68,7 @@ class Raster(ABC):
     def read(
         self, row: int, col: int, height: int, width: int
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return the cells of a window, which may reach beyond the raster.
-
-        Parameters
-        ----------
-        row, col : int
-            First row and column, counted from 0; may be negative.
-        height, width : int
-            Extents of the window.
+        """Return the cells of a window, which may reach beyond the raster: `row` or `col` below 0.
 
         Returns
         -------

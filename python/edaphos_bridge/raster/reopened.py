@@ -16,18 +16,8 @@ from edaphos_bridge.raster.sources import open_raster
 class ReopenedRaster(Raster):
     """What `Raster.describe` said, without opening anything yet.
 
-    Parameters
-    ----------
-    described : mapping
-        From `Raster.describe`.
-    bands : sequence of str
-    height, width : int
-        What the raster must still have.
-
-    Raises
-    ------
-    InputError
-        When it is first read: if the files are gone or are another raster.
+    When it is first read, `InputError` says if the files are gone or are another raster: one
+    without these bands, height and width.
     """
 
     def __init__(

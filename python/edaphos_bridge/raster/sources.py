@@ -23,6 +23,9 @@ from edaphos_bridge.raster.transform import Transform
 def open_raster(stack: Any, argument: str = "stack") -> Raster:
     """Return a raster to read window by window; nothing is loaded yet.
 
+    Raises `InputError` if `stack` is none of what is said below, or its files are not aligned.
+    Raises `EdaphosError` if it is a file and rasterio is not installed.
+
     Parameters
     ----------
     stack : path, sequence of paths, array or mapping
@@ -31,15 +34,6 @@ def open_raster(stack: Any, argument: str = "stack") -> Raster:
         and masked cells have no data; an xarray.DataArray, see `DataArrayRaster`; or what
         `Raster.describe` gave: ``files`` (each with ``path`` and ``bands``, counted from 1),
         and optionally ``names``, ``transform`` and ``crs``.
-    argument : str
-        What the caller's function calls it, for errors.
-
-    Raises
-    ------
-    InputError
-        If it is none of these, or the files are not aligned.
-    EdaphosError
-        If it is a file and rasterio is not installed.
 
     Notes
     -----

@@ -37,23 +37,10 @@ def band_statistics(
 ) -> BandStatistics:
     """Return the statistics of the valid cells of each band.
 
-    A standard deviation of 0 becomes 1, with a warning: such a band is 0 after normalisation.
-
-    Parameters
-    ----------
-    raster : Raster
-        Read once, block by block.
-    patch_size : int
-        Height and width of the patches whose centres are counted.
-    argument : str
-        What the caller's function calls the raster, for errors.
-    mask : Raster, optional
-        Where centres may be, see `CentreCounts`. Means and standard deviations are of all cells.
-
-    Raises
-    ------
-    InputError
-        If a band has no valid cell.
+    The raster is read once, block by block. Centres are counted of patches of `patch_size` rows and
+    columns, and where `mask` lets them be, see `CentreCounts`; means and standard deviations are of
+    all cells. A standard deviation of 0 becomes 1, with a warning: such a band is 0 after
+    normalisation. Raises `InputError` if a band has no valid cell.
 
     References
     ----------
@@ -128,5 +115,4 @@ class _Moments:
 
     def sds(self) -> NDArray[np.float64]:
         """Return the sample standard deviations so far; 0 for a single cell."""
-        deviations: NDArray[np.float64] = np.sqrt(self._squares / np.maximum(self.count - 1, 1))
-        return deviations
+        return np.sqrt(self._squares / np.maximum(self.count - 1, 1))

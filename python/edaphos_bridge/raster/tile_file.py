@@ -7,15 +7,8 @@ from __future__ import annotations
 
 import torch
 
+from edaphos_bridge.files import schema
 from edaphos_bridge.files.container import pack, unpack
-from edaphos_bridge.files.schema import (
-    check,
-    check_normalisation,
-    damaged_description,
-    is_table,
-    is_whole,
-    require,
-)
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 
 _KIND = "tile dataset"
@@ -35,28 +28,27 @@ def tiles_to_bytes(dataset: FoundationTileDataset) -> bytes:
 def tiles_from_bytes(data: bytes) -> FoundationTileDataset:
     """Return the dataset in `data`, whose files are opened when the first patch is read.
 
-    Raises
-    ------
-    WeightsError
-        If the bytes are damaged.
+    Raises `WeightsError` if the bytes are damaged.
     """
     tensors, metadata = unpack(_KIND, data)
-    check(
+    schema.check(
         metadata,
         {
-            "stack": is_table,
-            "height": is_whole,
-            "width": is_whole,
-            "normalisation": is_table,
+            "stack": schema.is_table,
+            "height": schema.is_whole,
+            "width": schema.is_whole,
+            "normalisation": schema.is_table,
             "seed": lambda seed: type(seed) is int,
         },
     )
-    check_normalisation(metadata["normalisation"])
+    schema.check_normalisation(metadata["normalisation"])
     cells = tensors.get("cells")
-    require(cells is not None and cells.dtype == torch.int64, "it has no cells")
-    with damaged_description():
+    schema.require(cells is not None and cells.dtype == torch.int64, "it has no cells")
+    with schema.damaged_description():
         files = [f"file.{number}" for number in range(len(metadata["stack"]["files"]))]
-        require(tensors.keys() <= {"cells", *files}, "it has other tensors than cells and files")
+        schema.require(
+            tensors.keys() <= {"cells", *files}, "it has other tensors than cells and files"
+        )
         for name, file in zip(files, metadata["stack"]["files"], strict=True):
             if name in tensors:
                 file["data"] = tensors[name].numpy().tobytes()

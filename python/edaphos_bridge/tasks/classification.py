@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from edaphos_bridge.data.labels import ClassLabel, Labels
-from edaphos_bridge.errors import warn
+from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.files.schema import check, is_count, is_flag, list_of, require
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.plan import Plan
 
 _SOFTMAX_ROWS = 4096
+_MOST_CAPPED = 10.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,13 @@ class Classification(Task):
     class_counts : list of int or None
         Labelled patches of each class, validation rows included; None in a file that was
         written without them.
+    class_weight : str, dict or None
+        "balanced": ``n / (K * n_k)`` for a class with n_k of the n training rows; "capped": the
+        same, at most 10; or the weight of each class by its name.
+    label_smoothing : float
+        Share of the target that goes to all classes alike (Szegedy et al. 2016).
+    weights : list of float or None
+        What became of `class_weight` in training.
     """
 
     name = "classification"
@@ -39,11 +48,33 @@ class Classification(Task):
     classes: list[ClassLabel]
     ordered: bool = False
     class_counts: list[int] | None = None
+    class_weight: str | dict[str, float] | None = None
+    label_smoothing: float = 0.0
+    weights: list[float] | None = None
 
     @classmethod
-    def of(cls, labels: Labels) -> Classification:
-        """Return the task of these labels; their codes are its targets."""
-        return cls(labels.classes, labels.ordered, labels.counts())
+    def of(
+        cls,
+        labels: Labels,
+        class_weight: str | dict[str, float] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> Classification:
+        """Return the task of these labels; their codes are its targets.
+
+        Raises
+        ------
+        InputError
+            If `class_weight` names other classes than there are.
+        """
+        if isinstance(class_weight, dict):
+            _check_names(class_weight, [str(label) for label in labels.classes])
+        counts = labels.counts()
+        return cls(labels.classes, labels.ordered, counts, class_weight, label_smoothing)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the loss is the mean cross-entropy and no more."""
+        return self.class_weight is None and self.label_smoothing == 0
 
     @property
     def n_outputs(self) -> int:
@@ -51,8 +82,14 @@ class Classification(Task):
         return len(self.classes)
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the mean cross-entropy of logits ``(B, n_classes)`` and class codes ``(B,)``."""
-        return functional.cross_entropy(outputs, targets)
+        """Return the mean cross-entropy of logits ``(B, n_classes)`` and class codes ``(B,)``.
+
+        With weights it is the mean by weight, as torch has it.
+        """
+        weights = None if self.weights is None else outputs.new_tensor(self.weights)
+        return functional.cross_entropy(
+            outputs, targets, weight=weights, label_smoothing=self.label_smoothing
+        )
 
     def counts(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return how many patches are classified correctly, and how many there are."""
@@ -70,8 +107,8 @@ class Classification(Task):
             part.copy_(part.softmax(dim=1))
         return outputs
 
-    def warn_about_split(self, targets: torch.Tensor, plan: Plan) -> None:
-        """Warn where the split left a class without training rows."""
+    def learnt_from(self, targets: torch.Tensor, plan: Plan) -> Classification:
+        """Return the task with its weights; warn where the split left a class without rows."""
         counts = torch.bincount(targets[plan.train_rows], minlength=len(self.classes))
         absent = [str(self.classes[code]) for code in torch.nonzero(counts == 0).flatten().tolist()]
         if absent:
@@ -79,6 +116,16 @@ class Classification(Task):
                 f"the validation split left no training row of: {', '.join(absent)}. "
                 "The classifier cannot learn them; use another `seed` or `val_split`."
             )
+        return replace(self, weights=self._weights(counts.tolist()))
+
+    def _weights(self, counts: list[int]) -> list[float] | None:
+        if self.class_weight is None:
+            return None
+        if isinstance(self.class_weight, dict):
+            return [self.class_weight[str(label)] for label in self.classes]
+        share = sum(counts) / len(counts)
+        most = _MOST_CAPPED if self.class_weight == "capped" else math.inf
+        return [min(share / max(count, 1), most) for count in counts]
 
     def describe(self) -> dict[str, Any]:
         """Return the classes, their order and their counts."""
@@ -99,6 +146,20 @@ class Classification(Task):
         )
         require(is_flag(ordered), "'ordered' is neither true nor false")
         return cls(classes, ordered, counts)
+
+
+def _check_names(weights: dict[str, float], classes: list[str]) -> None:
+    missing = [name for name in classes if name not in weights]
+    unknown = [name for name in weights if name not in classes]
+    if missing or unknown:
+        raise InputError(
+            "class_weight",
+            "must name each class once",
+            found=", ".join(
+                [f"no {name!r}" for name in missing] + [f"unknown {name!r}" for name in unknown]
+            ),
+            hint=f"The classes are {', '.join(classes)}.",
+        )
 
 
 def _are_classes(value: Any) -> bool:

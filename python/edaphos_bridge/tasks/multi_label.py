@@ -98,8 +98,8 @@ class MultiLabel(Task):
         """Return the probability of each label."""
         return outputs.sigmoid()
 
-    def warn_about_split(self, targets: torch.Tensor, plan: Plan) -> None:
-        """Warn where the split left a label without a training row that has it."""
+    def learnt_from(self, targets: torch.Tensor, plan: Plan) -> MultiLabel:
+        """Return the task; warn where the split left a label without a training row."""
         occurs = targets[plan.train_rows].sum(dim=0) > 0
         absent = [
             name
@@ -111,6 +111,7 @@ class MultiLabel(Task):
                 f"the validation split left no training row with: {', '.join(absent)}. "
                 "The fit cannot learn them; use another `seed` or `val_split`."
             )
+        return self
 
     def settings(self) -> dict[str, Any]:
         """Return the thresholds."""

@@ -51,8 +51,9 @@ class Task(ABC):
     def values(self, outputs: torch.Tensor) -> torch.Tensor:
         """Return what is predicted, from outputs ``(N, n_outputs)`` in float64."""
 
-    def warn_about_split(self, targets: torch.Tensor, plan: Plan) -> None:  # noqa: B027
-        """Warn where the training rows of a plan cannot teach all of the task."""
+    def learnt_from(self, targets: torch.Tensor, plan: Plan) -> Task:
+        """Return the task as the training rows of a plan teach it, or warn what they cannot."""
+        return self
 
     def settings(self) -> dict[str, Any]:
         """Return those of its values that a fit shows among its settings, by their arguments."""

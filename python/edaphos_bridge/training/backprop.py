@@ -9,9 +9,13 @@ from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.tasks.task import Task
+from edaphos_bridge.training.aids import Aids
 from edaphos_bridge.training.batchnorm import single_values_use_running_statistics
 from edaphos_bridge.training.events import Events
+from edaphos_bridge.training.groups import Groups
 from edaphos_bridge.training.inputs import Inputs
+from edaphos_bridge.training.phase import Phase
+from edaphos_bridge.training.schedule import factor_and_beta1
 
 
 class Backprop:
@@ -23,12 +27,16 @@ class Backprop:
         From inputs ``(B, ...)`` to outputs ``(B, n_outputs)``; trained in place.
     task : Task
         Its loss and score.
+    phase, groups : Phase, Groups
+        What trains, at which rates.
     inputs : Inputs
         Gives rows of the data ``(len(rows), ...)``, on the model's device.
     targets : torch.Tensor, shape (N, ...)
         Targets of all rows, on the model's device.
     optimizer : torch.optim.Optimizer
-        Over the parameters to train.
+        Over the parameters to train, as `groups` has prepared them.
+    aids : Aids
+        May change what a step sees.
     randomness : Randomness
         What the model draws from, dropout for example.
     events : Events
@@ -39,38 +47,59 @@ class Backprop:
         self,
         model: nn.Module,
         task: Task,
+        phase: Phase,
+        groups: Groups,
         inputs: Inputs,
         targets: torch.Tensor,
         optimizer: torch.optim.Optimizer,
+        aids: Aids,
         randomness: Randomness,
         events: Events,
     ) -> None:
         self.model = model
         self.task = task
+        self.phase = phase
+        self.groups = groups
         self.inputs = inputs
         self.targets = targets
         self.optimizer = optimizer
+        self.view = aids.view
         self.events = events
+        self.steps_done = 0
+        self._generator = randomness.generator
         self._draws = draws_of(model, randomness)
 
     def epoch(self, rows: torch.Tensor, batch_size: int) -> torch.Tensor:
         """Take one step on each batch and return their losses."""
-        self.model.train()
+        self.groups.train(self.phase)
+        batches = rows.split(batch_size)
         with single_values_use_running_statistics(self.model):
-            losses = [self._step(batch) for batch in rows.split(batch_size)]
+            losses = [self._step(batch, self.phase.epochs * len(batches)) for batch in batches]
         return torch.stack(losses)
 
-    def _step(self, rows: torch.Tensor) -> torch.Tensor:
+    def _step(self, rows: torch.Tensor, steps: int) -> torch.Tensor:
         pause()
+        self._set_rates(steps)
         inputs, targets = self.inputs.read(rows), self.targets[rows]
+        if self.view is not None:
+            inputs = self.view(inputs, self._generator)
         self.optimizer.zero_grad()
         with self._draws:
             loss = self.task.loss(self.model(inputs), targets)
             loss.backward()
         self.optimizer.step()
+        self.steps_done += 1
         loss = loss.detach()
         self.events.on_step(loss)
         return loss
+
+    def _set_rates(self, steps: int) -> None:
+        if self.phase.schedule != "constant":
+            factor, beta1 = factor_and_beta1(self.phase, self.steps_done, steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["rate"] * factor
+                group["betas"] = (beta1, group["betas"][1])
+        self.events.on_rates(self.optimizer.param_groups)
 
     @torch.no_grad()
     def score(self, rows: torch.Tensor) -> float:

@@ -1,7 +1,7 @@
 """How a phase is computed: chosen here by rule, and never seen by the user.
 
 * `Solve`: L-BFGS on cached features, in double;
-* a linear classifier on cached features: gradients in closed form;
+* a linear classifier on cached features, with nothing unusual: gradients in closed form;
 * any other head on cached features, and an encoder with its head: autograd.
 """
 
@@ -18,23 +18,27 @@ from edaphos_bridge.heads.registry import LinearHead
 from edaphos_bridge.optim.adam import adam
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.tasks.task import Task
+from edaphos_bridge.training.aids import Aids
 from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.events import Events
+from edaphos_bridge.training.groups import Groups
 from edaphos_bridge.training.inputs import Inputs
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
 from edaphos_bridge.training.linear import LinearProbe
 from edaphos_bridge.training.loop import History, Learner, train
-from edaphos_bridge.training.phase import Epochs, Phase, Solve
+from edaphos_bridge.training.phase import AnyPhase, Phase, Solve
 from edaphos_bridge.training.plan import Plan
 
 
 def execute(
-    phase: Phase,
+    phase: AnyPhase,
     task: Task,
     model: Any,
+    groups: Groups,
     inputs: Inputs,
     targets: torch.Tensor,
     plan: Plan,
+    aids: Aids,
     randomness: Randomness,
     events: Events,
 ) -> History:
@@ -44,35 +48,41 @@ def execute(
     ----------
     model : module with ``encoder`` and ``head``
         From what `inputs` reads of patches to outputs of the task.
+    groups : Groups
+        Of that model.
     targets : torch.Tensor, shape (N, ...)
         Of all rows, on the device of `inputs` and `plan`.
     """
     if isinstance(phase, Solve):
         return _solved(phase, task, model.head, inputs, targets, plan)
-    learner = _learner(phase, task, model, inputs, targets, randomness, events)
-    return train(learner, plan, phase.epochs, phase.batch_size, events)
-
-
-def _learner(
-    phase: Epochs,
-    task: Task,
-    model: Any,
-    inputs: Inputs,
-    targets: torch.Tensor,
-    randomness: Randomness,
-    events: Events,
-) -> Learner:
-    head, features = model.head, inputs.features
-    groups: list[dict[str, Any]] = [{"params": list(head.parameters()), "lr": phase.lr}]
-    if features is None:
-        trained = [p for p in model.encoder.parameters() if p.requires_grad]
-        groups.append({"params": trained, "lr": phase.encoder_lr})
-    elif isinstance(head, LinearHead) and isinstance(task, Classification):
-        return LinearProbe(head, features, targets, phase.lr, phase.weight_decay)
+    assert phase.batch_size is not None
+    if _is_closed_form(phase, task, model.head, inputs, aids):
+        features, rate = inputs.features, phase.rates(len(groups))[-1]
+        assert features is not None
+        learner: Learner = LinearProbe(model.head, features, targets, rate, phase.weight_decay)
     else:
-        model = head
-    optimizer = adam(groups, phase.weight_decay)
-    return Backprop(model, task, inputs, targets, optimizer, randomness, events)
+        optimizer = adam(
+            groups.prepare(phase), decoupled=phase.decoupled, betas=phase.betas, eps=phase.eps
+        )
+        trained = model if inputs.features is None else model.head
+        learner = Backprop(
+            trained, task, phase, groups, inputs, targets, optimizer, aids, randomness, events
+        )
+    return train(learner, task, plan, phase.epochs, phase.batch_size, events, aids.patience)
+
+
+def _is_closed_form(phase: Phase, task: Task, head: nn.Module, inputs: Inputs, aids: Aids) -> bool:
+    """Return whether the one case applies that `LinearProbe` has written out."""
+    usual = Phase(phase.epochs, phase.lr, batch_size=phase.batch_size)
+    same = ("schedule", "decoupled", "decay_norms", "betas", "eps")
+    return (
+        inputs.features is not None
+        and type(head) is LinearHead
+        and isinstance(task, Classification)
+        and task.is_plain
+        and aids.patience is None
+        and all(getattr(phase, name) == getattr(usual, name) for name in same)
+    )
 
 
 def _solved(

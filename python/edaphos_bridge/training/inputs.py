@@ -13,7 +13,7 @@ from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import (
     batch_size_for,
     check_weights,
-    encode_features,
+    encode,
     find_feature_dim,
     over_batches,
 )
@@ -48,9 +48,14 @@ class Inputs:
 
 
 def inputs_of(
-    encoder: nn.Module, patches: Patches, device: torch.device, *, cached: bool
+    encoder: nn.Module,
+    patches: Patches,
+    device: torch.device,
+    *,
+    cached: bool,
+    reads: str = "features",
 ) -> Inputs:
-    """Return what trains on `encoder`, which is on `device`.
+    """Return what trains on `encoder`, which is on `device`, under a head that `reads`.
 
     With `cached` it runs once over the patches, and must not train. Patches that are in memory are
     laid out once for an encoder that trains; others are read when a step asks for them.
@@ -61,9 +66,9 @@ def inputs_of(
         If a patch holds missing values or the encoder does not give finite features.
     """
     with draws_of(encoder, Randomness(0, device)):  # a lazy module draws its weights here
-        feature_dim = find_feature_dim(encoder, patches.read(0, 1).to(device))
+        feature_dim = find_feature_dim(encoder, patches.read(0, 1).to(device), reads)
         if cached:
-            features = cached_features(encoder, patches, device, feature_dim)
+            features = cached_features(encoder, patches, device, feature_dim, reads)
             return Inputs(feature_dim, lambda rows: features[rows], _EVAL_ROWS, features)
         _warn_if_nothing_trains(encoder)
         size = batch_size_for(patches.shape, device.type, encoder)
@@ -71,9 +76,15 @@ def inputs_of(
 
 
 def cached_features(
-    encoder: nn.Module, patches: Patches, device: torch.device, feature_dim: int
+    encoder: nn.Module,
+    patches: Patches,
+    device: torch.device,
+    feature_dim: int,
+    reads: str = "features",
 ) -> torch.Tensor:
     """Return the features ``(N, feature_dim)`` on `device`; patches are read batch by batch.
+
+    Pooled maps are of twice that width.
 
     Raises
     ------
@@ -82,9 +93,10 @@ def cached_features(
     """
     size = batch_size_for(patches.shape, device.type, encoder)
     fast = folded(encoder.eval())
-    features = torch.empty((len(patches), feature_dim), device=device)
+    width = feature_dim if reads == "features" else 2 * feature_dim
+    features = torch.empty((len(patches), width), device=device)
     batches = patches.numbered_batches(size, borrow=only_reads(encoder))
-    over_batches(lambda batch: encode_features(fast, batch), batches, features, device)
+    over_batches(lambda batch: encode(fast, batch, reads), batches, features, device)
     bad = torch.nonzero(~torch.isfinite(features).all(dim=1)).flatten().tolist()
     if bad:
         check_weights(encoder, "encoder")

@@ -179,7 +179,7 @@ class LinearProbe:
         lr: float,
         weight_decay: float,
     ) -> None:
-        self._head = head
+        self.model = head
         self.heads = LinearHeads(
             features,
             targets,
@@ -193,8 +193,8 @@ class LinearProbe:
         """Take one step on each batch and return their losses."""
         losses = self.heads.epoch(rows[None], batch_size).flatten()
         with torch.no_grad():
-            self._head.weight.copy_(self.heads.weight[0, 0])
-            self._head.bias.copy_(self.heads.bias[0, 0])
+            self.model.weight.copy_(self.heads.weight[0, 0])
+            self.model.bias.copy_(self.heads.bias[0, 0])
         return losses
 
     def score(self, rows: torch.Tensor) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from edaphos_bridge.data.splits import Split
 from edaphos_bridge.errors import InputError
 
 
@@ -58,16 +59,26 @@ def validation_size(n: int, val_split: float) -> int:
     return n_val
 
 
-def draw_plan(n: int, val_split: float, generator: torch.Generator) -> Plan:
+def draw_plan(
+    n: int, val_split: float, generator: torch.Generator, split: Split | None = None
+) -> Plan:
     """Draw a plan for `n` rows from a generator of the cpu, in the order of the R original.
 
     The order of an epoch's rows is drawn when it is asked for.
+
+    Parameters
+    ----------
+    split : Split, optional
+        How the rows are parted, if not one by one at random.
 
     Raises
     ------
     InputError
         If no row is left to train on.
     """
+    if split is not None:
+        train_rows, val_rows = map(torch.from_numpy, split.rows(val_split, generator))
+        return _with_permutations(train_rows, val_rows, generator)
     n_val = validation_size(n, val_split)
     val_rows = (
         torch.randperm(n, generator=generator)[:n_val]
@@ -77,5 +88,11 @@ def draw_plan(n: int, val_split: float, generator: torch.Generator) -> Plan:
     held_out = torch.zeros(n, dtype=torch.bool)
     held_out[val_rows] = True
     train_rows = torch.nonzero(~held_out).flatten()
+    return _with_permutations(train_rows, val_rows, generator)
+
+
+def _with_permutations(
+    train_rows: torch.Tensor, val_rows: torch.Tensor, generator: torch.Generator
+) -> Plan:
     n_train = len(train_rows)
     return Plan(train_rows, val_rows, lambda epoch: torch.randperm(n_train, generator=generator))

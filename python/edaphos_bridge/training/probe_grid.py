@@ -146,7 +146,7 @@ def fit_grid(
     n_classes = task.n_outputs
     starts = [_Start.drawn(seed, features, n_classes, grid.val_split) for seed in grid.seeds]
     for start in starts:
-        task.warn_about_split(codes, start.plan.to(torch.device("cpu")))
+        task.learnt_from(codes, start.plan.to(torch.device("cpu")))
     targets = codes.to(features.device)
     return [
         *(_by_adam(features, targets, starts, grid, events) if grid.adam else []),

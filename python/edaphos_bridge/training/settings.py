@@ -1,27 +1,173 @@
-"""The settings of a classifier fit, checked once."""
+"""The settings of a fit, checked once."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torch import nn
+
 from edaphos_bridge.basics.arguments import choice, flag, number, seed_number, whole, widths
+from edaphos_bridge.data.augmentations import Augmentations
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.heads.registry import check_hidden
-from edaphos_bridge.training.phase import Epochs, Phase, Solve
+from edaphos_bridge.heads.registry import (
+    CUSTOM,
+    HEADS,
+    POOLED_MAPS,
+    check_hidden,
+    make_head,
+    own_head,
+    reads_of,
+)
+from edaphos_bridge.training.aids import Aids
+from edaphos_bridge.training.phase import HEAD_ALONE, AnyPhase, Phase, Solve, foundation_phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class AidSettings:
+    """What helps any fit to train; `None`, 0 and False are without it."""
+
+    class_weight: str | dict[str, float] | None = None
+    label_smoothing: float = 0.0
+    patience: int | None = None
+    augment: Augmentations | None = None
+
+    def aids(self) -> Aids:
+        """Return what training takes of them."""
+        return Aids(self.patience, None if self.augment is None else self.augment.view)
+
+    def aids_config(self) -> dict[str, Any]:
+        """Return those in use, as JSON values."""
+        values = {
+            "class_weight": self.class_weight,
+            "label_smoothing": self.label_smoothing,
+            "patience": self.patience,
+            "augment": None if self.augment is None else self.augment.describe(),
+        }
+        return {name: value for name, value in values.items() if value}
+
+
+def checked_aids(
+    *,
+    class_weight: Any = None,
+    label_smoothing: Any = 0.0,
+    patience: Any = None,
+    augment: Any = False,
+) -> dict[str, Any]:
+    """Return the fields of `AidSettings`, or raise `InputError`."""
+    return {
+        "class_weight": _class_weight(class_weight),
+        "label_smoothing": number("label_smoothing", label_smoothing, minimum=0, below=1),
+        "patience": None if patience is None else whole("patience", patience),
+        "augment": _augment(augment),
+    }
+
+
+def _class_weight(value: Any) -> str | dict[str, float] | None:
+    if value is None or isinstance(value, str):
+        return value if value is None else choice("class_weight", value, ("balanced", "capped"))
+    if not isinstance(value, Mapping):
+        raise InputError(
+            "class_weight",
+            "must be 'balanced', 'capped', or the weight of each class by its name",
+            found=type(value).__name__,
+        )
+    return {str(name): number("class_weight", weight, above=0) for name, weight in value.items()}
+
+
+def _augment(value: Any) -> Augmentations | None:
+    if value is None or isinstance(value, Augmentations):
+        return value
+    if isinstance(value, Mapping):
+        return Augmentations.checked("augment", value)
+    return Augmentations(flip_prob=0.5, rot90_prob=0.75) if flag("augment", value) else None
 
 
 @dataclass(frozen=True)
-class FitSettings:
+class HeadSettings:
+    """Which head a fit trains."""
+
+    head: str
+    hidden: tuple[int, ...]
+    dropout: float | tuple[float, ...]
+    own: Any = field(default=None, compare=False)
+
+    @classmethod
+    def checked(cls, *, head: Any, hidden: Any, dropout: Any) -> HeadSettings:
+        """Return the settings, or raise `InputError` for the first that cannot be used."""
+        own = None
+        if callable(head):
+            head, own = CUSTOM, head
+        if head != CUSTOM:  # which a file may say, and no user
+            head = choice("head", head, HEADS)
+        if isinstance(dropout, Sequence) and not isinstance(dropout, str) and head == "concat_pool":
+            dropout = tuple(number("dropout", share, minimum=0, below=1) for share in dropout)
+        else:
+            dropout = number("dropout", dropout, minimum=0, below=1)
+        settings = cls(head, widths("hidden", hidden), dropout, own)
+        settings._check_together()
+        return settings
+
+    def _check_together(self) -> None:
+        if self.head == "mlp" and not self.hidden:
+            raise InputError(
+                "hidden",
+                "must name at least one width when `head` is 'mlp'",
+                found=[],
+                hint="head = 'linear' has no hidden layer.",
+            )
+        if self.head in ("mlp", "concat_pool"):
+            check_hidden(self.hidden)
+        if isinstance(self.dropout, tuple) and len(self.dropout) != len(self.hidden) + 1:
+            raise InputError(
+                "dropout",
+                f"must be one number, or one for each of {len(self.hidden) + 1} linear layers",
+                found=list(self.dropout),
+            )
+
+    def check_own(self) -> None:
+        """Raise `InputError` for a head of the user's without one."""
+        if self.head == CUSTOM and self.own is None:
+            choice("head", self.head, HEADS)
+
+    @property
+    def reads(self) -> str:
+        """What the head takes of an encoder."""
+        return POOLED_MAPS if self.head == "concat_pool" else reads_of(self.own)
+
+    def made(self, feature_dim: int, n_outputs: int) -> nn.Module:
+        """Return an untrained head.
+
+        Raises
+        ------
+        InputError
+            If one of the user's is none for these widths.
+        """
+        if self.head != CUSTOM:
+            return make_head(self.head, feature_dim, n_outputs, self.hidden, self.dropout)
+        width = feature_dim if self.reads != POOLED_MAPS else 2 * feature_dim
+        return own_head(self.own, width, n_outputs)
+
+    def config(self) -> dict[str, Any]:
+        """Return them as JSON values."""
+        shares = self.dropout
+        return {
+            "head": self.head,
+            "hidden": list(self.hidden),
+            "dropout": list(shares) if isinstance(shares, tuple) else shares,
+        }
+
+
+@dataclass(frozen=True)
+class FitSettings(AidSettings):
     """Arguments of `foundation_fit_classifier` other than the data and the encoder.
 
     `seed` stays None until the fit starts and one is drawn.
     """
 
     freeze_backbone: bool
-    head: str
-    hidden: tuple[int, ...]
-    dropout: float
+    head: HeadSettings
     epochs: int
     batch_size: int
     lr: float
@@ -45,13 +191,12 @@ class FitSettings:
         backbone_lr_mult: Any,
         val_split: Any,
         seed: Any,
+        **aids: Any,
     ) -> FitSettings:
         """Return the settings, or raise `InputError` for the first that cannot be used."""
         settings = cls(
             freeze_backbone=flag("freeze_backbone", freeze_backbone),
-            head=choice("head", head, ("linear", "mlp")),
-            hidden=widths("hidden", hidden),
-            dropout=number("dropout", dropout, minimum=0, below=1),
+            head=HeadSettings.checked(head=head, hidden=hidden, dropout=dropout),
             epochs=whole("epochs", epochs),
             batch_size=whole("batch_size", batch_size),
             lr=number("lr", lr, above=0),
@@ -60,42 +205,116 @@ class FitSettings:
             val_split=number("val_split", val_split, minimum=0, below=1),
             seed=None if seed is None else seed_number(seed),
         )
-        if settings.head == "mlp" and not settings.hidden:
-            raise InputError(
-                "hidden",
-                "must name at least one width when `head` is 'mlp'",
-                found=[],
-                hint="head = 'linear' has no hidden layer.",
-            )
-        if settings.head == "mlp":
-            check_hidden(settings.hidden)
-        return settings
+        return replace(settings, **checked_aids(**aids))
 
-    def phases(self) -> list[Phase]:
+    def phases(self) -> list[AnyPhase]:
         """Return the one phase of the fit."""
-        encoder_lr = None if self.freeze_backbone else self.lr * self.backbone_lr_mult
-        return [Epochs(self.epochs, self.batch_size, self.lr, encoder_lr, self.weight_decay)]
+        return [
+            Phase(
+                self.epochs,
+                self.lr,
+                self.backbone_lr_mult,
+                HEAD_ALONE if self.freeze_backbone else 0,
+                batch_size=self.batch_size,
+                weight_decay=self.weight_decay,
+            )
+        ]
 
     def config(self) -> dict[str, Any]:
         """Return the settings that the R original keeps in ``config``, under its names."""
-        values = asdict(self)
-        del values["freeze_backbone"]  # an element of the fit itself
-        return {**values, "hidden": list(self.hidden)}
+        names = (
+            "epochs",
+            "batch_size",
+            "lr",
+            "weight_decay",
+            "backbone_lr_mult",
+            "val_split",
+            "seed",
+        )
+        values = {name: getattr(self, name) for name in names}
+        return {**self.head.config(), **values, **self.aids_config()}
 
 
 @dataclass(frozen=True)
-class SolveSettings:
+class RecipeSettings(AidSettings):
+    """Phases one after the other; `recipe` is what they are called."""
+
+    recipe: str
+    recipe_phases: tuple[Phase, ...]
+    head: HeadSettings
+    batch_size: int
+    val_split: float
+    seed: int | None
+    freeze_backbone: bool = False
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        recipe: Any,
+        phases: Sequence[Any],
+        head: Any,
+        hidden: Any,
+        dropout: Any,
+        batch_size: Any,
+        val_split: Any,
+        seed: Any,
+        epochs: Any = None,
+        **aids: Any,
+    ) -> RecipeSettings:
+        """Return the settings, or raise `InputError` for the first that cannot be used.
+
+        `epochs`, which a file has, are those that were run.
+        """
+        described = [
+            phase if isinstance(phase, Phase) else foundation_phase(**phase) for phase in phases
+        ]
+        size = whole("batch_size", batch_size)
+        settings = cls(
+            recipe=recipe,
+            recipe_phases=tuple(
+                replace(phase, batch_size=phase.batch_size or size) for phase in described
+            ),
+            head=HeadSettings.checked(head=head, hidden=hidden, dropout=dropout),
+            batch_size=size,
+            val_split=number("val_split", val_split, minimum=0, below=1),
+            seed=None if seed is None else seed_number(seed),
+        )
+        return replace(settings, **checked_aids(**aids))
+
+    def phases(self) -> list[AnyPhase]:
+        """Return them."""
+        return list(self.recipe_phases)
+
+    def config(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
+        return {
+            **self.head.config(),
+            "recipe": self.recipe,
+            "phases": [phase.describe() for phase in self.recipe_phases],
+            "batch_size": self.batch_size,
+            "val_split": self.val_split,
+            "seed": self.seed,
+            **self.aids_config(),
+        }
+
+
+@dataclass(frozen=True)
+class SolveSettings(AidSettings):
     """A linear head by L-BFGS on all rows, as a sweep's best one is fitted again."""
 
     C: float
     seed: int | None
     hidden: tuple[int, ...]
-    head = "linear"
-    dropout = 0.0
     val_split = 0.0
     freeze_backbone = True
 
-    def phases(self) -> list[Phase]:
+    @property
+    def head(self) -> HeadSettings:
+        """A linear one."""
+        return HeadSettings("linear", self.hidden, 0.0)
+
+    def phases(self) -> list[AnyPhase]:
         """Return the one phase of the fit."""
         return [Solve(self.C)]
 
@@ -105,9 +324,18 @@ class SolveSettings:
             "solver": "lbfgs",
             "C": self.C,
             "epochs": 0,  # evaluations of the gradient, when it has run
-            "head": self.head,
-            "hidden": list(self.hidden),
-            "dropout": self.dropout,
+            **self.head.config(),
             "val_split": self.val_split,
             "seed": self.seed,
         }
+
+
+def no_class_weight(settings: AidSettings) -> None:
+    """Raise `InputError` where a task without classes is to have weights or smoothing of them."""
+    for name in ("class_weight", "label_smoothing"):
+        if getattr(settings, name):
+            raise InputError(name, "is for classifiers", found=getattr(settings, name))
+
+
+Settings = FitSettings | RecipeSettings | SolveSettings
+Draw = Callable[[], int]

@@ -27,18 +27,10 @@ _WIDTHS = {
 
 
 def encoder_from_state(state: Mapping[str, torch.Tensor]) -> MoCoEncoder | SimCLREncoder:
-    """Return the encoder with the weights in `state`.
+    """Return the encoder with the weights in a state dict that has the names of edaphos.
 
-    Parameters
-    ----------
-    state : mapping of str to torch.Tensor
-        A state dict with the names of edaphos. A counter ``num_batches_tracked`` may have R
-        torch's shape ``[1]``.
-
-    Raises
-    ------
-    WeightsError
-        If names, shapes or types are those of neither encoder.
+    A counter ``num_batches_tracked`` may have R torch's shape ``[1]``. Raises `WeightsError` if
+    names, shapes or types are those of neither encoder.
     """
     fitting = [
         architecture

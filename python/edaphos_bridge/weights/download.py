@@ -43,28 +43,13 @@ def download(
 ) -> None:
     """Put the file at `url` in place as `target`, whole and checked, or not at all.
 
-    Several processes may do so at once: each writes under a name of its own, and the last
-    rename wins with the same content.
+    Several processes may do so at once: each writes under a name of its own, and the last rename
+    wins with the same content. The folder of the target is made. After `timeout_sec` seconds
+    without a byte an attempt is given up, and a new one goes on where it ended; `say` takes lines
+    about what happens.
 
-    Parameters
-    ----------
-    url : str
-        Where the file is.
-    target : pathlib.Path
-        Where it goes; its folder is made.
-    sha256 : str
-        The digest that its content must have.
-    timeout_sec : float
-        Seconds without a byte after which an attempt is given up. A new attempt goes on
-        where the last one ended.
-    say : callable
-        Takes lines about what happens.
-
-    Raises
-    ------
-    DownloadError
-        If the server cannot be reached, has no such file, keeps breaking off, or sends
-        another content. Nothing of it is kept.
+    Raises `DownloadError` if the server cannot be reached, has no such file, keeps breaking off, or
+    sends content of another `sha256`. Nothing of it is kept.
     """
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
     try:

@@ -36,7 +36,7 @@ def foundation_weights_list() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row each: ``name``, ``architecture``, ``n_channels``, ``feature_dim``,
+        One row each: ``name`` to load it by, ``architecture``, ``n_channels``, ``feature_dim``,
         ``proj_dim``, ``patch_size``, ``file``, ``url``, ``sha256``, ``doi``, ``license``,
         ``description``, ``aoi`` (where it was pretrained), ``published_at`` and
         ``edaphos_version``. Numbers are of type Int64. What is not known is missing; without
@@ -148,7 +148,7 @@ def foundation_weights_load(
     """
     say = print if flag("verbose", verbose) else mute
     widths = (n_channels, feature_dim, proj_dim)
-    return load(source, *widths, cache_dir, overwrite, say, patch_orientation)
+    return load(say, patch_orientation, source, *widths, cache_dir, overwrite)
 
 
 @plain
@@ -225,14 +225,14 @@ def fetch(name: Any, cache_dir: Any, overwrite: Any, timeout_sec: Any, say: Say)
 
 
 def load(
+    say: Say,
+    patch_orientation: Any,
     source: Any,
     n_channels: Any,
     feature_dim: Any,
     proj_dim: Any,
     cache_dir: Any,
     overwrite: Any,
-    say: Say,
-    patch_orientation: Any = None,
 ) -> MoCoEncoder | SimCLREncoder:
     """Do what `foundation_weights_load` does; lines go to `say`."""
     wanted = {"n_channels": n_channels, "feature_dim": feature_dim, "proj_dim": proj_dim}

@@ -30,6 +30,11 @@ _CHUNK = 2**16
 _MOST_DESCRIPTION_BYTES = 2**14
 _MOST_PARTS = 100
 
+# What zipfile, zlib, pickletools and torch raise for bytes that are no archive of libtorch.
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, struct.error, ArithmeticError, AttributeError, EOFError,
+    LookupError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 _DTYPES = {
     "torch FloatStorage": torch.float32,
     "torch DoubleStorage": torch.float64,
@@ -47,11 +52,8 @@ _DTYPES = {
 def rds_tensors(data: bytes) -> dict[str, torch.Tensor]:
     """Return the tensors of an old file of R torch; names as in `r_torch.named_tensors`.
 
-    Raises
-    ------
-    WeightsError
-        If the file is damaged, unpacks to more than its size allows, or holds an R module,
-        whose functions are not read.
+    Raises `WeightsError` if the file is damaged, unpacks to more than its size allows, or holds an
+    R module, whose functions are not read.
     """
     outer = unserialize(_unpacked(data))
     kind = outer.element("type")
@@ -104,20 +106,7 @@ def _tensor(serialized: RVector) -> torch.Tensor:
     try:
         storage, description = _archive(bytes(values.values))
         return _rebuilt(storage, list(pickletools.genops(description)))
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        ArithmeticError,
-        AttributeError,
-        EOFError,
-        LookupError,
-        NotImplementedError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except _DAMAGED as error:
         raise WeightsError(f"A tensor in this file of R torch is damaged: {error!r}") from error
 
 

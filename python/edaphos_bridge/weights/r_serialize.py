@@ -68,11 +68,8 @@ class RVector:
 def unserialize(data: bytes | memoryview) -> RVector:
     """Return what R serialized (binary XDR, version 2 or 3, not compressed).
 
-    Raises
-    ------
-    WeightsError
-        If the bytes are damaged, hold something after their end, or hold anything but vectors
-        and lists.
+    Raises `WeightsError` if the bytes are damaged, hold something after their end, or hold anything
+    but vectors and lists.
     """
     reader = _Reader(memoryview(data))
     value = reader.document()

@@ -27,6 +27,8 @@ def named_tensors(
 ) -> dict[str, torch.Tensor]:
     """Return the tensors of a file of R torch by R's names, in R's order.
 
+    Raises `WeightsError` if names and tensors do not belong together one to one.
+
     Parameters
     ----------
     tensors : mapping of str to torch.Tensor
@@ -39,11 +41,6 @@ def named_tensors(
     dict of str to torch.Tensor
         ``"a.b"`` is element ``b`` of the list ``a``, an element without a name its number, and
         a tensor saved by itself is called ``"...unnamed..."``. What is no tensor is left out.
-
-    Raises
-    ------
-    WeightsError
-        If names and tensors do not belong together one to one.
     """
     kind = _checked_kind(metadata)
     own = {name: tensor for name, tensor in tensors.items() if name != _ROBJ}

@@ -19,10 +19,7 @@ _PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
 def read_encoder(data: bytes) -> MoCoEncoder | SimCLREncoder:
     """Return the encoder in a file of ours, of R torch, or in plain safetensors.
 
-    Raises
-    ------
-    WeightsError
-        If the bytes are damaged or hold something else.
+    Raises `WeightsError` if the bytes are damaged or hold something else.
     """
     # A safetensors header begins with "{" at byte 8, where gzip has one of 0, 2 and 4.
     if data.startswith(GZIP_START) and data[8:9] != b"{":

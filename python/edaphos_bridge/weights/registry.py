@@ -9,22 +9,9 @@ from edaphos_bridge.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class PublishedWeights:
-    """One line of the registry; what is not known is None.
+    """One line of the registry, a field for each column of `foundation_weights_list`.
 
-    Parameters
-    ----------
-    name : str
-        Name to load it by.
-    architecture : str
-        "moco" or "simclr".
-    n_channels, feature_dim, proj_dim, patch_size : int, optional
-        Channels, widths, and the size of the patches it was pretrained on.
-    file, url, sha256, doi, license : str, optional
-        The file, where it is, the digest of its content, its record, and its licence.
-    description, aoi : str, optional
-        What it was pretrained on, and where that lies.
-    published_at, edaphos_version : str, optional
-        When it was published, and the version of edaphos that did.
+    What is not known is None.
     """
 
     name: str
@@ -98,10 +85,7 @@ def has_published(sha256: str) -> bool:
 def published(name: object) -> PublishedWeights:
     """Return the entry called `name`.
 
-    Raises
-    ------
-    InputError
-        If there is none.
+    Raises `InputError` if there is none.
     """
     entry = find(name)
     if entry is None:

@@ -309,3 +309,16 @@ test_that("patches that share cells are told, when they are read and in the fit"
   expect_no_match(paste(format(fit), collapse = " "), "overlap")
   expect_null(soil_fit()$overlapping)
 })
+
+test_that("patches of a tile dataset refuse another dataset, as Python does", {
+  skip_if_no_python()
+  other <- foundation_tile_dataset(soil_stack(), patch_size = 7, n_patches = 4, seed = 1)
+  own <- foundation_patches_at_coords(soil_tiles(), points, soil_stack())
+  expect_identical(
+    foundation_patches_at_coords(soil_tiles(), points, soil_stack(), dataset = soil_tiles()), own
+  )
+  expect_error(
+    foundation_patches_at_coords(soil_tiles(), points, soil_stack(), dataset = other),
+    "`dataset` must not differ from the normalisation", class = "edaphosbridge_input_error"
+  )
+})

@@ -55,26 +55,36 @@ test_that("print() shows the text of Python's str(), and returns its argument in
   }
 })
 
-test_that("objects that were saved without the lines ask Python for them", {
+test_that("objects that were saved without the lines show what Python says of them", {
   skip_if_no_python()
   sweep <- function(...) foundation_probe_sweep(soil_encoder(), soil_x, soil_y, epochs = 1, ...)
   objects <- list(
-    soil_fit(), tile_fit(), soil_tiles(), sweep(C = 1), sweep(lr = NULL, C = 1, seeds = 1)
+    soil_fit(), quick_fit(head = "mlp", freeze_backbone = FALSE, val_split = 0), tile_fit(),
+    foundation_simclr_pretrain(soil_x, epochs = 1, seed = 1), soil_tiles(), sweep(C = 1),
+    sweep(lr = NULL, C = 1, seeds = 1)
   )
   for (object in objects) {
     expect_identical(format(structure(object, printed = NULL)), format(object))
   }
 })
 
-test_that("where no Python can say the lines, the first one stands alone", {
-  file <- test_path("v1", "classifier.rds")
+test_that("version 0.1.0's objects are shown whole where there is no Python", {
+  names <- c("classifier", "tuned", "pretrain", "simclr", "sweep", "tiles")
+  files <- normalizePath(test_path("v1", paste0(names, ".rds")))
   lines <- callr::r(
-    function(file) {
+    function(files) {
       library(edaphosbridge)
-      format(readRDS(file))
+      lapply(files, function(file) format(readRDS(file)))
     },
-    list(normalizePath(file)),
+    list(files),
     env = c(callr::rcmd_safe_env(), EDAPHOSBRIDGE_PYTHON = "/nowhere")
   )
-  expect_identical(lines, "<edaphos_foundation_classifier>")
+  expect_identical(lengths(lines), c(8L, 8L, 4L, 4L, 5L, 5L))
+  expect_identical(lines[[1]][7:8], c(
+    "  final loss:    0.9493", "  best val_acc:  0.500 (epoch 2), at the end 0.500"
+  ))
+  expect_identical(lines[[5]][2:4], c(
+    "  settings:      3, each with 2 seeds", "  best:          adam, lr = 0.5, weight_decay = 0",
+    "  val_acc:       0.250"
+  ))
 })

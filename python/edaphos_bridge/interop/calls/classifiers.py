@@ -11,6 +11,7 @@ from edaphos_bridge.classifier import FoundationClassifier, fit_classifier
 from edaphos_bridge.interop.calls.fits import fit_fields
 from edaphos_bridge.interop.calls.held import encoder_behind, labels_of, patches
 from edaphos_bridge.interop.calls.progress import ToldToR
+from edaphos_bridge.interop.calls.splits import parting_of
 from edaphos_bridge.probe_sweep import FoundationProbeSweep, sweep_probes
 from edaphos_bridge.training.probe_grid import ProbeGrid
 from edaphos_bridge.training.settings import FitSettings
@@ -30,8 +31,10 @@ def fit(
     """``foundation_fit_classifier()``: the fit as plain values.
 
     `labels` has ``codes``, which are ``as.integer(y) - 1L`` (an int32 array with R's NA), their
-    names ``levels``, and whether they are ``ordered``; `place` has the ``device``.
+    names ``levels``, and whether they are ``ordered``; `place` has the ``device``. Of the settings,
+    ``parting`` is what `parting_of` takes.
     """
+    parting = parting_of(settings.pop("parting", None))
     checked = FitSettings.checked(**settings)
     flag("verbose", verbose)
     fitted = fit_classifier(
@@ -42,6 +45,7 @@ def fit(
         place["device"],
         ToldToR("classifier", on_epoch),
         draw,
+        parting=parting,
     )
     return classifier_fields(fitted)
 
@@ -52,15 +56,13 @@ def probe_sweep(
     x: Any,
     labels: dict[str, Any],
     grid: dict[str, Any],
-    place: dict[str, Any],
-    verbose: Any,
-    draw: Callable[[], int],
-    on_epoch: Callable[..., Any],
+    *run: Any,
 ) -> dict[str, Any]:
     """``foundation_probe_sweep()``: the best classifier and the tables as plain values.
 
     Arguments are those of any fit; a grid has its seeds and draws none.
     """
+    place, verbose, _, on_epoch = run
     checked = ProbeGrid.checked(**grid)
     flag("verbose", verbose)
     sweep = sweep_probes(

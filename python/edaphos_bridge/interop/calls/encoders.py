@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,17 +26,9 @@ from edaphos_bridge.weights.encoder_file import encoder_to_bytes
 
 
 @plain
-def make_encoder(
-    architecture: Any,
-    in_channels: Any,
-    feature_dim: Any,
-    proj_dim: Any,
-    seed: Any,
-    draw: Callable[[], int],
-) -> dict[str, Any] | None:
-    """``foundation_encoder()``: the encoder as plain values."""
-    encoder = foundation.make_encoder(architecture, in_channels, feature_dim, proj_dim, seed, draw)
-    return encoder_fields(encoder)
+def make_encoder(*given: Any) -> dict[str, Any] | None:
+    """``foundation_encoder()``: the encoder as plain values, of its arguments and what draws."""
+    return encoder_fields(foundation.make_encoder(*given))
 
 
 def encoder_fields(module: torch.nn.Module) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.interop.calls.fits import fit_fields
 from edaphos_bridge.interop.calls.held import encoder_behind, fit_behind, patches
 from edaphos_bridge.interop.calls.progress import ToldToR
+from edaphos_bridge.interop.calls.splits import parting_of
 from edaphos_bridge.multi_label import MACRO_F1, FoundationMultiLabel, fit_multilabel
 from edaphos_bridge.training.settings import FitSettings
 
@@ -29,6 +30,7 @@ def multilabel(
 ) -> dict[str, Any]:
     """``foundation_fit_multilabel()``: the fit as plain values; `labels` as `label_sets` has it."""
     threshold = settings.pop("threshold")
+    parting = parting_of(settings.pop("parting", None))
     checked = FitSettings.checked(**settings)
     flag("verbose", verbose)
     fitted = fit_multilabel(
@@ -40,6 +42,7 @@ def multilabel(
         place["device"],
         ToldToR("multilabel", on_epoch, MACRO_F1),
         draw,
+        parting=parting,
     )
     return multilabel_fields(fitted)
 

@@ -17,17 +17,12 @@ from edaphos_bridge.raster.tiles import make_tile_dataset
 
 
 @plain
-def tile_dataset(
-    stack: Any,
-    patch_size: Any,
-    n_patches: Any,
-    valid_mask: Any,
-    normalise: Any,
-    seed: Any,
-    draw: Callable[[], int],
-) -> dict[str, Any]:
-    """``foundation_tile_dataset()``: plain values; cells count from 1."""
-    dataset = make_tile_dataset(stack, patch_size, n_patches, valid_mask, normalise, seed, draw)
+def tile_dataset(*given: Any) -> dict[str, Any]:
+    """``foundation_tile_dataset()``: plain values, of its arguments and what draws.
+
+    Cells count from 1.
+    """
+    dataset = make_tile_dataset(*given)
     with dataset.raster:
         return {
             "patch_size": dataset.patch_size,
@@ -58,25 +53,23 @@ def tile_sample(
 
 @plain
 def embed_at_coords(
-    encoder: Any,
-    coords: Any,
-    stack: Any,
-    dataset: Any,
-    patch_size: Any,
-    batch_size: Any,
-    projection: Any,
+    encoder: Any, coords: Any, stack: Any, dataset: Any, *given: Any
 ) -> NDArray[np.float64]:
     """``foundation_embed_at_coords()``: an N x D matrix, NaN rows outside."""
     tiles = None if dataset is None else tiles_behind(dataset)
-    embedded = foundation_embed_at_coords(
-        encoder_behind(encoder), coords, stack, tiles, patch_size, batch_size, projection
-    )
+    module = encoder_behind(encoder)
+    embedded = foundation_embed_at_coords(module, coords, stack, tiles, *given)
     return embedded.astype(np.float64)
 
 
 @plain
-def patches_at_coords(encoder: Any, coords: Any, stack: Any, dataset: Any) -> NDArray[np.float64]:
-    """``foundation_patches_at_coords()``: patches (N, C, H, W), NaN outside; no encoder is none."""
-    tiles = None if dataset is None else tiles_behind(dataset)
-    fit = tiles if encoder is None else encoder_behind(encoder)
-    return foundation_patches_at_coords(fit, coords, stack, tiles).astype(np.float64)
+def patches_at_coords(
+    encoder: Any, coords: Any, stack: Any, dataset: Any, fit: Any
+) -> NDArray[np.float64]:
+    """``foundation_patches_at_coords()``: patches (N, C, H, W), NaN outside.
+
+    Its `fit` is an encoder, or a tile data set.
+    """
+    tiles, own = (None if state is None else tiles_behind(state) for state in (dataset, fit))
+    known = encoder_behind(encoder) if own is None else own
+    return foundation_patches_at_coords(known, coords, stack, tiles).astype(np.float64)

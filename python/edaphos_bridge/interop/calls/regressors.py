@@ -12,6 +12,7 @@ from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.interop.calls.fits import fit_fields
 from edaphos_bridge.interop.calls.held import encoder_behind, patches
 from edaphos_bridge.interop.calls.progress import ToldToR
+from edaphos_bridge.interop.calls.splits import parting_of
 from edaphos_bridge.regressor import RMSE, FoundationRegressor, fit_regressor
 from edaphos_bridge.training.settings import FitSettings
 
@@ -32,6 +33,7 @@ def regress(
     `targets` has ``values``, an array of doubles (N,) or (N, T), and the ``names`` of columns.
     """
     loss = settings.pop("loss")
+    parting = parting_of(settings.pop("parting", None))
     checked = FitSettings.checked(**settings)
     flag("verbose", verbose)
     values, names = targets["values"], targets["names"]
@@ -44,6 +46,7 @@ def regress(
         place["device"],
         ToldToR("regressor", on_epoch, RMSE),
         draw,
+        parting=parting,
     )
     return regressor_fields(fitted)
 

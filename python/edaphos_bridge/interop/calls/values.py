@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-NA_INTEGER = -(2**31)
-"""R's ``NA_integer_`` as an int32 array shows it."""
+from edaphos_bridge.interop.answers import NA_INTEGER as NA_INTEGER
 
 
 def with_na(values: NDArray[Any], shift: int = 0) -> NDArray[np.int32]:

@@ -40,21 +40,12 @@ def weights_download(
 
 
 @plain
-def weights_load(
-    source: Any,
-    n_channels: Any,
-    feature_dim: Any,
-    proj_dim: Any,
-    cache_dir: Any,
-    overwrite: Any,
-    verbose: Any,
-    patch_orientation: Any,
-) -> dict[str, Any]:
+def weights_load(*given: Any) -> dict[str, Any]:
     """``foundation_weights_load()``: the encoder as plain values, and lines."""
+    *before, verbose, patch_orientation = given
     lines: list[str] = []
     say = lines.append if flag("verbose", verbose) else verbs.mute
-    widths = (n_channels, feature_dim, proj_dim)
-    encoder = verbs.load(source, *widths, cache_dir, overwrite, say, patch_orientation)
+    encoder = verbs.load(say, patch_orientation, *before)
     return {"encoder": encoder_fields(encoder), "lines": lines}
 
 

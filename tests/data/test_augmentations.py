@@ -9,9 +9,8 @@ from kornia.geometry.transform import remap
 from torch.nn import functional
 
 from closeness import assert_close
-from edaphos_bridge.errors import EdaphosError
-from edaphos_bridge.pretrain import augmentations
-from edaphos_bridge.pretrain.augmentations import (
+from edaphos_bridge.data import augmentations
+from edaphos_bridge.data.augmentations import (
     Augmentations,
     box_places,
     brightness,
@@ -25,6 +24,7 @@ from edaphos_bridge.pretrain.augmentations import (
     read_between,
     turned,
 )
+from edaphos_bridge.errors import EdaphosError
 
 GENERATOR = torch.Generator()
 ALL = Augmentations(

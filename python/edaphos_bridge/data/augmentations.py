@@ -6,35 +6,22 @@ so that one generator state says all about a run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
 
+from edaphos_bridge.basics.arguments import number, ratios, share
 from edaphos_bridge.basics.interrupts import imported
-from edaphos_bridge.errors import EdaphosError
+from edaphos_bridge.errors import EdaphosError, InputError
 
 
 @dataclass(frozen=True)
 class Augmentations:
     """The changes that make a view, applied in the order of the fields; 0 leaves one out.
 
-    Parameters
-    ----------
-    crop_ratio : tuple of two floats in (0, 1]
-        Range of the ratio of a crop's sides to the patch's; the crop is resized to the patch.
-    flip_prob : float
-        Probability of a left-right flip and, separately, of an up-down flip.
-    rot90_prob : float
-        Probability of a turn by 90, 180 or 270 degrees; only 180 where H is not W.
-    channel_drop_prob : float
-        Probability of each channel to be zero.
-    cutout_prob, cutout_size_ratio : float
-        Probability of a box of zeros, and the ratio of its sides to the patch's.
-    brightness_jitter : float
-        Each channel is multiplied by a number between 1 - this and 1 + this.
-    noise_sd : float
-        Standard deviation of Gaussian noise added to every cell.
+    The fields are arguments of `foundation_moco_pretrain`.
     """
 
     crop_ratio: tuple[float, float] = (1.0, 1.0)
@@ -45,6 +32,32 @@ class Augmentations:
     cutout_size_ratio: float = 0.2
     brightness_jitter: float = 0.0
     noise_sd: float = 0.0
+
+    @classmethod
+    def checked(cls, argument: str, values: Mapping[str, Any]) -> Augmentations:
+        """Return the changes of a table of values, or raise `InputError`."""
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise InputError(
+                argument, f"may have {', '.join(known)}", found=", ".join(map(str, unknown))
+            )
+        checked: dict[str, Any] = {
+            name: number(f"{argument}: {name}", value, minimum=0)
+            if name == "noise_sd"
+            else share(f"{argument}: {name}", value)
+            for name, value in values.items()
+            if name != "crop_ratio"
+        }
+        if "crop_ratio" in values:
+            checked["crop_ratio"] = ratios(f"{argument}: crop_ratio", values["crop_ratio"])
+        return cls(**checked)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the changes in use as JSON values, which `checked` takes."""
+        usual = Augmentations()
+        used = {n: v for n, v in asdict(self).items() if v != getattr(usual, n)}
+        return {n: list(v) if isinstance(v, tuple) else v for n, v in used.items()}
 
     def view(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return a random view ``(B, C, H, W)`` of `x`, which is left as it is."""
@@ -115,13 +128,10 @@ def box_places(
 
 
 def read_between(x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Return patches with the values of `x` at `places`, bilinear between cells.
+    """Return patches ``(B, C, H, W)`` with the values of `x` at `places`, bilinear between cells.
 
-    Parameters
-    ----------
-    x : torch.Tensor, shape (B, C, H, W)
-    places : torch.Tensor, shape (B, 2, H, W)
-        Column and row of each place inside the patch, in cells from the first cell's centre.
+    `places` ``(B, 2, H, W)`` are columns and rows inside the patch, in cells from the first cell's
+    centre.
     """
     columns, rows = places.to(x.device).unbind(1)
     return kornia_transforms().remap(

@@ -1,0 +1,225 @@
+"""Calls that say what a fit does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edaphos_bridge.attribute import attribute as attribute_outputs
+from edaphos_bridge.band_importance import band_importance as importance_of_bands
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.calibrate import foundation_calibrate
+from edaphos_bridge.embedding_map import foundation_embedding_map
+from edaphos_bridge.embeddings import features_of
+from edaphos_bridge.interop.calls.classifiers import classifier_fields
+from edaphos_bridge.interop.calls.held import (
+    encoder_behind,
+    fit_behind,
+    labels_of,
+    patches,
+)
+from edaphos_bridge.interop.calls.values import NA_INTEGER
+from edaphos_bridge.interpret import interpret as interpret_fit
+from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
+from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
+from edaphos_bridge.interpretation.importance import FoundationBandImportance
+from edaphos_bridge.interpretation.result import (
+    ClassificationInterpretation,
+    FoundationInterpretation,
+)
+from edaphos_bridge.knn import knn as knn_of
+
+
+@plain
+def interpret(
+    state: Any,
+    encoder: Any,
+    x: Any,
+    truth: Any,
+    units: dict[str, Any],
+    settings: dict[str, Any],
+    train: dict[str, Any] | None,
+    draw: Callable[[], int],
+) -> dict[str, Any]:
+    """``foundation_interpret()``: scores and predictions as plain values.
+
+    `truth` is a dict as `labels` of a fit, or an array of numbers; `units` has ``groups`` and
+    ``blocks``, codes of factors or None; `train` has ``x`` and ``y``.
+    """
+    learnt_from = None
+    if train is not None:
+        learnt_from = (patches(train["x"], argument="train"), _truth(train["y"]))
+    found = interpret_fit(
+        fit_behind(state, encoder_behind(encoder)),
+        patches(x),
+        _truth(truth),
+        train=learnt_from,
+        draw=draw,
+        **_names(units),
+        **settings,
+    )
+    return interpretation_fields(found)
+
+
+@plain
+def knn(
+    encoder: Any,
+    x: Any,
+    labels: dict[str, Any],
+    newx: Any,
+    newlabels: dict[str, Any] | None,
+    units: dict[str, Any],
+    settings: dict[str, Any],
+    draw: Callable[[], int],
+) -> dict[str, Any]:
+    """``foundation_knn()``: as `interpret`."""
+    found = knn_of(
+        encoder_behind(encoder),
+        patches(x),
+        labels_of(**labels),
+        None if newx is None else patches(newx, argument="newx"),
+        None if newlabels is None else labels_of(**newlabels),
+        draw=draw,
+        **_names(units),
+        **settings,
+    )
+    return interpretation_fields(found)
+
+
+@plain
+def calibrate(state: Any, encoder: Any, x: Any, labels: dict[str, Any]) -> dict[str, Any]:
+    """``foundation_calibrate()``: the classifier as plain values."""
+    fitted = fit_behind(state, encoder_behind(encoder))
+    return classifier_fields(foundation_calibrate(fitted, patches(x), labels_of(**labels)))
+
+
+@plain
+def attribute(
+    state: Any, encoder: Any, x: Any, method: Any, target: Any, baseline: Any, n_steps: Any
+) -> dict[str, Any]:
+    """``foundation_attribute()``: attributions and patches as arrays."""
+    fitted = fit_behind(state, encoder_behind(encoder))
+    found = attribute_outputs(fitted, patches(x), method, target, baseline, n_steps, first_band=1)
+    return attribution_fields(found)
+
+
+@plain
+def band_importance(
+    state: Any,
+    encoder: Any,
+    x: Any,
+    truth: Any,
+    n_repeats: Any,
+    seed: Any,
+    draw: Callable[[], int],
+) -> dict[str, Any]:
+    """``foundation_band_importance()``: the table and all its repeats."""
+    fitted = fit_behind(state, encoder_behind(encoder))
+    found = importance_of_bands(
+        fitted, patches(x), _truth(truth), n_repeats, seed, draw=draw, first_band=1
+    )
+    return importance_fields(found)
+
+
+@plain
+def features(encoder: Any, x: Any) -> NDArray[np.float64]:
+    """``foundation_embed()``: an N x D matrix."""
+    return features_of(encoder_behind(encoder), patches(x, allow_empty=True)).astype(np.float64)
+
+
+@plain
+def embedding_map(encoder: Any, x: Any, labels: dict[str, Any] | None) -> dict[str, Any]:
+    """``foundation_embedding_map()``: points as a matrix."""
+    y = None if labels is None else labels_of(**labels)
+    return map_fields(foundation_embedding_map(encoder_behind(encoder), patches(x), y))
+
+
+def interpretation_fields(found: FoundationInterpretation) -> dict[str, Any]:
+    """Return the elements of the R object; rows and classes are counted from 1."""
+    outcome = found.outcome
+    table = found.as_table()
+    of = "class" if isinstance(found, ClassificationInterpretation) else "target"
+    table[of] = table[of].map(lambda name: "" if name is None else str(name))
+    fields: dict[str, Any] = {
+        "kind": "classification" if of == "class" else "regression",
+        "scores": table.to_dict("list"),
+        "loss": outcome.losses,
+        "units": found.units.kind,
+        "n_units": found.units.n,
+        "n_boot": found.n_boot,
+        "seed": float(found.seed),
+        "baselines": list(found.baselines),
+        "picture_rows": found.picture_rows + 1,
+        "patches": found.patches.astype(np.float64),
+        "printed": found.describe(),
+    }
+    if isinstance(found, ClassificationInterpretation):
+        return {
+            **fields,
+            "classes": [str(name) for name in found.classes],
+            "actual": outcome.actual + 1,
+            "predicted": outcome.predicted + 1,
+            "probabilities": outcome.probabilities,
+            "confusion": outcome.confusion(),
+            "reliability": found.reliability().to_dict("list"),
+        }
+    return {
+        **fields,
+        "targets": getattr(found, "targets"),  # noqa: B009
+        "actual": outcome.actual,
+        "predicted": outcome.predicted,
+    }
+
+
+def attribution_fields(found: FoundationAttribution) -> dict[str, Any]:
+    """Return the elements of the R object."""
+    return {
+        "values": found.values.astype(np.float64),
+        "method": found.method,
+        "target": [str(name) for name in found.target],
+        "prediction": [str(name) for name in found.prediction],
+        "patches": found.patches.astype(np.float64),
+        "bands": found.bands,
+        "printed": found.describe(),
+    }
+
+
+def importance_fields(found: FoundationBandImportance) -> dict[str, Any]:
+    """Return the elements of the R object."""
+    return {
+        "importance": found.as_table().to_dict("list"),
+        "losses": found.losses,
+        "metric": found.metric,
+        "score": found.score,
+        "bands": found.bands,
+        "seed": float(found.seed),
+        "label": found.label,
+        "printed": found.describe(),
+    }
+
+
+def map_fields(found: FoundationEmbeddingMap) -> dict[str, Any]:
+    """Return the elements of the R object; classes are text."""
+    return {
+        "points": found.points,
+        "explained": found.explained,
+        "classes": None if found.classes is None else [str(name) for name in found.classes],
+        "levels": None if found.levels is None else [str(name) for name in found.levels],
+        "labels": list(found.labels),
+        "printed": found.describe(),
+    }
+
+
+def _truth(truth: Any) -> Any:
+    return labels_of(**truth) if isinstance(truth, dict) else truth
+
+
+def _names(units: dict[str, Any]) -> dict[str, Any]:
+    """Return groups and blocks from the codes of R's factors, NA among them."""
+    return {
+        kind: None if codes is None else np.where(codes == NA_INTEGER, np.nan, codes)
+        for kind, codes in units.items()
+    }

@@ -1,0 +1,146 @@
+"""Calls that fine-tune by a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.basics.arguments import flag
+from edaphos_bridge.classifier import FoundationClassifier
+from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.fits.result import FoundationFit
+from edaphos_bridge.interop.calls.classifiers import classifier_fields
+from edaphos_bridge.interop.calls.held import (
+    encoder_behind,
+    fit_behind,
+    labels_of,
+    patches,
+)
+from edaphos_bridge.interop.calls.multi_labels import label_sets, multilabel_fields
+from edaphos_bridge.interop.calls.progress import ToldToR
+from edaphos_bridge.interop.calls.regressors import regressor_fields
+from edaphos_bridge.interop.calls.splits import parting_of
+from edaphos_bridge.lr_find import lr_found
+from edaphos_bridge.multi_label import FoundationMultiLabel
+from edaphos_bridge.recipes import as_fit, fine_tune_settings, finetuned, recipe_settings
+from edaphos_bridge.regressor import FoundationRegressor
+from edaphos_bridge.training.groups import encoder_groups
+from edaphos_bridge.training.phase import foundation_phase
+
+
+def phase(settings: dict[str, Any]) -> dict[str, Any]:
+    """``foundation_phase()``: its values, checked."""
+    return foundation_phase(**settings).describe()
+
+
+@plain
+def fine_tune(
+    start: Any,
+    x: Any,
+    learnt: dict[str, Any],
+    settings: dict[str, Any],
+    place: dict[str, Any],
+    verbose: Any,
+    draw: Callable[[], int],
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
+    """``foundation_fine_tune()``: the fit as plain values; arguments are those of any fit."""
+    how = {"parting": parting_of(settings.pop("parting", None)), "grouping": settings.pop("split")}
+    checked = fine_tune_settings(**settings)
+    flag("verbose", verbose)
+    told = ToldToR("fine-tuning", on_epoch)
+    fitted = finetuned(
+        start_behind(start),
+        patches(x),
+        learnt_behind(learnt),
+        checked,
+        place["device"],
+        told,
+        draw,
+        **how,
+    )
+    return fields_of(fitted)
+
+
+@plain
+def finetune_classifier(
+    start: Any,
+    x: Any,
+    learnt: dict[str, Any],
+    settings: dict[str, Any],
+    place: dict[str, Any],
+    verbose: Any,
+    draw: Callable[[], int],
+    on_epoch: Callable[..., Any],
+) -> dict[str, Any]:
+    """``foundation_finetune_classifier()``: the fit as plain values."""
+    fit = start_behind(start)
+    how = {"parting": parting_of(settings.pop("parting", None)), "grouping": settings.pop("split")}
+    if isinstance(settings["recipe"], list):
+        settings["recipe"] = [
+            foundation_phase(**one) if isinstance(one, Mapping) else one
+            for one in settings["recipe"]
+        ]
+    checked = recipe_settings(
+        len(encoder_groups(as_module(fit, "fit"), how["grouping"])), **settings
+    )
+    flag("verbose", verbose)
+    told = ToldToR("fine-tuning", on_epoch)
+    fitted = finetuned(
+        as_fit(fit),
+        patches(x),
+        learnt_behind(learnt),
+        checked,
+        place["device"],
+        told,
+        draw,
+        **how,
+    )
+    return fields_of(fitted)
+
+
+@plain
+def lr_find(
+    start: Any,
+    x: Any,
+    learnt: dict[str, Any],
+    settings: dict[str, Any],
+    draw: Callable[[], int],
+) -> dict[str, Any]:
+    """``foundation_lr_find()``: its table as columns, and what it suggests."""
+    found = lr_found(start_behind(start), patches(x), learnt_behind(learnt), draw=draw, **settings)
+    return {
+        "table": found.table.to_dict("list"),
+        "suggestion": found.suggestion,
+        "printed": found.describe(),
+    }
+
+
+def start_behind(start: Any) -> Any:
+    """Return the encoder or the fit that R holds: a fit is its bytes, with a module of its own."""
+    if isinstance(start, Mapping):
+        return fit_behind(start["state"], encoder_behind(start["encoder"]))
+    return encoder_behind(start)
+
+
+def learnt_behind(learnt: dict[str, Any]) -> Any:
+    """Return what a fit learns, from what R's ``to_labels()`` and its sisters give."""
+    if "codes" in learnt:
+        return labels_of(**learnt)
+    if "lists" in learnt:
+        return label_sets(**learnt)
+    values, names = learnt["values"], learnt["names"]
+    return values if names is None else pd.DataFrame(values, columns=names)
+
+
+def fields_of(fitted: FoundationFit) -> dict[str, Any]:
+    """Return the elements of the R object of a fit of any task."""
+    if isinstance(fitted, FoundationRegressor):
+        return regressor_fields(fitted)
+    if isinstance(fitted, FoundationMultiLabel):
+        return multilabel_fields(fitted)
+    assert isinstance(fitted, FoundationClassifier)
+    return classifier_fields(fitted)

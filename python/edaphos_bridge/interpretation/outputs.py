@@ -1,0 +1,139 @@
+"""What a fit gives for patches, and the truth beside it, both checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.data.as_numpy import as_numpy
+from edaphos_bridge.data.labels import codes_among
+from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.fits.model import Model
+from edaphos_bridge.fits.prediction import asked, predicted
+from edaphos_bridge.fits.result import FoundationFit
+from edaphos_bridge.heads.registry import reads_of
+from edaphos_bridge.tasks.task import Task
+
+CLASSIFICATION, REGRESSION = "classification", "regression"
+
+
+def as_fit(fit: Any, *tasks: str) -> FoundationFit:
+    """Return the fit, or that of a sweep's best setting, if it has learnt one of `tasks`.
+
+    Raises
+    ------
+    InputError
+        If it has not.
+    """
+    inner = getattr(fit, "classifier", fit)
+    if not isinstance(inner, FoundationFit):
+        raise InputError(
+            "fit",
+            "must be a fit of encoder and head, as foundation_fit_classifier() returns",
+            found=type(fit).__name__,
+        )
+    if inner.task.name not in tasks:
+        raise InputError("fit", f"must be of {' or '.join(tasks)}", found=inner.task.name)
+    return inner
+
+
+def as_patches(x: Any, *, argument: str = "x") -> Patches:
+    """Return one patch or more; those that are checked already as they are."""
+    return x if isinstance(x, Patches) else Patches(x, argument=argument)
+
+
+def truth_of(fit: FoundationFit, y: Any, n_rows: int) -> Any:
+    """Return class codes ``(N,)``, or numbers ``(N, T)`` of a regressor, one row for each patch.
+
+    Raises
+    ------
+    InputError
+        If there are others than `n_rows`, or they are not what the fit predicts.
+    """
+    if fit.task.name == CLASSIFICATION:
+        truth: NDArray[Any] = codes_among(y, fit.task.classes)
+    else:
+        truth = numbers_of(y, fit.task.n_outputs)
+    if len(truth) != n_rows:
+        raise InputError(
+            "y", f"must have one value for each of the {n_rows} patches", found=len(truth)
+        )
+    return truth
+
+
+def numbers_of(y: Any, n_targets: int) -> NDArray[np.float64]:
+    """Return targets as finite numbers ``(N, T)``."""
+    try:
+        given = y.to_numpy() if isinstance(y, pd.DataFrame | pd.Series) else y
+        found = np.asarray(as_numpy(given, "y", "numbers"), dtype=float)
+    except InputError:
+        raise
+    except Exception as error:  # an object that refuses, in any way
+        raise InputError("y", "must be numbers", found=type(y).__name__) from error
+    found = found[:, None] if found.ndim == 1 else found
+    if found.ndim != 2 or found.shape[1] != n_targets:
+        raise InputError("y", f"must have {n_targets} column(s)", found=list(found.shape))
+    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(bad):
+        raise InputError(
+            "y", f"holds NA, NaN or infinite values in {len(bad)} rows", rows=bad.tolist()
+        )
+    return found
+
+
+def target_names(fit: FoundationFit) -> list[str]:
+    """Return the names of a regressor's targets; y, or y1 and on, where it has none."""
+    known = getattr(fit.task, "names", None)
+    n = fit.task.n_outputs
+    if isinstance(known, list | tuple) and len(known) == n:
+        return [str(name) for name in known]
+    return ["y"] if n == 1 else [f"y{number + 1}" for number in range(n)]
+
+
+@dataclass(frozen=True)
+class _AsTheyAre:
+    """Stands for a task whose values are its outputs."""
+
+    n_outputs: int
+
+    def values(self, outputs: torch.Tensor) -> torch.Tensor:
+        return outputs
+
+
+def outputs_of(fit: FoundationFit, x: Patches) -> NDArray[np.float64]:
+    """Return what the head gives, shape (N, n_outputs), before it becomes the task's values."""
+    device = resolve_device(fit.device)
+    with asked(
+        fit.encoder,
+        x,
+        None,
+        None,
+        device,
+        in_channels=fit.in_channels,
+        patch_size=fit.patch_size,
+        feature_dim=fit.feature_dim,
+        reads=reads_of(fit.head),
+    ) as (n, batches):
+        task = cast(Task, _AsTheyAre(fit.task.n_outputs))
+        return predicted(task, [Model(fit.encoder, fit.head)], n, batches, device)
+
+
+def values_of(fit: FoundationFit, x: Patches) -> NDArray[np.float64]:
+    """Return what the fit predicts, shape (N, n_outputs): probabilities, or target's numbers."""
+    found = fit.values(x, None, None, None)
+    return found[:, None] if found.ndim == 1 else found
+
+
+def band_names(fit: FoundationFit, first: int = 0) -> list[str]:
+    """Return the names of the bands; where they are not known, numbers counted from `first`."""
+    known = fit.normalisation
+    if known is not None and len(known.bands) == fit.in_channels:
+        return list(known.bands)
+    return [f"band {number + first}" for number in range(fit.in_channels)]

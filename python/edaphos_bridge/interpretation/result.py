@@ -1,0 +1,345 @@
+"""What `foundation_interpret` returns: scores with intervals, confusions, the worst patches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from edaphos_bridge.basics.arguments import whole
+from edaphos_bridge.data.labels import ClassLabel
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.interpretation import figures
+from edaphos_bridge.interpretation.bootstrap import intervals
+from edaphos_bridge.interpretation.pictures import Stretch, pictures
+from edaphos_bridge.interpretation.scores import (
+    BINS,
+    OF_A_CLASS,
+    OF_CLASSIFICATION,
+    OF_REGRESSION,
+    Classified,
+    Measured,
+)
+from edaphos_bridge.interpretation.units import Units
+
+
+@dataclass(eq=False, repr=False)
+class FoundationInterpretation:
+    """Predictions of a fit beside the truth.
+
+    Attributes
+    ----------
+    outcome : Classified or Measured
+        What was predicted, and the truth.
+    units : Units
+        What the bootstrap drew.
+    n_boot, seed : int
+        How many draws, and where they came from.
+    picture_rows : numpy.ndarray of int
+        Rows of the patches with the largest losses, the largest first.
+    patches : numpy.ndarray, shape (k, C, H, W), float32
+        Those patches, for `plot_top_losses`.
+    baselines : dict of str to Classified or Measured
+        What the baselines predicted for the same rows.
+    """
+
+    outcome: Any
+    units: Units
+    n_boot: int
+    seed: int
+    picture_rows: NDArray[np.intp]
+    patches: NDArray[np.float32]
+    baselines: dict[str, Any] = field(default_factory=dict)
+
+    title: ClassVar[str] = "edaphos_foundation_interpretation"
+    overall: ClassVar[tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        """Work out the scores, once."""
+        models = {"fit": self.outcome, **self.baselines}
+        self._scores = pd.concat(
+            [self._scored(name, outcome) for name, outcome in models.items()], ignore_index=True
+        )
+
+    def _scored(self, model: str, outcome: Any) -> pd.DataFrame:
+        # the same seed: fit and baselines are drawn the same rows
+        estimate, low, high = intervals(outcome.scores, self.units, self.n_boot, self.seed)
+        table = self._named()
+        counts = (table["metric"] == "support").to_numpy()  # a count of the rows is no estimate
+        low[counts] = high[counts] = np.nan
+        table.insert(0, "model", model)
+        return table.assign(estimate=estimate, conf_low=low, conf_high=high)
+
+    def _named(self) -> pd.DataFrame:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.units.codes)
+
+    def as_table(self) -> pd.DataFrame:
+        """Return the scores: a row for each, with the ends of its 95 % interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``model`` ("fit", and the baselines), ``metric``, what it is of (``class``, or
+            ``target`` of a regressor; None for all together), ``estimate``, ``conf_low`` and
+            ``conf_high``; NaN where a score is not defined.
+        """
+        return self._scores.copy()
+
+    def top_losses(self, k: int | None = None) -> pd.DataFrame:
+        """Return the `k` rows with the largest losses, by default all, the largest first."""
+        table = self._losses()
+        order = np.argsort(-table["loss"].to_numpy(), kind="stable")
+        most = len(table) if k is None else whole("k", k)
+        return table.iloc[order[:most]].reset_index(drop=True)
+
+    def _losses(self) -> pd.DataFrame:
+        raise NotImplementedError
+
+    def plot_top_losses(
+        self,
+        k: int = 9,
+        bands: int | Sequence[int] | None = None,
+        stretch: Stretch = "percent",
+    ) -> Any:
+        """Draw the `k` patches with the largest losses.
+
+        Titles are prediction / actual / loss / probability of the actual class, as fastai has
+        them; of a regressor prediction / actual / loss.
+
+        Parameters
+        ----------
+        k : int
+            How many, at most as many as `patches` has (``n_pictures`` of `foundation_interpret`).
+        bands : int or three ints, optional
+            Bands shown as grey, or as red, green and blue, counted from 0. By default the first
+            three, or the first where there are fewer.
+        stretch : {"percent", "minmax", "none"}
+            What is black and white in a band: its 2nd and 98th percentile over the patches shown,
+            their smallest and largest value, or 0 and 1.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        if whole("k", k) > len(self.patches):
+            raise InputError(
+                "k",
+                f"must be at most {len(self.patches)}, the patches that were kept",
+                found=k,
+                hint="foundation_interpret(n_pictures=) keeps more.",
+            )
+        shown = pictures(self.patches[:k], bands, stretch)
+        return figures.grid(shown, self._titles(k), self._caption)
+
+    _caption: ClassVar[str]
+
+    def _titles(self, k: int) -> list[str]:
+        raise NotImplementedError
+
+    def describe(self) -> list[str]:
+        """Return the lines that printing shows, the same in R and Python."""
+        drawn = f"{self.n_boot} draws of {self.units.n} {self.units.kind}"
+        text = {
+            "patches": str(len(self)),
+            "intervals": f"95 %, bootstrap: {drawn}" if self.n_boot else "none",
+        }
+        names = ["fit", *self.baselines]
+        table = self._scores
+        for name in names:
+            rows = table[(table["model"] == name) & table["metric"].isin(self.overall)]
+            if len(names) > 1:
+                text[f"-- {name}"] = ""
+            for row in rows.itertuples(index=False):
+                of = getattr(row, "target", None)
+                label = row.metric.replace("_", " ") + (f" of {of}" if of is not None else "")
+                text[f"{label}{_UNSEEN * names.index(name)}"] = _number(row, bool(self.n_boot))
+        text.update(self._more())
+        shown = {label.replace(_UNSEEN, ""): value for label, value in text.items()}
+        width = max(len(label) for label in shown) + 2
+        lines = [
+            f"  {label.replace(_UNSEEN, '') + (':' if value else ''):<{width}}{value}".rstrip()
+            for label, value in text.items()
+        ]
+        return [f"<{self.title}>", *lines]
+
+    def _more(self) -> dict[str, str]:
+        return {}
+
+    def __repr__(self) -> str:
+        """Return the lines that printing shows."""
+        return "\n".join(self.describe())
+
+
+_UNSEEN = "\0"  # tells the baselines' lines apart
+
+
+def _number(row: Any, with_interval: bool) -> str:
+    if np.isnan(row.estimate):
+        return "NA"
+    interval = f" [{row.conf_low:.3f}, {row.conf_high:.3f}]" if with_interval else ""
+    return f"{row.estimate:.3f}{interval}"
+
+
+class ClassificationInterpretation(FoundationInterpretation):
+    """What a classifier, or a vote of neighbours, predicts beside the actual classes.
+
+    Beside those of `FoundationInterpretation`:
+
+    Attributes
+    ----------
+    classes : list of str, int or bool
+        Order of rows and columns.
+    """
+
+    overall = OF_CLASSIFICATION
+    _caption = "prediction / actual / loss / probability"
+
+    def __init__(self, classes: list[ClassLabel], **values: Any) -> None:
+        self.classes = classes
+        super().__init__(**values)
+
+    def _named(self) -> pd.DataFrame:
+        of_classes = [(metric, name) for name in self.classes for metric in OF_A_CLASS]
+        rows = [*((metric, None) for metric in OF_CLASSIFICATION), *of_classes]
+        return pd.DataFrame(rows, columns=["metric", "class"]).astype({"class": object})
+
+    @property
+    def confusion(self) -> pd.DataFrame:
+        """Counts; rows are the actual classes, columns the predicted ones."""
+        counts = self.outcome.confusion().astype(int)
+        index = pd.Index(self.classes, name="actual")
+        return pd.DataFrame(counts, index, pd.Index(self.classes, name="predicted"))
+
+    def most_confused(self, min_val: int = 1) -> pd.DataFrame:
+        """Return the pairs of classes that were confused `min_val` times or more, most first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``actual``, ``predicted`` and ``count``.
+        """
+        counts = self.outcome.confusion().astype(int)
+        np.fill_diagonal(counts, 0)
+        actual, predicted = np.nonzero(counts >= whole("min_val", min_val))
+        order = np.argsort(-counts[actual, predicted], kind="stable")
+        actual, predicted = actual[order], predicted[order]
+        return pd.DataFrame(
+            {
+                "actual": [self.classes[code] for code in actual],
+                "predicted": [self.classes[code] for code in predicted],
+                "count": counts[actual, predicted],
+            }
+        )
+
+    def _losses(self) -> pd.DataFrame:
+        outcome: Classified = self.outcome
+        return pd.DataFrame(
+            {
+                "prediction": [self.classes[code] for code in outcome.predicted],
+                "actual": [self.classes[code] for code in outcome.actual],
+                "loss": outcome.losses,
+                "probability": outcome.of_actual,
+                "row": np.arange(len(self)),
+            }
+        )
+
+    def reliability(self) -> pd.DataFrame:
+        """Return what the reliability diagram shows, a row for each bin of confidence.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``low`` and ``high``, the ends of the bin; ``n`` patches in it, their mean
+            ``confidence`` and their ``accuracy``, NaN where there are none.
+
+        References
+        ----------
+        Guo, C., Pleiss, G., Sun, Y. and Weinberger, K. Q. (2017). On calibration of modern neural
+        networks. ICML.
+        """
+        found = self.outcome.reliability()
+        ends = np.linspace(0, 1, BINS + 1)
+        return pd.DataFrame(
+            {
+                "low": ends[:-1],
+                "high": ends[1:],
+                "n": found[:, 0].astype(int),
+                "confidence": found[:, 1],
+                "accuracy": found[:, 2],
+            }
+        )
+
+    def plot_confusion(self, ax: Any = None) -> Any:
+        """Draw the confusion matrix; return the matplotlib Axes."""
+        return figures.confusion(self.confusion, ax)
+
+    def plot_reliability(self, ax: Any = None) -> Any:
+        """Draw accuracy against confidence; return the matplotlib Axes."""
+        return figures.reliability(self.reliability(), ax)
+
+    def _titles(self, k: int) -> list[str]:
+        return [
+            f"{row.prediction} / {row.actual}\n{row.loss:.2f} / {row.probability:.2f}"
+            for row in self.top_losses(k).itertuples(index=False)
+        ]
+
+    def _more(self) -> dict[str, str]:
+        pairs = self.most_confused().head(3).itertuples(index=False)
+        text = ", ".join(f"{pair[0]} taken for {pair[1]} ({pair[2]})" for pair in pairs)
+        return {"most confused": text or "none"}
+
+
+class RegressionInterpretation(FoundationInterpretation):
+    """What a regressor predicts beside the actual numbers.
+
+    Beside those of `FoundationInterpretation`:
+
+    Attributes
+    ----------
+    targets : list of str
+        Names of the columns of the truth.
+    """
+
+    overall = OF_REGRESSION
+    _caption = "prediction / actual / loss"
+
+    def __init__(self, targets: list[str], **values: Any) -> None:
+        self.targets = targets
+        super().__init__(**values)
+
+    def _named(self) -> pd.DataFrame:
+        several = len(self.targets) > 1
+        rows = [(m, name if several else None) for name in self.targets for m in OF_REGRESSION]
+        return pd.DataFrame(rows, columns=["metric", "target"]).astype({"target": object})
+
+    def _losses(self) -> pd.DataFrame:
+        outcome: Measured = self.outcome
+        columns: dict[str, Any] = {}
+        for number, name in enumerate(self.targets):
+            ending = f"_{name}" if len(self.targets) > 1 else ""
+            columns[f"prediction{ending}"] = outcome.predicted[:, number]
+            columns[f"actual{ending}"] = outcome.actual[:, number]
+        return pd.DataFrame({**columns, "loss": outcome.losses, "row": np.arange(len(self))})
+
+    def plot_predictions(self, target: int = 0, ax: Any = None) -> Any:
+        """Draw predicted against actual values of a target, counted from 0; return the Axes."""
+        if whole("target", target, minimum=0) >= len(self.targets):
+            raise InputError("target", f"must be below {len(self.targets)}", found=target)
+        actual, predicted = self.outcome.actual[:, target], self.outcome.predicted[:, target]
+        return figures.predictions(actual, predicted, self.targets[target], ax)
+
+    def _titles(self, k: int) -> list[str]:
+        outcome: Measured = self.outcome
+        titles = []
+        for row in self.picture_rows[:k]:
+            both = (outcome.predicted[row], outcome.actual[row])
+            numbers = [", ".join(f"{value:.3g}" for value in values) for values in both]
+            titles.append(f"{numbers[0]} / {numbers[1]}\n{outcome.losses[row]:.2g}")
+        return titles

@@ -1,0 +1,26 @@
+"""What helps any fit to train, beside its phases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+View = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Aids:
+    """What helps any fit to train, beside its phases.
+
+    Attributes
+    ----------
+    patience : int or None
+        Epochs without a better score after which a phase ends, with its best weights.
+    view : callable or None
+        ``view(patches, generator)`` gives the patches as a step sees them.
+    """
+
+    patience: int | None = None
+    view: View | None = None

@@ -1,0 +1,77 @@
+# What a fit does, on its way from Python to R.
+
+# What R prints by the lines that came with it, and has plot() and as.data.frame().
+from_result <- function(fields, class) {
+  from_object(fields, c(paste0("edaphosbridge_", class), "edaphosbridge_result"))
+}
+
+from_interpretation <- function(fields) {
+  scores <- from_scores(fields$scores)
+  fields$scores <- scores
+  fields$seed <- from_seed(fields$seed)
+  whole <- c("n_units", "n_boot")
+  fields[whole] <- lapply(fields[whole], as.integer)
+  fields$picture_rows <- as.integer(fields$picture_rows)
+  fields$loss <- as.numeric(fields$loss)
+  fields$baselines <- as.character(unlist(fields$baselines))
+  if (fields$kind == "regression") {
+    fields$targets <- as.character(unlist(fields$targets))
+    return(from_result(fields, "interpretation"))
+  }
+  classes <- fields$classes <- as.character(unlist(fields$classes))
+  columns <- c("actual", "predicted")
+  fields[columns] <- lapply(fields[columns], from_factor, levels = classes)
+  colnames(fields$probabilities) <- classes
+  fields$confusion <- structure(
+    matrix(as.integer(fields$confusion), length(classes)),
+    dimnames = list(actual = classes, predicted = classes)
+  )
+  fields$reliability <- from_columns(fields$reliability)
+  fields$reliability$n <- as.integer(fields$reliability$n)
+  from_result(fields, "interpretation")
+}
+
+# Names of broom's for the ends of intervals; what a score of all together is of is NA.
+from_scores <- function(columns) {
+  table <- from_columns(columns)
+  names(table) <- sub("^conf_", "conf.", names(table))
+  of <- intersect(c("class", "target"), names(table))
+  table[[of]][table[[of]] == ""] <- NA_character_
+  table
+}
+
+from_attribution <- function(fields) {
+  texts <- c("target", "prediction", "bands")
+  fields[texts] <- lapply(fields[texts], function(values) as.character(unlist(values)))
+  from_result(fields, "attribution")
+}
+
+from_importance <- function(fields) {
+  fields$importance <- from_columns(fields$importance)
+  fields$bands <- as.character(unlist(fields$bands))
+  fields$seed <- from_seed(fields$seed)
+  from_result(fields, "band_importance")
+}
+
+from_map <- function(fields) {
+  points <- as.data.frame(fields$points)
+  names(points) <- c("PC1", "PC2")
+  if (!is.null(fields$classes)) {
+    points$class <- factor(unlist(fields$classes), levels = unlist(fields$levels))
+  }
+  fields$points <- points
+  fields$explained <- as.numeric(unlist(fields$explained))
+  fields$labels <- as.character(unlist(fields$labels))
+  from_result(fields[c("points", "explained", "labels", "printed")], "embedding_map")
+}
+
+#' @export
+format.edaphosbridge_result <- function(x, ...) {
+  attr(x, "printed", exact = TRUE)
+}
+
+#' @export
+print.edaphosbridge_result <- function(x, ...) {
+  cat(format(x, ...), sep = "\n")
+  invisible(x)
+}

@@ -1,0 +1,495 @@
+"""Any recipe over folds, groups or blocks: in one process or several, stopped and gone on with."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from closeness import assert_close
+from edaphos_bridge import (
+    foundation_cross_validate,
+    foundation_fit_classifier,
+)
+from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError, WeightsError
+from edaphos_bridge.experiments import cross_validation
+from small_fits import small_network
+
+FOLDS = np.random.default_rng(8).permutation(60) % 3
+VERB = "foundation_fit_classifier"
+
+
+def quick(encoder, x, y, **arguments):
+    settings = {"folds": FOLDS, "seed": 1, "epochs": 2, **arguments}
+    if any(name in arguments for name in ("k", "groups", "blocks")):
+        del settings["folds"]
+    return foundation_cross_validate(settings.pop("fit", VERB), encoder, x, y, **settings)
+
+
+def same(one, other):
+    """Whether two cross-validations have equal numbers, to the bit."""
+    return (
+        one.table.equals(other.table)
+        and one.predictions.equals(other.predictions)
+        and one.config == other.config
+    )
+
+
+@pytest.fixture
+def count_fits(monkeypatch):
+    """The folds that are computed in this process."""
+    computed = []
+    compute = cross_validation.result_of
+
+    def counted(recipe, encoder, x, y, fold):
+        result = compute(recipe, encoder, x, y, fold)
+        computed.append(fold.name)
+        return result
+
+    monkeypatch.setattr(cross_validation, "result_of", counted)
+    return computed
+
+
+# --- what it is ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("freeze_backbone", [True, False])
+def test_it_is_the_loop_written_out_with_explicit_validation_rows(encoder, easy, freeze_backbone):
+    x, y = easy
+    found = quick(encoder, x, y, freeze_backbone=freeze_backbone, head="mlp", hidden=(5,))
+    for fold in range(3):
+        rows = np.flatnonzero(fold == FOLDS)
+        fit = foundation_fit_classifier(
+            encoder, x, y, validation=rows, seed=1, epochs=2, freeze_backbone=freeze_backbone,
+            head="mlp", hidden=(5,),
+        )  # fmt: skip
+        expected = fit.predict_proba(x[rows])
+        assert found.predictions.to_numpy()[rows].tolist() == expected.tolist()
+        row = found.table.iloc[fold]
+        assert row[["fold", "n_train", "n_test"]].tolist() == [fold, 60 - len(rows), len(rows)]
+        assert row["accuracy"] == fit.val_accuracy_history[-1]
+        right = expected.argmax(axis=1) == y[rows]
+        assert row["accuracy"] == right.mean()
+        per_class = [right[y[rows] == code].mean() for code in range(3)]
+        assert_close(row["balanced_accuracy"], sum(per_class) / 3, 1e-12)
+        losses = [-np.log(p[code]) for p, code in zip(expected, y[rows], strict=True)]
+        assert_close(row["log_loss"], sum(losses) / len(losses), 1e-12)
+    assert found.predictions.columns.tolist() == [0, 1, 2]
+    assert found.measures == ["accuracy", "balanced_accuracy", "log_loss"]
+
+
+def test_rows_in_no_fold_are_missing_and_those_in_several_have_the_mean(encoder, easy):
+    x, y = easy
+    pairs = [(range(20, 60), range(10)), (range(20, 60), range(5, 15))]
+    found = quick(encoder, x, y, folds=pairs).predictions.to_numpy()
+    first, second = (quick(encoder, x, y, folds=[pair]).predictions.to_numpy() for pair in pairs)
+    assert np.isnan(found[15:]).all()
+    assert found[:5].tolist() == first[:5].tolist()
+    assert found[10:15].tolist() == second[10:15].tolist()
+    assert_close(found[5:10], (first[5:10] + second[5:10]) / 2, 1e-15)
+
+
+def test_folds_of_single_rows_are_drawn_from_the_seed_and_cover_all_rows(encoder, easy):
+    x, y = easy
+    found = quick(encoder, x, y, k=4)
+    assert found.table["n_test"].tolist() == [15] * 4
+    assert found.table["fold"].tolist() == [0, 1, 2, 3]
+    assert found.predictions.notna().all(axis=None)
+    assert same(found, quick(encoder, x, y, k=4))
+    assert not found.predictions.equals(quick(encoder, x, y, k=4, seed=2).predictions)
+    assert len(foundation_cross_validate(VERB, encoder, x, y, epochs=1).table) == 5
+
+
+@pytest.fixture
+def folds_made(monkeypatch):
+    """The folds that are fitted on."""
+    made = []
+    compute = cross_validation.result_of
+
+    def noted(recipe, encoder, x, y, fold):
+        made.append(fold)
+        return compute(recipe, encoder, x, y, fold)
+
+    monkeypatch.setattr(cross_validation, "result_of", noted)
+    return made
+
+
+def test_groups_are_whole_and_each_is_tested_once(encoder, easy, folds_made):
+    x, y = easy
+    groups = np.arange(60) // 7
+    quick(encoder, x, y, groups=groups, k=3)
+    for fold in folds_made:
+        assert not set(groups[fold.train]) & set(groups[fold.test])
+        assert len(fold.train) + len(fold.test) == 60
+    tested = np.concatenate([fold.test for fold in folds_made])
+    assert sorted(tested.tolist()) == list(range(60))
+
+
+def test_blocks_are_whole_and_what_trains_is_beyond_the_buffer(encoder, easy, folds_made):
+    x, y = easy
+    points = np.random.default_rng(1).uniform(0, 100, (60, 2))
+    found = quick(encoder, x, y, blocks=points, block_size=30, buffer=12, k=3)
+    blocks = [tuple(place) for place in points // 30]
+    for fold in folds_made:
+        assert not {blocks[row] for row in fold.train} & {blocks[row] for row in fold.test}
+        apart = np.hypot(
+            *(points[fold.train][:, None] - points[fold.test][None]).transpose(2, 0, 1)
+        )
+        assert apart.min() >= 12
+    assert found.table["n_train"].tolist() == [len(fold.train) for fold in folds_made]
+    assert (found.table["n_train"] + found.table["n_test"] < 60).any()
+    assert found.predictions.notna().all(axis=None)
+
+
+def test_nothing_given_is_changed_and_threads_are_as_before(encoder, easy, snapshot):
+    x, y = easy
+    before = snapshot(encoder), x.tobytes(), y.tobytes(), torch.get_rng_state().tolist()
+    torch.set_num_threads(2)
+    try:
+        quick(encoder, x, y, freeze_backbone=False)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    after = snapshot(encoder), x.tobytes(), y.tobytes(), torch.get_rng_state().tolist()
+    assert after == before
+
+
+# --- recipes and encoders -----------------------------------------------------------------
+
+
+def test_a_verb_comes_by_name_or_as_itself(encoder, easy):
+    x, y = easy
+    assert same(quick(encoder, x, y), quick(encoder, x, y, fit=foundation_fit_classifier))
+
+
+def test_a_recipe_of_ones_own_and_a_module_of_ones_own_run_in_this_process(easy):
+    x, y = easy
+
+    def two_rounds(encoder, x, y, *, folds, seed, epochs):
+        first = foundation_fit_classifier(encoder, x, y, folds=folds, seed=seed, epochs=epochs)
+        return foundation_fit_classifier(first, x, y, folds=folds, seed=seed, epochs=epochs)
+
+    found = quick(small_network(), x, y, fit=two_rounds)
+    assert found.config["fit"].endswith("two_rounds")
+    assert same_numbers(found, quick(small_network(), x, y))  # a frozen encoder is the same
+
+
+def same_numbers(one, other):
+    return one.table.equals(other.table) and one.predictions.equals(other.predictions)
+
+
+def test_labels_may_be_a_categorical(encoder, easy):
+    x, y = easy
+    names = pd.Categorical.from_codes(y, ["wet", "dry", "bare"], ordered=True)
+    found = quick(encoder, x, names)
+    assert found.predictions.columns.tolist() == ["wet", "dry", "bare"]
+    assert (
+        found.predictions.to_numpy().tolist()
+        == quick(encoder, x, y).predictions.to_numpy().tolist()
+    )
+
+
+# --- several processes --------------------------------------------------------------------
+
+
+def test_numbers_are_the_same_whatever_the_number_of_processes(encoder, easy, tmp_path):
+    x, y = easy
+    full = {"freeze_backbone": False}
+    assert same(quick(encoder, x, y, n_jobs=2, **full), quick(encoder, x, y, **full))
+    frozen = {"head": "mlp", "hidden": (5,), "dropout": 0.3}
+    np.save(tmp_path / "x.npy", x)
+    found = quick(encoder, tmp_path / "x.npy", y, n_jobs=5, **frozen)
+    assert same(found, quick(encoder, x, y, **frozen))
+
+
+def test_an_encoder_of_a_fit_crosses_and_warnings_come_back(encoder, x):
+    fit = foundation_fit_classifier(encoder, x, ["a", "b"] * 20 + ["a"], epochs=1, seed=1)
+    y = ["c"] + ["a", "b"] * 20
+    folds = np.arange(41) // 21
+    results = []
+    for n_jobs in (1, 2):
+        with pytest.warns(EdaphosWarning, match="left no training row of: c"):
+            results.append(quick(fit, x, y, folds=folds, n_jobs=n_jobs))
+    assert same(*results)
+
+
+def test_an_error_of_another_process_is_raised_as_it_is(encoder, easy):
+    x, y = easy
+    with pytest.raises(TrainingError, match=r"diverged|finite"):
+        quick(encoder, x, y, n_jobs=2, lr=1e30, freeze_backbone=False)
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from edaphos_bridge import foundation_cross_validate, foundation_encoder
+print("script")
+y = np.arange(60) % 3
+x = np.random.default_rng(3).normal(size=(60, 4, 5, 5)) + 3 * y[:, None, None, None]
+encoder = foundation_encoder("moco", 4, feature_dim=8, proj_dim=4, seed=1)
+foundation_cross_validate("foundation_fit_classifier", encoder, x, y, seed=1,
+                          folds=np.random.default_rng(8).permutation(60) % 3,
+                          epochs=int(sys.argv[2]), n_jobs=2, checkpoint_dir=sys.argv[1],
+                          verbose=True, freeze_backbone=False)
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Start a script that has no ``if __name__ == "__main__"``, in a process of its own."""
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT, encoding="utf-8")
+
+    def start(folder, epochs):
+        command = [sys.executable, "-W", "error", str(path), str(folder), str(epochs)]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        )
+
+    return start
+
+
+def test_a_script_needs_no_guard_and_runs_once(script, tmp_path):
+    out, err = script(tmp_path / "kept", 2).communicate(timeout=120)
+    lines = out.splitlines()
+    assert lines[0] == "script"
+    assert all(line.startswith("[cross-validation] fold ") for line in lines[1:])
+    assert [line[27:30] for line in lines[1:]] == ["1/3", "2/3", "3/3"]
+    assert err == ""
+
+
+def children(pid):
+    """The processes that a process has started."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(holds, seconds=60):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_processes_end_with_the_one_that_started_them(script, tmp_path, how):
+    running = script(tmp_path / "kept", 10**6)
+    wait_until(lambda: len(children(running.pid)) >= 3)  # two, and one of Python's own
+    started = children(running.pid)
+    time.sleep(1)
+    running.send_signal(how)
+    _, err = running.communicate(timeout=60)
+    wait_until(lambda: not any(runs(pid) for pid in started))
+    assert running.returncode != 0
+    if how == signal.SIGINT:
+        assert "KeyboardInterrupt" in err
+
+
+# --- stopped and gone on with -------------------------------------------------------------
+
+
+def test_a_finished_fold_is_never_computed_again(encoder, easy, tmp_path, count_fits, monkeypatch):
+    x, y = easy
+    expected = quick(encoder, x, y)
+    assert count_fits == [0, 1, 2]
+    folder = tmp_path / "kept"
+    counted = cross_validation.result_of
+
+    def stopped(recipe, encoder, x, y, fold):
+        if fold.name == 2:
+            raise KeyboardInterrupt
+        return counted(recipe, encoder, x, y, fold)
+
+    count_fits.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(cross_validation, "result_of", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            quick(encoder, x, y, checkpoint_dir=folder)
+    assert count_fits == [0, 1]
+    assert same(quick(encoder, x, y, checkpoint_dir=folder), expected)
+    assert count_fits == [0, 1, 2]
+    assert same(quick(encoder, x, y, checkpoint_dir=folder), expected)
+    assert count_fits == [0, 1, 2]
+    # the processes, where x lies and defaults that are written out are no other settings
+    assert same_numbers(quick(encoder, x, y, checkpoint_dir=folder, n_jobs=2, lr=1e-3), expected)
+    assert same(quick(encoder, x.astype(np.float32), y, checkpoint_dir=folder), expected)
+    assert count_fits == [0, 1, 2]
+
+
+def test_a_killed_run_goes_on_from_its_finished_folds(script, encoder, easy, tmp_path, count_fits):
+    x, y = easy
+    folder = tmp_path / "kept"
+    running = script(folder, 2)
+    wait_until(lambda: list(folder.glob("fold-*")))
+    running.kill()
+    running.communicate(timeout=60)
+    kept = len(list(folder.glob("fold-*")))
+    found = quick(encoder, x, y, checkpoint_dir=folder, freeze_backbone=False)
+    assert len(count_fits) == 3 - kept
+    assert same_numbers(found, quick(encoder, x, y, freeze_backbone=False))
+
+
+def test_without_a_seed_the_one_that_was_drawn_is_taken_again(encoder, easy, tmp_path, count_fits):
+    x, y = easy
+    first = quick(encoder, x, y, k=3, seed=None, checkpoint_dir=tmp_path)
+    again = quick(encoder, x, y, k=3, seed=None, checkpoint_dir=tmp_path)
+    assert same(first, again)
+    assert count_fits == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"lr": 0.5}, "lr = 0.001 there, 0.5 here"),
+        ({"seed": 2}, "seed = 1 there, 2 here"),
+        ({"folds": np.arange(60) % 4}, "folds = "),
+        ({"x": 1}, "x = "),
+        ({"y": 1}, "y = "),
+        ({"encoder": small_network()}, "encoder = "),
+        ({"fit": lambda *args, **kw: foundation_fit_classifier(*args, **kw)}, "fit = "),
+    ],
+)
+def test_folds_of_another_call_are_refused(encoder, easy, tmp_path, change, told):
+    x, y = easy
+    quick(encoder, x, y, checkpoint_dir=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    x, y = x + change.pop("x", 0), (y + change.pop("y", 0)) % 3
+    with pytest.raises(InputError, match="holds folds of another cross-validation") as caught:
+        quick(change.pop("encoder", encoder), x, y, checkpoint_dir=tmp_path, **change)
+    assert caught.value.argument == "checkpoint_dir"
+    assert told in str(caught.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_damaged_fold_is_an_error_that_names_the_file(encoder, easy, tmp_path):
+    x, y = easy
+    quick(encoder, x, y, checkpoint_dir=tmp_path)
+    path = tmp_path / "fold-0002.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(WeightsError, match=r"fold-0002\.safetensors cannot be read.*Delete it"):
+        quick(encoder, x, y, checkpoint_dir=tmp_path)
+
+
+def test_a_folder_in_use_is_refused(encoder, easy, tmp_path):
+    x, y = easy
+
+    def inside(encoder, x, y, *, folds, seed, epochs):
+        return quick(encoder, x, y, checkpoint_dir=tmp_path)
+
+    with pytest.raises(InputError, match="`checkpoint_dir` is in use by another run"):
+        quick(encoder, x, y, fit=inside, checkpoint_dir=tmp_path)
+
+
+# --- shown --------------------------------------------------------------------------------
+
+
+def test_it_prints_means_over_folds(encoder, easy):
+    x, y = easy
+    found = quick(encoder, x, y)
+    accuracy = found.table["accuracy"]
+    assert repr(found).splitlines() == [
+        "<edaphos_cross_validation>",
+        "  fit:               foundation_fit_classifier",
+        "  folds:             3, of the folds given",
+        "  rows tested:       60 of 60",
+        *[
+            f"  {name + ':':<18} {found.table[name].mean():.3f} (sd over folds "
+            f"{found.table[name].std():.3f})"
+            for name in found.measures
+        ],
+    ]
+    assert f"{accuracy.mean():.3f}" in repr(found)
+
+
+def test_verbose_prints_a_line_for_each_fold(encoder, easy, capsys):
+    x, y = easy
+    found = quick(encoder, x, y, verbose=True)
+    assert capsys.readouterr().out.splitlines() == [
+        f"[cross-validation] fold {fold} ({fold + 1}/3)  accuracy={row.accuracy:.3f}  "
+        f"balanced_accuracy={row.balanced_accuracy:.3f}  log_loss={row.log_loss:.3f}"
+        for fold, row in enumerate(found.table.itertuples())
+    ]
+
+
+def test_plot_draws_a_measure_of_each_fold(encoder, easy, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    x, y = easy
+    found = quick(encoder, x, y)
+    axes = found.plot("log_loss")
+    assert axes.lines[0].get_ydata().tolist() == found.table["log_loss"].tolist()
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "2"]
+    assert axes.get_ylabel() == "log loss"
+    assert found.plot(ax=axes) is axes
+    with pytest.raises(InputError, match="`measure` must be one of 'accuracy'"):
+        found.plot("rmse")
+
+
+# --- bad input ----------------------------------------------------------------------------
+
+
+def of_my_own(encoder, x, y, *, folds, seed, **settings):
+    return "no fit"
+
+
+BAD_INPUT = [
+    ({"fit": "foundation_fit"}, "fit", "found 'foundation_fit'"),
+    ({"fit": "foundation_encoder"}, "fit", "must be a function that fits"),
+    ({"fit": foundation_cross_validate, "n_jobs": 2}, "n_jobs", "a function of your own"),
+    ({"fit": 3}, "fit", "found 'int'"),
+    ({"fit": of_my_own}, "fit", "must return a fit of edaphos_bridge; found 'str'"),
+    ({"fit": of_my_own, "n_jobs": 2}, "n_jobs", "a function of your own"),
+    ({"encoder": small_network(), "n_jobs": 2}, "n_jobs", "an encoder of your own"),
+    ({"encoder": 3}, "encoder", "must be a fit of edaphos_bridge or a torch.nn.Module"),
+    ({"x": np.zeros((60, 4))}, "x", "four dimensions"),
+    ({"y": ["a", "b"]}, "y", "one label for each of the 60 patches; found 2"),
+    ({"groups": range(60), "folds": FOLDS}, "folds", "together with `groups`"),
+    ({"k": 3, "folds": FOLDS}, "k", "together with `folds`"),
+    ({"k": 1}, "k", "whole number of at least 2; found 1"),
+    ({"k": 61}, "k", "at most 60, the number of rows"),
+    ({"k": 3, "groups": np.arange(60) % 2}, "k", "at most 2, the number of groups"),
+    ({"k": 4, "blocks": np.eye(60, 2), "block_size": 1}, "k", "at most 3, the number of blocks"),
+    ({"blocks": np.eye(60, 2)}, "block_size", "is needed with `blocks`"),
+    ({"block_size": 2}, "block_size", "needs `blocks`"),
+    ({"folds": np.zeros(60, dtype=int)}, "folds", "at least two folds"),
+    ({"n_jobs": 0}, "n_jobs", "positive whole number; found 0"),
+    ({"n_jobs": 2, "head": small_network()}, "head", "a module"),
+    ({"seed": 1.5}, "seed", "found 1.5"),
+    ({"verbose": "yes"}, "verbose", "true/false"),
+    ({"epoch": 3}, "epoch", "is no argument of foundation_fit_classifier()"),
+    ({"epochs": 0}, "epochs", "positive whole number"),
+    ({"validation": [1]}, "validation", "is no setting of a cross-validation"),
+    ({"val_split": 0.2}, "val_split", "is no setting of a cross-validation"),
+    ({"patience": 3}, "patience", "is no setting of a cross-validation"),
+    ({"checkpoint_dir": ""}, "checkpoint_dir", "must be the path of a folder"),
+    ({"checkpoint_dir": __file__}, "checkpoint_dir", "cannot be made"),
+]
+
+
+@pytest.mark.parametrize(("change", "argument", "problem"), BAD_INPUT)
+def test_bad_input_is_named_before_any_training(
+    encoder, easy, no_training, change, argument, problem
+):
+    x, y = easy
+    given = {"fit": VERB, "encoder": encoder, "x": x, "y": y, "epochs": 2, **change}
+    with pytest.raises(InputError) as caught:
+        foundation_cross_validate(**given)
+    assert caught.value.argument == argument
+    assert problem in str(caught.value)
+
+
+def test_a_function_of_a_users_script_cannot_cross(encoder, easy):
+    x, y = easy
+    with pytest.raises(InputError, match="`device` cannot be given to another process"):
+        quick(encoder, x, y, n_jobs=2, device=lambda: "cpu")
