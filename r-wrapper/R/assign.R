@@ -100,7 +100,8 @@ assigned <- function(x, name, value) {
     return(encoder_with(x, name, value))
   }
   refused <- in_state[[c(intersect(class(x), names(in_state)), "edaphosbridge_fit")[[1]]]]
-  if (name %in% refused$names) {
+  is_module <- is_python_object(x[[name]]) && is_python_object(value) # which no state holds
+  if (name %in% refused$names && !is_module) {
     problem <- paste("cannot be assigned: it is part of `state`.", refused$instead)
     stop_input(name, problem, NULL)
   }

@@ -36,7 +36,7 @@ foundation_calibrate <- function(fit, x, y) {
     stop_input("fit", sprintf("must be a classifier; found %s.", class(fit)[[1]]), call)
   }
   answer <- python_call("calibrate", list(
-    fit$state, held_module(fit), to_patches(x, call), to_labels(y, call)
+    fit$state, held_modules(fit, call), to_patches(x, call), to_labels(y, call)
   ))
   from_classifier(answer_value(answer, call))
 }

@@ -72,7 +72,7 @@ foundation_interpret <- function(fit, x, y, ..., groups = NULL, blocks = NULL, n
   fit <- to_fit(fit, call)
   answer <- python_call("interpret", list(
     fit$state,
-    held_module(fit),
+    held_modules(fit, call),
     to_patches(x, call),
     to_truth(fit, y, call),
     list(groups = to_units(groups, "groups", call), blocks = to_units(blocks, "blocks", call)),
@@ -170,12 +170,6 @@ to_fit <- function(fit, call) {
     ), call)
   }
   fit
-}
-
-# The module of the user's own that a fit holds, or NULL.
-held_module <- function(fit) {
-  encoder <- fit$encoder
-  if (is_python_object(encoder) && !is_dead_python_object(encoder)) encoder
 }
 
 # Labels for a classifier, else an array of numbers.

@@ -30,12 +30,12 @@ from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders import SimCLREncoder
 from edaphos_bridge.errors import EdaphosError, WeightsError
 from edaphos_bridge.files.container import pack, unpack
-from edaphos_bridge.pretrain.checkpoint import FILE, read_checkpoint
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.settings import SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import PatchSource
 from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
+from edaphos_bridge.training.checkpoint import FILE, read_checkpoint
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
 from edaphos_bridge.weights.reading import read_encoder
@@ -68,7 +68,7 @@ def files(tmp_path, monkeypatch):
     checkpoint = (tmp_path / "run" / FILE).read_bytes()
 
     def go_on(data):
-        monkeypatch.setattr("edaphos_bridge.pretrain.checkpoint.read_file", lambda *args: data)
+        monkeypatch.setattr("edaphos_bridge.training.checkpoint.read_file", lambda *args: data)
         identity = {"method": "simclr", "seed": 1, "epochs": 1, "steps_per_epoch": 1}
         progress = read_checkpoint("checkpoint_dir", tmp_path / FILE, identity)
         settings = SimCLRSettings.checked(

@@ -48,7 +48,9 @@ def embedded(encoder):
 CALLS = {
     "fine-tune": lambda state, folder: fit(state, freeze_backbone=False, lr=0.5),
     "probe": lambda state, folder: fit(state),
-    "predict": lambda state, folder: predict(fit(state)["state"], state, X, "prob", "cpu"),
+    "predict": lambda state, folder: predict(
+        fit(state)["state"], {"encoder": state}, X, "prob", "cpu"
+    ),
     "embed": lambda state, folder: embedded(state),
     "save": lambda state, folder: weights_save(state, str(folder / "saved.safetensors")),
 }

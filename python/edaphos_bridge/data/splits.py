@@ -149,7 +149,8 @@ def read_split(
     """
     only_one(groups=groups, blocks=blocks, folds=folds, validation=validation)
     needs("block_size", block_size, "blocks", blocks)
-    needs("buffer", buffer or None, "blocks", blocks)
+    width = None if buffer is None else number("buffer", buffer, minimum=0)
+    needs("buffer", width or None, "blocks", blocks)
     needs("fold", fold, "folds", folds)
     if groups is not None or blocks is not None:
         return read_groups(n, groups, blocks, block_size, buffer)

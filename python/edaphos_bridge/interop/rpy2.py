@@ -62,6 +62,7 @@ with held():
         array_to_r,
         dimensions,
         from_r,
+        is_held,
         strings_to_r,
         to_r,
         view,
@@ -115,6 +116,7 @@ def _r_environment() -> Any:
         new_env = rinterface.baseenv["new.env"]
         inside = new_env(parent=rinterface.globalenv)
         inside["python_call"] = python_call = _python_call_in_r()
+        inside["python_holds"] = python_holds = rinterface.rternalize(is_held)
         ro_eval = rinterface.baseenv["eval"]
         parse = rinterface.baseenv["parse"]
         for source in [_TRANSPORT, *_r_sources()]:
@@ -125,14 +127,14 @@ def _r_environment() -> Any:
                 names = (package, generic, s3_class, method)
                 inside["register_method"](*(StrSexpVector([name]) for name in names))
         # R would call a freed function if Python did not keep it.
-        _environment.extend([inside, python_call])
+        _environment.extend([inside, python_call, python_holds])
     return _environment[0]
 
 
 # Takes the place of the R package's python.R.
 _TRANSPORT = """
 is_python_object <- function(x) inherits(x, "edaphosbridge_python_object")
-is_dead_python_object <- function(x) FALSE
+is_dead_python_object <- function(x) is_python_object(x) && !python_holds(x$key)
 register_method <- function(package, generic, class, method) {
   register <- function(...) {
     registerS3method(generic, class, get(method), envir = asNamespace(package))
@@ -246,9 +248,9 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _fit_from_r(fields: dict[str, Any]) -> Any:
-    held = from_r(fields["encoder"])
-    module = held if isinstance(held, torch.nn.Module) else None
-    return FoundationFit.from_bytes(_bytes_of(fields["state"]), encoder=module)
+    held = (from_r(fields[name]) for name in ("encoder", "head"))
+    modules = [part if isinstance(part, torch.nn.Module) else None for part in held]
+    return FoundationFit.from_bytes(_bytes_of(fields["state"]), *modules)
 
 
 def _ensemble_from_r(fields: dict[str, Any]) -> FoundationEnsemble:

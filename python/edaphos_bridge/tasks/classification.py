@@ -110,7 +110,9 @@ class Classification(Task):
     def learnt_from(self, targets: torch.Tensor, plan: Plan) -> Classification:
         """Return the task with its weights; warn where the split left a class without rows."""
         counts = torch.bincount(targets[plan.train_rows], minlength=len(self.classes))
-        absent = [str(self.classes[code]) for code in torch.nonzero(counts == 0).flatten().tolist()]
+        known = self.class_counts or [1] * len(self.classes)  # 0: not in a fit that goes on
+        pairs = zip(self.classes, counts.tolist(), known, strict=True)
+        absent = [str(label) for label, rows, there in pairs if there and not rows]
         if absent:
             warn(
                 f"the validation split left no training row of: {', '.join(absent)}. "

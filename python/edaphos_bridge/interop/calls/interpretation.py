@@ -36,7 +36,7 @@ from edaphos_bridge.knn import knn as knn_of
 @plain
 def interpret(
     state: Any,
-    encoder: Any,
+    modules: Any,
     x: Any,
     truth: Any,
     units: dict[str, Any],
@@ -53,7 +53,7 @@ def interpret(
     if train is not None:
         learnt_from = (patches(train["x"], argument="train"), _truth(train["y"]))
     found = interpret_fit(
-        fit_behind(state, encoder_behind(encoder)),
+        fit_behind(state, modules),
         patches(x),
         _truth(truth),
         train=learnt_from,
@@ -90,18 +90,18 @@ def knn(
 
 
 @plain
-def calibrate(state: Any, encoder: Any, x: Any, labels: dict[str, Any]) -> dict[str, Any]:
+def calibrate(state: Any, modules: Any, x: Any, labels: dict[str, Any]) -> dict[str, Any]:
     """``foundation_calibrate()``: the classifier as plain values."""
-    fitted = fit_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, modules)
     return classifier_fields(foundation_calibrate(fitted, patches(x), labels_of(**labels)))
 
 
 @plain
 def attribute(
-    state: Any, encoder: Any, x: Any, method: Any, target: Any, baseline: Any, n_steps: Any
+    state: Any, modules: Any, x: Any, method: Any, target: Any, baseline: Any, n_steps: Any
 ) -> dict[str, Any]:
     """``foundation_attribute()``: attributions and patches as arrays."""
-    fitted = fit_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, modules)
     found = attribute_outputs(fitted, patches(x), method, target, baseline, n_steps, first_band=1)
     return attribution_fields(found)
 
@@ -109,7 +109,7 @@ def attribute(
 @plain
 def band_importance(
     state: Any,
-    encoder: Any,
+    modules: Any,
     x: Any,
     truth: Any,
     n_repeats: Any,
@@ -117,7 +117,7 @@ def band_importance(
     draw: Callable[[], int],
 ) -> dict[str, Any]:
     """``foundation_band_importance()``: the table and all its repeats."""
-    fitted = fit_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, modules)
     found = importance_of_bands(
         fitted, patches(x), _truth(truth), n_repeats, seed, draw=draw, first_band=1
     )
