@@ -14,9 +14,15 @@ from torch import nn
 
 from edaphos_bridge import (
     FoundationClassifier,
+    FoundationEnsemble,
+    FoundationMultiLabel,
     FoundationPretrain,
+    FoundationRegressor,
     foundation_encoder,
+    foundation_finetune_ensemble,
     foundation_fit_classifier,
+    foundation_fit_multilabel,
+    foundation_fit_regressor,
     foundation_simclr_pretrain,
     foundation_tile_dataset,
 )
@@ -36,7 +42,7 @@ from edaphos_bridge.weights.reading import read_encoder
 
 MUTATIONS = 10_000
 KINDS = ["fit", "own module", "classifier", "encoder", "encoder by weights_load", "pretraining",
-         "checkpoint", "tiles"]  # fmt: skip
+         "checkpoint", "tiles", "regressor", "multilabel", "ensemble"]  # fmt: skip
 X = np.random.default_rng(1).normal(size=(8, 1, 2, 2))
 Y = ["a", "b"] * 4
 SMALL = {"feature_dim": 2, "proj_dim": 2, "batch_size": 4, "epochs": 1, "seed": 1}
@@ -53,6 +59,12 @@ def files(tmp_path, monkeypatch):
     fitted = foundation_fit_classifier(encoder, X, Y, epochs=1, seed=1)
     own = foundation_fit_classifier(own_module(), X, Y, epochs=1, seed=1)
     pretrained = foundation_simclr_pretrain(X, checkpoint_dir=tmp_path / "run", **SMALL)
+    quick = {"epochs": 1, "seed": 1}
+    regressor = foundation_fit_regressor(encoder, X, np.arange(8.0), **quick)
+    multilabel = foundation_fit_multilabel(
+        encoder, X, [["a"], ["b"], []] * 2 + [["a", "b"], []], **quick
+    )
+    ensemble = foundation_finetune_ensemble(encoder, X, Y, K_ens=2, epochs=1)
     checkpoint = (tmp_path / "run" / FILE).read_bytes()
 
     def go_on(data):
@@ -79,6 +91,9 @@ def files(tmp_path, monkeypatch):
         "encoder by weights_load": (encoder_to_bytes(encoder), read_encoder),
         "pretraining": (pretrained.to_bytes(), FoundationPretrain.from_bytes),
         "checkpoint": (checkpoint, go_on),
+        "regressor": (regressor.to_bytes(), FoundationRegressor.from_bytes),
+        "multilabel": (multilabel.to_bytes(), FoundationMultiLabel.from_bytes),
+        "ensemble": (ensemble.to_bytes(), FoundationEnsemble.from_bytes),
         "tiles": (tile_bytes(tmp_path), lambda data: tiles_from_bytes(data).raster.close()),
     }
 

@@ -85,6 +85,6 @@ def test_the_encoder_of_a_frozen_fit_is_the_one_that_was_given():
 
 def test_the_calls_of_the_r_package_are_those_that_are_there():
     sources = "".join(path.read_text() for path in (ROOT / "r-wrapper" / "R").glob("*.R"))
-    called = set(re.findall(r'(?:python_call|fit_in_python)\(\s*"(\w+)"', sources))
+    called = set(re.findall(r'(?:(?:python_call|fit_in_python)\(\s*|\bname = )"(\w+)"', sources))
     assert {"fit", "predict", "pretrain_tiles", "weights_list"} <= called
     assert called == set(OF_R)
