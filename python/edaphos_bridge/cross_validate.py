@@ -25,6 +25,7 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.experiments.cross_validation import (
     FoldResult,
     Recipe,
+    require_crossing,
     results_beside,
     results_here,
 )
@@ -282,6 +283,8 @@ def cross_validate(
         )
     number = None if seed is None else seed_number(seed)
     as_module(encoder)
+    if processes > 1:
+        require_crossing(encoder, {"y": y, **settings})
     n = len(Patches(x))
     strata = as_labels(y).codes.numpy() if name in _OF_CLASSES else None
     if strata is not None and len(strata) != n:

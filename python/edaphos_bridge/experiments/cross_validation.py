@@ -115,10 +115,10 @@ def results_beside(
 ) -> Iterator[tuple[int, FoldResult]]:
     """Yield the same in the order in which they end, from up to `n_jobs` new processes.
 
+    All must be as `require_crossing` wants it.
+
     Raises
     ------
-    InputError
-        If something cannot be given to another process.
     TrainingError
         If such a process was killed.
     """
@@ -129,7 +129,6 @@ def results_beside(
         without_main(),
         workers(min(n_jobs, len(folds))) as pool,
     ):
-        _require_crossing({"y": y, **recipe.settings})
         job = (recipe.name, dict(recipe.settings), recipe.seed, carried, path_or_tiles, y)
         waiting: dict[Future[Any], int] = {
             pool.submit(_work, job, fold): place for place, fold in folds.items()
@@ -175,18 +174,10 @@ def _work(job: tuple[Any, ...], fold: Fold) -> tuple[FoldResult, list[tuple[str,
 
 def _carried(encoder: Any) -> tuple[Any, bytes]:
     """Return an encoder, or a fit with one, as a class and bytes; None is an encoder alone."""
-    module = as_module(encoder)
-    if type(module) not in ARCHITECTURES.values():
-        raise InputError(
-            "n_jobs",
-            "must be 1 for an encoder of your own: a module cannot be given to another process",
-            hint="In this process anything can be an encoder.",
-        )
-    if isinstance(encoder, nn.Module):
-        return None, encoder_to_bytes(encoder)
-    if hasattr(encoder, "to_bytes") and hasattr(type(encoder), "from_bytes"):
+    is_fit = hasattr(encoder, "to_bytes") and hasattr(type(encoder), "from_bytes")
+    if is_fit and not isinstance(encoder, nn.Module):
         return type(encoder), encoder.to_bytes()
-    return None, encoder_to_bytes(module)
+    return None, encoder_to_bytes(as_module(encoder))
 
 
 @contextmanager
@@ -215,17 +206,21 @@ def _carried_patches(x: Any) -> Iterator[str | bytes]:
         yield path
 
 
-def _require_crossing(values: Mapping[str, Any]) -> None:
-    """Raise `InputError` for the first value that another process could not be given."""
+def require_crossing(encoder: Any, values: Mapping[str, Any]) -> None:
+    """Raise `InputError` for what another process could not be given."""
+    if type(as_module(encoder)) not in ARCHITECTURES.values():
+        raise InputError(
+            "n_jobs",
+            "must be 1 for an encoder of your own: a module cannot be given to another process",
+            hint="In this process anything can be an encoder.",
+        )
     for name, value in values.items():
-        problem = ""
-        if isinstance(value, nn.Module):
-            problem = "a module"
-        else:
-            try:
+        problem = "a module" if isinstance(value, nn.Module) else ""
+        try:
+            with without_main():
                 pickle.dumps(value)
-            except Exception as error:  # a function of the user's script, an open file
-                problem = f"{type(error).__name__}: {error}"
+        except Exception as error:  # a function of the user's script, an open file
+            problem = problem or f"{type(error).__name__}: {error}"
         if problem:
             raise InputError(
                 name,

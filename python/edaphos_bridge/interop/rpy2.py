@@ -45,12 +45,14 @@ with held():
     from rpy2.robjects.conversion import Converter
 
     from edaphos_bridge.classifier import FoundationClassifier
+    from edaphos_bridge.cross_validate import FoundationCrossValidation
     from edaphos_bridge.data.as_numpy import as_numpy
     from edaphos_bridge.data.tensors import tensor_as_numpy
     from edaphos_bridge.errors import InputError
     from edaphos_bridge.interop.answers import answered
     from edaphos_bridge.interop.calls import CALLS
     from edaphos_bridge.interop.calls.classifiers import classifier_fields, sweep_fields
+    from edaphos_bridge.interop.calls.cross_validation import cross_validation_fields
     from edaphos_bridge.interop.calls.encoders import encoder_fields
     from edaphos_bridge.interop.calls.pretraining import pretrain_fields
     from edaphos_bridge.interop.calls.values import NA_INTEGER
@@ -125,6 +127,7 @@ def _r_environment() -> Any:
 
 # Takes the place of the R package's python.R.
 _TRANSPORT = """
+python_call_with_processes <- function(name, args) python_call(name, args)
 is_python_object <- function(x) inherits(x, "edaphosbridge_python_object")
 is_dead_python_object <- function(x) FALSE
 register_method <- function(package, generic, class, method) {
@@ -256,12 +259,24 @@ def _sweep_from_r(fields: dict[str, Any]) -> FoundationProbeSweep:
     )
 
 
+def _cross_validation_from_r(fields: dict[str, Any]) -> FoundationCrossValidation:
+    config = from_r(fields["config"])
+    columns = np.atleast_1d(from_r(fields["columns"])).tolist()
+    return FoundationCrossValidation(
+        table=_table(fields["table"]),
+        predictions=pd.DataFrame(np.array(from_r(fields["predictions"])), columns=columns),
+        config={**config, "k": int(config["k"]), "seed": int(config["seed"])},
+        task=from_r(fields["task"]),
+    )
+
+
 _FROM_R: dict[str, Callable[[dict[str, Any]], Any]] = {
     "edaphosbridge_classifier": _classifier_from_r,
     "edaphosbridge_pretrain": lambda fields: FoundationPretrain.from_bytes(
         _bytes_of(fields["state"])
     ),
     "edaphosbridge_probe_sweep": _sweep_from_r,
+    "edaphosbridge_cross_validation": _cross_validation_from_r,
     # theirs to change
     "edaphosbridge_encoder": lambda fields: encoder_from_bytes(_bytes_of(fields["state"])),
 }
@@ -333,6 +348,7 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationClassifier: ("from_classifier", classifier_fields),
     FoundationPretrain: ("from_pretrain", pretrain_fields),
     FoundationProbeSweep: ("from_probe_sweep", sweep_fields),
+    FoundationCrossValidation: ("from_cross_validation", cross_validation_fields),
 }
 """R's constructor and the fields that it takes, for each class of Python."""
 
