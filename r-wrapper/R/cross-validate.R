@@ -89,7 +89,7 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
     random <<- list(get0(".Random.seed", globalenv(), inherits = FALSE))
     draw_seed()
   }
-  answer <- python_call_with_processes("cross_validation", list(
+  answer <- python_call("cross_validation", list(
     name,
     to_encoder(encoder, call),
     to_patches(x, call),

@@ -25,25 +25,19 @@ inspect_python <- function(python, brief = FALSE) {
 # R puts its folders of libraries before all others. Another Python's libpython and OpenSSL may be
 # in them, so a Python of its own process gets LD_LIBRARY_PATH as it was before R.
 libraries_without_r <- function() {
-  path <- library_path_before_r()
-  if (is.null(path)) character() else sprintf("LD_LIBRARY_PATH=%s", shQuote(path))
-}
-
-# NULL where R has not changed it, or that is not known.
-library_path_before_r <- function() {
   now <- Sys.getenv("LD_LIBRARY_PATH")
   of_r <- file.path(R.home("etc"), "ldpaths")
   if (!nzchar(now) || !file.exists(of_r)) {
-    return(NULL)
+    return(character())
   }
   code <- sprintf(
     "R_HOME=%s; . %s; printf %%s \"$R_LD_LIBRARY_PATH\"", shQuote(R.home()), shQuote(of_r)
   )
   added <- system2("sh", c("-c", shQuote(code)), stdout = TRUE)
   if (length(added) != 1L || !startsWith(now, added)) {
-    return(NULL)
+    return(character())
   }
-  sub("^:", "", substring(now, nchar(added) + 1L))
+  sprintf("LD_LIBRARY_PATH=%s", shQuote(sub("^:", "", substring(now, nchar(added) + 1L))))
 }
 
 # Runs in any Python, of version 2 too. Versions are read without importing; then modules are

@@ -15,17 +15,6 @@ python_call <- function(name, args) {
   suspendInterrupts(do.call(call, c(list(name), args)))
 }
 
-# The same where Python starts processes: they begin with the environment of this one.
-python_call_with_processes <- function(name, args) {
-  before <- Sys.getenv("LD_LIBRARY_PATH")
-  path <- library_path_before_r()
-  if (!is.null(path)) {
-    on.exit(Sys.setenv(LD_LIBRARY_PATH = before))
-    Sys.setenv(LD_LIBRARY_PATH = path)
-  }
-  python_call(name, args)
-}
-
 # Whether `x` is a Python object that R only holds.
 is_python_object <- function(x) {
   inherits(x, "python.builtin.object")

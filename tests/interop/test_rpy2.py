@@ -243,6 +243,7 @@ def test_install_assigns_into_a_given_environment():
     environment = ro.Environment()
     install(environment)
     assert sorted(environment.keys()) == [
+        "foundation_cross_validate",
         "foundation_embed_at_coords",
         "foundation_encoder",
         "foundation_fit_classifier",

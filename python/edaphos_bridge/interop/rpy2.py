@@ -127,7 +127,6 @@ def _r_environment() -> Any:
 
 # Takes the place of the R package's python.R.
 _TRANSPORT = """
-python_call_with_processes <- function(name, args) python_call(name, args)
 is_python_object <- function(x) inherits(x, "edaphosbridge_python_object")
 is_dead_python_object <- function(x) FALSE
 register_method <- function(package, generic, class, method) {
