@@ -28,7 +28,6 @@ from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError, war
 from edaphos_bridge.experiments.measures import measures_of
 from edaphos_bridge.experiments.workers import one_thread, without_main, workers
 from edaphos_bridge.fits.result import FoundationFit
-from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
 
@@ -125,11 +124,11 @@ def results_beside(
     assert recipe.name is not None
     carried = _carried(encoder)
     with (
-        _carried_patches(x) as path_or_tiles,
+        _carried_patches(x) as carried_x,
         without_main(),
         workers(min(n_jobs, len(folds))) as pool,
     ):
-        job = (recipe.name, dict(recipe.settings), recipe.seed, carried, path_or_tiles, y)
+        job = (recipe.name, dict(recipe.settings), recipe.seed, carried, carried_x, y)
         waiting: dict[Future[Any], int] = {
             pool.submit(_work, job, fold): place for place, fold in folds.items()
         }
@@ -153,11 +152,10 @@ def results_beside(
 @plain
 def _work(job: tuple[Any, ...], fold: Fold) -> tuple[FoldResult, list[tuple[str, str]]]:
     """Do in another process what `result_of` does, and return what was warned of too."""
-    name, settings, seed, carried, path_or_tiles, y = job
+    name, settings, seed, carried, x, y = job
     recipe = Recipe(name, getattr(imported("edaphos_bridge"), name), settings, seed)
     kind, data = carried
     encoder = encoder_from_bytes(data) if kind is None else kind.from_bytes(data)
-    x = tiles_from_bytes(path_or_tiles) if isinstance(path_or_tiles, bytes) else path_or_tiles
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", EdaphosWarning)
         result = result_of(recipe, encoder, x, y, fold)
@@ -181,8 +179,8 @@ def _carried(encoder: Any) -> tuple[Any, bytes]:
 
 
 @contextmanager
-def _carried_patches(x: Any) -> Iterator[str | bytes]:
-    """Yield patches as a path, or as the bytes of a tile data set.
+def _carried_patches(x: Any) -> Iterator[Any]:
+    """Yield patches as a path; a tile data set crosses as it is, with its raster's files by name.
 
     Raises
     ------
@@ -190,7 +188,7 @@ def _carried_patches(x: Any) -> Iterator[str | bytes]:
         If they are none, or any holds a missing value.
     """
     if isinstance(x, FoundationTileDataset):
-        yield tiles_to_bytes(x)
+        yield x
         return
     patches = Patches(x)
     if isinstance(x, str | os.PathLike):
