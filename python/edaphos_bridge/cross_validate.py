@@ -286,7 +286,11 @@ def cross_validate(
     if processes > 1:
         require_crossing(encoder, {"y": y, **settings})
     n = len(Patches(x))
-    strata = as_labels(y).codes.numpy() if name in _OF_CLASSES else None
+    task = getattr(
+        getattr(encoder, "task", None), "name", "classification"
+    )  # of a fit to go on from
+    of_classes = name in _OF_CLASSES and task == "classification"
+    strata = as_labels(y).codes.numpy() if of_classes else None
     if strata is not None and len(strata) != n:
         raise InputError("y", f"must have one label for each of the {n} patches", found=len(strata))
     with KeptFolds.opened("checkpoint_dir", checkpoint_dir) as kept:

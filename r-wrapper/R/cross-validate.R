@@ -81,7 +81,7 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
   takes <- takes[setdiff(names(takes), c(names_of_data, names_of_split, "seed", "verbose"))]
   stop_if_unused("foundation_cross_validate", ..., takes = takes)
   given <- list(...)
-  targets <- to_targets(name, y, call)
+  targets <- to_labels(y, call)
   progress <- fit_progress(verbose, "cross-validation", function(loss, measure) measure)
   on.exit(progress$close())
   random <- NULL # as it was before a seed was drawn

@@ -206,23 +206,6 @@ draw_seed <- function() {
   sample.int(.Machine$integer.max, 1L)
 }
 
-# What a function that fits learns from: labels cross as codes, numbers as they are.
-to_targets <- function(verb, y, call) {
-  of_classes <- c(
-    "foundation_fit_classifier", "foundation_fine_tune", "foundation_finetune_classifier"
-  )
-  if (verb %in% of_classes) {
-    return(to_labels(y, call))
-  }
-  if (missing(y)) {
-    stop_input("y", "is missing.", call)
-  }
-  if (!is.numeric(y) || is.object(y)) {
-    stop_input("y", sprintf("must be numbers; found %s.", class(y)[[1]]), call)
-  }
-  as.array(unname(y))
-}
-
 # --- labels --------------------------------------------------------------------------------
 
 # A factor crosses as codes and levels: reticulate would turn its NA into the class "NA". Text

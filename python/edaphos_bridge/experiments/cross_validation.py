@@ -233,7 +233,7 @@ def _as_tensor(rows: NDArray[np.int64]) -> Any:
 
 
 def _columns(fitted: FoundationFit, values: NDArray[np.float64]) -> list[Any]:
-    for name in ("classes", "targets", "labels"):
+    for name in ("columns", "classes", "targets", "labels"):
         names: Sequence[Any] | None = getattr(fitted, name, None)
         if names is not None and len(names) == values.shape[1]:
             return list(names)

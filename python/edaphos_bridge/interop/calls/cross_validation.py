@@ -20,7 +20,7 @@ def cross_validation(
     fit: Any,
     encoder: Any,
     x: Any,
-    y: Any,
+    y: dict[str, Any],
     settings: dict[str, Any],
     split: dict[str, Any],
     folding: dict[str, Any],
@@ -30,7 +30,7 @@ def cross_validation(
 ) -> dict[str, Any]:
     """``foundation_cross_validate()``: its tables as plain values.
 
-    `y` are labels as `fit` of classifiers takes them, or numbers; `settings` are those of the
+    `y` are labels as `fit` of classifiers takes them; `settings` are those of the
     function `fit`; `split` is what `parting_of` takes; `folding` has ``k``, ``n_jobs``,
     ``checkpoint_dir`` and ``seed``.
     """
@@ -42,7 +42,7 @@ def cross_validation(
         fit,
         encoder_behind(encoder),
         patches_behind(x),
-        labels_of(**y) if isinstance(y, dict) else y,
+        labels_of(**y),
         settings,
         parting,
         **folding,
