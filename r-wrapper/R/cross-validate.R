@@ -82,7 +82,7 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
   stop_if_unused("foundation_cross_validate", ..., takes = takes)
   given <- list(...)
   targets <- to_labels(y, call)
-  progress <- fit_progress(verbose, "cross-validation", function(loss, measure) measure)
+  progress <- fit_progress(verbose, "cross-validation", function(loss, measure, what) measure)
   on.exit(progress$close())
   random <- NULL # as it was before a seed was drawn
   draw <- function() {
