@@ -207,6 +207,15 @@ class FitSettings(AidSettings):
         )
         return replace(settings, **checked_aids(**aids))
 
+    @classmethod
+    def among(cls, arguments: Mapping[str, Any]) -> FitSettings:
+        """Return the settings among the arguments of a verb, or raise `InputError`."""
+        names = [
+            *inspect.signature(cls.checked).parameters,
+            *inspect.signature(checked_aids).parameters,
+        ]
+        return cls.checked(**{name: arguments[name] for name in names if name in arguments})
+
     def phases(self) -> list[AnyPhase]:
         """Return the one phase of the fit."""
         return [
