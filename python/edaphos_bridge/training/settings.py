@@ -211,8 +211,8 @@ class FitSettings(AidSettings):
     def among(cls, arguments: Mapping[str, Any]) -> FitSettings:
         """Return the settings among the arguments of a verb, or raise `InputError`."""
         names = [
-            *inspect.signature(cls.checked).parameters,
-            *inspect.signature(checked_aids).parameters,
+            *signature(cls.checked).parameters,
+            *signature(checked_aids).parameters,
         ]
         return cls.checked(**{name: arguments[name] for name in names if name in arguments})
 
