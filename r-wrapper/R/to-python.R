@@ -59,8 +59,8 @@ to_start <- function(start, call, argument) {
   if (missing(start)) {
     stop_input(argument, "is missing.", call)
   }
-  if (!inherits(start, "edaphosbridge_fit")) {
-    return(to_encoder(start, call, argument))
+  if (!inherits(start, "edaphosbridge_fit") || inherits(start, "edaphosbridge_pretrain")) {
+    return(to_encoder(start, call, argument)) # a pretraining has no head
   }
   module <- if (is_python_object(start$encoder)) start$encoder
   list(state = start$state, encoder = module)
