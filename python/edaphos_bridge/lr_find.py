@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
@@ -129,9 +130,17 @@ def lr_found(
     steps = whole("num_it", num_it, minimum=2)
     freeze_to = HEAD_ALONE if flag("freeze_backbone", freeze_backbone) else 0
     size = whole("batch_size", batch_size)
-    epochs = math.ceil(steps / math.ceil(len(patches) / size))
-    heard = _Search(first, (last / first) ** (1 / (steps - 1)), steps)
-    phase = foundation_phase(epochs, first, freeze_to=freeze_to, weight_decay=weight_decay)
+    an_epoch = math.ceil(len(patches) / size)
+    epochs = math.ceil(steps / an_epoch)
+    heard = _Search(steps)
+    phase = foundation_phase(
+        epochs,
+        first,
+        freeze_to=freeze_to,
+        schedule="exponential",
+        final_div=(last / first) ** ((epochs * an_epoch - 1) / (steps - 1)),
+        weight_decay=weight_decay,
+    )
     settings = RecipeSettings.checked(
         recipe="lr_find", phases=[phase], batch_size=size, val_split=0.0, **common
     )
@@ -145,20 +154,17 @@ class _Over(Exception):  # noqa: N818
 
 
 class _Search(Events):
-    """Sets the rate of each step, and notes its loss."""
+    """Notes rate and loss of each step."""
 
-    def __init__(self, first: float, growth: float, steps: int) -> None:
-        self._first, self._growth, self._steps = first, growth, steps
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
         self._lr: list[float] = []
         self._losses: list[float] = []
         self._smoothed: list[float] = []
         self._mean = 0.0
 
     def on_rates(self, groups: list[dict[str, Any]]) -> None:
-        lr = self._first * self._growth ** len(self._losses)
-        for group in groups:
-            group["lr"] = lr
-        self._lr.append(lr)
+        self._lr.append(groups[0]["lr"])
 
     def on_step(self, loss: torch.Tensor) -> None:
         value = loss.item()
@@ -236,7 +242,7 @@ def suggestions(lrs: Sequence[float], losses: Sequence[float]) -> dict[str, floa
     >>> suggestions([0.1, 0.2, 0.4, 0.8], [3.0, 2.0, 1.0, 4.0])["minimum"]
     0.04
     """
-    lr, loss = np.asarray(lrs, dtype=float), np.asarray(losses, dtype=float)
+    lr, loss = np.array(lrs, dtype=float), np.array(losses, dtype=float)
     if len(lr) < 2 or not (np.diff(loss) < 0).any():
         return dict.fromkeys(("valley", "steep", "minimum"), math.nan)
     start, end = _longest_fall(loss)
@@ -250,13 +256,12 @@ def suggestions(lrs: Sequence[float], losses: Sequence[float]) -> dict[str, floa
     }
 
 
-def _longest_fall(loss: Any) -> tuple[int, int]:
-    """Return first and last step of the longest subsequence of losses that falls."""
-    n = len(loss)
-    length, start = [1] * n, list(range(n))
-    for i in range(n):
+def _longest_fall(loss: NDArray[np.float64]) -> tuple[int, int]:
+    """Return first and last step of the longest way on which losses fall, as fastai counts."""
+    length = [1] * len(loss)
+    for i in range(len(loss)):
         for j in range(i):
-            if loss[i] < loss[j] and length[i] < length[j] + 1:
-                length[i], start[i] = length[j] + 1, start[j]
+            if loss[i] < loss[j]:
+                length[i] = max(length[i], length[j] + 1)
     end = int(np.argmax(length))
-    return start[end], end
+    return end - length[end], end

@@ -161,7 +161,8 @@ from_ensemble <- function(fields) {
 from_fit <- function(fields, class, learnt, score, data) {
   fields$encoder <- if (is.null(fields$encoder)) fields$module else from_encoder(fields$encoder)
   # a one-dimensional NumPy array arrives as a one-dimensional R array
-  fields$head <- lapply(fields$head, function(w) if (length(dim(w)) == 1L) as.vector(w) else w)
+  flat <- function(weights) if (length(dim(weights)) == 1L) as.vector(weights) else weights
+  fields$head <- if (is.null(fields$head_module)) lapply(fields$head, flat) else fields$head_module
   histories <- c("loss_history", score)
   fields[histories] <- lapply(fields[histories], from_history)
   fields$config <- from_config(fields$config)
@@ -213,6 +214,23 @@ from_probe_sweep <- function(fields) {
   from_object(
     fields, c("edaphosbridge_probe_sweep", "edaphosbridge_fit", "edaphos_probe_sweep"),
     c("classifier", "best", "settings", "results", "config")
+  )
+}
+
+from_cross_validation <- function(fields) {
+  fields$table <- from_columns(fields$table)
+  whole <- c("fold", "n_train", "n_test")
+  fields$table[whole] <- lapply(fields$table[whole], as.integer)
+  fields$columns <- as.character(unlist(fields$columns))
+  fields$predictions <- matrix(
+    from_array(fields$predictions),
+    ncol = length(fields$columns), dimnames = list(NULL, fields$columns)
+  )
+  fields$config$seed <- from_seed(fields$config$seed)
+  fields$config$k <- as.integer(fields$config$k)
+  from_object(
+    fields, c("edaphosbridge_cross_validation", "edaphos_cross_validation"),
+    c("table", "predictions", "columns", "config", "task")
   )
 }
 

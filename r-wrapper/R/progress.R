@@ -8,7 +8,9 @@
 # A handler that leaves the fit, as in tryCatch(..., message = ), must not jump over Python's frames:
 # the jump ends here, and the answer says that the call was interrupted. `resume` then signals the
 # same message again where the jump can land.
-fit_progress <- function(verbose, what = "classifier") {
+#
+# `status` makes what the bar says beside it of a loss and a score.
+fit_progress <- function(verbose, what = "classifier", status = epoch_status) {
   bar <- NULL
   left_by <- NULL
   envir <- environment()
@@ -22,11 +24,8 @@ fit_progress <- function(verbose, what = "classifier") {
     if (is.null(bar)) {
       bar <<- cli::cli_progress_bar(what, total = epochs, .envir = envir)
     }
-    status <- paste0(
-      sprintf("loss=%.4f", loss),
-      if (!is.null(score)) sprintf(" %s=%.4g", score_of_progress(what), score)
-    )
-    cli::cli_progress_update(set = epoch, status = status, id = bar, .envir = envir)
+    text <- status(loss, score, what)
+    cli::cli_progress_update(set = epoch, status = text, id = bar, .envir = envir)
   }
   show <- function(epoch, epochs, loss, score, line) {
     if (isTRUE(verbose) && nzchar(line)) {
@@ -54,6 +53,13 @@ score_of_progress <- function(what) {
     regressor = "val_rmse",
     multilabel = "val_f1",
     "val_acc"
+  )
+}
+
+epoch_status <- function(loss, score, what) {
+  paste0(
+    sprintf("loss=%.4f", loss),
+    if (!is.null(score)) sprintf(" %s=%.4g", score_of_progress(what), score)
   )
 }
 

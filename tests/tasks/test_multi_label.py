@@ -169,7 +169,7 @@ def test_a_split_without_a_training_row_of_a_label_is_warned_about(task, sets):
     others = torch.from_numpy(np.flatnonzero(~sets.held[:, 2]))
     plan = Plan(others, rare, lambda epoch: torch.arange(len(others)))
     with pytest.warns(EdaphosWarning, match="no training row with: label3"):
-        task.warn_about_split(MultiLabel.targets(sets), plan)
+        task.learnt_from(MultiLabel.targets(sets), plan)
 
 
 def test_what_is_described_comes_back(task):

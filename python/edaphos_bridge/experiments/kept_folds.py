@@ -32,9 +32,9 @@ from edaphos_bridge.files.schema import (
     list_of,
     require,
 )
-from edaphos_bridge.pretrain.folder_lock import InUseError, locked
 from edaphos_bridge.pretrain.source import PatchSource, TileSource
 from edaphos_bridge.raster.tiles import FoundationTileDataset
+from edaphos_bridge.training.folder_lock import InUseError, locked
 
 _KIND = "fold of a cross-validation"
 _HINT = "Give another folder, or delete these files to start anew."
@@ -252,7 +252,7 @@ def _told(argument: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float) and math.isfinite(value):
-        return value
+        return int(value) if value.is_integer() else value  # R's whole numbers are doubles
     if isinstance(value, list | tuple):
         return [_told(argument, part) for part in value]
     if isinstance(value, Mapping):

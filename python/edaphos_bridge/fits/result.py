@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.fits import file
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import asked, predicted
+from edaphos_bridge.fits.standalone import StandaloneModel
 from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.task import Task
@@ -76,6 +78,32 @@ class FoundationFit:
     ) -> NDArray[np.float64]:
         """Return the values that the task predicts; arguments as in a leaf class' `predict`."""
         return values_of([self], x, device, coords, dataset)
+
+    @plain
+    def module(self, *, values: bool = False) -> nn.Module:
+        """Return encoder and head as one module: a copy in eval mode, where the fit lies.
+
+        `torch.export.export` takes it, for use without this package. So does `torch.jit.trace`,
+        which warns of checks that it leaves out.
+
+        Parameters
+        ----------
+        values : bool
+            Whether it gives what `predict` is made of, float64 (class probabilities, predictions
+            in the units of the target), or the outputs of the head, float32 (logits).
+
+        Returns
+        -------
+        torch.nn.Module
+            From float32 patches ``(B, C, H, W)``, as `predict` takes them, to ``(B, n_outputs)``.
+
+        Raises
+        ------
+        InputError
+            If `values` is not a single true/false value.
+        """
+        of_task = self.task.values if flag("values", values) else None
+        return StandaloneModel(own_copy(Model(self.encoder, self.head)), of_task).eval()
 
     @plain
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -178,6 +206,7 @@ class FoundationFit:
                     "head": self.head_type,
                     "regime": regime,
                     "device": self.device,
+                    **self.about_split(),
                     "final loss": f"{self.loss_history[-1]:.4f}",
                     f"best {self.score_name}": best,
                 }
@@ -194,13 +223,24 @@ class FoundationFit:
         """Names of what is predicted of a patch; None where that is one number."""
         return None
 
+    def about_split(self) -> dict[str, Any]:
+        """Return what printing says of the rows that validate, where they were not drawn singly."""
+        split = self.config.get("split")
+        if split is None:
+            return {}
+        by = {"folds": f"fold {split.get('fold')}", "validation": "rows given"}
+        text = by.get(split["by"], f"whole {split['by']}")
+        left_out = f", {split['n_left_out']} left out" if split["n_left_out"] else ""
+        n_rows = f"{split['n_validation']} rows beside {split['n_train']} that train{left_out}"
+        return {"validation": f"{text}: {n_rows}"}
+
     def n_patches(self) -> int | None:
         """Return on how many patches it was fitted, where that is known."""
         return None
 
     def about_overlap(self) -> list[str]:
         """Return the line that speaks of patches that share cells, if any do."""
-        if not self.overlapping:
+        if not self.overlapping or "split" in self.config:  # of a random split it is told
             return []
         total = self.n_patches()
         of = "" if total is None else f" of {total}"

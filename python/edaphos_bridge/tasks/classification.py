@@ -15,7 +15,6 @@ from edaphos_bridge.files.schema import check, is_count, is_flag, list_of, requi
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.plan import Plan
 
-_SOFTMAX_ROWS = 4096
 _MOST_CAPPED = 10.0
 
 
@@ -103,14 +102,14 @@ class Classification(Task):
 
     def values(self, outputs: torch.Tensor) -> torch.Tensor:
         """Return class probabilities: in double, rows sum to 1 within R's own tolerance."""
-        for part in outputs.split(_SOFTMAX_ROWS):
-            part.copy_(part.softmax(dim=1))
-        return outputs
+        return outputs.softmax(dim=1)
 
     def learnt_from(self, targets: torch.Tensor, plan: Plan) -> Classification:
         """Return the task with its weights; warn where the split left a class without rows."""
         counts = torch.bincount(targets[plan.train_rows], minlength=len(self.classes))
-        absent = [str(self.classes[code]) for code in torch.nonzero(counts == 0).flatten().tolist()]
+        known = self.class_counts or [1] * len(self.classes)  # 0: not in a fit that goes on
+        pairs = zip(self.classes, counts.tolist(), known, strict=True)
+        absent = [str(label) for label, rows, there in pairs if there and not rows]
         if absent:
             warn(
                 f"the validation split left no training row of: {', '.join(absent)}. "
