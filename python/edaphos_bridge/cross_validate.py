@@ -25,6 +25,7 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.experiments.cross_validation import (
     FoldResult,
     Recipe,
+    require_crossing,
     results_beside,
     results_here,
 )
@@ -282,8 +283,14 @@ def cross_validate(
         )
     number = None if seed is None else seed_number(seed)
     as_module(encoder)
+    if processes > 1:
+        require_crossing(encoder, {"y": y, **settings})
     n = len(Patches(x))
-    strata = as_labels(y).codes.numpy() if name in _OF_CLASSES else None
+    task = getattr(
+        getattr(encoder, "task", None), "name", "classification"
+    )  # of a fit to go on from
+    of_classes = name in _OF_CLASSES and task == "classification"
+    strata = as_labels(y).codes.numpy() if of_classes else None
     if strata is not None and len(strata) != n:
         raise InputError("y", f"must have one label for each of the {n} patches", found=len(strata))
     with KeptFolds.opened("checkpoint_dir", checkpoint_dir) as kept:

@@ -216,6 +216,23 @@ from_probe_sweep <- function(fields) {
   )
 }
 
+from_cross_validation <- function(fields) {
+  fields$table <- from_columns(fields$table)
+  whole <- c("fold", "n_train", "n_test")
+  fields$table[whole] <- lapply(fields$table[whole], as.integer)
+  fields$columns <- as.character(unlist(fields$columns))
+  fields$predictions <- matrix(
+    from_array(fields$predictions),
+    ncol = length(fields$columns), dimnames = list(NULL, fields$columns)
+  )
+  fields$config$seed <- from_seed(fields$config$seed)
+  fields$config$k <- as.integer(fields$config$k)
+  from_object(
+    fields, c("edaphosbridge_cross_validation", "edaphos_cross_validation"),
+    c("table", "predictions", "columns", "config", "task")
+  )
+}
+
 from_grid <- function(config) {
   numbers <- c("lr", "weight_decay", "C", "seeds")
   config[numbers] <- lapply(config[numbers], function(values) as.numeric(unlist(values)))

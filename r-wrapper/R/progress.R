@@ -8,7 +8,9 @@
 # A handler that leaves the fit, as in tryCatch(..., message = ), must not jump over Python's frames:
 # the jump ends here, and the answer says that the call was interrupted. `resume` then signals the
 # same message again where the jump can land.
-fit_progress <- function(verbose, what = "classifier") {
+#
+# `status` makes what the bar says beside it of a loss and a score, if not of an epoch.
+fit_progress <- function(verbose, what = "classifier", status = NULL) {
   bar <- NULL
   left_by <- NULL
   envir <- environment()
@@ -22,11 +24,8 @@ fit_progress <- function(verbose, what = "classifier") {
     if (is.null(bar)) {
       bar <<- cli::cli_progress_bar(what, total = epochs, .envir = envir)
     }
-    status <- paste0(
-      sprintf("loss=%.4f", loss),
-      if (!is.null(score)) sprintf(" %s=%.4g", score_of_progress(what), score)
-    )
-    cli::cli_progress_update(set = epoch, status = status, id = bar, .envir = envir)
+    text <- if (is.null(status)) epoch_status(what, loss, score) else status(loss, score)
+    cli::cli_progress_update(set = epoch, status = text, id = bar, .envir = envir)
   }
   show <- function(epoch, epochs, loss, score, line) {
     if (isTRUE(verbose) && nzchar(line)) {
@@ -46,6 +45,13 @@ fit_progress <- function(verbose, what = "classifier") {
     resume = function() {
       if (!is.null(left_by)) message(left_by)
     }
+  )
+}
+
+epoch_status <- function(what, loss, score) {
+  paste0(
+    sprintf("loss=%.4f", loss),
+    if (!is.null(score)) sprintf(" %s=%.4g", score_of_progress(what), score)
   )
 }
 

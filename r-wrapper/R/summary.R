@@ -241,7 +241,8 @@ score_line <- function(x) {
 
 # NULL where no patches are known to share cells, or none were held out.
 overlap_line <- function(x) {
-  if (is.null(x$overlapping) || x$overlapping == 0L || is.na(x$best_epoch)) {
+  is_random <- is.null(x$config$split)
+  if (is.null(x$overlapping) || x$overlapping == 0L || is.na(x$best_epoch) || !is_random) {
     return(NULL)
   }
   total <- if (is.na(x$n)) "" else sprintf(" of %d", x$n)

@@ -288,6 +288,24 @@ def test_a_fit_says_how_its_rows_were_parted_and_its_file_too(encoder, x, y, arg
     assert again.predict_proba(x).tolist() == fit.predict_proba(x).tolist()
 
 
+def test_printing_says_how_rows_were_parted(encoder, x, y):
+    pairs = [(range(20, 41), range(10)), (range(20, 41), range(18))]
+    assert "\n  validation:    fold 1: 18 rows beside 21 that train, 2 left out\n" in repr(
+        quick(encoder, x, y, folds=pairs, fold=1)
+    )
+    by_groups = quick(encoder, x, y, groups=fields())
+    split = by_groups.config["split"]
+    shown = f"whole groups: {split['n_validation']} rows beside {split['n_train']} that train\n"
+    assert f"\n  validation:    {shown}" in repr(by_groups)
+    assert "validation:" not in repr(quick(encoder, x, y))
+
+
+def test_what_a_seed_makes_impossible_is_told_before_any_work(encoder, x, y, monkeypatch):
+    monkeypatch.setattr("edaphos_bridge.fits.run.inputs_of", None)  # nothing is encoded
+    with pytest.raises(InputError, match="`buffer` leaves no training row"):
+        quick(encoder, x, y, blocks=plots(), block_size=25, buffer=150)
+
+
 def test_a_random_split_leaves_no_trace(encoder, x, y):
     assert "split" not in quick(encoder, x, y).config
 
@@ -297,8 +315,9 @@ def test_overlap_is_told_of_random_splits_only(encoder, x, y, monkeypatch, recwa
     with pytest.warns(NoteWarning, match="share cells"):
         quick(encoder, x, y)
     recwarn.clear()
-    quick(encoder, x, y, groups=fields())
+    fit = quick(encoder, x, y, groups=fields())
     assert not recwarn.list
+    assert "share cells" not in repr(fit)
 
 
 # --- bad input ----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import sysconfig
 import time
 
 import pytest
@@ -21,6 +22,14 @@ def test_each_process_is_a_new_one_of_one_thread(monkeypatch):
         assert pool.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
     assert os.environ["OMP_NUM_THREADS"] == "2"
     assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_each_finds_the_libraries_of_its_own_python_first(monkeypatch):
+    own = sysconfig.get_config_var("LIBDIR")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/somebody/elses")
+    with workers(1) as pool:
+        assert pool.submit(os.getenv, "LD_LIBRARY_PATH").result() == f"{own}:/somebody/elses"
+    assert os.environ["LD_LIBRARY_PATH"] == "/somebody/elses"
 
 
 def test_another_number_of_processes_is_refused():

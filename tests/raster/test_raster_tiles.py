@@ -11,6 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeness import assert_close
+from edaphos_bridge import (
+    foundation_cross_validate,
+    foundation_encoder,
+    foundation_fit_classifier,
+)
 from edaphos_bridge.errors import EdaphosWarning, InputError, WeightsError
 from edaphos_bridge.raster.file_raster import FileRaster
 from edaphos_bridge.raster.raster import Raster
@@ -350,3 +355,28 @@ def test_files_stay_open_as_long_as_the_dataset_lives_and_no_longer(write_tif, i
     del tiles
     gc.collect()
     assert raster() is None
+
+
+# --- many fits on them ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_a_cross_validation_on_tiles_reads_them_as_a_fit_does(write_tif, image, in_file):
+    stack = write_tif("a.tif", image) if in_file else image
+    tiles = foundation_tile_dataset(stack, 4, 40, seed=1)
+    y = ["a", "b", "c", "a"] * 10
+    encoder = foundation_encoder("moco", 3, seed=1)
+    encoder.patch_orientation = "transposed"
+    settings = {"blocks": tiles.cells, "block_size": 9, "buffer": 4, "k": 2, "seed": 1, "epochs": 2}
+    found = foundation_cross_validate("foundation_fit_classifier", encoder, tiles, y, **settings)
+    beside = foundation_cross_validate(
+        "foundation_fit_classifier", encoder, tiles, y, n_jobs=2, **settings
+    )
+    assert beside.table.equals(found.table)
+    assert beside.predictions.equals(found.predictions)
+    assert (found.table["n_train"] + found.table["n_test"] < 40).any()
+    rows = [(range(20), range(20, 40))]
+    given = {"folds": rows, "seed": 1, "epochs": 2}
+    fit = foundation_fit_classifier(encoder, tiles, y, **given)
+    alone = foundation_cross_validate("foundation_fit_classifier", encoder, tiles, y, **given)
+    assert alone.predictions.to_numpy()[20:].tolist() == fit.predict_proba(tiles)[20:].tolist()

@@ -28,7 +28,6 @@ from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError, war
 from edaphos_bridge.experiments.measures import measures_of
 from edaphos_bridge.experiments.workers import one_thread, without_main, workers
 from edaphos_bridge.fits.result import FoundationFit
-from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
 
@@ -115,22 +114,21 @@ def results_beside(
 ) -> Iterator[tuple[int, FoldResult]]:
     """Yield the same in the order in which they end, from up to `n_jobs` new processes.
 
+    All must be as `require_crossing` wants it.
+
     Raises
     ------
-    InputError
-        If something cannot be given to another process.
     TrainingError
         If such a process was killed.
     """
     assert recipe.name is not None
     carried = _carried(encoder)
     with (
-        _carried_patches(x) as path_or_tiles,
+        _carried_patches(x) as carried_x,
         without_main(),
         workers(min(n_jobs, len(folds))) as pool,
     ):
-        _require_crossing({"y": y, **recipe.settings})
-        job = (recipe.name, dict(recipe.settings), recipe.seed, carried, path_or_tiles, y)
+        job = (recipe.name, dict(recipe.settings), recipe.seed, carried, carried_x, y)
         waiting: dict[Future[Any], int] = {
             pool.submit(_work, job, fold): place for place, fold in folds.items()
         }
@@ -154,11 +152,10 @@ def results_beside(
 @plain
 def _work(job: tuple[Any, ...], fold: Fold) -> tuple[FoldResult, list[tuple[str, str]]]:
     """Do in another process what `result_of` does, and return what was warned of too."""
-    name, settings, seed, carried, path_or_tiles, y = job
+    name, settings, seed, carried, x, y = job
     recipe = Recipe(name, getattr(imported("edaphos_bridge"), name), settings, seed)
     kind, data = carried
     encoder = encoder_from_bytes(data) if kind is None else kind.from_bytes(data)
-    x = tiles_from_bytes(path_or_tiles) if isinstance(path_or_tiles, bytes) else path_or_tiles
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", EdaphosWarning)
         result = result_of(recipe, encoder, x, y, fold)
@@ -175,23 +172,15 @@ def _work(job: tuple[Any, ...], fold: Fold) -> tuple[FoldResult, list[tuple[str,
 
 def _carried(encoder: Any) -> tuple[Any, bytes]:
     """Return an encoder, or a fit with one, as a class and bytes; None is an encoder alone."""
-    module = as_module(encoder)
-    if type(module) not in ARCHITECTURES.values():
-        raise InputError(
-            "n_jobs",
-            "must be 1 for an encoder of your own: a module cannot be given to another process",
-            hint="In this process anything can be an encoder.",
-        )
-    if isinstance(encoder, nn.Module):
-        return None, encoder_to_bytes(encoder)
-    if hasattr(encoder, "to_bytes") and hasattr(type(encoder), "from_bytes"):
+    is_fit = hasattr(encoder, "to_bytes") and hasattr(type(encoder), "from_bytes")
+    if is_fit and not isinstance(encoder, nn.Module):
         return type(encoder), encoder.to_bytes()
-    return None, encoder_to_bytes(module)
+    return None, encoder_to_bytes(as_module(encoder))
 
 
 @contextmanager
-def _carried_patches(x: Any) -> Iterator[str | bytes]:
-    """Yield patches as a path, or as the bytes of a tile data set.
+def _carried_patches(x: Any) -> Iterator[Any]:
+    """Yield patches as a path; a tile data set crosses as it is, with its raster's files by name.
 
     Raises
     ------
@@ -199,7 +188,7 @@ def _carried_patches(x: Any) -> Iterator[str | bytes]:
         If they are none, or any holds a missing value.
     """
     if isinstance(x, FoundationTileDataset):
-        yield tiles_to_bytes(x)
+        yield x
         return
     patches = Patches(x)
     if isinstance(x, str | os.PathLike):
@@ -215,17 +204,21 @@ def _carried_patches(x: Any) -> Iterator[str | bytes]:
         yield path
 
 
-def _require_crossing(values: Mapping[str, Any]) -> None:
-    """Raise `InputError` for the first value that another process could not be given."""
+def require_crossing(encoder: Any, values: Mapping[str, Any]) -> None:
+    """Raise `InputError` for what another process could not be given."""
+    if type(as_module(encoder)) not in ARCHITECTURES.values():
+        raise InputError(
+            "n_jobs",
+            "must be 1 for an encoder of your own: a module cannot be given to another process",
+            hint="In this process anything can be an encoder.",
+        )
     for name, value in values.items():
-        problem = ""
-        if isinstance(value, nn.Module):
-            problem = "a module"
-        else:
-            try:
+        problem = "a module" if isinstance(value, nn.Module) else ""
+        try:
+            with without_main():
                 pickle.dumps(value)
-            except Exception as error:  # a function of the user's script, an open file
-                problem = f"{type(error).__name__}: {error}"
+        except Exception as error:  # a function of the user's script, an open file
+            problem = problem or f"{type(error).__name__}: {error}"
         if problem:
             raise InputError(
                 name,
@@ -240,7 +233,7 @@ def _as_tensor(rows: NDArray[np.int64]) -> Any:
 
 
 def _columns(fitted: FoundationFit, values: NDArray[np.float64]) -> list[Any]:
-    for name in ("classes", "targets", "labels"):
+    for name in ("columns", "classes", "targets", "labels"):
         names: Sequence[Any] | None = getattr(fitted, name, None)
         if names is not None and len(names) == values.shape[1]:
             return list(names)

@@ -252,7 +252,7 @@ def _told(argument: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float) and math.isfinite(value):
-        return value
+        return int(value) if value.is_integer() else value  # R's whole numbers are doubles
     if isinstance(value, list | tuple):
         return [_told(argument, part) for part in value]
     if isinstance(value, Mapping):

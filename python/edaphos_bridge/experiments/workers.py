@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import sysconfig
 import threading
 import types
 from collections.abc import Iterator
@@ -32,8 +33,10 @@ def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
         How many run at once. What they are given must be importable.
     """
     count = whole("processes", processes)
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)  # libraries read it when a process begins
+    # libraries read these when a process begins
+    theirs_alone = {**_ONE_THREAD, **_own_libraries_first()}
+    before = {name: os.environ.get(name) for name in theirs_alone}
+    os.environ.update(theirs_alone)
     context = multiprocessing.get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
     try:
@@ -54,6 +57,16 @@ def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _own_libraries_first() -> dict[str, str]:
+    """Return where a new Python finds the libraries of this one, before those of others.
+
+    R puts its folders first, in R and in a Python with an R inside, and another Python's library
+    may be in one of them.
+    """
+    path, own = os.environ.get("LD_LIBRARY_PATH"), sysconfig.get_config_var("LIBDIR")
+    return {"LD_LIBRARY_PATH": f"{own}{os.pathsep}{path}"} if path and own else {}
 
 
 @contextmanager

@@ -178,6 +178,7 @@ class FoundationFit:
                     "head": self.head_type,
                     "regime": regime,
                     "device": self.device,
+                    **self.about_split(),
                     "final loss": f"{self.loss_history[-1]:.4f}",
                     f"best {self.score_name}": best,
                 }
@@ -194,13 +195,24 @@ class FoundationFit:
         """Names of what is predicted of a patch; None where that is one number."""
         return None
 
+    def about_split(self) -> dict[str, Any]:
+        """Return what printing says of the rows that validate, where they were not drawn singly."""
+        split = self.config.get("split")
+        if split is None:
+            return {}
+        by = {"folds": f"fold {split.get('fold')}", "validation": "rows given"}
+        text = by.get(split["by"], f"whole {split['by']}")
+        left_out = f", {split['n_left_out']} left out" if split["n_left_out"] else ""
+        n_rows = f"{split['n_validation']} rows beside {split['n_train']} that train{left_out}"
+        return {"validation": f"{text}: {n_rows}"}
+
     def n_patches(self) -> int | None:
         """Return on how many patches it was fitted, where that is known."""
         return None
 
     def about_overlap(self) -> list[str]:
         """Return the line that speaks of patches that share cells, if any do."""
-        if not self.overlapping:
+        if not self.overlapping or "split" in self.config:  # of a random split it is told
             return []
         total = self.n_patches()
         of = "" if total is None else f" of {total}"

@@ -95,6 +95,8 @@ def fit(
     if settings.val_split > 0 and split is None:
         validation_size(len(patches), settings.val_split)
         warn_of_overlap(patches.overlapping, len(patches))
+    if split is not None and settings.seed is not None:
+        split.rows(settings.val_split, Randomness(settings.seed).generator)  # can it be?
     phases, aids = settings.phases(), settings.aids()
     if aids.patience is not None and settings.val_split == 0 and split is None:
         raise InputError(

@@ -46,6 +46,7 @@ with held():
 
     from edaphos_bridge.any_fit import FoundationFit
     from edaphos_bridge.classifier import FoundationClassifier
+    from edaphos_bridge.cross_validate import FoundationCrossValidation
     from edaphos_bridge.data.as_numpy import as_numpy
     from edaphos_bridge.data.tensors import tensor_as_numpy
     from edaphos_bridge.ensemble import FoundationEnsemble
@@ -53,6 +54,7 @@ with held():
     from edaphos_bridge.interop.answers import answered
     from edaphos_bridge.interop.calls import CALLS
     from edaphos_bridge.interop.calls.classifiers import classifier_fields, sweep_fields
+    from edaphos_bridge.interop.calls.cross_validation import cross_validation_fields
     from edaphos_bridge.interop.calls.encoders import encoder_fields
     from edaphos_bridge.interop.calls.multi_labels import multilabel_fields
     from edaphos_bridge.interop.calls.pretraining import pretrain_fields
@@ -267,6 +269,17 @@ def _sweep_from_r(fields: dict[str, Any]) -> FoundationProbeSweep:
     )
 
 
+def _cross_validation_from_r(fields: dict[str, Any]) -> FoundationCrossValidation:
+    config = from_r(fields["config"])
+    columns = np.atleast_1d(from_r(fields["columns"])).tolist()
+    return FoundationCrossValidation(
+        table=_table(fields["table"]),
+        predictions=pd.DataFrame(np.array(from_r(fields["predictions"])), columns=columns),
+        config={**config, "k": int(config["k"]), "seed": int(config["seed"])},
+        task=from_r(fields["task"]),
+    )
+
+
 _FROM_R: dict[str, Callable[[dict[str, Any]], Any]] = {
     "edaphosbridge_classifier": _fit_from_r,
     "edaphosbridge_regressor": _fit_from_r,
@@ -276,6 +289,7 @@ _FROM_R: dict[str, Callable[[dict[str, Any]], Any]] = {
         _bytes_of(fields["state"])
     ),
     "edaphosbridge_probe_sweep": _sweep_from_r,
+    "edaphosbridge_cross_validation": _cross_validation_from_r,
     # theirs to change
     "edaphosbridge_encoder": lambda fields: encoder_from_bytes(_bytes_of(fields["state"])),
 }
@@ -350,6 +364,7 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationEnsemble: ("from_ensemble", lambda ensemble: ensemble_fields(ensemble)),
     FoundationPretrain: ("from_pretrain", pretrain_fields),
     FoundationProbeSweep: ("from_probe_sweep", sweep_fields),
+    FoundationCrossValidation: ("from_cross_validation", cross_validation_fields),
 }
 """R's constructor and the fields that it takes, for each class of Python."""
 

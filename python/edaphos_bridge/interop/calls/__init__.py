@@ -13,6 +13,7 @@ from typing import Any
 from edaphos_bridge.interop.answers import answered
 from edaphos_bridge.interop.calls import (
     classifiers,
+    cross_validation,
     datasets,
     encoders,
     ensembles,
@@ -31,6 +32,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     for function in (
         classifiers.fit,
         classifiers.probe_sweep,
+        cross_validation.cross_validation,
         datasets.landsat,
         datasets.scene,
         encoders.embed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from edaphos_bridge.cross_validate import FoldReport
 from edaphos_bridge.interop.answers import Interrupted
 from edaphos_bridge.training.events import EpochReport, Events
 from edaphos_bridge.training.progress import ACCURACY, progress_line
@@ -23,9 +24,25 @@ class ToldToR(Events):
     def on_epoch(self, report: EpochReport) -> None:
         """Tell R."""
         line = progress_line(self._name, report, self._score)
-        try:
-            go_on = self._tell(report.epoch, report.epochs, report.loss, report.score, line)
-        except Exception as left:  # R was about to jump out of its function
-            raise Interrupted from left
-        if not go_on:
-            raise Interrupted
+        _told(self._tell, report.epoch, report.epochs, report.loss, report.score, line)
+
+
+class FoldsToldToR:
+    """Tells R of each fold, and raises `Interrupted` where it wants to stop."""
+
+    def __init__(self, tell: Callable[..., Any]) -> None:
+        self._tell = tell
+
+    def __call__(self, report: FoldReport) -> None:
+        """Tell R."""
+        name, value = next(iter(report.result.measures.items()))
+        _told(self._tell, report.done, report.total, None, f"{name}={value:.3f}", report.line())
+
+
+def _told(tell: Callable[..., Any], *values: Any) -> None:
+    try:
+        go_on = tell(*values)
+    except Exception as left:  # R was about to jump out of its function
+        raise Interrupted from left
+    if not go_on:
+        raise Interrupted
