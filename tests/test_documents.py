@@ -1,5 +1,6 @@
 """What the documents for those who work on the package name is there."""
 
+import os
 import re
 from pathlib import Path
 
@@ -33,3 +34,13 @@ def test_paths_are_found_in_spans_and_commands_and_not_in_blocks() -> None:
 def test_the_page_on_adding_names_files_of_both_packages() -> None:
     named = named_files((ROOT / "docs" / "adding.md").read_text(encoding="utf-8"))
     assert {"tasks/task.py", "training/executor.py", "r-wrapper/R/encoder.R"} <= named
+
+
+def test_the_examples_for_python_run_from_top_to_bottom(fresh_python, tmp_path) -> None:
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) == 4
+    # not -W error: of torch about itself
+    code = "\n".join(["import warnings", 'warnings.simplefilter("ignore")', *blocks])
+    fresh_python(code)
+    assert {"probe.safetensors", "probe.pt2"} <= set(os.listdir(tmp_path))

@@ -6,7 +6,13 @@ import pytest
 from sklearn import metrics
 
 from closeness import assert_close
-from edaphos_bridge import foundation_interpret, foundation_probe_sweep
+from edaphos_bridge import (
+    foundation_attribute,
+    foundation_band_importance,
+    foundation_fit_regressor,
+    foundation_interpret,
+    foundation_probe_sweep,
+)
 from edaphos_bridge.errors import InputError
 from interpreted import BandMeans, Numbers, classifier_of_means, fit_with
 from small_fits import quick
@@ -100,7 +106,8 @@ def test_groups_are_drawn_together(fit, x, y):
 
 def test_blocks_are_drawn_as_groups_are(fit, x, y):
     names = np.arange(60) // 10
-    one = foundation_interpret(fit, x, y, blocks=names, n_boot=20, seed=1)
+    places = np.stack([100 * names + np.arange(60) % 10, np.arange(60)], axis=1)
+    one = foundation_interpret(fit, x, y, blocks=places, block_size=100, n_boot=20, seed=1)
     other = foundation_interpret(fit, x, y, groups=pd.Categorical(names), n_boot=20, seed=1)
     pd.testing.assert_frame_equal(one.as_table(), other.as_table())
     assert "20 draws of 6 blocks" in repr(one)
@@ -165,6 +172,21 @@ def test_a_regressor_has_scores_for_each_target(x, names):
     assert f"rmse of {(names or ['y1'])[0]}" in repr(found)
 
 
+def test_a_regressor_of_ours_is_interpreted_in_the_units_of_its_targets(encoder):
+    x = np.random.default_rng(2).normal(size=(40, 4, 5, 5))
+    y = pd.DataFrame({"clay": 30 + 5 * x[:, 0].mean(axis=(1, 2)), "ph": x[:, 1, 0, 0]})
+    fit = foundation_fit_regressor(encoder, x, y, epochs=2, seed=1)
+    found = foundation_interpret(fit, x, y, n_boot=0)
+    table = found.as_table().set_index(["metric", "target"])
+    predicted = fit.predict(x)
+    for name in y:
+        expected = metrics.mean_absolute_error(y[name], predicted[name])
+        assert_close(table.loc[("mae", name), "estimate"], expected, 1e-9)
+    found = foundation_band_importance(fit, x, y, n_repeats=2, seed=1)
+    assert found.metric == "rmse"
+    assert foundation_attribute(fit, x[:2], target="ph").target == ["ph", "ph"]
+
+
 def test_one_target_has_plain_columns_and_baselines(x):
     fit = fit_with(Numbers(), BandMeans(), [[1.0, 0.0, 0.0]])
     y = x[:, 0].mean(axis=(1, 2))
@@ -187,7 +209,8 @@ def test_one_target_has_plain_columns_and_baselines(x):
         ({"y": ["silt"] * 60}, "y", "classes of the fit, clay, loam, sand"),
         ({"y": [None] * 60}, "y", "NA"),
         ({"groups": [1, 2]}, "groups", "60"),
-        ({"blocks": np.zeros(60)}, "blocks", "two or more"),
+        ({"blocks": np.zeros((60, 2))}, "block_size", "needed"),
+        ({"block_size": 2}, "block_size", "`blocks`"),
         ({"groups": range(60), "blocks": range(60)}, "blocks", "one of the two"),
         ({"n_boot": -1}, "n_boot", "whole number"),
         ({"n_boot": 2.5}, "n_boot", "whole number"),

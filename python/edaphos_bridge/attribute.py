@@ -120,7 +120,7 @@ def attribute(
         prediction=(
             [names[code] for code in values.argmax(axis=1)]
             if is_classifier
-            else [float(f"{value:.6g}") for value in values[np.arange(len(codes)), codes]]
+            else values[np.arange(len(codes)), codes].tolist()
         ),
         patches=cells,
         bands=band_names(known, first_band),

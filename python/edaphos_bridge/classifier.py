@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import nn
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag
 from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.labels import ClassLabel, Labels, as_labels
 from edaphos_bridge.data.patches import Patches
@@ -60,6 +62,7 @@ def foundation_fit_classifier(
     folds: Any = None,
     fold: int | None = None,
     validation: Any = None,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
 ) -> FoundationClassifier:
     """Train a classification head on an encoder against labelled patches.
 
@@ -145,6 +148,10 @@ def foundation_fit_classifier(
         Which of `folds` validates: its number, or its place in the list, from 0.
     validation : array-like of int or bool, optional
         The rows that validate, or whether each one does.
+    checkpoint_dir : path-like, optional
+        A folder in which the run keeps where it stands, after each epoch. The same call goes on
+        from there if it was killed, with the bits of a run that was not; a call with other data or
+        settings is refused. Nothing in it is of use once the fit is there.
 
     Returns
     -------
@@ -200,8 +207,11 @@ def foundation_fit_classifier(
         "fold": fold,
         "validation": validation,
     }
+    folder = folder_or_none("checkpoint_dir", checkpoint_dir)
     with console("classifier", flag("verbose", verbose)) as events:
-        return fit_classifier(encoder, Patches(x), y, settings, device, events, parting=parting)
+        return fit_classifier(
+            encoder, Patches(x), y, settings, device, events, parting=parting, checkpoint_dir=folder
+        )
 
 
 def fit_classifier(

@@ -41,6 +41,7 @@ def foundation_interpret(
     *,
     groups: Any = None,
     blocks: Any = None,
+    block_size: float | None = None,
     n_boot: int = 1000,
     seed: int | None = None,
     baselines: bool = False,
@@ -59,10 +60,15 @@ def foundation_interpret(
         Patches, as in `foundation_fit_classifier`.
     y : array-like, shape (N,) or (N, T)
         The truth: classes of the fit, or numbers in the units of its targets.
-    groups, blocks : array-like of str or int, shape (N,), optional
-        For each patch the name of its group (a profile, a field, a campaign) or of its spatial
-        block. Patches of a group resemble each other, so that the bootstrap must draw whole groups;
-        otherwise it draws patches and its intervals are too narrow.
+    groups : array-like, shape (N,), optional
+        The group of each patch, such as its profile, field or campaign. Patches of a group resemble
+        each other, so that the bootstrap must draw whole groups; otherwise it draws patches and its
+        intervals are too narrow.
+    blocks : array-like, shape (N, 2), table, or points of geopandas, optional
+        Where each patch lies, as in `foundation_fit_classifier`: whole spatial blocks are drawn,
+        squares of `block_size`. At most one of `groups` and `blocks` is given.
+    block_size : float, optional
+        In the units of `blocks`, which it needs.
     n_boot : int
         Draws of the bootstrap; 0 for no intervals.
     seed : int, optional
@@ -105,7 +111,18 @@ def foundation_interpret(
     ['accuracy', 'balanced_accuracy', 'kappa', 'calibration_error']
     """
     return interpret(
-        fit, x, y, groups, blocks, n_boot, seed, baselines, train, n_pictures, draw=draw_seed
+        fit,
+        x,
+        y,
+        groups,
+        blocks,
+        block_size,
+        n_boot,
+        seed,
+        baselines,
+        train,
+        n_pictures,
+        draw=draw_seed,
     )
 
 
@@ -115,6 +132,7 @@ def interpret(
     y: Any,
     groups: Any,
     blocks: Any,
+    block_size: Any,
     n_boot: Any,
     seed: Any,
     baselines: Any,
@@ -127,7 +145,7 @@ def interpret(
     known = as_fit(fit, CLASSIFICATION, REGRESSION)
     patches = as_patches(x)
     truth = truth_of(known, y, len(patches))
-    units = units_of(len(patches), groups, blocks)
+    units = units_of(len(patches), groups, blocks, block_size)
     draws, most = whole("n_boot", n_boot, minimum=0), whole("n_pictures", n_pictures, minimum=0)
     number = None if seed is None else seed_number(seed)
     learnt_from = _training_data(known, train) if flag("baselines", baselines) else None

@@ -36,6 +36,7 @@ def foundation_knn(
     temperature: float = 0.1,
     groups: Any = None,
     blocks: Any = None,
+    block_size: float | None = None,
     n_boot: int = 1000,
     seed: int | None = None,
     n_pictures: int = 25,
@@ -58,7 +59,7 @@ def foundation_knn(
         Neighbours that vote.
     temperature : float
         The smaller, the more the nearest count.
-    groups, blocks : array-like, optional
+    groups, blocks, block_size
         Of the patches that are asked about, as in `foundation_interpret`.
     n_boot, seed, n_pictures
         As in `foundation_interpret`.
@@ -79,8 +80,8 @@ def foundation_knn(
     non-parametric instance discrimination. CVPR.
     """
     return knn(
-        object, x, y, newx, newy, k, temperature, groups, blocks, n_boot, seed, n_pictures,
-        draw=draw_seed,
+        object, x, y, newx, newy, k, temperature, groups, blocks, block_size, n_boot, seed,
+        n_pictures, draw=draw_seed,
     )  # fmt: skip
 
 
@@ -94,6 +95,7 @@ def knn(
     temperature: Any,
     groups: Any,
     blocks: Any,
+    block_size: Any,
     n_boot: Any,
     seed: Any,
     n_pictures: Any,
@@ -112,7 +114,7 @@ def knn(
         asked = as_patches(newx, argument="newx")
         truth = _among(newy, labels.classes)
         _require_one_each("newy", len(truth), len(asked))
-    units = units_of(len(asked), groups, blocks)
+    units = units_of(len(asked), groups, blocks, block_size)
     neighbours, t = whole("k", k), number("temperature", temperature, above=0)
     draws, most = whole("n_boot", n_boot, minimum=0), whole("n_pictures", n_pictures, minimum=0)
     known = None if seed is None else seed_number(seed)

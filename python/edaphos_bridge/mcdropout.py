@@ -105,8 +105,11 @@ def draw_predictions(
             "has no dropout to draw from: nothing dropped in its training",
             hint="Fit it with a head that drops, as head = 'mlp' with dropout = 0.2.",
         )
-    randomness = Randomness(draw() if seed is None else seed, target)
+
+    def draws() -> Randomness:  # asked for when the patches are known to fit
+        return Randomness(draw() if seed is None else seed, target)
+
     values = values_of(
-        [fit], x, target.type, coords, dataset, passes=passes, draws=randomness, each=True
+        [fit], x, target.type, coords, dataset, passes=passes, draws=draws, each=True
     )
     return values if fit.columns is not None else values[..., 0]

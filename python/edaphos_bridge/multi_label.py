@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch import nn
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag, whole
 from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.label_sets import LabelSets, as_label_sets
 from edaphos_bridge.data.patches import Patches
@@ -60,6 +63,7 @@ def foundation_fit_multilabel(
     folds: Any = None,
     fold: int | None = None,
     validation: Any = None,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
 ) -> FoundationMultiLabel:
     """Train a head on an encoder against patches that each have any number of labels.
 
@@ -85,7 +89,8 @@ def foundation_fit_multilabel(
         Print loss and macro F1 of epoch 1, every 10th and the last. Otherwise a progress bar
         shows in a terminal.
 
-    patience, augment, groups, blocks, block_size, buffer, folds, fold, validation
+    patience, augment, groups, blocks, block_size, buffer, folds, fold, validation, \
+checkpoint_dir
         As in `foundation_fit_classifier`; `patience` watches the score of the validation rows.
 
     Returns
@@ -138,9 +143,18 @@ def foundation_fit_multilabel(
         "fold": fold,
         "validation": validation,
     }
+    folder = folder_or_none("checkpoint_dir", checkpoint_dir)
     with console("multilabel", flag("verbose", verbose), MACRO_F1) as events:
         return fit_multilabel(
-            encoder, Patches(x), y, threshold, settings, device, events, parting=parting
+            encoder,
+            Patches(x),
+            y,
+            threshold,
+            settings,
+            device,
+            events,
+            parting=parting,
+            checkpoint_dir=folder,
         )
 
 
@@ -155,6 +169,7 @@ def fit_multilabel(
     draw: Callable[[], int] = draw_seed,
     *,
     parting: Mapping[str, Any] | None = None,
+    checkpoint_dir: Path | None = None,
 ) -> FoundationMultiLabel:
     """Check the data and train: what all entrances have in common."""
     target = resolve_device(device)
@@ -171,6 +186,7 @@ def fit_multilabel(
         events,
         draw,
         split=read_split(len(patches), **(parting or {})),
+        checkpoint_dir=checkpoint_dir,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag, number, whole
 from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.classifier import fit_classifier
 from edaphos_bridge.data.patches import Patches
@@ -72,6 +74,7 @@ def foundation_fine_tune(
     folds: Any = None,
     fold: int | None = None,
     validation: Any = None,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
 ) -> FoundationFit:
     """Fine-tune as fastai's ``fine_tune()`` does: the head alone first, then everything.
 
@@ -103,7 +106,8 @@ def foundation_fine_tune(
         that gives their modules. By default its own ``groups()``, else its top-level parts.
     batch_size, val_split, device, seed, verbose : as in `foundation_fit_classifier`
     class_weight, label_smoothing, patience, augment : as in `foundation_fit_classifier`
-    groups, blocks, block_size, buffer, folds, fold, validation : as in `foundation_fit_classifier`
+    groups, blocks, block_size, buffer, folds, fold, validation, checkpoint_dir : as in
+        `foundation_fit_classifier`
 
     Returns
     -------
@@ -161,7 +165,8 @@ def foundation_fine_tune(
         "fold": fold,
         "validation": validation,
     }
-    how = {"parting": parting, "grouping": split}
+    folder = folder_or_none("checkpoint_dir", checkpoint_dir)
+    how = {"parting": parting, "grouping": split, "checkpoint_dir": folder}
     with console("fine-tuning", flag("verbose", verbose)) as events:
         return finetuned(encoder_or_fit, Patches(x), y, settings, device, events, **how)
 
@@ -194,6 +199,7 @@ def foundation_finetune_classifier(
     folds: Any = None,
     fold: int | None = None,
     validation: Any = None,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
 ) -> FoundationFit:
     """Go on from a fit: train its encoder together with its head, by a recipe.
 
@@ -220,7 +226,8 @@ def foundation_finetune_classifier(
     split : as in `foundation_fine_tune`
     batch_size, val_split, device, seed, verbose : as in `foundation_fit_classifier`
     class_weight, label_smoothing, patience, augment : as in `foundation_fit_classifier`
-    groups, blocks, block_size, buffer, folds, fold, validation : as in `foundation_fit_classifier`
+    groups, blocks, block_size, buffer, folds, fold, validation, checkpoint_dir : as in
+        `foundation_fit_classifier`
 
     Returns
     -------
@@ -280,7 +287,8 @@ def foundation_finetune_classifier(
         "fold": fold,
         "validation": validation,
     }
-    how = {"parting": parting, "grouping": split}
+    folder = folder_or_none("checkpoint_dir", checkpoint_dir)
+    how = {"parting": parting, "grouping": split, "checkpoint_dir": folder}
     with console("fine-tuning", flag("verbose", verbose)) as events:
         return finetuned(start, Patches(x), y, settings, device, events, **how)
 
@@ -371,8 +379,9 @@ def finetuned(
 ) -> FoundationFit:
     """Train a classifier from an encoder, or go on from a fit of any task with its head."""
     if not isinstance(start, FoundationFit):
+        module = as_module(start, "encoder_or_fit")
         return fit_classifier(
-            start, patches, y, settings, device, events, draw, parting=parting, **seam
+            module, patches, y, settings, device, events, draw, parting=parting, **seam
         )
     target = resolve_device(device)
     task, targets = start.learnt_again(patches, y, settings)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from torch import nn
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag
 from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.data.splits import read_split
@@ -59,6 +62,7 @@ def foundation_fit_regressor(
     folds: Any = None,
     fold: int | None = None,
     validation: Any = None,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
 ) -> FoundationRegressor:
     """Train a regression head on an encoder against patches with measured numbers.
 
@@ -85,7 +89,8 @@ def foundation_fit_regressor(
         Print loss and root mean squared error of epoch 1, every 10th and the last. Otherwise a
         progress bar shows in a terminal.
 
-    patience, augment, groups, blocks, block_size, buffer, folds, fold, validation
+    patience, augment, groups, blocks, block_size, buffer, folds, fold, validation, \
+checkpoint_dir
         As in `foundation_fit_classifier`; `patience` watches the score of the validation rows.
 
     Returns
@@ -143,9 +148,18 @@ def foundation_fit_regressor(
         "fold": fold,
         "validation": validation,
     }
+    folder = folder_or_none("checkpoint_dir", checkpoint_dir)
     with console("regressor", flag("verbose", verbose), RMSE) as events:
         return fit_regressor(
-            encoder, Patches(x), y, loss, settings, device, events, parting=parting
+            encoder,
+            Patches(x),
+            y,
+            loss,
+            settings,
+            device,
+            events,
+            parting=parting,
+            checkpoint_dir=folder,
         )
 
 
@@ -160,6 +174,7 @@ def fit_regressor(
     draw: Callable[[], int] = draw_seed,
     *,
     parting: Mapping[str, Any] | None = None,
+    checkpoint_dir: Path | None = None,
 ) -> FoundationRegressor:
     """Check the data and train: what all entrances have in common."""
     loss_fn = choice("loss", loss, tuple(LOSSES))
@@ -178,6 +193,7 @@ def fit_regressor(
         events,
         draw,
         split=read_split(len(patches), **(parting or {})),
+        checkpoint_dir=checkpoint_dir,
     )
 
 

@@ -13,6 +13,9 @@
 `$<-.edaphosbridge_tiles` <- `$<-.edaphosbridge_encoder`
 
 #' @export
+`$<-.edaphosbridge_ensemble` <- `$<-.edaphosbridge_encoder`
+
+#' @export
 `[[<-.edaphosbridge_encoder` <- function(x, i, value) {
   assigned(x, if (is.character(i)) i else names(x)[[i]], value)
 }
@@ -22,6 +25,9 @@
 
 #' @export
 `[[<-.edaphosbridge_tiles` <- `[[<-.edaphosbridge_encoder`
+
+#' @export
+`[[<-.edaphosbridge_ensemble` <- `[[<-.edaphosbridge_encoder`
 
 #' @export
 `[<-.edaphosbridge_encoder` <- function(x, i, value) {
@@ -38,6 +44,9 @@
 #' @export
 `[<-.edaphosbridge_tiles` <- `[<-.edaphosbridge_encoder`
 
+#' @export
+`[<-.edaphosbridge_ensemble` <- `[<-.edaphosbridge_encoder`
+
 # What is refused, and what to do instead.
 in_state <- list(
   edaphosbridge_encoder = list(
@@ -50,6 +59,26 @@ in_state <- list(
       "predict() takes a `dataset` for an encoder without normalisation; an encoder that is changed",
       "before foundation_fit_classifier() keeps the change."
     )
+  ),
+  edaphosbridge_regressor = list(
+    names = c(
+      "encoder", "normalisation", "patch_orientation", "targets", "y_mean", "y_sd", "loss_fn"
+    ),
+    instead = paste(
+      "foundation_fit_regressor() makes another fit; predict() takes a `dataset` for an encoder",
+      "without normalisation."
+    )
+  ),
+  edaphosbridge_multilabel = list(
+    names = c("encoder", "normalisation", "patch_orientation", "labels", "threshold"),
+    instead = paste(
+      "foundation_fit_multilabel() makes another fit; predict() takes another `threshold`, and a",
+      "`dataset` for an encoder without normalisation."
+    )
+  ),
+  edaphosbridge_ensemble = list(
+    names = c("members", "encoder", "task", "K_ens"),
+    instead = "foundation_finetune_ensemble() makes another ensemble."
   ),
   edaphosbridge_pretrain = list(
     names = c("encoder", "normalisation", "patch_orientation"),
@@ -71,7 +100,8 @@ assigned <- function(x, name, value) {
     return(encoder_with(x, name, value))
   }
   refused <- in_state[[c(intersect(class(x), names(in_state)), "edaphosbridge_fit")[[1]]]]
-  if (name %in% refused$names) {
+  is_module <- is_python_object(x[[name]]) && is_python_object(value) # which no state holds
+  if (name %in% refused$names && !is_module) {
     problem <- paste("cannot be assigned: it is part of `state`.", refused$instead)
     stop_input(name, problem, NULL)
   }

@@ -35,13 +35,13 @@
 #' }
 #' @export
 foundation_attribute <- function(fit, x, method = NULL, target = NULL, ..., baseline = 0,
-                                 n_steps = 50L) {
+                                 n_steps = 50L, encoder = NULL) {
   call <- sys.call()
   stop_if_unused("foundation_attribute", ..., call = call)
   fit <- to_fit(fit, call)
   answer <- python_call("attribute", list(
     fit$state,
-    held_module(fit),
+    to_modules(fit, encoder, NULL, call),
     to_patches(x, call),
     if (!is.null(method)) to_choice(method, c("grad_cam", "integrated_gradients")),
     to_scalar(target),
@@ -101,12 +101,13 @@ tidy.edaphosbridge_attribution <- function(x, ...) {
 #' found
 #' plot(found)
 #' @export
-foundation_band_importance <- function(fit, x, y, ..., n_repeats = 10L, seed = NULL) {
+foundation_band_importance <- function(fit, x, y, ..., n_repeats = 10L, seed = NULL,
+                                       encoder = NULL) {
   call <- sys.call()
   stop_if_unused("foundation_band_importance", ..., call = call)
   fit <- to_fit(fit, call)
   answer <- python_call("band_importance", list(
-    fit$state, held_module(fit), to_patches(x, call), to_truth(fit, y, call),
+    fit$state, to_modules(fit, encoder, NULL, call), to_patches(x, call), to_truth(fit, y, call),
     to_scalar(n_repeats), to_scalar(seed), draw_seed
   ))
   from_importance(answer_value(answer, call))

@@ -10,6 +10,8 @@
 #' @param x Array `(N, C, H, W)` of patches that it was not trained on, as in
 #'   [foundation_fit_classifier()].
 #' @param y Their classes.
+#' @param encoder For a fit around a Python module of your own that was read from a file: that module,
+#'   built anew, as in [predict()][predict.edaphosbridge_classifier].
 #'
 #' @return A classifier as [foundation_fit_classifier()] returns. Its `config$temperature` is T: above
 #'   1 the classifier was too sure. Where no temperature is best, because all patches are classified
@@ -22,21 +24,24 @@
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' x <- (data$x - mean(data$x)) / sd(data$x)
-#' train <- which(data$train)[1:200]
-#' held_out <- which(data$train)[201:300]
+#' train <- which(data$train)[seq(1, 4000, by = 20)]
+#' held_out <- which(data$train)[seq(11, 4000, by = 20)]
 #' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
-#' fit <- foundation_fit_classifier(encoder, x[train, , , ], data$y[train], epochs = 5, seed = 1)
+#' fit <- foundation_fit_classifier(
+#'   encoder, x[train, , , ], data$y[train],
+#'   epochs = 30, lr = 0.01, seed = 1
+#' )
 #' calibrated <- foundation_calibrate(fit, x[held_out, , , ], data$y[held_out])
 #' calibrated$config$temperature
 #' @export
-foundation_calibrate <- function(fit, x, y) {
+foundation_calibrate <- function(fit, x, y, encoder = NULL) {
   call <- sys.call()
   fit <- to_fit(fit, call)
   if (!inherits(fit, "edaphosbridge_classifier")) {
     stop_input("fit", sprintf("must be a classifier; found %s.", class(fit)[[1]]), call)
   }
   answer <- python_call("calibrate", list(
-    fit$state, held_module(fit), to_patches(x, call), to_labels(y, call)
+    fit$state, to_modules(fit, encoder, NULL, call), to_patches(x, call), to_labels(y, call)
   ))
   from_classifier(answer_value(answer, call))
 }

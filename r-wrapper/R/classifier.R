@@ -72,10 +72,14 @@
 #' @param fold Which of `folds` validates: its number, or its place in the list.
 #' @param validation The rows that validate, or a logical vector that says whether each
 #'   one does.
+#' @param checkpoint_dir A folder in which the run keeps where it stands, after each epoch, or `NULL`.
+#'   The same call goes on from there if it was killed, with the bits of a run that was not; a call with
+#'   other data or settings is refused. Nothing in it is of use once the fit is there.
 #'
 #' @return A list of class `c("edaphosbridge_classifier", "edaphosbridge_fit",
 #'   "edaphos_foundation_classifier")` with
-#'   \item{encoder, head}{the trained encoder, and the head's weights as arrays}
+#'   \item{encoder, head}{the trained encoder, and the head's weights as arrays; modules of your
+#'     own as Python objects}
 #'   \item{classes}{character, the order of the columns of probabilities}
 #'   \item{ordered}{whether `y` was an ordered factor, as predicted classes are then}
 #'   \item{loss_history, val_accuracy_history}{numeric, one value an epoch;
@@ -90,8 +94,8 @@
 #'     [foundation_moco_pretrain_tiles()], or `NULL`}
 #'   \item{state}{raw (by `fit$state`), the whole classifier as a safetensors file}
 #'   It holds no pointer into Python: `saveRDS()` and `readRDS()` keep it whole.
-#'   (A fit around a Python module of your own asks `predict()` for that module
-#'   again, as `encoder =`.)
+#'   (A fit around Python modules of your own asks `predict()` for them again, as `encoder =`
+#'   and `head =`; for other functions put them into it, `fit$head <- module`.)
 #'
 #' @references
 #' He, K., Girshick, R. and Dollar, P. (2019). Rethinking ImageNet pre-training.
@@ -137,7 +141,8 @@ foundation_fit_classifier <- function(encoder, x, y,
                                       buffer = 0,
                                       folds = NULL,
                                       fold = NULL,
-                                      validation = NULL) {
+                                      validation = NULL,
+                                      checkpoint_dir = NULL) {
   call <- sys.call()
   from_classifier(fit_in_python("fit", labelled(encoder, x, y, call), call))
 }
@@ -155,8 +160,8 @@ foundation_fit_classifier <- function(encoder, x, y,
 #' @param coords Points in the coordinates of the raster `x`, as in
 #'   [foundation_embed_at_coords()]: the patches around them are read in windows
 #'   and normalised as in pretraining.
-#' @param encoder For a fit around a Python module of your own that was read from
-#'   a file: that module, built anew.
+#' @param encoder,head For a fit around Python modules of your own that was read from
+#'   a file: those modules, built anew.
 #' @param newdata Another name of `x`, as R's other models have it; to give both is
 #'   an error. Messages about it speak of `x`.
 #' @param dataset With `coords`: a [foundation_tile_dataset()] that gives means and standard
@@ -182,11 +187,13 @@ foundation_fit_classifier <- function(encoder, x, y,
 #' @export
 predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"),
                                              device = NULL, ..., coords = NULL,
-                                             encoder = NULL, newdata, dataset = NULL) {
+                                             encoder = NULL, newdata, dataset = NULL,
+                                             head = NULL) {
   call <- sys.call()
   stop_if_unused("predict", ...)
   prediction <- predict_in_python(
-    object, x, newdata, type, c("class", "prob"), device, coords, encoder, dataset, call
+    object, x, newdata, type, c("class", "prob"), device, coords, encoder, head,
+    dataset, call
   )
   if (is.null(prediction$values)) {
     return(from_factor(prediction$codes, object$classes, isTRUE(object$ordered)))
@@ -199,7 +206,7 @@ predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"
 augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = NULL,
                                              dataset = NULL, ...) {
   call <- sys.call()
-  stop_if_unused("augment", ..., also = c("device", "encoder"))
+  stop_if_unused("augment", ..., also = c("device", "encoder", "head"))
   prob <- stats::predict(x, newdata, type = "prob", coords = coords, dataset = dataset, ...)
   class <- rep(NA_integer_, nrow(prob))
   known <- !is.na(prob[, 1L])

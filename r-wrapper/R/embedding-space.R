@@ -30,7 +30,7 @@ foundation_embed <- function(object, x) {
 #' @param ... Not used: an argument of another name is an error.
 #' @param k Neighbours that vote.
 #' @param temperature The smaller, the more the nearest count.
-#' @param groups,blocks Of the patches that are asked about, as in [foundation_interpret()].
+#' @param groups,blocks,block_size Of the patches that are asked about, as in [foundation_interpret()].
 #' @param n_boot,seed,n_pictures As in [foundation_interpret()].
 #'
 #' @return As [foundation_interpret()], with shares of votes as probabilities.
@@ -45,8 +45,8 @@ foundation_embed <- function(object, x) {
 #' foundation_knn(encoder, x[1:200, , , ], data$y[1:200], k = 10, n_boot = 100, seed = 1)
 #' @export
 foundation_knn <- function(object, x, y, newx = NULL, newy = NULL, ..., k = 20L, temperature = 0.1,
-                           groups = NULL, blocks = NULL, n_boot = 1000L, seed = NULL,
-                           n_pictures = 25L) {
+                           groups = NULL, blocks = NULL, block_size = NULL, n_boot = 1000L,
+                           seed = NULL, n_pictures = 25L) {
   call <- sys.call()
   stop_if_unused("foundation_knn", ..., call = call)
   answer <- python_call("knn", list(
@@ -55,7 +55,7 @@ foundation_knn <- function(object, x, y, newx = NULL, newy = NULL, ..., k = 20L,
     to_labels(y, call),
     if (!is.null(newx)) to_patches(newx, call, "newx"),
     if (!is.null(newy)) to_new_labels(newy, call),
-    list(groups = to_units(groups, "groups", call), blocks = to_units(blocks, "blocks", call)),
+    to_units(groups, blocks, block_size, call),
     list(
       k = to_scalar(k), temperature = to_scalar(temperature), n_boot = to_scalar(n_boot),
       seed = to_scalar(seed), n_pictures = to_scalar(n_pictures)

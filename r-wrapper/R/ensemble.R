@@ -65,18 +65,13 @@ with_call_of <- function(call, code) {
 }
 
 described_ensemble <- function(members, call) {
-  answer <- python_call("describe_ensemble", list(states_of(members), module_of(members, NULL, call)))
+  answer <- python_call("describe_ensemble", list(
+    states_of(members), to_modules(members[[1]], NULL, NULL, call)
+  ))
   answer_value(answer, call)
 }
 
 states_of <- function(members) lapply(members, function(member) member$state)
-
-# The Python module that members are around, as it crosses.
-module_of <- function(members, encoder, call) {
-  held <- members[[1]]$encoder
-  if (is.null(encoder) && is_python_object(held) && !is_dead_python_object(held)) encoder <- held
-  if (!is.null(encoder)) to_encoder(encoder, call)
-}
 
 #' @rdname foundation_finetune_ensemble
 #' @param object A result of `foundation_finetune_ensemble()`.
@@ -90,13 +85,13 @@ module_of <- function(members, encoder, call) {
 #' @export
 predict.edaphosbridge_ensemble <- function(object, x, type = c("members", "mean", "sd"), device = NULL,
                                            ..., coords = NULL, encoder = NULL, newdata,
-                                           dataset = NULL) {
+                                           dataset = NULL, head = NULL) {
   call <- sys.call()
   stop_if_unused("predict", ...)
   first <- object$members[[1]]
   prediction <- predict_in_python(
     list(state = states_of(object$members)), x, newdata, type, c("members", "mean", "sd"), device,
-    coords, encoder, dataset, call,
+    coords, encoder, head, dataset, call,
     name = "predict_ensemble", of = first
   )
   values <- from_array(prediction$values)

@@ -6,7 +6,7 @@ fit_in_python <- function(name, data, call, what = "classifier") {
   arguments <- parent.frame()
   caller <- sys.parent()
   defaults <- formals(sys.function(caller))
-  crossing <- to_settings(arguments, defaults)
+  crossing <- to_settings(arguments, defaults, call)
   if ("groups" %in% names(defaults)) crossing$parting <- to_split(arguments, call)
   is_place <- names(crossing) %in% names_of_place
   progress <- fit_progress(arguments$verbose, what)
@@ -59,8 +59,8 @@ from_fit_of <- function(start, fields) {
 # Arguments are those of a task's predict(); `types` are the choices of its `type`.
 # `more` is a list of arguments that only the task has; `of` is the fit that has encoder and state,
 # and `name` the call in Python.
-predict_in_python <- function(object, x, newdata, type, types, device, coords, encoder, dataset, call,
-                              more = NULL, name = "predict", of = object) {
+predict_in_python <- function(object, x, newdata, type, types, device, coords, encoder, head, dataset,
+                              call, more = NULL, name = "predict", of = object) {
   call[[1]] <- quote(predict)
   if (!is.atomic(type) || !is.null(dim(type))) {
     stop_input(
@@ -78,21 +78,18 @@ predict_in_python <- function(object, x, newdata, type, types, device, coords, e
     }
     x <- newdata
   }
-  asked <- asked_of_python(of, x, device, coords, encoder, dataset, call)
+  asked <- asked_of_python(of, x, device, coords, encoder, head, dataset, call)
   arguments <- list(
-    object$state, asked$encoder, asked$x, to_choice(type, types), asked$device, asked$coords,
+    object$state, asked$modules, asked$x, to_choice(type, types), asked$device, asked$coords,
     asked$dataset
   )
   answer_value(python_call(name, c(arguments, if (!is.null(more)) list(more))), call)
 }
 
 # What every prediction of a fit is asked of, as it crosses.
-asked_of_python <- function(fit, x, device, coords, encoder, dataset, call) {
-  if (is.null(encoder) && is_python_object(fit$encoder) && !is_dead_python_object(fit$encoder)) {
-    encoder <- fit$encoder
-  }
+asked_of_python <- function(fit, x, device, coords, encoder, head, dataset, call) {
   list(
-    encoder = if (!is.null(encoder)) to_encoder(encoder, call),
+    modules = to_modules(fit, encoder, head, call),
     x = if (is.null(coords)) to_patches(x, call) else to_raster(x, call, argument = "x"),
     device = if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda")),
     coords = if (!is.null(coords)) to_coords(coords, x, call, "x"),

@@ -41,7 +41,8 @@ from_scores <- function(columns) {
 }
 
 from_attribution <- function(fields) {
-  texts <- c("target", "prediction", "bands")
+  fields$prediction <- unlist(fields$prediction) # classes, or numbers
+  texts <- c("target", "bands")
   fields[texts] <- lapply(fields[texts], function(values) as.character(unlist(values)))
   from_result(fields, "attribution")
 }

@@ -161,7 +161,8 @@ from_ensemble <- function(fields) {
 from_fit <- function(fields, class, learnt, score, data) {
   fields$encoder <- if (is.null(fields$encoder)) fields$module else from_encoder(fields$encoder)
   # a one-dimensional NumPy array arrives as a one-dimensional R array
-  fields$head <- lapply(fields$head, function(w) if (length(dim(w)) == 1L) as.vector(w) else w)
+  flat <- function(weights) if (length(dim(weights)) == 1L) as.vector(weights) else weights
+  fields$head <- if (is.null(fields$head_module)) lapply(fields$head, flat) else fields$head_module
   histories <- c("loss_history", score)
   fields[histories] <- lapply(fields[histories], from_history)
   fields$config <- from_config(fields$config)

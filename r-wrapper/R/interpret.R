@@ -10,9 +10,12 @@
 #' @param y The truth: factor or vector of classes of the fit, of length N; of a regressor numbers
 #'   in the units of its targets, a vector or a matrix with a column for each.
 #' @param ... Not used: an argument of another name is an error.
-#' @param groups,blocks Vector or factor of length N: for each patch its group (a profile, a field, a
-#'   campaign) or its spatial block. Patches of a group resemble each other, so that the bootstrap
-#'   must draw whole groups; otherwise it draws patches, and its intervals are too narrow.
+#' @param groups Vector or factor of length N, the group of each patch, such as its profile, field or
+#'   campaign. Patches of a group resemble each other, so that the bootstrap must draw whole groups;
+#'   otherwise it draws patches, and its intervals are too narrow.
+#' @param blocks Where each patch lies, as in [foundation_fit_classifier()]: whole spatial blocks are
+#'   drawn, squares of `block_size`. At most one of `groups` and `blocks` is given.
+#' @param block_size In the units of `blocks`, which it needs.
 #' @param n_boot Draws of the bootstrap; 0 for no intervals.
 #' @param seed Whole number, the only source of randomness; `NULL` draws one from R's generator.
 #' @param baselines Whether to score two baselines on the same patches: `random_convolutions`, 128
@@ -22,6 +25,8 @@
 #'   trained on.
 #' @param n_pictures How many patches with the largest losses to keep, for
 #'   `plot(which = "top_losses")`.
+#' @param encoder For a fit around a Python module of your own that was read from a file: that module,
+#'   built anew, as in [predict()][predict.edaphosbridge_classifier].
 #'
 #' @return A list of class `c("edaphosbridge_interpretation", "edaphosbridge_result")` with
 #'   \item{scores}{data frame with `model` (`"fit"` and the baselines), `metric`, `class` (`NA` for
@@ -65,17 +70,18 @@
 #' top_losses(found, 3)
 #' plot(found)
 #' @export
-foundation_interpret <- function(fit, x, y, ..., groups = NULL, blocks = NULL, n_boot = 1000L,
-                                 seed = NULL, baselines = FALSE, train = NULL, n_pictures = 25L) {
+foundation_interpret <- function(fit, x, y, ..., groups = NULL, blocks = NULL, block_size = NULL,
+                                 n_boot = 1000L, seed = NULL, baselines = FALSE, train = NULL,
+                                 n_pictures = 25L, encoder = NULL) {
   call <- sys.call()
   stop_if_unused("foundation_interpret", ..., call = call)
   fit <- to_fit(fit, call)
   answer <- python_call("interpret", list(
     fit$state,
-    held_module(fit),
+    to_modules(fit, encoder, NULL, call),
     to_patches(x, call),
     to_truth(fit, y, call),
-    list(groups = to_units(groups, "groups", call), blocks = to_units(blocks, "blocks", call)),
+    to_units(groups, blocks, block_size, call),
     list(
       n_boot = to_scalar(n_boot), seed = to_scalar(seed), baselines = to_scalar(baselines),
       n_pictures = to_scalar(n_pictures)
@@ -172,41 +178,18 @@ to_fit <- function(fit, call) {
   fit
 }
 
-# The module of the user's own that a fit holds, or NULL.
-held_module <- function(fit) {
-  encoder <- fit$encoder
-  if (is_python_object(encoder) && !is_dead_python_object(encoder)) encoder
-}
-
-# Labels for a classifier, else an array of numbers.
+# Labels for a classifier, else numbers.
 to_truth <- function(fit, y, call) {
-  if (inherits(fit, "edaphosbridge_classifier")) {
-    return(to_labels(y, call))
-  }
-  if (missing(y)) {
-    stop_input("y", "is missing.", call)
-  }
-  if (is.data.frame(y)) {
-    y <- as.matrix(y)
-  }
-  if (!is.numeric(y) || is.factor(y)) {
-    stop_input("y", sprintf("must be numbers; found %s.", class(y)[[1]]), call)
-  }
-  storage.mode(y) <- "double"
-  if (is.null(dim(y))) as.array(y) else unclass(y)
+  if (inherits(fit, "edaphosbridge_classifier")) to_labels(y, call) else to_targets(y, call)
 }
 
-# Names of groups cross as the codes of a factor.
-to_units <- function(names, argument, call) {
-  if (is.null(names)) {
-    return(NULL)
-  }
-  if (!is.atomic(names) || !is.null(dim(names))) {
-    stop_input(
-      argument, sprintf("must be a vector or factor; found %s.", class(names)[[1]]), call
-    )
-  }
-  as.array(as.integer(factor(names)))
+# What the bootstrap draws.
+to_units <- function(groups, blocks, block_size, call) {
+  list(
+    groups = to_groups(groups, call),
+    blocks = if (!is.null(blocks)) to_points(blocks, call, "blocks"),
+    block_size = to_scalar(block_size)
+  )
 }
 
 to_training_data <- function(fit, train, call) {
@@ -227,7 +210,7 @@ to_interpretation <- function(x, kinds, call) {
     ), call)
   }
   if (!x$kind %in% kinds) {
-    stop_input("x", sprintf("must be of a %s; found a %s.", kinds, x$kind), call)
+    stop_input("x", sprintf("must be of %s; found %s.", kinds, x$kind), call)
   }
 }
 

@@ -40,7 +40,7 @@ foundation_lr_find <- function(encoder_or_fit, x, y,
                                seed = NULL) {
   call <- sys.call()
   data <- labelled_start(encoder_or_fit, x, y, call, "encoder_or_fit")
-  settings <- to_settings(environment(), formals())
+  settings <- to_settings(environment(), formals(), call)
   answer <- python_call("lr_find", c(data, list(settings, draw_seed)))
   from_lr_find(answer_value(answer, call))
 }

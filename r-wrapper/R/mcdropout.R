@@ -10,7 +10,7 @@
 #' @param n_draws Number of draws.
 #' @param seed Whole number that the draws come from; `NULL` draws one from R's generator, so that
 #'   `set.seed()` reproduces too.
-#' @param device,coords,encoder,dataset As in [predict.edaphosbridge_classifier()].
+#' @param device,coords,encoder,dataset,head As in [predict.edaphosbridge_classifier()].
 #'
 #' @return A matrix `(n_draws, N)` of a regression of one target without a name, else an array
 #'   `(n_draws, N, n)`: probabilities of the classes or labels, or the targets in their units. A fit
@@ -30,16 +30,17 @@
 #' apply(draws, 2, sd)
 #' @export
 foundation_mcdropout_predict <- function(object, x, n_draws = 50L, seed = NULL, device = NULL,
-                                         coords = NULL, encoder = NULL, dataset = NULL) {
+                                         coords = NULL, encoder = NULL, dataset = NULL,
+                                         head = NULL) {
   call <- sys.call()
   leaves <- c("edaphosbridge_classifier", "edaphosbridge_regressor", "edaphosbridge_multilabel")
   if (missing(object) || !inherits(object, leaves)) {
     problem <- "must be a fit of foundation_fit_classifier(), foundation_fit_regressor() or foundation_fit_multilabel()."
     stop_input("object", problem, call)
   }
-  asked <- asked_of_python(object, x, device, coords, encoder, dataset, call)
+  asked <- asked_of_python(object, x, device, coords, encoder, head, dataset, call)
   answer <- python_call("mcdropout_predict", list(
-    object$state, asked$encoder, asked$x, to_scalar(n_draws), to_scalar(seed), asked$device,
+    object$state, asked$modules, asked$x, to_scalar(n_draws), to_scalar(seed), asked$device,
     asked$coords, asked$dataset, draw_seed
   ))
   draws <- from_array(answer_value(answer, call))

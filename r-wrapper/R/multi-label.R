@@ -56,7 +56,8 @@ foundation_fit_multilabel <- function(encoder, x, y,
                                       buffer = 0,
                                       folds = NULL,
                                       fold = NULL,
-                                      validation = NULL) {
+                                      validation = NULL,
+                                      checkpoint_dir = NULL) {
   call <- sys.call()
   labels <- to_label_sets(y, call)
   data <- list(to_encoder(encoder, call), to_patches(x, call), labels)
@@ -83,14 +84,15 @@ foundation_fit_multilabel <- function(encoder, x, y,
 #' @export
 predict.edaphosbridge_multilabel <- function(object, x, type = c("class", "prob", "label"),
                                              device = NULL, ..., threshold = NULL, coords = NULL,
-                                             encoder = NULL, newdata, dataset = NULL) {
+                                             encoder = NULL, newdata, dataset = NULL,
+                                             head = NULL) {
   call <- sys.call()
   stop_if_unused("predict", ...)
   types <- c("class", "prob", "label")
   wanted <- to_choice(type, types)
   prediction <- predict_in_python(
     object, x, newdata, if (identical(wanted, "label")) "class" else type, types, device, coords,
-    encoder, dataset, call,
+    encoder, head, dataset, call,
     more = list(threshold = to_thresholds(threshold))
   )
   if (!is.null(prediction$values)) {
@@ -111,7 +113,7 @@ predict.edaphosbridge_multilabel <- function(object, x, type = c("class", "prob"
 #' @param x,y Patches and their labels, as there; labels that the fit does not know are an error.
 #' @param k At most so many of the patches for which a label is wrong.
 #' @param threshold As in [foundation_fit_multilabel()], instead of those of the fit.
-#' @param device,encoder As in [predict.edaphosbridge_multilabel()].
+#' @param device,encoder,head As in [predict.edaphosbridge_multilabel()].
 #'
 #' @return A data frame with a row for each patch, the highest loss first: `row` (of `x`), `loss` (its
 #'   mean binary cross-entropy), `actual` and `predicted` (lists of labels), and the probability of
@@ -124,15 +126,15 @@ predict.edaphosbridge_multilabel <- function(object, x, type = c("class", "prob"
 #' foundation_multi_top_losses(fit, x, y, k = 3)
 #' @export
 foundation_multi_top_losses <- function(object, x, y, k = 9L, threshold = NULL, device = NULL,
-                                        encoder = NULL) {
+                                        encoder = NULL, head = NULL) {
   call <- sys.call()
   if (missing(object) || !inherits(object, "edaphosbridge_multilabel")) {
     stop_input("object", "must be a fit of foundation_fit_multilabel().", call)
   }
   labels <- to_label_sets(y, call)
-  asked <- asked_of_python(object, x, device, NULL, encoder, NULL, call)
+  asked <- asked_of_python(object, x, device, NULL, encoder, head, NULL, call)
   answer <- python_call("multi_top_losses", list(
-    object$state, asked$encoder, asked$x, labels, to_scalar(k), to_thresholds(threshold),
+    object$state, asked$modules, asked$x, labels, to_scalar(k), to_thresholds(threshold),
     asked$device
   ))
   found <- answer_value(answer, call)
@@ -150,7 +152,7 @@ foundation_multi_top_losses <- function(object, x, y, k = 9L, threshold = NULL, 
 augment.edaphosbridge_multilabel <- function(x, newdata, data = NULL, coords = NULL, dataset = NULL,
                                              ...) {
   call <- sys.call()
-  stop_if_unused("augment", ..., also = c("device", "encoder"))
+  stop_if_unused("augment", ..., also = c("device", "encoder", "head"))
   prob <- stats::predict(x, newdata, type = "prob", coords = coords, dataset = dataset, ...)
   held <- as.data.frame(sweep(prob, 2L, x$threshold, ">="))
   names(held) <- paste0(".pred_class_", x$labels)

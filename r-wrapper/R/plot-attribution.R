@@ -61,7 +61,11 @@ attributed_pictures <- function(x, rows, bands, stretch, alpha, call) {
   }
   list(
     hex = hex_of(pictures),
-    titles = paste(x$target[rows], "/", x$prediction[rows]),
+    titles = paste(x$target[rows], "/", if (is.numeric(x$prediction)) {
+      sprintf("%.4g", x$prediction[rows])
+    } else {
+      x$prediction[rows]
+    }),
     caption = if (is_signed) {
       "integrated gradients: target / prediction (red for the target, blue against it)"
     } else {

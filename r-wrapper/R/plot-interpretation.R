@@ -109,7 +109,7 @@ loss_titles <- function(x, k) {
     ))
   }
   shown <- function(values) apply(format3(values[worst$row, , drop = FALSE]), 1L, paste, collapse = ", ")
-  sprintf("%s / %s\n%.2g", shown(x$predicted), shown(x$actual), worst$loss)
+  sprintf("%s / %s\n%.3g", shown(x$predicted), shown(x$actual), worst$loss)
 }
 
 format3 <- function(values) {

@@ -77,7 +77,8 @@ foundation_fine_tune <- function(encoder_or_fit, x, y,
                                  buffer = 0,
                                  folds = NULL,
                                  fold = NULL,
-                                 validation = NULL) {
+                                 validation = NULL,
+                                 checkpoint_dir = NULL) {
   call <- sys.call()
   data <- labelled_start(encoder_or_fit, x, y, call, "encoder_or_fit")
   from_fit_of(encoder_or_fit, fit_in_python("fine_tune", data, call, "fine-tuning"))
@@ -107,7 +108,8 @@ foundation_finetune_classifier <- function(fit, x, y,
                                            buffer = 0,
                                            folds = NULL,
                                            fold = NULL,
-                                           validation = NULL) {
+                                           validation = NULL,
+                                           checkpoint_dir = NULL) {
   call <- sys.call()
   data <- labelled_start(fit, x, y, call, "fit")
   from_fit_of(fit, fit_in_python("finetune_classifier", data, call, "fine-tuning"))
@@ -163,7 +165,7 @@ foundation_phase <- function(epochs,
   if (missing(epochs)) {
     stop_input("epochs", "is missing.", call)
   }
-  settings <- to_settings(environment(), formals()[-1])
+  settings <- to_settings(environment(), formals()[-1], call)
   settings$epochs <- to_scalar(epochs)
   settings$lr <- if (length(lr) > 1L) to_numbers(lr) else to_scalar(lr)
   from_phase(answer_value(python_call("phase", list(settings)), call))

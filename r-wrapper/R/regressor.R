@@ -63,7 +63,8 @@ foundation_fit_regressor <- function(encoder, x, y,
                                      buffer = 0,
                                      folds = NULL,
                                      fold = NULL,
-                                     validation = NULL) {
+                                     validation = NULL,
+                                     checkpoint_dir = NULL) {
   call <- sys.call()
   targets <- to_targets(y, call)
   data <- list(to_encoder(encoder, call), to_patches(x, call), targets)
@@ -86,11 +87,12 @@ foundation_fit_regressor <- function(encoder, x, y,
 #' predict(fit, x[1:3, , , ])
 #' @export
 predict.edaphosbridge_regressor <- function(object, x, type = "response", device = NULL, ...,
-                                            coords = NULL, encoder = NULL, newdata, dataset = NULL) {
+                                            coords = NULL, encoder = NULL, newdata, dataset = NULL,
+                                            head = NULL) {
   call <- sys.call()
   stop_if_unused("predict", ...)
   prediction <- predict_in_python(
-    object, x, newdata, type, "response", device, coords, encoder, dataset, call
+    object, x, newdata, type, "response", device, coords, encoder, head, dataset, call
   )
   from_matrix(prediction$values, object$targets)
 }
@@ -100,7 +102,7 @@ predict.edaphosbridge_regressor <- function(object, x, type = "response", device
 augment.edaphosbridge_regressor <- function(x, newdata, data = NULL, coords = NULL, dataset = NULL,
                                             ...) {
   call <- sys.call()
-  stop_if_unused("augment", ..., also = c("device", "encoder"))
+  stop_if_unused("augment", ..., also = c("device", "encoder", "head"))
   predicted <- stats::predict(x, newdata, coords = coords, dataset = dataset, ...)
   if (is.null(x$targets)) {
     columns <- data.frame(.pred = predicted)

@@ -12,7 +12,7 @@
 #' @param coords Points in the coordinates of the raster `newdata`, or `NULL`.
 #' @param dataset With `coords`: a [foundation_tile_dataset()], for an encoder without
 #'   normalisation.
-#' @param ... For `augment()` of all but a pretraining fit, `device` and `encoder` of `predict()`; otherwise
+#' @param ... For `augment()` of all but a pretraining fit, `device`, `encoder` and `head` of `predict()`; otherwise
 #'   not used. An argument of another name is an error.
 #'
 #' @return Data frames.

@@ -54,16 +54,57 @@ to_patches <- function(x, call, argument = "x") {
   unclass(x)
 }
 
-# A fit to go on from crosses as its bytes, with the module of a user's own that they do not hold.
+# A fit to go on from crosses as its bytes, with the modules of a user's own that they do not hold.
 to_start <- function(start, call, argument) {
   if (missing(start)) {
     stop_input(argument, "is missing.", call)
   }
-  if (!inherits(start, "edaphosbridge_fit")) {
+  if (!inherits(start, "edaphosbridge_fit") || is.null(start$head)) {
     return(to_encoder(start, call, argument))
   }
-  module <- if (is_python_object(start$encoder)) start$encoder
-  list(state = start$state, encoder = module)
+  list(state = start$state, modules = held_modules(start, call, argument))
+}
+
+# The modules of a user's own around which a fit is: those given, else those that it holds. What is
+# not there Python asks for, where it is needed.
+to_modules <- function(fit, encoder, head, call) {
+  there <- function(module) {
+    if (is_python_object(module) && !is_dead_python_object(module)) module
+  }
+  list(
+    encoder = if (is.null(encoder)) there(fit$encoder) else to_encoder(encoder, call),
+    head = if (is.null(head)) there(fit$head) else to_head(head, call)
+  )
+}
+
+# The same where none can be given beside the fit.
+held_modules <- function(fit, call, argument = "fit") {
+  for (part in c("encoder", "head")) {
+    if (is_dead_python_object(fit[[part]])) {
+      problem <- sprintf(
+        "is around a Python object of another R session, its `%s`. Build the module anew: fit$%s <- module.",
+        part, part
+      )
+      stop_input(argument, problem, call)
+    }
+  }
+  to_modules(fit, NULL, NULL, call)
+}
+
+to_head <- function(head, call) {
+  if (!is_python_object(head)) {
+    problem <- sprintf("must be a Python torch.nn.Module; found %s.", class(head)[[1]])
+    stop_input("head", problem, call)
+  }
+  stop_if_dead(head, "head", call)
+  head
+}
+
+stop_if_dead <- function(object, argument, call) {
+  if (is_dead_python_object(object)) {
+    problem <- "is a Python object of another R session. Build the module anew and give it again."
+    stop_input(argument, problem, call)
+  }
 }
 
 # An encoder crosses as the bytes of its state, or as the Python object that R holds.
@@ -92,13 +133,7 @@ to_encoder <- function(encoder, call, argument = "encoder") {
       call
     )
   }
-  if (is_dead_python_object(encoder)) {
-    stop_input(
-      argument,
-      "is a Python object of another R session. Build the module anew and give it again.",
-      call
-    )
-  }
+  stop_if_dead(encoder, argument, call)
   encoder
 }
 
@@ -194,7 +229,7 @@ to_choice <- function(value, choices) {
 
 # The arguments of a fit in the frame `values`, but for its data, its rows and `verbose`. One crosses as its
 # default is: a choice among words, several numbers, or one value.
-to_settings <- function(values, defaults) {
+to_settings <- function(values, defaults, call) {
   names <- setdiff(names(defaults), c(names_of_data, names_of_split, "verbose"))
   sapply(names, simplify = FALSE, function(name) {
     default <- eval(defaults[[name]], baseenv())
@@ -202,6 +237,7 @@ to_settings <- function(values, defaults) {
     if (name %in% c("checkpoint_dir", "resume")) {
       to_path(value)
     } else if (is_python_object(value)) { # a head
+      stop_if_dead(value, name, call)
       value
     } else if (name %in% names_of_tables && (is.list(value) || !is.null(names(value)))) {
       to_table(value)

@@ -8,7 +8,7 @@
 #' @param x,y As in [foundation_fit_classifier()].
 #' @param encoder The encoder to start from; by default the fit's own. After full
 #'   fine-tuning that is the tuned one, so that training goes on from there; give
-#'   the encoder of the first call to repeat it.
+#'   the encoder of the first call to repeat it. The same goes for a `head` of your own.
 #' @param patches As in [foundation_moco_pretrain()]. Training starts afresh, or goes on from
 #'   `checkpoint_dir`, see there.
 #' @param dataset Instead of `patches`: a [foundation_tile_dataset()].
@@ -51,6 +51,7 @@ update.edaphosbridge_fit <- function(object, x, y, ..., encoder = object$encoder
     )
   }
   config <- object$config[names(object$config) != "temperature"] # found after the fit
+  if (config$head == "custom") config$head <- quote(object$head)
   settings <- c(
     list(freeze_backbone = object$freeze_backbone),
     parted_again(config, list(...), sys.call()), list(device = object$device)

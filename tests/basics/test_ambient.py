@@ -138,6 +138,10 @@ def r_fit(given):
     return bytes(fields["state"]) + proba.tobytes()
 
 
+HEIGHTS = X.mean(axis=(1, 2, 3))
+TAGS = X[:, :2].mean(axis=(2, 3)) > 0
+QUICK = {"epochs": 2, "batch_size": 16, "head": "mlp", "dropout": 0.2}
+
 CALLS = {
     "probe": lambda g: fitted(g["encoder"]),
     "mlp": lambda g: fitted(g["encoder"], head="mlp", dropout=0.2),
@@ -145,6 +149,18 @@ CALLS = {
     "fine-tuning simclr": lambda g: fitted(g["simclr"], freeze_backbone=False),
     "own encoder": lambda g: fitted(g["own"], freeze_backbone=False),
     "own encoder, frozen": lambda g: fitted(g["own"]),
+    "regressor": lambda g: eb.foundation_fit_regressor(
+        g["encoder"], X, HEIGHTS, seed=3, **QUICK
+    ).to_bytes(),
+    "labels": lambda g: eb.foundation_fit_multilabel(
+        g["encoder"], X, TAGS, seed=3, freeze_backbone=False, **QUICK
+    ).to_bytes(),
+    "ensemble": lambda g: eb.foundation_finetune_ensemble(
+        g["encoder"], X, HEIGHTS, task="regression", K_ens=2, **QUICK
+    ).predict(X).tobytes(),
+    "dropout draws": lambda g: eb.foundation_mcdropout_predict(
+        eb.foundation_fit_classifier(g["encoder"], X, Y, seed=3, **QUICK), X, 3, seed=1
+    ).tobytes(),
     "sweep": swept,
     "predict": lambda g: g["fit"].predict_proba(X).tobytes(),
     "predict classes": lambda g: g["fit"].predict(X).codes.tobytes(),

@@ -14,9 +14,15 @@ from torch import nn
 
 from edaphos_bridge import (
     FoundationClassifier,
+    FoundationEnsemble,
+    FoundationMultiLabel,
     FoundationPretrain,
+    FoundationRegressor,
     foundation_encoder,
+    foundation_finetune_ensemble,
     foundation_fit_classifier,
+    foundation_fit_multilabel,
+    foundation_fit_regressor,
     foundation_simclr_pretrain,
     foundation_tile_dataset,
 )
@@ -24,19 +30,19 @@ from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders import SimCLREncoder
 from edaphos_bridge.errors import EdaphosError, WeightsError
 from edaphos_bridge.files.container import pack, unpack
-from edaphos_bridge.pretrain.checkpoint import FILE, read_checkpoint
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.settings import SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import PatchSource
 from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
+from edaphos_bridge.training.checkpoint import FILE, read_checkpoint
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
 from edaphos_bridge.weights.reading import read_encoder
 
 MUTATIONS = 10_000
 KINDS = ["fit", "own module", "classifier", "encoder", "encoder by weights_load", "pretraining",
-         "checkpoint", "tiles"]  # fmt: skip
+         "checkpoint", "tiles", "regressor", "multilabel", "ensemble"]  # fmt: skip
 X = np.random.default_rng(1).normal(size=(8, 1, 2, 2))
 Y = ["a", "b"] * 4
 SMALL = {"feature_dim": 2, "proj_dim": 2, "batch_size": 4, "epochs": 1, "seed": 1}
@@ -53,10 +59,16 @@ def files(tmp_path, monkeypatch):
     fitted = foundation_fit_classifier(encoder, X, Y, epochs=1, seed=1)
     own = foundation_fit_classifier(own_module(), X, Y, epochs=1, seed=1)
     pretrained = foundation_simclr_pretrain(X, checkpoint_dir=tmp_path / "run", **SMALL)
+    quick = {"epochs": 1, "seed": 1}
+    regressor = foundation_fit_regressor(encoder, X, np.arange(8.0), **quick)
+    multilabel = foundation_fit_multilabel(
+        encoder, X, [["a"], ["b"], []] * 2 + [["a", "b"], []], **quick
+    )
+    ensemble = foundation_finetune_ensemble(encoder, X, Y, K_ens=2, epochs=1)
     checkpoint = (tmp_path / "run" / FILE).read_bytes()
 
     def go_on(data):
-        monkeypatch.setattr("edaphos_bridge.pretrain.checkpoint.read_file", lambda *args: data)
+        monkeypatch.setattr("edaphos_bridge.training.checkpoint.read_file", lambda *args: data)
         identity = {"method": "simclr", "seed": 1, "epochs": 1, "steps_per_epoch": 1}
         progress = read_checkpoint("checkpoint_dir", tmp_path / FILE, identity)
         settings = SimCLRSettings.checked(
@@ -79,6 +91,9 @@ def files(tmp_path, monkeypatch):
         "encoder by weights_load": (encoder_to_bytes(encoder), read_encoder),
         "pretraining": (pretrained.to_bytes(), FoundationPretrain.from_bytes),
         "checkpoint": (checkpoint, go_on),
+        "regressor": (regressor.to_bytes(), FoundationRegressor.from_bytes),
+        "multilabel": (multilabel.to_bytes(), FoundationMultiLabel.from_bytes),
+        "ensemble": (ensemble.to_bytes(), FoundationEnsemble.from_bytes),
         "tiles": (tile_bytes(tmp_path), lambda data: tiles_from_bytes(data).raster.close()),
     }
 

@@ -19,9 +19,9 @@ from edaphos_bridge import (
     foundation_weights_load,
 )
 from edaphos_bridge.files.container import prefixed
-from edaphos_bridge.pretrain.checkpoint import FILE
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.raster.tile_file import tiles_from_bytes
+from edaphos_bridge.training.checkpoint import FILE
 
 # Features and probabilities of another processor have other last bits, and those only.
 TOLERANCE = 1e-6

@@ -94,7 +94,7 @@ def test_passes_without_draws_are_equal(dropout_encoder, patches):
 def test_draws_are_dropout_of_the_head_written_out(encoder, patches):
     """Of a fresh generator: each pass of each batch draws which hidden units stay."""
     head = heads(8, 1, dropout=0.4)[0]
-    found = each_of([Model(encoder, head)], patches, passes=4, draws=Randomness(7))
+    found = each_of([Model(encoder, head)], patches, passes=4, draws=lambda: Randomness(7))
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         features = encoder.eval()(patches)
@@ -112,7 +112,7 @@ def test_only_dropout_is_in_training_mode(dropout_encoder, patches, snapshot):
     drawing = member.for_draws(CPU)
     modes = {type(part): part.training for part in drawing.modules() if not list(part.children())}
     assert [kind for kind, training in modes.items() if training] == [nn.Dropout]
-    each_of([member], patches, passes=3, draws=Randomness(1))
+    each_of([member], patches, passes=3, draws=lambda: Randomness(1))
     assert snapshot(dropout_encoder) == before
 
 
@@ -122,7 +122,7 @@ def test_an_encoder_that_drops_runs_in_every_pass_and_others_once_a_batch(
     for module, width, runs_a_batch in ((dropout_encoder, 6, 5), (encoder, 8, 1)):
         runs = []  # of the encoder's copies too, which keep its hooks
         member = Model(counted(module, runs), heads(width, 1, dropout=0.5)[0])
-        each_of([member], patches, passes=5, draws=Randomness(1))
+        each_of([member], patches, passes=5, draws=lambda: Randomness(1))
         assert len(runs) == 2 * runs_a_batch
 
 

@@ -48,7 +48,9 @@ def embedded(encoder):
 CALLS = {
     "fine-tune": lambda state, folder: fit(state, freeze_backbone=False, lr=0.5),
     "probe": lambda state, folder: fit(state),
-    "predict": lambda state, folder: predict(fit(state)["state"], state, X, "prob", "cpu"),
+    "predict": lambda state, folder: predict(
+        fit(state)["state"], {"encoder": state}, X, "prob", "cpu"
+    ),
     "embed": lambda state, folder: embedded(state),
     "save": lambda state, folder: weights_save(state, str(folder / "saved.safetensors")),
 }
@@ -83,6 +85,6 @@ def test_the_encoder_of_a_frozen_fit_is_the_one_that_was_given():
 
 def test_the_calls_of_the_r_package_are_those_that_are_there():
     sources = "".join(path.read_text() for path in (ROOT / "r-wrapper" / "R").glob("*.R"))
-    called = set(re.findall(r'(?:python_call|fit_in_python)\(\s*"(\w+)"', sources))
+    called = set(re.findall(r'(?:(?:python_call|fit_in_python)\(\s*|\bname = )"(\w+)"', sources))
     assert {"fit", "predict", "pretrain_tiles", "weights_list"} <= called
     assert called == set(OF_R)

@@ -8,7 +8,7 @@ from edaphos_bridge.interop.kept import MOST_BYTES, MOST_STATES, Kept
 
 
 class Thing:
-    def __init__(self, state, module):
+    def __init__(self, state, module=None):
         self.state, self.module = state, module
 
 
@@ -58,7 +58,7 @@ def test_the_bound_is_a_few_of_the_largest_encoders_in_use():
 
 
 def test_the_bytes_of_a_state_are_not_kept():
-    things = Kept(lambda state, module: object())
+    things = Kept(lambda state: object())
 
     class State(bytearray):
         """A bytearray that can be watched."""

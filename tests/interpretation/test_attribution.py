@@ -99,6 +99,15 @@ def test_the_last_map_of_ours_is_the_one_whose_means_are_features(encoder):
     assert_close(found.detach(), expected, 1e-5)
 
 
+@pytest.mark.parametrize("method", ["grad_cam", "integrated_gradients"])
+def test_heads_that_read_maps_are_attributed(encoder, method):
+    x = np.random.default_rng(2).normal(size=(6, 4, 16, 16))
+    fit = quick(encoder, x, [0, 1] * 3, val_split=0, head="concat_pool", hidden=(5,))
+    found = foundation_attribute(fit, x, method)
+    assert np.isfinite(found.values).all()
+    assert (found.values != 0).any()
+
+
 @pytest.mark.parametrize(("size", "method"), [(9, "integrated_gradients"), (16, "grad_cam")])
 def test_small_patches_are_not_given_to_grad_cam_by_default(encoder, size, method):
     x = np.random.default_rng(2).normal(size=(4, 4, size, 20))

@@ -69,31 +69,28 @@ def test_the_seed_says_all():
     assert (one != other).any()
 
 
-@pytest.mark.parametrize("kind", ["groups", "blocks"])
 @pytest.mark.parametrize(
-    ("names", "says"),
+    ("given", "argument", "says"),
     [
-        ([1, 2], "one name for each of 3"),
-        ([1, None, 2], r"misses 1 of 3 names \(first: 1"),
-        ([1, 1, 1], "two or more"),
-        (np.ones((3, 2)), "one-dimensional"),
-        ("abc", "found 'str'"),
-        (5, "found 'int'"),
+        ({"groups": [1, 2]}, "groups", "one group for each of the 3"),
+        ({"groups": [1, None, 2]}, "groups", r"NA in 1 of 3 groups \(first: 1"),
+        ({"groups": [1, 1, 1]}, "groups", "two or more"),
+        ({"groups": "abc"}, "groups", "found 'str'"),
+        ({"blocks": np.zeros((3, 2))}, "block_size", "needed with `blocks`"),
+        ({"blocks": np.zeros((3, 2)), "block_size": 1}, "block_size", "two or more"),
+        ({"blocks": np.zeros((2, 2)), "block_size": 1}, "blocks", "each of the 3"),
+        ({"block_size": 1}, "block_size", "needs `blocks`"),
+        ({"groups": [1, 2, 3], "blocks": np.eye(3)[:, :2]}, "blocks", "one of the two"),
     ],
 )
-def test_groups_and_blocks_that_cannot_be_used_are_refused(kind, names, says):
+def test_groups_and_blocks_that_cannot_be_used_are_refused(given, argument, says):
     with pytest.raises(InputError, match=says) as caught:
-        units_of(3, **{kind: names})
-    assert caught.value.argument == kind
-
-
-def test_groups_and_blocks_together_are_refused():
-    with pytest.raises(InputError, match="one of the two") as caught:
-        units_of(2, [1, 2], [1, 2])
-    assert caught.value.argument == "blocks"
+        units_of(3, **given)
+    assert caught.value.argument == argument
 
 
 def test_units_say_what_they_are():
     assert (units_of(3).kind, units_of(3).n) == ("rows", 3)
-    blocks = units_of(4, blocks=np.array([7, 5, 7, 5]))
+    places = np.array([[5, 5], [25, 5], [9, 0], [29.9, 9.9]])
+    blocks = units_of(4, blocks=places, block_size=10)
     assert (blocks.kind, blocks.n, blocks.codes.tolist()) == ("blocks", 2, [0, 1, 0, 1])

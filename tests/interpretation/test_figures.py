@@ -94,7 +94,7 @@ def test_numbers_are_drawn_against_the_truth(x):
     title = found.plot_top_losses(2).axes[0].get_title()
     row = found.top_losses(1).iloc[0]
     first = f"{row.prediction_ph:.3g}, {row.prediction_clay:.3g}"
-    assert title == f"{first} / {row.actual_ph:.3g}, {row.actual_clay:.3g}\n{row.loss:.2g}"
+    assert title == f"{first} / {row.actual_ph:.3g}, {row.actual_clay:.3g}\n{row.loss:.3g}"
     with pytest.raises(InputError, match="below 2"):
         found.plot_predictions(2)
 

@@ -12,8 +12,8 @@ import torch
 
 from edaphos_bridge.errors import EdaphosWarning, InputError, WeightsError
 from edaphos_bridge.files.container import pack, unpack
-from edaphos_bridge.pretrain import checkpoint
-from edaphos_bridge.pretrain.checkpoint import FILE
+from edaphos_bridge.training import checkpoint
+from edaphos_bridge.training.checkpoint import FILE
 
 # Starts the run again and again in forks of a process that has torch already. Each dies by
 # SIGKILL a random while after a random epoch of its own; the last may end.

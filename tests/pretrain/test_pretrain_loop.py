@@ -9,12 +9,12 @@ import torch
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.pretrain import loop
-from edaphos_bridge.pretrain.checkpoint import FILE, Checkpoints
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.settings import MoCoSettings, SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
+from edaphos_bridge.training.checkpoint import FILE, Checkpoints
 from edaphos_bridge.training.events import Events
 from heard import Heard
 

@@ -17,7 +17,7 @@ from edaphos_bridge import (
     foundation_weights_save,
 )
 from edaphos_bridge.errors import AdjustedWarning, InputError, WeightsError
-from edaphos_bridge.pretrain.checkpoint import FILE
+from edaphos_bridge.training.checkpoint import FILE
 
 SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 4, "seed": 1}
 

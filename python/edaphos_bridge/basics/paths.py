@@ -89,3 +89,8 @@ def writable_file(argument: str, value: Any) -> Path:
             hint="Give another path, or make it writable.",
         )
     return path
+
+
+def folder_or_none(argument: str, value: Any) -> Path | None:
+    """Return the path of a folder, or None where none is given."""
+    return None if value is None else as_path(argument, value, "folder")

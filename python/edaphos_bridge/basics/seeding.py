@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -45,6 +45,17 @@ class Randomness:
         self._generators = {"cpu": self.generator}
         if device is not None and device.type in ("cuda", "mps"):
             self._generators[device.type] = torch.Generator(device).manual_seed(seed)
+
+    def states(self) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return the state of the cpu's generator, and those of other devices by their names."""
+        others = {n: g.get_state() for n, g in self._generators.items() if n != "cpu"}
+        return self.generator.get_state(), others
+
+    def restore(self, cpu: torch.Tensor, others: Mapping[str, torch.Tensor]) -> None:
+        """Put generators into states that `states` gave."""
+        self.generator.set_state(cpu)
+        for name, state in others.items():
+            self._generators[name].set_state(state)
 
     def everywhere(self) -> TorchDispatchMode:
         """Return a context in which this thread draws all its random numbers from here.

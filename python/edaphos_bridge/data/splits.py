@@ -149,7 +149,8 @@ def read_split(
     """
     only_one(groups=groups, blocks=blocks, folds=folds, validation=validation)
     needs("block_size", block_size, "blocks", blocks)
-    needs("buffer", buffer or None, "blocks", blocks)
+    width = None if buffer is None else number("buffer", buffer, minimum=0)
+    needs("buffer", width or None, "blocks", blocks)
     needs("fold", fold, "folds", folds)
     if groups is not None or blocks is not None:
         return read_groups(n, groups, blocks, block_size, buffer)
@@ -252,9 +253,7 @@ def _several(codes: Rows, argument: str, found: Any = 1) -> int:
     n_groups = int(codes.max()) + 1
     if n_groups < 2:
         what = "puts all points in one block" if argument == "block_size" else "is one group only"
-        raise InputError(
-            argument, f"{what}: nothing could be held out and leave something to train", found=found
-        )
+        raise InputError(argument, f"{what}: two or more are needed", found=found)
     return n_groups
 
 

@@ -25,7 +25,8 @@ def maps_of(encoder: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
             hint="Give it a method `maps(x)` that returns them in a list, from fine to coarse.",
         )
     maps = list(own(x))
-    are_maps = (isinstance(h, torch.Tensor) and h.ndim == 4 and len(h) == len(x) for h in maps)
+    n = x.shape[0]  # not len(): torch.export would take it for a constant
+    are_maps = (isinstance(h, torch.Tensor) and h.ndim == 4 and h.shape[0] == n for h in maps)
     if not maps or not all(are_maps):
         found = [list(h.shape) if isinstance(h, torch.Tensor) else type(h).__name__ for h in maps]
         raise InputError(

@@ -43,7 +43,7 @@ def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
         )
     if features.ndim > 2 and all(extent == 1 for extent in features.shape[2:]):
         features = features.flatten(1)
-    if features.ndim != 2 or len(features) != len(x) or features.shape[1] == 0:
+    if features.ndim != 2 or features.shape[0] != x.shape[0] or features.shape[1] == 0:
         raise InputError(
             "encoder",
             f"must return features (B, D) for {len(x)} patches",

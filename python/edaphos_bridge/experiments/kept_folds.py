@@ -32,9 +32,9 @@ from edaphos_bridge.files.schema import (
     list_of,
     require,
 )
-from edaphos_bridge.pretrain.folder_lock import InUseError, locked
 from edaphos_bridge.pretrain.source import PatchSource, TileSource
 from edaphos_bridge.raster.tiles import FoundationTileDataset
+from edaphos_bridge.training.folder_lock import InUseError, locked
 
 _KIND = "fold of a cross-validation"
 _HINT = "Give another folder, or delete these files to start anew."

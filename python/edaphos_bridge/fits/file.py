@@ -141,7 +141,7 @@ def _elements(
     ]
     config = values["config"]
     with damaged_description():
-        if values["head_type"] == CUSTOM:
+        if given_head is not None or values["head_type"] == CUSTOM:
             head = _copied(given_head)
             fill(head, head_state, "head", assign=False)
         else:

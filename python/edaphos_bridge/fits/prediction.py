@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -86,7 +86,7 @@ def predicted(
     device: torch.device,
     passes: int = 1,
     *,
-    draws: Randomness | None = None,
+    draws: Callable[[], Randomness] | None = None,
     each: bool = False,
 ) -> NDArray[np.float64]:
     """Return the task's values, shape (n, ...), as means over members and their passes.
@@ -95,8 +95,8 @@ def predicted(
 
     Parameters
     ----------
-    draws : Randomness, optional
-        Lets what dropped in training drop in every pass, and draw from here.
+    draws : callable, optional
+        Lets what dropped in training drop in every pass, and draw from what it gives.
     each : bool
         Return the values of each pass of each member instead, shape
         ``(len(members) * passes, n, ...)``.
@@ -108,9 +108,10 @@ def predicted(
     """
     outputs = torch.zeros((len(members) * passes, n, task.n_outputs), dtype=torch.float64)
     ready = _ready(members, device, passes, dropping=draws is not None)
+    randomness = draws() if draws else None
 
     def compute(batch: torch.Tensor) -> torch.Tensor:
-        with draws.everywhere() if draws else nullcontext():
+        with randomness.everywhere() if randomness else nullcontext():
             return torch.stack(_outputs(ready, batch), dim=1)
 
     found = over_batches(compute, batches, outputs.transpose(0, 1), device)
@@ -149,11 +150,11 @@ def _ready(
 
 def _outputs(ready: Sequence[tuple[Model, bool]], batch: torch.Tensor) -> list[torch.Tensor]:
     """Return the outputs of each pass; modules may write to what they are given."""
-    several = len(ready) > 1
+    if len(ready) == 1:
+        return [ready[0][0](batch)]
     outputs: list[torch.Tensor] = []
     for model, anew in ready:
         if anew:
-            own = batch.clone() if several else batch
-            features = encode(model.encoder, own, reads_of(model.head))
-        outputs.append(model.head(features.clone() if several else features))
+            features = encode(model.encoder, batch.clone(), reads_of(model.head))
+        outputs.append(model.head(features.clone()))
     return outputs

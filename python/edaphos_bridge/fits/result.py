@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.fits import file
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import asked, predicted
+from edaphos_bridge.fits.standalone import StandaloneModel
 from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.task import Task
@@ -76,6 +78,32 @@ class FoundationFit:
     ) -> NDArray[np.float64]:
         """Return the values that the task predicts; arguments as in a leaf class' `predict`."""
         return values_of([self], x, device, coords, dataset)
+
+    @plain
+    def module(self, *, values: bool = False) -> nn.Module:
+        """Return encoder and head as one module: a copy in eval mode, where the fit lies.
+
+        `torch.export.export` takes it, for use without this package. So does `torch.jit.trace`,
+        which warns of checks that it leaves out.
+
+        Parameters
+        ----------
+        values : bool
+            Whether it gives what `predict` is made of, float64 (class probabilities, predictions
+            in the units of the target), or the outputs of the head, float32 (logits).
+
+        Returns
+        -------
+        torch.nn.Module
+            From float32 patches ``(B, C, H, W)``, as `predict` takes them, to ``(B, n_outputs)``.
+
+        Raises
+        ------
+        InputError
+            If `values` is not a single true/false value.
+        """
+        of_task = self.task.values if flag("values", values) else None
+        return StandaloneModel(own_copy(Model(self.encoder, self.head)), of_task).eval()
 
     @plain
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -16,6 +17,8 @@ from edaphos_bridge.data.splits import Split
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.files.container import prefixed
+from edaphos_bridge.fits.kept_run import KeptRun, digest_of, opened
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.heads.registry import reads_of
@@ -69,6 +72,7 @@ def fit(
     plan: Plan | None = None,
     head: nn.Module | None = None,
     grouping: Any = None,
+    checkpoint_dir: Path | None = None,
 ) -> Fit:
     """Train a head on `encoder`, and `encoder` too where the settings say so.
 
@@ -91,6 +95,8 @@ def fit(
         of those drawn from the seed. A fit that goes on from another one gives its head.
     grouping : optional
         The groups of the encoder's blocks, as `Groups` has them.
+    checkpoint_dir : Path, optional
+        Where the run stands is kept there after each epoch, and gone on from.
     """
     if settings.val_split > 0 and split is None:
         validation_size(len(patches), settings.val_split)
@@ -117,20 +123,41 @@ def fit(
         cached = phase.is_probe(n_groups) and aids.view is None
         return inputs_of(encoder, patches, device, cached=cached, reads=reads)
 
-    inputs = inputs or inputs_for(phases[0])
-    if settings.seed is None:
-        settings = replace(settings, seed=draw())
-    assert settings.seed is not None
-    randomness = Randomness(settings.seed, device)
-    plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator, split)
-    task = task.learnt_from(targets, plan)
-    with randomness.everywhere():
-        head = head or settings.head.made(inputs.feature_dim, task.n_outputs)
-    model = Model(encoder, head.to(device))
-    groups = Groups(encoder, head, grouping)
-    history = run(
-        task, model, groups, inputs, inputs_for, targets, phases, plan, aids, randomness, events
+    identity = (
+        {}
+        if checkpoint_dir is None
+        else identity_of(task, targets, encoder, head, patches, settings, split)
     )
+    inputs = inputs or inputs_for(phases[0])
+    with opened(checkpoint_dir, identity) as kept:
+        if settings.seed is None and kept is not None:
+            settings = replace(settings, seed=kept.seed)
+        if settings.seed is None:
+            settings = replace(settings, seed=draw())
+        assert settings.seed is not None
+        randomness = Randomness(settings.seed, device)
+        plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator, split)
+        task = task.learnt_from(targets, plan)
+        with randomness.everywhere():
+            head = head or settings.head.made(inputs.feature_dim, task.n_outputs)
+        model = Model(encoder, head.to(device))
+        groups = Groups(encoder, head, grouping)
+        if kept is not None:
+            kept.start(settings.seed, model, plan, randomness)
+        history = run(
+            task,
+            model,
+            groups,
+            inputs,
+            inputs_for,
+            targets,
+            phases,
+            plan,
+            aids,
+            randomness,
+            events,
+            kept,
+        )
     if settings.freeze_backbone:
         freeze(encoder)
     return kind(
@@ -153,6 +180,30 @@ def fit(
         patch_size=list(patches.shape[2:]),
         overlapping=patches.overlapping,
     )
+
+
+def identity_of(
+    task: Task,
+    targets: torch.Tensor,
+    encoder: nn.Module,
+    head: nn.Module | None,
+    patches: Patches,
+    settings: Settings,
+    split: Split | None,
+) -> dict[str, Any]:
+    """Return what a run must share with the checkpoint it goes on from, as JSON values."""
+    start = dict(encoder.state_dict())
+    if head is not None:
+        start |= prefixed("head", head.state_dict())
+    return {
+        "task": {"name": task.name, **task.describe()},
+        **settings.config(),
+        "freeze_backbone": settings.freeze_backbone,
+        "split": None if split is None else split.describe(),
+        "patches": patches.fingerprint(),
+        "y": digest_of({"y": targets}),
+        "encoder": digest_of(start),
+    }
 
 
 def split_made(split: Split, plan: Plan, n: int) -> dict[str, Any]:
@@ -178,6 +229,7 @@ def run(
     aids: Aids,
     randomness: Randomness,
     events: Events,
+    kept: KeptRun | None = None,
 ) -> History:
     """Train `model` in place, phase after phase, and return the record of it.
 
@@ -186,14 +238,20 @@ def run(
     """
     device = next(iter(model.parameters())).device
     targets, plan = targets.to(device), plan.to(device)
-    history = History([], [])
+    history, reached = History([], []), 0
+    if kept is not None:
+        history, reached = kept.history_of_phases_before(), kept.phase_reached
     total = sum(phase.epochs for phase in phases if isinstance(phase, Phase))
     for number, phase in enumerate(phases):
-        if number and phase.is_probe(len(groups)) != phases[number - 1].is_probe(len(groups)):
+        if number < reached:
+            continue
+        was_probe = number and phases[number - 1].is_probe(len(groups))
+        if number and (number == reached or phase.is_probe(len(groups)) != was_probe):
             inputs = inputs_for(phase)
         heard = PartOf(events, len(history.losses), total)
+        keeper = None if kept is None else kept.phase(number, history)
         history += execute(
-            phase, task, model, groups, inputs, targets, plan, aids, randomness, heard
+            phase, task, model, groups, inputs, targets, plan, aids, randomness, heard, keeper
         )
     groups.restore()
     events.on_end()

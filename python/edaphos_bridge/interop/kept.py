@@ -24,25 +24,25 @@ class Kept(Generic[T]):
     Parameters
     ----------
     build : callable
-        From a state, and a module that belongs to it or None, to what is kept.
+        From a state, and the modules that belong to it, to what is kept.
     """
 
-    def __init__(self, build: Callable[[bytes, Any], T]) -> None:
+    def __init__(self, build: Callable[..., T]) -> None:
         self._build = build
-        # The module is kept with the result: its id is in the key, and must not be used again.
-        self._found: OrderedDict[tuple[bytes, int], tuple[T, int, object]] = OrderedDict()
+        # Modules are kept with the result: their ids are in the key, and must not be used again.
+        self._found: OrderedDict[tuple[Any, ...], tuple[T, int, object]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, state: bytes | bytearray, module: Any = None) -> T:
+    def get(self, state: bytes | bytearray, *modules: Any) -> T:
         """Return what the state becomes; the same object while it is kept."""
-        key = hashlib.sha256(state).digest(), id(module)
+        key = hashlib.sha256(state).digest(), *map(id, modules)
         with self._lock:
             if key in self._found:
                 self._found.move_to_end(key)
                 return self._found[key][0]
-        result = self._build(bytes(state), module)
+        result = self._build(bytes(state), *modules)
         with self._lock:
-            self._found[key] = result, len(state), module
+            self._found[key] = result, len(state), modules
             while len(self._found) > 1 and (
                 len(self._found) > MOST_STATES or self._size() > MOST_BYTES
             ):

@@ -56,6 +56,12 @@ with held():
     from edaphos_bridge.interop.calls.classifiers import classifier_fields, sweep_fields
     from edaphos_bridge.interop.calls.cross_validation import cross_validation_fields
     from edaphos_bridge.interop.calls.encoders import encoder_fields
+    from edaphos_bridge.interop.calls.interpretation import (
+        attribution_fields,
+        importance_fields,
+        interpretation_fields,
+        map_fields,
+    )
     from edaphos_bridge.interop.calls.multi_labels import multilabel_fields
     from edaphos_bridge.interop.calls.pretraining import pretrain_fields
     from edaphos_bridge.interop.calls.regressors import regressor_fields
@@ -64,10 +70,15 @@ with held():
         array_to_r,
         dimensions,
         from_r,
+        is_held,
         strings_to_r,
         to_r,
         view,
     )
+    from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
+    from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
+    from edaphos_bridge.interpretation.importance import FoundationBandImportance
+    from edaphos_bridge.interpretation.result import FoundationInterpretation
     from edaphos_bridge.multi_label import FoundationMultiLabel
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep
@@ -117,6 +128,7 @@ def _r_environment() -> Any:
         new_env = rinterface.baseenv["new.env"]
         inside = new_env(parent=rinterface.globalenv)
         inside["python_call"] = python_call = _python_call_in_r()
+        inside["python_holds"] = python_holds = rinterface.rternalize(is_held)
         ro_eval = rinterface.baseenv["eval"]
         parse = rinterface.baseenv["parse"]
         for source in [_TRANSPORT, *_r_sources()]:
@@ -127,14 +139,14 @@ def _r_environment() -> Any:
                 names = (package, generic, s3_class, method)
                 inside["register_method"](*(StrSexpVector([name]) for name in names))
         # R would call a freed function if Python did not keep it.
-        _environment.extend([inside, python_call])
+        _environment.extend([inside, python_call, python_holds])
     return _environment[0]
 
 
 # Takes the place of the R package's python.R.
 _TRANSPORT = """
 is_python_object <- function(x) inherits(x, "edaphosbridge_python_object")
-is_dead_python_object <- function(x) FALSE
+is_dead_python_object <- function(x) is_python_object(x) && !python_holds(x$key)
 register_method <- function(package, generic, class, method) {
   register <- function(...) {
     registerS3method(generic, class, get(method), envir = asNamespace(package))
@@ -248,9 +260,9 @@ def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _fit_from_r(fields: dict[str, Any]) -> Any:
-    held = from_r(fields["encoder"])
-    module = held if isinstance(held, torch.nn.Module) else None
-    return FoundationFit.from_bytes(_bytes_of(fields["state"]), encoder=module)
+    held = (from_r(fields[name]) for name in ("encoder", "head"))
+    modules = [part if isinstance(part, torch.nn.Module) else None for part in held]
+    return FoundationFit.from_bytes(_bytes_of(fields["state"]), *modules)
 
 
 def _ensemble_from_r(fields: dict[str, Any]) -> FoundationEnsemble:
@@ -365,6 +377,11 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationPretrain: ("from_pretrain", pretrain_fields),
     FoundationProbeSweep: ("from_probe_sweep", sweep_fields),
     FoundationCrossValidation: ("from_cross_validation", cross_validation_fields),
+    # what a fit does: to look at in R, and not taken back
+    FoundationInterpretation: ("from_interpretation", interpretation_fields),
+    FoundationAttribution: ("from_attribution", attribution_fields),
+    FoundationBandImportance: ("from_importance", importance_fields),
+    FoundationEmbeddingMap: ("from_map", map_fields),
 }
 """R's constructor and the fields that it takes, for each class of Python."""
 

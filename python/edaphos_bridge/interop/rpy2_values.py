@@ -6,7 +6,7 @@ class ``edaphosbridge_python_object`` with a key; R's finalizer lets the object 
 
 from __future__ import annotations
 
-import itertools
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -29,8 +29,7 @@ from rpy2.rinterface import (
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.interop.answers import NA_INTEGER
 
-_held: dict[int, Any] = {}
-_keys = itertools.count(1)
+_held: dict[str, Any] = {}
 _R_INTEGER = range(-(2**31) + 1, 2**31)
 
 
@@ -171,9 +170,14 @@ def strings_to_r(values: NDArray[Any]) -> Any:
 
 
 def _hold(value: Any) -> Any:
-    key = next(_keys)
+    key = uuid.uuid4().hex  # an object that R has read from a file has the key of another session
     _held[key] = value
-    return _holder()(IntSexpVector([key]))
+    return _holder()(StrSexpVector([key]))
+
+
+def is_held(key: Any) -> Any:
+    """Return whether the object of R's `key` is there: that of another session is not."""
+    return BoolSexpVector([key[0] in _held])
 
 
 def _held_object(environment: Any) -> Any:

@@ -13,9 +13,10 @@ from torch import nn
 
 from edaphos_bridge.basics.interrupts import held, pause
 from edaphos_bridge.encoders.encoder import concat_pooled, maps_of
-from edaphos_bridge.encoders.features import encode, encode_features
+from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.errors import EdaphosError, InputError
-from edaphos_bridge.heads.registry import reads_of
+from edaphos_bridge.fits.model import Model
+from edaphos_bridge.heads.registry import POOLED_MAPS, reads_of
 
 _BATCH = 16
 _PASSES = 256  # patches in one pass of integrated gradients
@@ -104,7 +105,7 @@ def attributed(
 
 
 class _ThroughMaps(nn.Module):
-    """A model whose encoder's features are the means of its last map, which passes `last`."""
+    """A model whose head reads of the encoder's last map alone, which passes `last`."""
 
     def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -113,29 +114,22 @@ class _ThroughMaps(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         last = self.last(maps_of(self.encoder, x)[-1])
-        pooled = reads_of(self.head) != "features"
+        pooled = reads_of(self.head) == POOLED_MAPS
         features = concat_pooled(last) if pooled else last.mean(dim=(2, 3))
         outputs: torch.Tensor = self.head(features)
-        return outputs
-
-
-class _Through(nn.Module):
-    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
-        super().__init__()
-        self.encoder, self.head = encoder, head
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = self.head(encode(self.encoder, x, reads_of(self.head)))
         return outputs
 
 
 def _with_last_map(
     encoder: nn.Module, head: nn.Module, patch: torch.Tensor
 ) -> tuple[nn.Module, nn.Module]:
-    """Return a model and the layer in it that gives the last feature map."""
-    if reads_of(head) != "features":
-        model = _ThroughMaps(encoder, head)
-        return model, model.last
+    """Return a model and the layer in it that gives the last feature map.
+
+    Where the features are not the means of that map, the encoder's layers are looked at.
+    """
+    through_maps = _ThroughMaps(encoder, head)
+    if reads_of(head) == POOLED_MAPS:
+        return through_maps, through_maps.last
     with torch.no_grad():
         features = encode_features(encoder, patch)
         maps = None
@@ -144,9 +138,8 @@ def _with_last_map(
     if maps is not None and maps.shape == features.shape:
         size = max(1.0, float(features.abs().max()))
         if float((maps - features).abs().max()) <= _SAME * size:
-            model = _ThroughMaps(encoder, head)
-            return model, model.last
-    return _Through(encoder, head), _last_layer_with_maps(encoder, patch)
+            return through_maps, through_maps.last
+    return Model(encoder, head), _last_layer_with_maps(encoder, patch)
 
 
 def _last_layer_with_maps(encoder: nn.Module, patch: torch.Tensor) -> nn.Module:

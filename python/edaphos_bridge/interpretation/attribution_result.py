@@ -18,6 +18,10 @@ from edaphos_bridge.interpretation.pictures import Stretch, pictures
 _NAMES = {"grad_cam": "Grad-CAM", "integrated_gradients": "integrated gradients"}
 
 
+def _text(prediction: Any) -> str:
+    return f"{prediction:.4g}" if isinstance(prediction, float) else str(prediction)
+
+
 @dataclass(eq=False, repr=False)
 class FoundationAttribution:
     """What an output of each patch is attributed to.
@@ -30,7 +34,7 @@ class FoundationAttribution:
     target : list
         The class, or the name of the target, whose output was attributed, for each patch.
     prediction : list
-        What was predicted.
+        What was predicted: a class, or of a regressor the number of that target.
     patches : numpy.ndarray, shape (N, C, H, W), float32
     bands : list of str
     """
@@ -97,7 +101,7 @@ class FoundationAttribution:
         shown = pictures(self.patches[chosen], bands, stretch)
         shown = np.repeat(shown.mean(axis=3, keepdims=True), 3, axis=3)  # grey
         overlays = [self._overlay(row, alpha) for row in chosen]
-        titles = [f"{self.target[row]} / {self.prediction[row]}" for row in chosen]
+        titles = [f"{self.target[row]} / {_text(self.prediction[row])}" for row in chosen]
         caption = f"{_NAMES[self.method]}: target / prediction"
         return figures.grid(shown, titles, caption, overlays)
 

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.devices import resolve_device
-from edaphos_bridge.data.as_numpy import as_numpy
 from edaphos_bridge.data.labels import codes_among
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.data.targets import as_targets
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import asked, predicted
@@ -60,32 +59,17 @@ def truth_of(fit: FoundationFit, y: Any, n_rows: int) -> Any:
     if fit.task.name == CLASSIFICATION:
         truth: NDArray[Any] = codes_among(y, fit.task.classes)
     else:
-        truth = numbers_of(y, fit.task.n_outputs)
+        truth = as_targets(y).values
+        n_targets = fit.task.n_outputs
+        if truth.shape[1] != n_targets:
+            raise InputError(
+                "y", f"must have a column for each of {n_targets} targets", found=truth.shape[1]
+            )
     if len(truth) != n_rows:
         raise InputError(
             "y", f"must have one value for each of the {n_rows} patches", found=len(truth)
         )
     return truth
-
-
-def numbers_of(y: Any, n_targets: int) -> NDArray[np.float64]:
-    """Return targets as finite numbers ``(N, T)``."""
-    try:
-        given = y.to_numpy() if isinstance(y, pd.DataFrame | pd.Series) else y
-        found = np.asarray(as_numpy(given, "y", "numbers"), dtype=float)
-    except InputError:
-        raise
-    except Exception as error:  # an object that refuses, in any way
-        raise InputError("y", "must be numbers", found=type(y).__name__) from error
-    found = found[:, None] if found.ndim == 1 else found
-    if found.ndim != 2 or found.shape[1] != n_targets:
-        raise InputError("y", f"must have {n_targets} column(s)", found=list(found.shape))
-    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
-    if len(bad):
-        raise InputError(
-            "y", f"holds NA, NaN or infinite values in {len(bad)} rows", rows=bad.tolist()
-        )
-    return found
 
 
 def target_names(fit: FoundationFit) -> list[str]:

@@ -341,5 +341,5 @@ class RegressionInterpretation(FoundationInterpretation):
         for row in self.picture_rows[:k]:
             both = (outcome.predicted[row], outcome.actual[row])
             numbers = [", ".join(f"{value:.3g}" for value in values) for values in both]
-            titles.append(f"{numbers[0]} / {numbers[1]}\n{outcome.losses[row]:.2g}")
+            titles.append(f"{numbers[0]} / {numbers[1]}\n{outcome.losses[row]:.3g}")
         return titles

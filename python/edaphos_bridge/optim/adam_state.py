@@ -16,7 +16,12 @@ def adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     return {f"{i}.{name}": value for i, values in state.items() for name, value in values.items()}
 
 
-def fill_adam(optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
+def fill_adam(
+    optimizer: torch.optim.Optimizer,
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    partial: bool = False,
+) -> None:
     """Put what `adam_tensors` returned into an optimiser over the same parameters.
 
     Raises `WeightsError` if it is the state of an optimiser over other parameters.
@@ -25,6 +30,7 @@ def fill_adam(optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tens
     form = {
         f"{i}.{name}": value
         for i, parameter in enumerate(parameters)
+        if not (partial and f"{i}.step" not in tensors)
         for name, value in {
             "step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter
         }.items()
@@ -33,6 +39,8 @@ def fill_adam(optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tens
     state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
         number, name = key.split(".")
+        if name != "step":  # the kernel goes through weights and moments in the order of memory
+            value = torch.empty_like(parameters[int(number)]).copy_(value)
         state.setdefault(int(number), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

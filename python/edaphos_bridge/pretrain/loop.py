@@ -13,10 +13,10 @@ from edaphos_bridge.files.container import prefixed, without_prefix
 from edaphos_bridge.files.schema import require_form
 from edaphos_bridge.optim.adam import adam
 from edaphos_bridge.optim.adam_state import adam_tensors, fill_adam
-from edaphos_bridge.pretrain.checkpoint import Checkpoints, Progress, unreadable
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.settings import PretrainSettings
 from edaphos_bridge.pretrain.source import Source
+from edaphos_bridge.training.checkpoint import Checkpoints, Progress, unreadable
 from edaphos_bridge.training.events import EpochReport, Events
 
 

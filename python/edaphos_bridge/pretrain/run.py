@@ -17,7 +17,6 @@ from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.augmentations import kornia_transforms
 from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
 from edaphos_bridge.errors import AdjustedWarning, InputError, warn
-from edaphos_bridge.pretrain.checkpoint import FILE, Checkpoints, Progress, read_checkpoint
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
@@ -25,6 +24,7 @@ from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.settings import SETTINGS, MoCoSettings, PretrainSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
+from edaphos_bridge.training.checkpoint import FILE, Checkpoints, Progress, read_checkpoint
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
 

@@ -15,7 +15,6 @@ from edaphos_bridge.files.schema import check, is_count, is_flag, list_of, requi
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.plan import Plan
 
-_SOFTMAX_ROWS = 4096
 _MOST_CAPPED = 10.0
 
 
@@ -103,9 +102,7 @@ class Classification(Task):
 
     def values(self, outputs: torch.Tensor) -> torch.Tensor:
         """Return class probabilities: in double, rows sum to 1 within R's own tolerance."""
-        for part in outputs.split(_SOFTMAX_ROWS):
-            part.copy_(part.softmax(dim=1))
-        return outputs
+        return outputs.softmax(dim=1)
 
     def learnt_from(self, targets: torch.Tensor, plan: Plan) -> Classification:
         """Return the task with its weights; warn where the split left a class without rows."""

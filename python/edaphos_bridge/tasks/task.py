@@ -49,7 +49,10 @@ class Task(ABC):
 
     @abstractmethod
     def values(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Return what is predicted, from outputs ``(N, n_outputs)`` in float64."""
+        """Return what is predicted, from outputs ``(N, n_outputs)`` in float64.
+
+        By operations of torch that change nothing in place: `torch.export` follows them.
+        """
 
     def learnt_from(self, targets: torch.Tensor, plan: Plan) -> Task:
         """Return the task as the training rows of a plan teach it, or warn what they cannot."""

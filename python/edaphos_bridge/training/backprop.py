@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
 from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.known_modules import draws_of
+from edaphos_bridge.files.container import prefixed, without_prefix
+from edaphos_bridge.optim.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.aids import Aids
 from edaphos_bridge.training.batchnorm import single_values_use_running_statistics
@@ -112,6 +116,22 @@ class Backprop:
                 outputs = self.model(self.inputs.read(batch))
                 counts.append(self.task.counts(outputs, self.targets[batch]))
         return self.task.score(torch.stack(counts).sum(dim=0))
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return what the next step depends on beside the model."""
+        steps = torch.tensor(self.steps_done)
+        return {**prefixed("optimizer", adam_tensors(self.optimizer)), "steps": steps}
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a state.
+
+        Raises
+        ------
+        WeightsError
+            If it is that of another optimiser.
+        """
+        fill_adam(self.optimizer, without_prefix("optimizer", state), partial=True)
+        self.steps_done = int(state["steps"])
 
     def is_finite(self) -> bool:
         """Return whether all parameters are finite."""

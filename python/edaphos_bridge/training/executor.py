@@ -25,7 +25,7 @@ from edaphos_bridge.training.groups import Groups
 from edaphos_bridge.training.inputs import Inputs
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
 from edaphos_bridge.training.linear import LinearProbe
-from edaphos_bridge.training.loop import History, Learner, train
+from edaphos_bridge.training.loop import History, Keeper, Learner, train
 from edaphos_bridge.training.phase import AnyPhase, Phase, Solve
 from edaphos_bridge.training.plan import Plan
 
@@ -41,6 +41,7 @@ def execute(
     aids: Aids,
     randomness: Randomness,
     events: Events,
+    keeper: Keeper | None = None,
 ) -> History:
     """Train `model` in place and return the record of it.
 
@@ -52,6 +53,8 @@ def execute(
         Of that model.
     targets : torch.Tensor, shape (N, ...)
         Of all rows, on the device of `inputs` and `plan`.
+    keeper : Keeper, optional
+        Of what has epochs.
     """
     if isinstance(phase, Solve):
         return _solved(phase, task, model.head, inputs, targets, plan)
@@ -68,7 +71,7 @@ def execute(
         learner = Backprop(
             trained, task, phase, groups, inputs, targets, optimizer, aids, randomness, events
         )
-    return train(learner, task, plan, phase.epochs, phase.batch_size, events, aids.patience)
+    return train(learner, task, plan, phase.epochs, phase.batch_size, events, aids.patience, keeper)
 
 
 def _is_closed_form(phase: Phase, task: Task, head: nn.Module, inputs: Inputs, aids: Aids) -> bool:

@@ -109,15 +109,20 @@ def encoder_groups(encoder: nn.Module, split: Any = None) -> list[Modules]:
     if split is None:
         return groups_of(encoder)
     if isinstance(split, Callable):  # type: ignore[arg-type]
-        groups = [list(group) for group in split(encoder)]
-    elif isinstance(split, Sequence) and not isinstance(split, str):
+        try:
+            groups = [list(group) for group in split(encoder)]
+        except Exception as error:  # a user's code may fail in any way
+            raise InputError(
+                "split", f"fails on the encoder: {type(error).__name__}: {error}"
+            ) from error
+    elif isinstance(split, Sequence) and not isinstance(split, str | bytes):
         groups = [_named(encoder, group) for group in split]
     else:
         raise InputError(
             "split", "must name the submodules of each group", found=type(split).__name__
         )
-    known = set(encoder.modules())
-    if not groups or any(not group or not set(group) <= known for group in groups):
+    known = {id(module) for module in encoder.modules()}
+    if not groups or any(not group or not {*map(id, group)} <= known for group in groups):
         raise InputError(
             "split",
             "must give groups of at least one module of the encoder each",
@@ -141,8 +146,9 @@ def parameters_of(groups: Sequence[Modules], encoder: nn.Module) -> list[list[nn
 
 def _named(encoder: nn.Module, names: Any) -> Modules:
     modules = dict(encoder.named_modules())
-    names = [names] if isinstance(names, str) else list(names)
-    unknown = [name for name in names if name not in modules]
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        names = [names]
+    unknown = [name for name in names if not isinstance(name, str) or name not in modules]
     if unknown:
         raise InputError(
             "split",

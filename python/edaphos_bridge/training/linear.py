@@ -13,9 +13,12 @@ for a layer this small is nearly all of the time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from edaphos_bridge.basics.interrupts import pause
+from edaphos_bridge.files.schema import require_form
 from edaphos_bridge.heads.registry import LinearHead
 
 _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8
@@ -121,6 +124,25 @@ class LinearHeads:
         products = torch.bmm(features, self._weights.transpose(1, 2))
         return products.view(*features.shape[:2], *self._shape[1:3])
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return what the next step depends on."""
+        steps = torch.tensor(self._steps)
+        return {"weights": self._weights, "moments": self._moments, "steps": steps}
+
+    @torch.inference_mode()
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a state.
+
+        Raises
+        ------
+        WeightsError
+            If it is that of other heads.
+        """
+        require_form("heads", self.state(), state)
+        self._weights.copy_(state["weights"])
+        self._moments.copy_(state["moments"])
+        self._steps = int(state["steps"])
+
     def is_finite(self) -> torch.Tensor:
         """Return which heads have only finite weights, shape (S, G)."""
         return self._weights.unflatten(1, self._shape[1:3]).isfinite().all(dim=3).all(dim=2)
@@ -200,6 +222,14 @@ class LinearProbe:
     def score(self, rows: torch.Tensor) -> float:
         """Return the accuracy on `rows`."""
         return self.heads.correct(rows[None]).item() / len(rows)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return what the next step depends on beside the head."""
+        return self.heads.state()
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a state."""
+        self.heads.restore(state)
 
     def is_finite(self) -> bool:
         """Return whether all weights are finite."""

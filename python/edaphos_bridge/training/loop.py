@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,6 +36,12 @@ class Learner(Protocol):
     def is_finite(self) -> bool:
         """Return whether all weights are finite."""
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return what the next step depends on beside the model."""
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a state, or raise `WeightsError` if it is another learner's."""
+
 
 @dataclass(frozen=True)
 class History:
@@ -63,6 +70,7 @@ def train(
     batch_size: int,
     events: Events,
     patience: int | None = None,
+    keeper: Keeper | None = None,
 ) -> History:
     """Train in place; the last epoch's weights are kept, with `patience` those of the best.
 
@@ -78,16 +86,21 @@ def train(
         Told of every epoch.
     patience : int, optional
         Epochs in a row without a better score after which training ends.
+    keeper : Keeper, optional
+        Keeps where training stands, and knows where it stood.
 
     Raises
     ------
     TrainingError
         If the loss of an epoch, or a weight at the end, is not finite.
     """
-    losses: list[float] = []
-    scores: list[float] = []
-    best = _Best(learner.model, task.highest_is_best) if patience is not None else None
-    for epoch in range(epochs):
+    keeper = keeper or Keeper()
+    best = Best(learner.model, task.highest_is_best)
+    history = keeper.begin(learner, best)
+    losses, scores = history.losses, history.scores
+    for epoch in range(len(losses), epochs):
+        if patience is not None and best.since >= patience:
+            break
         batch_losses = learner.epoch(plan.epoch_rows(epoch), batch_size)
         losses.append(batch_losses.cpu().double().mean().item())
         if not math.isfinite(losses[-1]):
@@ -96,34 +109,54 @@ def train(
             )
         scores.append(learner.score(plan.val_rows) if len(plan.val_rows) else math.nan)
         events.on_epoch(EpochReport(epoch + 1, epochs, losses[-1], scores[-1]))
-        if best is not None and best.epochs_since(scores[-1]) == patience:
-            break
-    if best is not None:
-        best.restore()
+        if patience is not None:
+            best.look(scores[-1])
+        keeper.keep(learner, best, history)
+    best.restore()
     if not learner.is_finite():
         raise TrainingError.diverged("The last step diverged: weights are not finite.")
-    return History(losses, scores)
+    return history
 
 
-class _Best:
-    """The weights of the epoch with the best score; of several, the first."""
+class Best:
+    """The weights of the epoch with the best score; of several, the first.
+
+    Attributes
+    ----------
+    score : float
+        Higher is better, whatever the task says.
+    since : int
+        Epochs after it.
+    weights : dict
+        The state dict of the model; empty where no epoch was looked at.
+    """
 
     def __init__(self, model: nn.Module, highest_is_best: bool) -> None:
         self._model = model
         self._sign = 1 if highest_is_best else -1
-        self._score = -math.inf
-        self._since = 0
-        self._weights: dict[str, Any] = {}
+        self.score = -math.inf
+        self.since = 0
+        self.weights: dict[str, Any] = {}
 
-    def epochs_since(self, score: float) -> int:
-        """Take the score of one more epoch, and return how many have passed since the best."""
-        self._since += 1
-        if self._sign * score > self._score:
-            self._score, self._since = self._sign * score, 0
-            self._weights = copy.deepcopy(self._model.state_dict())
-        return self._since
+    def look(self, score: float) -> None:
+        """Take the score of one more epoch."""
+        self.since += 1
+        if self._sign * score > self.score:
+            self.score, self.since = self._sign * score, 0
+            self.weights = copy.deepcopy(self._model.state_dict())
 
     def restore(self) -> None:
         """Put the best weights back, and running statistics with them."""
-        if self._weights:
-            self._model.load_state_dict(self._weights)
+        if self.weights:
+            self._model.load_state_dict(self.weights)
+
+
+class Keeper:
+    """Keeps where a phase stands after each epoch; this one keeps nothing."""
+
+    def begin(self, learner: Learner, best: Best) -> History:
+        """Return the record of the epochs that are over, and put the learner where it stood."""
+        return History([], [])
+
+    def keep(self, learner: Learner, best: Best, history: History) -> None:
+        """Keep where the learner stands after an epoch."""

@@ -205,7 +205,7 @@ def _of_slice(lr: slice, mult: float) -> tuple[Any, float]:
 
 
 def _rates(argument: str, value: Any) -> float | tuple[float, ...]:
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+    if not _is_several(value):
         return number(argument, value, above=0)
     rates = tuple(number(argument, rate, above=0) for rate in value)
     if not rates:
@@ -213,8 +213,13 @@ def _rates(argument: str, value: Any) -> float | tuple[float, ...]:
     return rates if len(rates) > 1 else rates[0]
 
 
+def _is_several(value: Any) -> bool:
+    is_array = isinstance(value, np.ndarray) and value.ndim > 0
+    return is_array or (isinstance(value, Sequence) and not isinstance(value, str | bytes))
+
+
 def _pair(argument: str, value: Any) -> tuple[float, float]:
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+    if not _is_several(value):
         raise InputError(argument, "must be two numbers in [0, 1)", found=value)
     pair = tuple(number(argument, part, minimum=0, below=1) for part in value)
     if len(pair) != 2:

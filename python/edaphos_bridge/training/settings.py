@@ -99,7 +99,7 @@ class HeadSettings:
         own = None
         if callable(head):
             head, own = CUSTOM, head
-        if head != CUSTOM:  # which a file may say, and no user
+        if not isinstance(head, str) or head != CUSTOM:  # which a file may say, and no user
             head = choice("head", head, HEADS)
         if isinstance(dropout, Sequence) and not isinstance(dropout, str) and head == "concat_pool":
             dropout = tuple(number("dropout", share, minimum=0, below=1) for share in dropout)

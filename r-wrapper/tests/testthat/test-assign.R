@@ -89,3 +89,24 @@ test_that("fits and datasets refuse what their state would not follow", {
   expect_identical(fit$comment, "of my own")
   expect_identical(predict(fit, soil_x), predict(soil_fit(), soil_x))
 })
+
+test_that("fits of every task refuse what they have learnt, and an ensemble its members", {
+  skip_if_no_python()
+  x <- soil_x
+  clay <- x[, 1, 3, 3]
+  how <- list(soil_encoder(), x, epochs = 1, seed = 1)
+  regressor <- do.call(foundation_fit_regressor, c(how, list(y = clay)))
+  labels <- do.call(foundation_fit_multilabel, c(how, list(y = cbind(wet = clay > 0))))
+  ensemble <- foundation_finetune_ensemble(soil_encoder(), x, clay, "regression", K_ens = 2, epochs = 1)
+  not <- expect_no_assignment
+  not(regressor$y_sd <- 1, "y_sd", "foundation_fit_regressor() makes another fit")
+  not(regressor$encoder <- NULL, "encoder", "predict() takes a `dataset`")
+  not(labels$threshold <- 0.9, "threshold", "predict() takes another `threshold`")
+  not(labels[["labels"]] <- "dry", "labels", "foundation_fit_multilabel()")
+  not(ensemble$members[[1]] <- regressor, "members", "foundation_finetune_ensemble()")
+  not(ensemble["encoder"] <- list(NULL), "encoder", "foundation_finetune_ensemble()")
+  not(ensemble[["task"]] <- "multilabel", "task", "foundation_finetune_ensemble()")
+  ensemble$note <- regressor$note <- "of my own"
+  expect_identical(ensemble$note, "of my own")
+  expect_identical(regressor$note, "of my own")
+})

@@ -1,6 +1,6 @@
 crossed <- function(verb, ...) {
   values <- utils::modifyList(lapply(Filter(is_given, formals(verb)), eval), list(...))
-  to_settings(values, formals(verb))
+  to_settings(values, formals(verb), NULL)
 }
 is_given <- function(default) !identical(default, quote(expr = ))
 

@@ -11,7 +11,7 @@ from edaphos_bridge.classifier import FoundationClassifier, fit_classifier
 from edaphos_bridge.interop.calls.fits import fit_fields
 from edaphos_bridge.interop.calls.held import encoder_behind, labels_of, patches
 from edaphos_bridge.interop.calls.progress import ToldToR
-from edaphos_bridge.interop.calls.splits import parting_of
+from edaphos_bridge.interop.calls.splits import kept_in, parting_of
 from edaphos_bridge.probe_sweep import FoundationProbeSweep, sweep_probes
 from edaphos_bridge.training.probe_grid import ProbeGrid
 from edaphos_bridge.training.settings import FitSettings
@@ -46,6 +46,7 @@ def fit(
         ToldToR("classifier", on_epoch),
         draw,
         parting=parting,
+        **kept_in(place),
     )
     return classifier_fields(fitted)
 

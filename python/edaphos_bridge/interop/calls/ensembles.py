@@ -6,7 +6,7 @@ from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.ensemble import FoundationEnsemble, seeds_of
-from edaphos_bridge.interop.calls.held import encoder_behind, fit_behind
+from edaphos_bridge.interop.calls.held import fit_behind
 from edaphos_bridge.interop.calls.predictions import asked_for, predicted_fields
 
 
@@ -15,15 +15,15 @@ def member_seeds(task: Any, K_ens: Any, base_seed: Any) -> list[float]:  # noqa:
     return [float(seed) for seed in seeds_of(task, K_ens, base_seed)]
 
 
-def describe_ensemble(states: list[Any], encoder: Any) -> list[str]:
+def describe_ensemble(states: list[Any], modules: Any) -> list[str]:
     """Return the lines that R prints of an ensemble."""
-    return _behind(states, encoder).describe()
+    return _behind(states, modules).describe()
 
 
 @plain
 def predict_ensemble(
     states: list[Any],
-    encoder: Any,
+    modules: Any,
     x: Any,
     type: Any,
     device: Any,
@@ -32,12 +32,11 @@ def predict_ensemble(
 ) -> dict[str, Any]:
     """``predict()`` of an ensemble: an array of what each member predicts, or a mean or sd."""
     source, tiles = asked_for(x, coords, dataset)
-    ensemble = _behind(states, encoder)
+    ensemble = _behind(states, modules)
     return predicted_fields(
         ensemble.predict(source, type=type, device=device, coords=coords, dataset=tiles)
     )
 
 
-def _behind(states: list[Any], encoder: Any) -> FoundationEnsemble:
-    given = encoder_behind(encoder)
-    return FoundationEnsemble([fit_behind(state, given) for state in states])
+def _behind(states: list[Any], modules: Any) -> FoundationEnsemble:
+    return FoundationEnsemble([fit_behind(state, modules) for state in states])

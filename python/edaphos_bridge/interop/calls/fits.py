@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edaphos_bridge.fits.result import FoundationFit
+from edaphos_bridge.heads.registry import CUSTOM
 from edaphos_bridge.interop.calls.encoders import encoder_fields, normalisation_fields
 
 
@@ -14,6 +15,7 @@ def fit_fields(fitted: FoundationFit, **of_task: Any) -> dict[str, Any]:
     return {
         "encoder": encoder,
         "module": fitted.encoder if encoder is None else None,
+        "head_module": fitted.head if fitted.head_type == CUSTOM else None,
         "head": {
             name: tensor.cpu().double().numpy() for name, tensor in fitted.head.state_dict().items()
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,18 +27,20 @@ def encoder_behind(encoder: Any) -> Any:
     return encoder
 
 
-_encoders = Kept(lambda state, _: encoder_from_bytes(state))
+_encoders = Kept(encoder_from_bytes)
 
 
-def fit_behind(state: bytes | bytearray, encoder: Any = None) -> FoundationFit:
+def fit_behind(state: bytes | bytearray, modules: Mapping[str, Any] | None = None) -> FoundationFit:
     """Return the fit in `state`, of whatever task, kept while it is in use.
 
-    The R object holds bytes, so it survives ``saveRDS()``; this is its Python side.
+    The R object holds bytes, so it survives ``saveRDS()``; this is its Python side. `modules` has
+    ``encoder`` and ``head``, modules of the user's own or None.
     """
-    return _fits.get(state, encoder)
+    given = modules or {}
+    return _fits.get(state, encoder_behind(given.get("encoder")), given.get("head"))
 
 
-_fits = Kept(lambda state, encoder: FoundationFit.from_bytes(state, encoder=encoder))
+_fits = Kept(lambda state, *modules: FoundationFit.from_bytes(state, *modules))
 
 
 def tiles_behind(state: Any) -> FoundationTileDataset:

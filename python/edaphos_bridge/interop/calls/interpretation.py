@@ -36,7 +36,7 @@ from edaphos_bridge.knn import knn as knn_of
 @plain
 def interpret(
     state: Any,
-    encoder: Any,
+    modules: Any,
     x: Any,
     truth: Any,
     units: dict[str, Any],
@@ -46,19 +46,19 @@ def interpret(
 ) -> dict[str, Any]:
     """``foundation_interpret()``: scores and predictions as plain values.
 
-    `truth` is a dict as `labels` of a fit, or an array of numbers; `units` has ``groups`` and
-    ``blocks``, codes of factors or None; `train` has ``x`` and ``y``.
+    `truth` is a dict as `labels` of a fit, or with ``values``; `units` has ``groups``, codes from 0
+    on, ``blocks``, points, and ``block_size``; `train` has ``x`` and ``y``.
     """
     learnt_from = None
     if train is not None:
         learnt_from = (patches(train["x"], argument="train"), _truth(train["y"]))
     found = interpret_fit(
-        fit_behind(state, encoder_behind(encoder)),
+        fit_behind(state, modules),
         patches(x),
         _truth(truth),
         train=learnt_from,
         draw=draw,
-        **_names(units),
+        **_units(units),
         **settings,
     )
     return interpretation_fields(found)
@@ -83,25 +83,25 @@ def knn(
         None if newx is None else patches(newx, argument="newx"),
         None if newlabels is None else labels_of(**newlabels),
         draw=draw,
-        **_names(units),
+        **_units(units),
         **settings,
     )
     return interpretation_fields(found)
 
 
 @plain
-def calibrate(state: Any, encoder: Any, x: Any, labels: dict[str, Any]) -> dict[str, Any]:
+def calibrate(state: Any, modules: Any, x: Any, labels: dict[str, Any]) -> dict[str, Any]:
     """``foundation_calibrate()``: the classifier as plain values."""
-    fitted = fit_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, modules)
     return classifier_fields(foundation_calibrate(fitted, patches(x), labels_of(**labels)))
 
 
 @plain
 def attribute(
-    state: Any, encoder: Any, x: Any, method: Any, target: Any, baseline: Any, n_steps: Any
+    state: Any, modules: Any, x: Any, method: Any, target: Any, baseline: Any, n_steps: Any
 ) -> dict[str, Any]:
     """``foundation_attribute()``: attributions and patches as arrays."""
-    fitted = fit_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, modules)
     found = attribute_outputs(fitted, patches(x), method, target, baseline, n_steps, first_band=1)
     return attribution_fields(found)
 
@@ -109,7 +109,7 @@ def attribute(
 @plain
 def band_importance(
     state: Any,
-    encoder: Any,
+    modules: Any,
     x: Any,
     truth: Any,
     n_repeats: Any,
@@ -117,7 +117,7 @@ def band_importance(
     draw: Callable[[], int],
 ) -> dict[str, Any]:
     """``foundation_band_importance()``: the table and all its repeats."""
-    fitted = fit_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, modules)
     found = importance_of_bands(
         fitted, patches(x), _truth(truth), n_repeats, seed, draw=draw, first_band=1
     )
@@ -180,7 +180,9 @@ def attribution_fields(found: FoundationAttribution) -> dict[str, Any]:
         "values": found.values.astype(np.float64),
         "method": found.method,
         "target": [str(name) for name in found.target],
-        "prediction": [str(name) for name in found.prediction],
+        "prediction": [
+            value if isinstance(value, float) else str(value) for value in found.prediction
+        ],
         "patches": found.patches.astype(np.float64),
         "bands": found.bands,
         "printed": found.describe(),
@@ -214,12 +216,12 @@ def map_fields(found: FoundationEmbeddingMap) -> dict[str, Any]:
 
 
 def _truth(truth: Any) -> Any:
-    return labels_of(**truth) if isinstance(truth, dict) else truth
+    """Return labels, or the numbers of what R's ``to_targets()`` gives."""
+    return labels_of(**truth) if "codes" in truth else truth["values"]
 
 
-def _names(units: dict[str, Any]) -> dict[str, Any]:
-    """Return groups and blocks from the codes of R's factors, NA among them."""
-    return {
-        kind: None if codes is None else np.where(codes == NA_INTEGER, np.nan, codes)
-        for kind, codes in units.items()
-    }
+def _units(units: dict[str, Any]) -> dict[str, Any]:
+    """Return groups from R's codes, NA among them, beside where patches lie."""
+    codes = units["groups"]
+    groups = None if codes is None else np.where(codes == NA_INTEGER, np.nan, codes)
+    return {**units, "groups": groups}

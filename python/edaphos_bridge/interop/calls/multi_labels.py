@@ -12,7 +12,7 @@ from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.interop.calls.fits import fit_fields
 from edaphos_bridge.interop.calls.held import encoder_behind, fit_behind, patches
 from edaphos_bridge.interop.calls.progress import ToldToR
-from edaphos_bridge.interop.calls.splits import parting_of
+from edaphos_bridge.interop.calls.splits import kept_in, parting_of
 from edaphos_bridge.multi_label import MACRO_F1, FoundationMultiLabel, fit_multilabel
 from edaphos_bridge.training.settings import FitSettings
 
@@ -43,16 +43,17 @@ def multilabel(
         ToldToR("multilabel", on_epoch, MACRO_F1),
         draw,
         parting=parting,
+        **kept_in(place),
     )
     return multilabel_fields(fitted)
 
 
 @plain
 def multi_top_losses(
-    state: Any, encoder: Any, x: Any, labels: dict[str, Any], k: Any, threshold: Any, device: Any
+    state: Any, modules: Any, x: Any, labels: dict[str, Any], k: Any, threshold: Any, device: Any
 ) -> dict[str, Any]:
     """``foundation_multi_top_losses()``: columns; rows are counted from 1."""
-    fitted = fit_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, modules)
     assert isinstance(fitted, FoundationMultiLabel)
     table = fitted.multi_top_losses(
         patches(x), label_sets(**labels), k, device, threshold=threshold

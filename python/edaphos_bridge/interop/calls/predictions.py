@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.interop.calls.held import encoder_behind, fit_behind, patches, tiles_behind
+from edaphos_bridge.interop.calls.held import fit_behind, patches, tiles_behind
 from edaphos_bridge.interop.calls.values import NA_INTEGER, with_na
 from edaphos_bridge.mcdropout import draw_predictions
 
@@ -18,7 +18,7 @@ from edaphos_bridge.mcdropout import draw_predictions
 @plain
 def predict(
     state: Any,
-    encoder: Any,
+    modules: Any,
     x: Any,
     type: Any,
     device: Any,
@@ -27,7 +27,7 @@ def predict(
     more: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """``predict()``; `more` are arguments that only the fit's task has."""
-    fitted: Any = fit_behind(state, encoder_behind(encoder))
+    fitted: Any = fit_behind(state, modules)
     source, tiles = asked_for(x, coords, dataset)
     return predicted_fields(
         fitted.predict(
@@ -39,7 +39,7 @@ def predict(
 @plain
 def mcdropout_predict(
     state: Any,
-    encoder: Any,
+    modules: Any,
     x: Any,
     n_draws: Any,
     seed: Any,
@@ -49,7 +49,7 @@ def mcdropout_predict(
     draw: Callable[[], int],
 ) -> NDArray[np.float64]:
     """``foundation_mcdropout_predict()``: an array of draws."""
-    fitted = fit_behind(state, encoder_behind(encoder))
+    fitted = fit_behind(state, modules)
     source, tiles = asked_for(x, coords, dataset)
     return draw_predictions(fitted, source, n_draws, seed, device, coords, tiles, draw)
 

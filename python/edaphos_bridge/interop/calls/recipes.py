@@ -22,7 +22,7 @@ from edaphos_bridge.interop.calls.held import (
 from edaphos_bridge.interop.calls.multi_labels import label_sets, multilabel_fields
 from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.interop.calls.regressors import regressor_fields
-from edaphos_bridge.interop.calls.splits import parting_of
+from edaphos_bridge.interop.calls.splits import kept_in, parting_of
 from edaphos_bridge.lr_find import lr_found
 from edaphos_bridge.multi_label import FoundationMultiLabel
 from edaphos_bridge.recipes import as_fit, fine_tune_settings, finetuned, recipe_settings
@@ -48,7 +48,11 @@ def fine_tune(
     on_epoch: Callable[..., Any],
 ) -> dict[str, Any]:
     """``foundation_fine_tune()``: the fit as plain values; arguments are those of any fit."""
-    how = {"parting": parting_of(settings.pop("parting", None)), "grouping": settings.pop("split")}
+    how = {
+        "parting": parting_of(settings.pop("parting", None)),
+        "grouping": settings.pop("split"),
+        **kept_in(place),
+    }
     checked = fine_tune_settings(**settings)
     flag("verbose", verbose)
     told = ToldToR("fine-tuning", on_epoch)
@@ -78,7 +82,11 @@ def finetune_classifier(
 ) -> dict[str, Any]:
     """``foundation_finetune_classifier()``: the fit as plain values."""
     fit = start_behind(start)
-    how = {"parting": parting_of(settings.pop("parting", None)), "grouping": settings.pop("split")}
+    how = {
+        "parting": parting_of(settings.pop("parting", None)),
+        "grouping": settings.pop("split"),
+        **kept_in(place),
+    }
     settings["recipe"] = with_phases(settings["recipe"])
     checked = recipe_settings(
         len(encoder_groups(as_module(fit, "fit"), how["grouping"])), **settings
@@ -123,9 +131,9 @@ def with_phases(recipe: Any) -> Any:
 
 
 def start_behind(start: Any) -> Any:
-    """Return the encoder or the fit that R holds: a fit is its bytes, with a module of its own."""
+    """Return the encoder or the fit that R holds: a fit is its bytes, with modules of its own."""
     if isinstance(start, Mapping):
-        return fit_behind(start["state"], encoder_behind(start["encoder"]))
+        return fit_behind(start["state"], start["modules"])
     return encoder_behind(start)
 
 
@@ -147,3 +155,9 @@ def fields_of(fitted: FoundationFit) -> dict[str, Any]:
         return multilabel_fields(fitted)
     assert isinstance(fitted, FoundationClassifier)
     return classifier_fields(fitted)
+
+
+def how_of(settings: dict[str, Any], place: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `finetuned` beside its settings, and take them out of these."""
+    parting = parting_of(settings.pop("parting", None))
+    return {"parting": parting, "grouping": settings.pop("split"), **kept_in(place)}

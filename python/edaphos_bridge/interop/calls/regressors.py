@@ -12,7 +12,7 @@ from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.interop.calls.fits import fit_fields
 from edaphos_bridge.interop.calls.held import encoder_behind, patches
 from edaphos_bridge.interop.calls.progress import ToldToR
-from edaphos_bridge.interop.calls.splits import parting_of
+from edaphos_bridge.interop.calls.splits import kept_in, parting_of
 from edaphos_bridge.regressor import RMSE, FoundationRegressor, fit_regressor
 from edaphos_bridge.training.settings import FitSettings
 
@@ -47,6 +47,7 @@ def regress(
         ToldToR("regressor", on_epoch, RMSE),
         draw,
         parting=parting,
+        **kept_in(place),
     )
     return regressor_fields(fitted)
 

@@ -1,4 +1,4 @@
-"""How R parts the rows of a fit, as Python's arguments."""
+"""How R parts the rows of a fit, and where it keeps them, as Python's arguments."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.interop.calls.values import NA_INTEGER
 
 
@@ -30,3 +31,8 @@ def parting_of(split: dict[str, Any] | None) -> dict[str, Any]:
         rows = "rows" in validation
         parting["validation"] = validation["rows"] if rows else validation["mask"] != 0
     return {**parting, "first": 1}
+
+
+def kept_in(place: dict[str, Any]) -> dict[str, Any]:
+    """Return where a run keeps how far it is, as an argument of the core."""
+    return {"checkpoint_dir": folder_or_none("checkpoint_dir", place.get("checkpoint_dir"))}

@@ -1,4 +1,4 @@
-"""Checkpoints of a pretraining run: where it stands, in one file that is whole or not there."""
+"""Checkpoints of a run: where it stands, in one file that is whole or not there."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from edaphos_bridge.files.container import pack, prefixed, require_finite, unpac
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file
 from edaphos_bridge.files.disk import write_atomically as write
 from edaphos_bridge.files.schema import check, damaged_description, is_table, is_whole, require
-from edaphos_bridge.pretrain.folder_lock import InUseError, locked
+from edaphos_bridge.training.folder_lock import InUseError, locked
 
 FILE = "checkpoint.safetensors"
 STEPS_BETWEEN = 100
-_KIND = "pretraining checkpoint"
+PRETRAINING = "pretraining checkpoint"
 # What a checkpoint takes beside its tensors.
 _SPARE_BYTES = 2**16
 
@@ -48,9 +48,13 @@ class Checkpoints:
 
     There is one after `every` steps (100 by default), and always one at the end. `identity` has the
     JSON values that a run must share with the checkpoint it goes on from; see `read_checkpoint`.
+    `kind` is that of the run, as files say it.
     """
 
-    def __init__(self, folder: Path, every: int | None, identity: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, every: int | None, identity: dict[str, Any], kind: str = PRETRAINING
+    ) -> None:
+        self._kind = kind
         self._path = folder / FILE
         self._every = STEPS_BETWEEN if every is None else every
         self.identity = identity
@@ -97,7 +101,7 @@ class Checkpoints:
 
     def load(self) -> Progress | None:
         """Return where an earlier run stopped, or None where there was none; see below."""
-        return read_checkpoint("checkpoint_dir", self._path, self.identity)
+        return read_checkpoint("checkpoint_dir", self._path, self.identity, self._kind)
 
     def probe(self, tensors: Mapping[str, torch.Tensor], steps: int) -> None:
         """Write and remove a file of the size of the last checkpoint.
@@ -129,7 +133,7 @@ class Checkpoints:
             "losses": torch.tensor(progress.losses, dtype=torch.float64),
         }
         metadata = {"step": progress.step, "identity": self.identity}
-        data = pack(_KIND, tensors, metadata)
+        data = pack(self._kind, tensors, metadata)
         try:
             write(self._path, data)
         except OSError as error:
@@ -144,7 +148,9 @@ class Checkpoints:
         )
 
 
-def read_checkpoint(argument: str, path: Path, identity: dict[str, Any]) -> Progress | None:
+def read_checkpoint(
+    argument: str, path: Path, identity: dict[str, Any], kind: str = PRETRAINING
+) -> Progress | None:
     """Return where the run with a checkpoint in `path` stopped, or None where there is none.
 
     The checkpoint must say the same `identity` of its run. A None under "seed" goes with any seed,
@@ -158,7 +164,7 @@ def read_checkpoint(argument: str, path: Path, identity: dict[str, Any]) -> Prog
     except FileNotFoundError:
         return None
     try:
-        progress, found = _unpacked(path, data)
+        progress, found = _unpacked(path, data, kind)
     except WeightsError as error:
         raise unreadable(path, error) from error
     _require_same(argument, path, identity, found, progress.step)
@@ -171,8 +177,8 @@ def unreadable(path: Path | None, error: WeightsError) -> WeightsError:
     return WeightsError(f"The checkpoint {path} cannot be read: {error} Delete it to start anew.")
 
 
-def _unpacked(path: Path, data: bytes) -> tuple[Progress, dict[str, Any]]:
-    tensors, metadata = unpack(_KIND, data)
+def _unpacked(path: Path, data: bytes, kind: str) -> tuple[Progress, dict[str, Any]]:
+    tensors, metadata = unpack(kind, data)
     values = check(metadata, {"step": is_whole, "identity": is_table})
     step, identity = values["step"], values["identity"]
     check(identity, {"seed": lambda seed: type(seed) is int})
