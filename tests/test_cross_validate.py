@@ -502,7 +502,7 @@ def test_a_function_of_a_users_script_cannot_cross(encoder, easy):
 def test_recipes_go_on_from_a_fit_in_any_number_of_processes(encoder, easy):
     x, y = easy
     start = foundation_fit_classifier(encoder, x, y, epochs=1, seed=1)
-    rows = np.flatnonzero(FOLDS == 1)  # noqa: SIM300
+    rows = np.flatnonzero(FOLDS == 1)
     for fit, n_jobs, settings in (
         ("foundation_fine_tune", 1, {"epochs": 1}),
         ("foundation_finetune_classifier", 2, {"epochs": 2, "recipe": "layerwise"}),

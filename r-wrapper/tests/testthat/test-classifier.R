@@ -6,9 +6,7 @@ test_that("the arguments and their defaults are those of the specification; othe
     formals(function(encoder, x, y, freeze_backbone = TRUE, head = c("linear", "mlp"),
                      hidden = c(64L, 32L), dropout = 0, epochs = 30L, batch_size = 32L,
                      lr = 1e-3, weight_decay = 0, backbone_lr_mult = 0.1, val_split = 0.2,
-                     device = c("cpu", "mps", "cuda"), seed = NULL, verbose = FALSE,
-                     groups = NULL, blocks = NULL, block_size = NULL, buffer = 0, folds = NULL,
-                     fold = NULL, validation = NULL) NULL)
+                     device = c("cpu", "mps", "cuda"), seed = NULL, verbose = FALSE) NULL)
   )
   # more: `coords` and `dataset` for a raster, `encoder` for a module of the user's own, `newdata`
   expect_identical(
