@@ -2,7 +2,9 @@
 #'
 #' Fits once for each fold on the other rows, and judges what is predicted for its rows. Each fit is
 #' `fit(encoder, x, y, folds = folds, fold = , seed = seed, ...)`: the rows of a fold are its
-#' validation rows, nothing is learnt from them, and all fits have one seed.
+#' validation rows, no weight is learnt from them, and all fits have one seed. What is the same for all
+#' rows is not made anew in each fold: the classes, and the mean and standard deviation by which a
+#' regressor scales its targets.
 #'
 #' @section Processes:
 #' Every fold is computed in one thread, so that the numbers are the same whatever `n_jobs`. With
