@@ -76,7 +76,7 @@ plot.edaphosbridge_lr_find <- function(x, ...) {
   found <- suggested_points(x)
   graphics::points(found$lr, found$loss, pch = 19, col = seq_len(nrow(found)) + 1L)
   graphics::legend(
-    "bottomleft", sprintf("%s: %.2g", found$name, found$lr),
+    "topleft", sprintf("%s: %.2g", found$name, found$lr),
     pch = 19, col = seq_len(nrow(found)) + 1L, bty = "n"
   )
   invisible(x)

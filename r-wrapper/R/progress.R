@@ -9,8 +9,8 @@
 # the jump ends here, and the answer says that the call was interrupted. `resume` then signals the
 # same message again where the jump can land.
 #
-# `status` makes what the bar says beside it of a loss and a score, if not of an epoch.
-fit_progress <- function(verbose, what = "classifier", status = NULL) {
+# `status` makes what the bar says beside it of a loss and a score.
+fit_progress <- function(verbose, what = "classifier", status = epoch_status) {
   bar <- NULL
   left_by <- NULL
   envir <- environment()
@@ -24,7 +24,7 @@ fit_progress <- function(verbose, what = "classifier", status = NULL) {
     if (is.null(bar)) {
       bar <<- cli::cli_progress_bar(what, total = epochs, .envir = envir)
     }
-    text <- if (is.null(status)) epoch_status(what, loss, score) else status(loss, score)
+    text <- status(loss, score, what)
     cli::cli_progress_update(set = epoch, status = text, id = bar, .envir = envir)
   }
   show <- function(epoch, epochs, loss, score, line) {
@@ -48,18 +48,18 @@ fit_progress <- function(verbose, what = "classifier", status = NULL) {
   )
 }
 
-epoch_status <- function(what, loss, score) {
-  paste0(
-    sprintf("loss=%.4f", loss),
-    if (!is.null(score)) sprintf(" %s=%.4g", score_of_progress(what), score)
-  )
-}
-
 score_of_progress <- function(what) {
   switch(what,
     regressor = "val_rmse",
     multilabel = "val_f1",
     "val_acc"
+  )
+}
+
+epoch_status <- function(loss, score, what) {
+  paste0(
+    sprintf("loss=%.4f", loss),
+    if (!is.null(score)) sprintf(" %s=%.4g", score_of_progress(what), score)
   )
 }
 

@@ -376,12 +376,12 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationEnsemble: ("from_ensemble", lambda ensemble: ensemble_fields(ensemble)),
     FoundationPretrain: ("from_pretrain", pretrain_fields),
     FoundationProbeSweep: ("from_probe_sweep", sweep_fields),
-    FoundationCrossValidation: ("from_cross_validation", cross_validation_fields),
     # what a fit does: to look at in R, and not taken back
     FoundationInterpretation: ("from_interpretation", interpretation_fields),
     FoundationAttribution: ("from_attribution", attribution_fields),
     FoundationBandImportance: ("from_importance", importance_fields),
     FoundationEmbeddingMap: ("from_map", map_fields),
+    FoundationCrossValidation: ("from_cross_validation", cross_validation_fields),
 }
 """R's constructor and the fields that it takes, for each class of Python."""
 

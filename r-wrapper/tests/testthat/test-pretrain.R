@@ -109,6 +109,17 @@ test_that("a fit goes straight into the classifier, and so does one from a file"
 
 # --- what a run does -----------------------------------------------------------------------
 
+test_that("fastai's recipe and the learning rate finder begin with a pretraining as with its encoder", {
+  skip_if_no_python()
+  moco <- quick_moco()
+  for (run in list(
+    function(start) foundation_fine_tune(start, soil_x, soil_y, epochs = 1, seed = 1),
+    function(start) foundation_lr_find(start, soil_x, soil_y, num_it = 5, seed = 1)
+  )) {
+    expect_identical(run(moco), run(moco$encoder))
+  }
+})
+
 test_that("an epoch is one step, and steps_per_epoch makes it more", {
   skip_if_no_python()
   steps <- quick_moco(epochs = 6)$loss_history
