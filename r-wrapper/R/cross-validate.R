@@ -83,7 +83,8 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
   takes <- takes[setdiff(names(takes), c(names_of_data, names_of_split, "seed", "verbose"))]
   stop_if_unused("foundation_cross_validate", ..., takes = takes)
   given <- list(...)
-  targets <- to_labels(y, call)
+  learnt <- to_learnt_by(name, encoder, y, call)
+  goes_on <- name %in% names_of_recipes
   progress <- fit_progress(verbose, "cross-validation", function(loss, measure, what) measure)
   on.exit(progress$close())
   random <- NULL # as it was before a seed was drawn
@@ -93,9 +94,9 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
   }
   answer <- python_call("cross_validation", list(
     name,
-    to_encoder(encoder, call),
+    if (goes_on) to_start(encoder, call, "encoder") else to_encoder(encoder, call),
     to_patches(x, call),
-    targets,
+    learnt,
     to_settings(given, takes[intersect(names(takes), names(given))]),
     to_split(arguments, call),
     list(
@@ -121,6 +122,20 @@ put_back <- function(random) {
   } else {
     assign(".Random.seed", random[[1]], envir = globalenv())
   }
+}
+
+# They may go on from a fit, with its head.
+names_of_recipes <- c("foundation_fine_tune", "foundation_finetune_classifier")
+
+# What `y` is to the function of that name.
+to_learnt_by <- function(name, encoder, y, call) {
+  switch(name,
+    foundation_fit_regressor = to_targets(y, call),
+    foundation_fit_multilabel = to_label_sets(y, call),
+    foundation_fine_tune = ,
+    foundation_finetune_classifier = to_learnt(encoder, y, call),
+    to_labels(y, call)
+  )
 }
 
 # Functions of this package that fit and take `folds`.

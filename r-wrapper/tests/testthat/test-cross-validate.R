@@ -173,3 +173,30 @@ test_that("bad input is named before any work", {
     "fit", "is missing", of = "foundation_cross_validate"
   )
 })
+
+test_that("recipes, regressors and labels are cross-validated as classifiers are", {
+  skip_if_no_python()
+  rows <- which(numbers == 5)
+  start <- quick_fit(epochs = 1)
+  tuned <- cross(
+    fit = foundation_finetune_classifier, encoder = start, folds = numbers, epochs = NULL,
+    recipe = list(foundation_phase(1, lr = 1e-2), foundation_phase(1, lr = 1e-3, freeze_to = 1L))
+  )
+  alone <- foundation_finetune_classifier(
+    start, soil_x, soil_y,
+    folds = numbers, fold = 5, seed = 3, epochs = NULL,
+    recipe = list(foundation_phase(1, lr = 1e-2), foundation_phase(1, lr = 1e-3, freeze_to = 1L))
+  )
+  expect_identical(tuned$predictions[rows, ], prob(alone, patches(rows)))
+  clay <- apply(soil_x, 1, mean)
+  measured <- cross(fit = foundation_fit_regressor, y = clay, folds = numbers)
+  expect_named(measured$table, c("fold", "n_train", "n_test", "rmse", "mae", "r_squared"))
+  alone <- foundation_fit_regressor(
+    soil_encoder(), soil_x, clay,
+    folds = numbers, fold = 5, seed = 3, epochs = 2
+  )
+  expect_identical(measured$predictions[rows, 1], as.vector(predict(alone, patches(rows))))
+  labels <- lapply(as.integer(soil_y), function(code) c("wet", "dark")[c(code > 1, code != 2)])
+  several <- cross(fit = foundation_fit_multilabel, y = labels, folds = numbers)
+  expect_identical(several$columns, c("dark", "wet"))
+})

@@ -87,11 +87,7 @@ def finetune_classifier(
         "grouping": settings.pop("split"),
         **kept_in(place),
     }
-    if isinstance(settings["recipe"], list):
-        settings["recipe"] = [
-            foundation_phase(**one) if isinstance(one, Mapping) else one
-            for one in settings["recipe"]
-        ]
+    settings["recipe"] = with_phases(settings["recipe"])
     checked = recipe_settings(
         len(encoder_groups(as_module(fit, "fit"), how["grouping"])), **settings
     )
@@ -125,6 +121,13 @@ def lr_find(
         "suggestion": found.suggestion,
         "printed": found.describe(),
     }
+
+
+def with_phases(recipe: Any) -> Any:
+    """Return a recipe by its name, or the phases that R describes."""
+    if not isinstance(recipe, list):
+        return recipe
+    return [foundation_phase(**one) if isinstance(one, Mapping) else one for one in recipe]
 
 
 def start_behind(start: Any) -> Any:
