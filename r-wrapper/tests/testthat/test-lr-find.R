@@ -33,8 +33,7 @@ test_that("its table and suggestions are Python's", {
     )
   )
   for (pair in pairs) {
-    table <- reticulate::py_to_r(pair[[2]]$table)
-    expect_identical(as.list(pair[[1]]$table), lapply(as.list(table), as.vector))
+    expect_identical(as.list(pair[[1]]$table), reticulate::py_to_r(pair[[2]]$table$to_dict("list")))
     suggestion <- lapply(reticulate::py_to_r(pair[[2]]$suggestion), from_history)
     expect_identical(pair[[1]]$suggestion, suggestion)
   }
@@ -53,8 +52,8 @@ test_that("rates grow by one factor, and losses stand beside them", {
 
 test_that("it is printed, is a table, and survives saveRDS()", {
   skip_if_no_python()
-  found <- found_rates()
-  expect_output(print(found), "steps: +20, from 1e-07 to 10")
+  found <- found_rates(end_lr = 1e-2)
+  expect_output(print(found), "steps: +20, from 1e-07 to 0.01")
   expect_output(print(found), "valley:")
   expect_identical(as.data.frame(found), found$table)
   expect_identical(generics::tidy(found), found$table)
@@ -81,7 +80,7 @@ test_that("plot() draws the smoothed loss and returns the result invisibly", {
   expect_identical(graphics::par("xlog"), TRUE)
   plot(found, ylim = c(0, 10), main = "rates")
   expect_identical(graphics::par("usr")[3:4], c(-0.4, 10.4))
-  expect_refused(plot(found, log_base = 2), "log_base", "not", of = "plot")
+  expect_refused(plot(found, log_base = 2), "log_base", "is no argument of plot()", of = "plot")
 })
 
 test_that("what is suggested lies on the curve, and nothing where the loss never falls", {
@@ -132,7 +131,7 @@ test_that("what it cannot use is refused with the user's call", {
   refused("batch_size", "found 0", batch_size = 0)
   refused("split", "must name", split = "conv1")
   refused("device", "found 'tpu'", device = "tpu")
-  refused("seed", "found -1", seed = -1)
+  refused("seed", "found 0.5", seed = 0.5)
   of <- "foundation_lr_find"
   expect_refused(foundation_lr_find("moco", soil_x, soil_y), "encoder_or_fit", "found character", of = of)
   expect_refused(foundation_lr_find(encoder, soil_x, soil_y[-1]), "y", "48 patches", of = of)
