@@ -90,8 +90,7 @@ def finetune_classifier(
     }
     if isinstance(settings["recipe"], list):
         settings["recipe"] = [
-            _phase_behind(one) if isinstance(one, Mapping) else one
-            for one in settings["recipe"]
+            _phase_behind(one) if isinstance(one, Mapping) else one for one in settings["recipe"]
         ]
     checked = recipe_settings(
         len(encoder_groups(as_module(fit, "fit"), how["grouping"])), **settings
