@@ -8,11 +8,12 @@ test_that("the arguments and their defaults are those of the specification; othe
                      lr = 1e-3, weight_decay = 0, backbone_lr_mult = 0.1, val_split = 0.2,
                      device = c("cpu", "mps", "cuda"), seed = NULL, verbose = FALSE) NULL)
   )
-  # more: `coords` and `dataset` for a raster, `encoder` for a module of the user's own, `newdata`
+  # more: `coords` and `dataset` for a raster, `encoder` and `head` for modules of the user's own,
+  # `newdata`
   expect_identical(
     formals(predict.edaphosbridge_classifier),
     formals(function(object, x, type = c("class", "prob"), device = NULL, ...,
-                     coords = NULL, encoder = NULL, newdata, dataset = NULL) NULL)
+                     coords = NULL, encoder = NULL, newdata, dataset = NULL, head = NULL) NULL)
   )
 })
 

@@ -11,6 +11,7 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.interop.calls.classifiers import classifier_fields
 from edaphos_bridge.interop.calls.held import (
@@ -28,7 +29,7 @@ from edaphos_bridge.multi_label import FoundationMultiLabel
 from edaphos_bridge.recipes import as_fit, fine_tune_settings, finetuned, recipe_settings
 from edaphos_bridge.regressor import FoundationRegressor
 from edaphos_bridge.training.groups import encoder_groups
-from edaphos_bridge.training.phase import foundation_phase
+from edaphos_bridge.training.phase import Phase, foundation_phase
 
 
 def phase(settings: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def with_phases(recipe: Any) -> Any:
     """Return a recipe by its name, or the phases that R describes."""
     if not isinstance(recipe, list):
         return recipe
-    return [foundation_phase(**one) if isinstance(one, Mapping) else one for one in recipe]
+    return [_phase_behind(one) if isinstance(one, Mapping) else one for one in recipe]
 
 
 def start_behind(start: Any) -> Any:
@@ -135,6 +136,18 @@ def start_behind(start: Any) -> Any:
     if isinstance(start, Mapping):
         return fit_behind(start["state"], start["modules"])
     return encoder_behind(start)
+
+
+def _phase_behind(values: Mapping[str, Any]) -> Phase:
+    try:
+        return foundation_phase(**values)
+    except TypeError as error:  # the list that R holds was changed
+        raise InputError(
+            "recipe",
+            "has a phase without what foundation_phase() gives it, or with more",
+            found=", ".join(values),
+            hint="foundation_phase() makes one.",
+        ) from error
 
 
 def learnt_behind(learnt: dict[str, Any]) -> Any:
