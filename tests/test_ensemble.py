@@ -19,6 +19,7 @@ from edaphos_bridge import (
 )
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.files.container import pack, unpack
+from edaphos_bridge.training.checkpoint import Checkpoints
 from small_fits import REGIMES, quick, small_network
 
 
@@ -157,6 +158,36 @@ def test_printing_says_how_many_members_and_how_they_ended(ensemble):
         "  classes:       Inceptisol, Oxisol, Ultisol",
         f"  final losses:  {losses[0]:.4g} to {losses[2]:.4g}, median {losses[1]:.4g}",
     ]
+
+
+def test_a_head_of_the_user_s_own_is_asked_for(encoder, x, y):
+    how = {"K_ens": 2, "epochs": 1, "head": lambda n_in, n_out: nn.Linear(n_in, n_out)}
+    ensemble = foundation_finetune_ensemble(encoder, x, y, **how)
+    with pytest.raises(WeightsError, match="give it as `head=`"):
+        FoundationEnsemble.from_bytes(ensemble.to_bytes())
+    twin = FoundationEnsemble.from_bytes(ensemble.to_bytes(), head=nn.Linear(8, 3))
+    assert np.array_equal(twin.predict(x), ensemble.predict(x))
+
+
+def test_an_ensemble_that_was_killed_goes_on_in_the_member_where_it_was(
+    encoder, x, y, ensemble, tmp_path, monkeypatch
+):
+    how = {"K_ens": 3, "base_seed": 7, "epochs": 2, "checkpoint_dir": tmp_path}
+    save, written = Checkpoints.save, []
+
+    def killed_in_the_second_member(self, progress):
+        save(self, progress)
+        written.append(progress.step)
+        if len(written) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "save", killed_in_the_second_member)
+        with pytest.raises(KeyboardInterrupt):
+            foundation_finetune_ensemble(encoder, x, y, **how)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["member-7", "member-8"]
+    again = foundation_finetune_ensemble(encoder, x, y, **how)
+    assert again.to_bytes() == ensemble.to_bytes()
 
 
 def test_labels_that_can_be_read_once_serve_every_member(encoder, x, y, ensemble):

@@ -33,7 +33,7 @@ from sklearn_checks import (
 )
 from small_fits import small_network
 
-LEARNS = {"freeze_backbone": False, "backbone_lr_mult": 1, "epochs": 40, "lr": 0.03}
+LEARNS = {"freeze_backbone": False, "backbone_lr_mult": 1, "epochs": 20, "lr": 0.03}
 FEW = {"epochs": 2, "random_state": 1}
 ROWS = {"groups", "blocks", "block_size", "buffer", "folds", "fold", "validation"}
 VERBS = {

@@ -9,7 +9,13 @@ from torch import nn
 from torch.nn import functional
 
 from closeness import assert_close
-from edaphos_bridge import FoundationClassifier, foundation_encoder, foundation_fit_classifier
+from edaphos_bridge import (
+    FoundationClassifier,
+    foundation_encoder,
+    foundation_finetune_classifier,
+    foundation_fit_classifier,
+    foundation_phase,
+)
 from edaphos_bridge.data.labels import as_labels
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.tasks.classification import Classification
@@ -108,6 +114,22 @@ def test_with_patience_the_best_weights_are_kept_and_epochs_end(easy, encoder, f
     )
     assert np.array_equal(fit.predict_proba(x), until_best.predict_proba(x))
     assert "kept" in repr(fit)
+
+
+def test_a_later_phase_that_is_worse_leaves_the_best_weights():
+    codes = np.arange(48) % 3
+    x = np.random.default_rng(1).normal(size=(48, 4, 5, 5))
+    x[np.arange(48), codes] += 2  # a channel for each class
+    y = np.array(["a", "b", "c"])[codes]
+    probe = quick(foundation_encoder("simclr", in_channels=4, seed=1), x, y)
+    good, ruinous = foundation_phase(4, lr=0.01), foundation_phase(9, lr=5.0)
+    how = {"seed": 1, "patience": 2, "validation": np.arange(0, 48, 2)}
+    fit = foundation_finetune_classifier(probe, x, y, recipe=[good, ruinous], **how)
+    scores = fit.val_accuracy_history
+    assert max(scores[:-2]) > max(scores[-2:])  # the second phase ends after two epochs
+    first = foundation_finetune_classifier(probe, x, y, recipe=[good], **how)
+    assert scores == first.val_accuracy_history + scores[-2:]
+    assert np.array_equal(fit.predict_proba(x), first.predict_proba(x))
 
 
 def test_patience_without_validation_rows_is_refused(encoder, x, y):

@@ -20,7 +20,7 @@ from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.labels import ClassLabel, Labels, as_labels
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.data.splits import read_split
+from edaphos_bridge.data.splits import parting_in, read_split
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
@@ -181,32 +181,8 @@ def foundation_fit_classifier(
     >>> fit.predict(x[:2], type="prob").columns.tolist()
     ['Inceptisol', 'Oxisol', 'Ultisol']
     """
-    settings = FitSettings.checked(
-        freeze_backbone=freeze_backbone,
-        head=head,
-        hidden=hidden,
-        dropout=dropout,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        weight_decay=weight_decay,
-        backbone_lr_mult=backbone_lr_mult,
-        val_split=val_split,
-        seed=seed,
-        class_weight=class_weight,
-        label_smoothing=label_smoothing,
-        patience=patience,
-        augment=augment,
-    )
-    parting = {
-        "groups": groups,
-        "blocks": blocks,
-        "block_size": block_size,
-        "buffer": buffer,
-        "folds": folds,
-        "fold": fold,
-        "validation": validation,
-    }
+    settings = FitSettings.among(locals())
+    parting = parting_in(locals())
     folder = folder_or_none("checkpoint_dir", checkpoint_dir)
     with console("classifier", flag("verbose", verbose)) as events:
         return fit_classifier(

@@ -40,7 +40,7 @@ _OF_CLASSES = (
 )
 # What a fit takes and a cross-validation decides: the rows that are held out judge, and nothing of
 # them may decide how long a fit trains or which weights it keeps.
-_DECIDED = (*WAYS, "block_size", "buffer", "fold", "val_split", "patience")
+_DECIDED = (*WAYS, "block_size", "buffer", "fold", "val_split", "patience", "checkpoint_every")
 
 
 @plain
@@ -346,13 +346,14 @@ def _check_settings(
         if setting in _DECIDED and settings[setting] is not None:
             raise InputError(
                 setting,
-                "is no setting of a cross-validation: all rows of a fold are held out, and judge",
+                "is no setting of a cross-validation, which holds out all rows of a fold and keeps "
+                "whole folds",
                 found=type(settings[setting]).__name__,
             )
     if name is None:
         return {}
     parameters = inspect.signature(function).parameters
-    decided = (*_DECIDED, "seed", "verbose")
+    decided = (*_DECIDED, "seed", "verbose", "checkpoint_dir")
     defaults = {
         key: each.default
         for key, each in parameters.items()

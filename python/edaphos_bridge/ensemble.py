@@ -17,6 +17,7 @@ from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, whole
+from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.classifier import foundation_fit_classifier
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError, WeightsError
@@ -64,7 +65,8 @@ def foundation_finetune_ensemble(
     base_seed : int
         Seed of the first member; that of the next is one more, and so on.
     **settings
-        Further arguments of that function, `seed` excepted.
+        Further arguments of that function, `seed` excepted. Of a `checkpoint_dir` each member has
+        a folder of its own.
 
     Returns
     -------
@@ -100,7 +102,12 @@ def foundation_finetune_ensemble(
     fit_member = MEMBERS[task]
     _check_names(fit_member, settings)
     y = list(y) if isinstance(y, Iterator) else y  # every member reads it
-    return FoundationEnsemble([fit_member(encoder, x, y, seed=s, **settings) for s in seeds])
+    folder = folder_or_none("checkpoint_dir", settings.pop("checkpoint_dir", None))
+    members = []
+    for seed in seeds:
+        own = None if folder is None else folder / f"member-{seed}"
+        members.append(fit_member(encoder, x, y, seed=seed, checkpoint_dir=own, **settings))
+    return FoundationEnsemble(members)
 
 
 def seeds_of(task: Any, K_ens: Any, base_seed: Any) -> range:  # noqa: N803
@@ -244,10 +251,13 @@ class FoundationEnsemble:
     @classmethod
     @plain
     def load(
-        cls, path: str | os.PathLike[str], encoder: nn.Module | None = None
+        cls,
+        path: str | os.PathLike[str],
+        encoder: nn.Module | None = None,
+        head: nn.Module | None = None,
     ) -> FoundationEnsemble:
         """Read an ensemble written by `save`; arguments and errors are those of a fit's `load`."""
-        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder=encoder)
+        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder, head)
 
     @plain
     def to_bytes(self) -> bytes:
@@ -256,12 +266,14 @@ class FoundationEnsemble:
 
     @classmethod
     @plain
-    def from_bytes(cls, data: bytes, encoder: nn.Module | None = None) -> FoundationEnsemble:
+    def from_bytes(
+        cls, data: bytes, encoder: nn.Module | None = None, head: nn.Module | None = None
+    ) -> FoundationEnsemble:
         """Return the ensemble whose `to_bytes` gave `data`; see `load`."""
         given = None if encoder is None else as_module(encoder)
         known = FoundationFit.of_task
         tasks = {name: leaf.task_class for name, leaf in known.items()}
-        found = file.unpack_members(tasks, data, given)
+        found = file.unpack_members(tasks, data, given, head)
         members = [known[elements["task"].name](**elements) for elements in found]
         forms = [(fit.task, fit.in_channels, fit.patch_size) for fit in members]
         if len(members) < 2 or any(form != forms[0] for form in forms):

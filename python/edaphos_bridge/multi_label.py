@@ -20,18 +20,17 @@ from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.label_sets import LabelSets, as_label_sets
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.data.splits import read_split
+from edaphos_bridge.data.splits import parting_in, read_split
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.fits.run import fit, own_encoder
+from edaphos_bridge.interpretation.multi_top_losses import names_of, top_losses
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.multi_label import MultiLabel, thresholds
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
 from edaphos_bridge.training.settings import FitSettings, RecipeSettings, no_class_weight
-
-_LOG_AT_LEAST = -100.0  # as torch's binary cross-entropy bounds its logarithms
 
 
 @plain
@@ -119,30 +118,8 @@ checkpoint_dir
     >>> fit.predict(x[:2], type="prob").columns.tolist()
     ['crop', 'water']
     """
-    settings = FitSettings.checked(
-        freeze_backbone=freeze_backbone,
-        head=head,
-        hidden=hidden,
-        dropout=dropout,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        weight_decay=weight_decay,
-        backbone_lr_mult=backbone_lr_mult,
-        val_split=val_split,
-        seed=seed,
-        patience=patience,
-        augment=augment,
-    )
-    parting = {
-        "groups": groups,
-        "blocks": blocks,
-        "block_size": block_size,
-        "buffer": buffer,
-        "folds": folds,
-        "fold": fold,
-        "validation": validation,
-    }
+    settings = FitSettings.among(locals())
+    parting = parting_in(locals())
     folder = folder_or_none("checkpoint_dir", checkpoint_dir)
     with console("multilabel", flag("verbose", verbose), MACRO_F1) as events:
         return fit_multilabel(
@@ -297,7 +274,7 @@ overlapping
         held, missing = prob >= from_there, np.isnan(prob).any(axis=1)
         if type == "label":
             rows = zip(held, missing, strict=True)
-            return [None if gone else self._names(row) for row, gone in rows]
+            return [None if gone else names_of(row, self.labels) for row, gone in rows]
         table = pd.DataFrame(held, columns=self.labels)
         if missing.any():
             table = table.astype("boolean")
@@ -349,27 +326,11 @@ overlapping
         patches = x if isinstance(x, Patches) else Patches(x)
         actual = self._known(label_sets_of(patches, y))
         prob = self.predict_proba(patches, device)
-        with np.errstate(divide="ignore"):
-            logs = np.maximum(np.log(np.where(actual, prob, 1 - prob)), _LOG_AT_LEAST)
-        losses, predicted = -logs.mean(axis=1), prob >= from_there
-        wrong = np.flatnonzero((predicted != actual).any(axis=1))
-        rows = wrong[np.argsort(-losses[wrong], kind="stable")][:k]
-        return pd.DataFrame(
-            {
-                "row": rows,
-                "loss": losses[rows],
-                "actual": [self._names(actual[row]) for row in rows],
-                "predicted": [self._names(predicted[row]) for row in rows],
-                **{f".pred_{name}": prob[rows, c] for c, name in enumerate(self.labels)},
-            }
-        )
+        return top_losses(prob, actual, prob >= from_there, self.labels, k)
 
     def _thresholds(self, threshold: Any) -> NDArray[np.float64]:
         given = self.threshold if threshold is None else thresholds(threshold, self.labels)
         return np.array(given)
-
-    def _names(self, held: NDArray[np.bool_]) -> list[str]:
-        return [self.labels[column] for column in np.flatnonzero(held)]
 
     def _known(self, sets: LabelSets) -> NDArray[np.bool_]:
         """Return a table with the fit's labels as columns."""

@@ -16,7 +16,7 @@ from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.classifier import fit_classifier
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.data.splits import read_split
+from edaphos_bridge.data.splits import parting_in, read_split
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
@@ -156,15 +156,7 @@ def foundation_fine_tune(
         patience=patience,
         augment=augment,
     )
-    parting = {
-        "groups": groups,
-        "blocks": blocks,
-        "block_size": block_size,
-        "buffer": buffer,
-        "folds": folds,
-        "fold": fold,
-        "validation": validation,
-    }
+    parting = parting_in(locals())
     folder = folder_or_none("checkpoint_dir", checkpoint_dir)
     how = {"parting": parting, "grouping": split, "checkpoint_dir": folder}
     with console("fine-tuning", flag("verbose", verbose)) as events:
@@ -278,15 +270,7 @@ def foundation_finetune_classifier(
         augment=augment,
     )
     start = as_fit(fit)
-    parting = {
-        "groups": groups,
-        "blocks": blocks,
-        "block_size": block_size,
-        "buffer": buffer,
-        "folds": folds,
-        "fold": fold,
-        "validation": validation,
-    }
+    parting = parting_in(locals())
     folder = folder_or_none("checkpoint_dir", checkpoint_dir)
     how = {"parting": parting, "grouping": split, "checkpoint_dir": folder}
     with console("fine-tuning", flag("verbose", verbose)) as events:

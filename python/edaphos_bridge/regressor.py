@@ -20,7 +20,7 @@ from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.data.splits import read_split
+from edaphos_bridge.data.splits import parting_in, read_split
 from edaphos_bridge.data.targets import Targets, as_targets
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
@@ -124,30 +124,8 @@ checkpoint_dir
     >>> fit.predict(x[:2]).columns.tolist()
     ['clay', 'sand']
     """
-    settings = FitSettings.checked(
-        freeze_backbone=freeze_backbone,
-        head=head,
-        hidden=hidden,
-        dropout=dropout,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        weight_decay=weight_decay,
-        backbone_lr_mult=backbone_lr_mult,
-        val_split=val_split,
-        seed=seed,
-        patience=patience,
-        augment=augment,
-    )
-    parting = {
-        "groups": groups,
-        "blocks": blocks,
-        "block_size": block_size,
-        "buffer": buffer,
-        "folds": folds,
-        "fold": fold,
-        "validation": validation,
-    }
+    settings = FitSettings.among(locals())
+    parting = parting_in(locals())
     folder = folder_or_none("checkpoint_dir", checkpoint_dir)
     with console("regressor", flag("verbose", verbose), RMSE) as events:
         return fit_regressor(

@@ -78,8 +78,8 @@ tidy.edaphosbridge_attribution <- function(x, ...) {
 #' Which bands a fit needs
 #'
 #' A band of each patch is exchanged for that of another patch, at random, and the fit predicts again:
-#' accuracy falls, or RMSE rises (over all targets), by the band's importance. Bands that tell the same
-#' share what they tell, and each alone looks unimportant.
+#' accuracy falls, or RMSE rises (over all targets), by the band's importance. Bands that tell the
+#' same share what they tell, and each alone looks unimportant.
 #'
 #' @inheritParams foundation_interpret
 #' @param x Array `(N, C, H, W)` of patches that it was not trained on; all are held in memory.

@@ -30,7 +30,8 @@ foundation_embed <- function(object, x) {
 #' @param ... Not used: an argument of another name is an error.
 #' @param k Neighbours that vote.
 #' @param temperature The smaller, the more the nearest count.
-#' @param groups,blocks,block_size Of the patches that are asked about, as in [foundation_interpret()].
+#' @param groups,blocks,block_size Of the patches that are asked about, as in
+#'   [foundation_interpret()].
 #' @param n_boot,seed,n_pictures As in [foundation_interpret()].
 #'
 #' @return As [foundation_interpret()], with shares of votes as probabilities.
@@ -71,8 +72,8 @@ foundation_knn <- function(object, x, y, newx = NULL, newy = NULL, ..., k = 20L,
 #' @param x Array `(N, C, H, W)` of two patches or more.
 #' @param y Their classes, for the colours; or `NULL`.
 #' @return A list of class `c("edaphosbridge_embedding_map", "edaphosbridge_result")` with `points`, a
-#'   data frame with `PC1`, `PC2` and, where known, `class` (so do `as.data.frame()` and `tidy()`), and
-#'   `explained`, each component's share of the variance.
+#'   data frame with `PC1`, `PC2` and, where known, `class` (so do `as.data.frame()` and `tidy()`),
+#'   and `explained`, each component's share of the variance.
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' x <- (data$x - mean(data$x)) / sd(data$x)

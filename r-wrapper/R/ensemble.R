@@ -8,7 +8,8 @@
 #'   [foundation_fit_classifier()], [foundation_fit_regressor()] or [foundation_fit_multilabel()].
 #' @param K_ens Number of members, at least two.
 #' @param base_seed Seed of the first member; that of the next is one more, and so on.
-#' @param ... Further arguments of that function, `seed` excepted. For `predict()` not used.
+#' @param ... Further arguments of that function, `seed` excepted; of a `checkpoint_dir` each member
+#'   has a folder of its own. For `predict()` not used.
 #'
 #' @return A list of class `c("edaphosbridge_ensemble", "edaphos_foundation_ensemble")` with
 #'   \item{members}{list of `K_ens` fits}
@@ -51,7 +52,10 @@ foundation_finetune_ensemble <- function(encoder, x, y,
   data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))
   frame <- environment()
   members <- with_call_of(call, lapply(seeds, function(seed) {
-    eval(fit_again(made_by, data, list(seed = from_seed(seed)), list(...)), frame)
+    settings <- list(...)
+    folder <- settings$checkpoint_dir
+    if (is.character(folder)) settings$checkpoint_dir <- file.path(folder, sprintf("member-%.0f", seed))
+    eval(fit_again(made_by, data, list(seed = from_seed(seed)), settings), frame)
   }))
   from_ensemble(list(members = members, printed = described_ensemble(members, call)))
 }

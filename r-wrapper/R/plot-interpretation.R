@@ -108,7 +108,9 @@ loss_titles <- function(x, k) {
       "%s / %s\n%.2f / %.2f", worst$prediction, worst$actual, worst$loss, worst$probability
     ))
   }
-  shown <- function(values) apply(format3(values[worst$row, , drop = FALSE]), 1L, paste, collapse = ", ")
+  shown <- function(values) {
+    apply(format3(values[worst$row, , drop = FALSE]), 1L, paste, collapse = ", ")
+  }
   sprintf("%s / %s\n%.3g", shown(x$predicted), shown(x$actual), worst$loss)
 }
 

@@ -345,6 +345,8 @@ BAD_INPUT = [
     ({"blocks": [(np.nan, 0), *[(1, 1)] * 40], "block_size": 10}, "blocks", "1 of 41 points (first: 0;"),  # noqa: E501
     ({"block_size": 10}, "block_size", "needs `blocks`"),
     ({"buffer": 10, "groups": fields()}, "buffer", "needs `blocks`"),
+    ({"buffer": np.array([1, 2]), "groups": fields()}, "buffer", "single finite number"),
+    ({"buffer": False}, "buffer", "single finite number"),
     ({"fold": 1}, "fold", "needs `folds`"),
     ({"folds": np.arange(41) % 3, "fold": 3}, "fold", "one of the folds 0, 1, 2; found 3"),
     ({"folds": np.arange(41) % 3, "fold": "a"}, "fold", "one of the folds 0, 1, 2; found 'a'"),

@@ -59,7 +59,13 @@ def test_a_parameter_that_two_groups_share_is_the_first_ones():
     assert [len(group) for group in found] == [2 + 5, 2]
 
 
-@pytest.mark.parametrize("split", [[["nothing"]], [], [[]], 3, "late", lambda e: [[nn.ReLU()]]])
+@pytest.mark.parametrize(
+    "split",
+    [
+        [["nothing"]], [], [[]], 3, "late", b"late", [3], [None], [["late", []]], float,
+        lambda e: [[nn.ReLU()]], lambda e: [["late"]], lambda e: e.nothing,
+    ],
+)  # fmt: skip
 def test_what_is_no_part_of_the_encoder_is_refused(split):
     with pytest.raises(InputError) as raised:
         encoder_groups(Encoder(), split)

@@ -54,16 +54,19 @@ def test_a_phase_comes_back_from_its_description():
 def test_numbers_of_numpy_become_pythons_own():
     phase = foundation_phase(np.int64(2), np.array([1e-4, 1e-2]))
     assert (type(phase.epochs), type(phase.lr), type(phase.lr[0])) == (int, tuple, float)
+    assert foundation_phase(1, np.float32(0.5)).lr == 0.5
 
 
 @pytest.mark.parametrize(
     ("argument", "value"),
     [
         ("epochs", 0), ("epochs", 1.5), ("lr", 0), ("lr", -1.0), ("lr", "fast"), ("lr", []),
+        ("lr", np.array(0.1)),
         ("lr", [1e-3, float("nan")]), ("lr", slice(1, 2, 3)), ("lr", slice(None)),
         ("backbone_lr_mult", -1), ("freeze_to", 0.5), ("freeze_to", True), ("schedule", "step"),
         ("pct_start", 0), ("pct_start", 1), ("div", 0), ("final_div", float("inf")),
-        ("momentum", (0.9,)), ("momentum", 0.9), ("momentum", (0.9, 1.0)), ("batch_size", 0),
+        ("momentum", (0.9,)), ("momentum", 0.9), ("momentum", np.array(0.9)),
+        ("momentum", (0.9, 1.0)), ("batch_size", 0),
         ("weight_decay", -1), ("decoupled", "yes"), ("decay_norms", None), ("betas", (0.9, 2)),
         ("eps", 0), ("norms", "freeze"),
     ],

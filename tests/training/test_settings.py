@@ -51,6 +51,7 @@ def test_config_holds_what_the_original_keeps_and_goes_into_json():
         ("freeze_backbone", 1),
         ("head", "Linear"),
         ("head", None),
+        ("head", np.array(["linear", "mlp"])),
         ("hidden", [64, 2.7]),
         ("hidden", [0]),
         ("hidden", None),

@@ -23,8 +23,15 @@ Rows = NDArray[np.int64]
 WAYS = ("groups", "blocks", "folds", "validation")
 """Arguments of which a fit takes at most one."""
 
+_ARGUMENTS = ("groups", "blocks", "block_size", "buffer", "folds", "fold", "validation")
+
 # Pairs of a training and a validation row whose distance is looked at at a time.
 _PAIRS = 2**22
+
+
+def parting_in(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a fit's arguments that `read_split` takes."""
+    return {name: arguments[name] for name in _ARGUMENTS}
 
 
 class Split(ABC):

@@ -234,7 +234,7 @@ def run(
     """Train `model` in place, phase after phase, and return the record of it.
 
     `inputs` are those of the first phase, `inputs_for` gives those of another; of weights alone
-    something crosses to the next.
+    something crosses to the next, with patience the best so far.
     """
     device = next(iter(model.parameters())).device
     targets, plan = targets.to(device), plan.to(device)
@@ -251,7 +251,18 @@ def run(
         heard = PartOf(events, len(history.losses), total)
         keeper = None if kept is None else kept.phase(number, history)
         history += execute(
-            phase, task, model, groups, inputs, targets, plan, aids, randomness, heard, keeper
+            phase,
+            task,
+            model,
+            groups,
+            inputs,
+            targets,
+            plan,
+            aids,
+            randomness,
+            heard,
+            keeper,
+            history.scores,
         )
     groups.restore()
     events.on_end()

@@ -122,3 +122,7 @@ backbone_lr_mult, loss, val_split, device, verbose, patience, augment
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+    def _more_tags(self) -> dict[str, Any]:
+        """Say the same to scikit-learn before 1.6."""
+        return {"multioutput": True}

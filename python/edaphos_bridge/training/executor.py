@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -42,6 +43,7 @@ def execute(
     randomness: Randomness,
     events: Events,
     keeper: Keeper | None = None,
+    before: Sequence[float] = (),
 ) -> History:
     """Train `model` in place and return the record of it.
 
@@ -53,6 +55,8 @@ def execute(
         Of that model.
     targets : torch.Tensor, shape (N, ...)
         Of all rows, on the device of `inputs` and `plan`.
+    before : sequence of float
+        Scores of the phases before.
     keeper : Keeper, optional
         Of what has epochs.
     """
@@ -71,7 +75,17 @@ def execute(
         learner = Backprop(
             trained, task, phase, groups, inputs, targets, optimizer, aids, randomness, events
         )
-    return train(learner, task, plan, phase.epochs, phase.batch_size, events, aids.patience, keeper)
+    return train(
+        learner,
+        task,
+        plan,
+        phase.epochs,
+        phase.batch_size,
+        events,
+        aids.patience,
+        keeper,
+        before,
+    )
 
 
 def _is_closed_form(phase: Phase, task: Task, head: nn.Module, inputs: Inputs, aids: Aids) -> bool:

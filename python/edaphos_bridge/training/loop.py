@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -71,6 +71,7 @@ def train(
     events: Events,
     patience: int | None = None,
     keeper: Keeper | None = None,
+    before: Sequence[float] = (),
 ) -> History:
     """Train in place; the last epoch's weights are kept, with `patience` those of the best.
 
@@ -88,6 +89,8 @@ def train(
         Epochs in a row without a better score after which training ends.
     keeper : Keeper, optional
         Keeps where training stands, and knows where it stood.
+    before : sequence of float
+        Scores of the phases before: with patience the model has the weights of the best.
 
     Raises
     ------
@@ -96,6 +99,8 @@ def train(
     """
     keeper = keeper or Keeper()
     best = Best(learner.model, task.highest_is_best)
+    if patience is not None and before:
+        best.look(max(before) if task.highest_is_best else min(before))
     history = keeper.begin(learner, best)
     losses, scores = history.losses, history.scores
     for epoch in range(len(losses), epochs):

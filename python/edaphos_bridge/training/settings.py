@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Any
 
 from torch import nn
@@ -206,6 +207,15 @@ class FitSettings(AidSettings):
             seed=None if seed is None else seed_number(seed),
         )
         return replace(settings, **checked_aids(**aids))
+
+    @classmethod
+    def among(cls, arguments: Mapping[str, Any]) -> FitSettings:
+        """Return the settings among the arguments of a verb, or raise `InputError`."""
+        names = [
+            *signature(cls.checked).parameters,
+            *signature(checked_aids).parameters,
+        ]
+        return cls.checked(**{name: arguments[name] for name in names if name in arguments})
 
     def phases(self) -> list[AnyPhase]:
         """Return the one phase of the fit."""

@@ -97,6 +97,14 @@ test_that("a module of the user's own may be around, and is asked for after save
   expect_identical(predict(saved, soil_x, encoder = own_module()), expected)
 })
 
+test_that("each member has a folder of its own for its checkpoints", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  ensemble <- quick_ensemble(checkpoint_dir = folder)
+  expect_setequal(list.files(folder), c("member-7", "member-8", "member-9"))
+  expect_identical(ensemble, soil_ensemble())
+})
+
 test_that("bad input is refused with the call of the user", {
   skip_if_no_python()
   refused <- function(argument, says, ...) {
