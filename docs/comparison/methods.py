@@ -97,7 +97,7 @@ def evaluate(
     """
     x, y = train
     if method in ("logistic", "logistic_cv"):
-        model = _logistic(setting)
+        model = logistic_model(setting)
         predicted = model.fit(x.reshape(len(x), -1), y).predict(test[0].reshape(len(test[0]), -1))
     else:
         fit = foundation_fit_classifier(
@@ -117,7 +117,8 @@ def evaluate(
     return float(accuracy), float(balanced_accuracy_score(test[1], predicted))
 
 
-def _logistic(setting: Setting) -> Any:
+def logistic_model(setting: Setting) -> Any:
+    """Return scikit-learn's logistic regression; of a list of penalties it picks by five folds."""
     if isinstance(setting["C"], list):
         return GridSearchCV(LogisticRegression(max_iter=5000), setting, cv=5)
     return LogisticRegression(C=setting["C"], max_iter=5000)

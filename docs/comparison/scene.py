@@ -36,8 +36,8 @@ class ScenePatches:
         Class codes; -1 where unlabelled.
     rows, columns : numpy.ndarray, shape (N,)
         The central pixels.
-    group : numpy.ndarray, shape (N,)
-        Group of the block around the central pixel.
+    block, group : numpy.ndarray, shape (N,)
+        Number and group of the block around the central pixel.
     classes : list of str
         Names of the codes.
     """
@@ -46,6 +46,7 @@ class ScenePatches:
     y: NDArray[np.int64]
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
+    block: NDArray[np.int64]
     group: NDArray[np.int64]
     classes: list[str]
 
@@ -64,6 +65,7 @@ def scene_patches() -> ScenePatches:
         y=labels[rows, columns].astype(np.int64),
         rows=rows,
         columns=columns,
+        block=block[rows, columns],
         group=group[rows, columns],
         classes=scene.classes,
     )
