@@ -41,7 +41,7 @@ foundation_attribute <- function(fit, x, method = NULL, target = NULL, ..., base
   fit <- to_fit(fit, call)
   answer <- python_call("attribute", list(
     fit$state,
-    to_modules(fit, encoder, NULL, call),
+    held_modules(fit, call, encoder = encoder),
     to_patches(x, call),
     if (!is.null(method)) to_choice(method, c("grad_cam", "integrated_gradients")),
     to_scalar(target),
@@ -107,7 +107,7 @@ foundation_band_importance <- function(fit, x, y, ..., n_repeats = 10L, seed = N
   stop_if_unused("foundation_band_importance", ..., call = call)
   fit <- to_fit(fit, call)
   answer <- python_call("band_importance", list(
-    fit$state, to_modules(fit, encoder, NULL, call), to_patches(x, call), to_truth(fit, y, call),
+    fit$state, held_modules(fit, call, encoder = encoder), to_patches(x, call), to_truth(fit, y, call),
     to_scalar(n_repeats), to_scalar(seed), draw_seed
   ))
   from_importance(answer_value(answer, call))

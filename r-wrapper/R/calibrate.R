@@ -41,7 +41,7 @@ foundation_calibrate <- function(fit, x, y, encoder = NULL) {
     stop_input("fit", sprintf("must be a classifier; found %s.", class(fit)[[1]]), call)
   }
   answer <- python_call("calibrate", list(
-    fit$state, to_modules(fit, encoder, NULL, call), to_patches(x, call), to_labels(y, call)
+    fit$state, held_modules(fit, call, encoder = encoder), to_patches(x, call), to_labels(y, call)
   ))
   from_classifier(answer_value(answer, call))
 }

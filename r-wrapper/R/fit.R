@@ -89,11 +89,13 @@ predict_in_python <- function(object, x, newdata, type, types, device, coords, e
   answer_value(python_call(name, c(arguments, if (!is.null(more)) list(more))), call)
 }
 
-# What every prediction of a fit is asked of, as it crosses.
-asked_of_python <- function(fit, x, device, coords, encoder, head, dataset, call) {
+# What every prediction of a fit is asked of, as it crosses. A raster that had to be written is there
+# until `frame` is over.
+asked_of_python <- function(fit, x, device, coords, encoder, head, dataset, call,
+                            frame = parent.frame()) {
   list(
     modules = to_modules(fit, encoder, head, call),
-    x = if (is.null(coords)) to_patches(x, call) else to_raster(x, call, argument = "x"),
+    x = if (is.null(coords)) to_patches(x, call) else to_raster(x, call, argument = "x", frame = frame),
     device = if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda")),
     coords = if (!is.null(coords)) to_coords(coords, x, call, "x"),
     dataset = to_tiles(dataset, call)

@@ -78,7 +78,7 @@ foundation_interpret <- function(fit, x, y, ..., groups = NULL, blocks = NULL, b
   fit <- to_fit(fit, call)
   answer <- python_call("interpret", list(
     fit$state,
-    to_modules(fit, encoder, NULL, call),
+    held_modules(fit, call, encoder = encoder),
     to_patches(x, call),
     to_truth(fit, y, call),
     to_units(groups, blocks, block_size, call),

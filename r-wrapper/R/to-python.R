@@ -74,9 +74,9 @@ to_modules <- function(fit, encoder, head, call) {
   )
 }
 
-# The same where none can be given beside the fit.
-held_modules <- function(fit, call, argument = "fit") {
-  for (part in c("encoder", "head")) {
+# The same where no head can be given beside the fit, or neither.
+held_modules <- function(fit, call, argument = "fit", encoder = NULL) {
+  for (part in c(if (is.null(encoder)) "encoder", "head")) {
     if (is_dead_python_object(fit[[part]])) {
       problem <- sprintf(
         "is around a Python object of another R session, its `%s`. Build the module anew: fit$%s <- module.",
@@ -85,7 +85,7 @@ held_modules <- function(fit, call, argument = "fit") {
       stop_input(argument, problem, call)
     }
   }
-  to_modules(fit, NULL, NULL, call)
+  to_modules(fit, encoder, NULL, call)
 }
 
 to_head <- function(head, call) {
