@@ -84,7 +84,11 @@ bench: setup
 growth: setup
 	$(R_ENV) $(PY) -m benchmarks.growth $(ARGS)
 
-test: lint test-python test-r
+# Both suites side by side: each has one thread.
+BOTH = $(MAKE) --no-print-directory --jobs=2 --output-sync=target test-python test-r
+
+test: lint setup
+	$(BOTH)
 
 lint: setup-python
 	$(PY) -m ruff check .
@@ -98,7 +102,7 @@ test-r: setup
 	$(THREADS) $(R_ENV) EDAPHOSBRIDGE_TEST_STRICT=true Rscript r-wrapper/tools/test.R
 
 test-plain:
-	$(PLAIN) $(MAKE) --no-print-directory test-python test-r
+	$(PLAIN) $(BOTH)
 
 check-r: setup
 	$(THREADS) sh r-wrapper/tools/check.sh $(CURDIR)/$(PY)
