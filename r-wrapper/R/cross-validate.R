@@ -15,7 +15,7 @@
 #' refused.
 #'
 #' @param fit The function that fits, such as [foundation_fit_classifier], or its name.
-#' @param encoder,x,y As `fit` takes them.
+#' @param encoder,x,y As `fit` takes them; `encoder` is the fit where that goes on from one.
 #' @param ... Further arguments of `fit`, by name, but for those that say which rows validate, and
 #'   `val_split`.
 #' @param folds As in [foundation_fit_classifier()]; a row may be in several folds, or in none.
@@ -81,7 +81,12 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
   takes <- takes[setdiff(names(takes), c(names_of_data, names_of_split, "seed", "verbose"))]
   stop_if_unused("foundation_cross_validate", ..., takes = takes)
   given <- list(...)
-  targets <- to_labels(y, call)
+  learnt <- switch(name,
+    foundation_fit_regressor = to_targets(y, call),
+    foundation_fit_multilabel = to_label_sets(y, call),
+    to_learnt(encoder, y, call)
+  )
+  goes_on <- name %in% c("foundation_fine_tune", "foundation_finetune_classifier")
   progress <- fit_progress(verbose, "cross-validation", function(loss, measure, what) measure)
   on.exit(progress$close())
   random <- NULL # as it was before a seed was drawn
@@ -91,9 +96,9 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
   }
   answer <- python_call("cross_validation", list(
     name,
-    to_encoder(encoder, call),
+    if (goes_on) to_start(encoder, call, "encoder") else to_encoder(encoder, call),
     to_patches(x, call),
-    targets,
+    learnt,
     to_settings(given, takes[intersect(names(takes), names(given))]),
     to_split(arguments, call),
     list(

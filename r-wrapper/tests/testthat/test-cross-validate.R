@@ -48,6 +48,29 @@ test_that("the verb comes as itself or by name, and settings as it takes them", 
   expect_identical(result$config$settings$head, "mlp")
 })
 
+test_that("numbers, several labels and fits to go on from are learnt as their own verbs learn them", {
+  skip_if_no_python()
+  clay <- soil_x[, 1, 3, 3]
+  sets <- outer(as.character(soil_y), levels(soil_y), "==")
+  colnames(sets) <- levels(soil_y)
+  regressor <- foundation_fit_regressor(soil_encoder(), soil_x, clay, epochs = 2, seed = 1)
+  runs <- list(
+    list(foundation_fit_regressor, soil_encoder(), clay),
+    list(foundation_fit_multilabel, soil_encoder(), sets),
+    list(foundation_fine_tune, soil_encoder(), soil_y),
+    list(foundation_finetune_classifier, quick_fit(), soil_y),
+    list(foundation_finetune_classifier, regressor, clay)
+  )
+  rows <- which(numbers == 5)
+  for (run in runs) {
+    result <- cross(fit = run[[1]], encoder = run[[2]], y = run[[3]], folds = list(rows))
+    fit <- run[[1]](run[[2]], soil_x, run[[3]], epochs = 2, seed = 3, validation = rows)
+    type <- if (inherits(fit, "edaphosbridge_regressor")) "response" else "prob"
+    expected <- as.matrix(predict(fit, patches(rows), type = type))
+    expect_identical(unname(result$predictions[rows, , drop = FALSE]), unname(expected))
+  }
+})
+
 test_that("numbers are the same whatever the number of processes", {
   skip_if_no_python()
   expect_identical(cross(folds = numbers, n_jobs = 2), by_numbers())

@@ -10,8 +10,9 @@ import numpy as np
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.cross_validate import FoundationCrossValidation, cross_validate
-from edaphos_bridge.interop.calls.held import encoder_behind, labels_of, patches, patches_behind
+from edaphos_bridge.interop.calls.held import patches, patches_behind
 from edaphos_bridge.interop.calls.progress import FoldsToldToR
+from edaphos_bridge.interop.calls.recipes import learnt_behind, start_behind
 from edaphos_bridge.interop.calls.splits import parting_of
 
 
@@ -30,7 +31,7 @@ def cross_validation(
 ) -> dict[str, Any]:
     """``foundation_cross_validate()``: its tables as plain values.
 
-    `y` are labels as `fit` of classifiers takes them; `settings` are those of the
+    `encoder` and `y` are as the call of `fit` takes them; `settings` are those of the
     function `fit`; `split` is what `parting_of` takes; `folding` has ``k``, ``n_jobs``,
     ``checkpoint_dir`` and ``seed``.
     """
@@ -40,9 +41,9 @@ def cross_validation(
     parting = parting_of(split)
     result = cross_validate(
         fit,
-        encoder_behind(encoder),
+        start_behind(encoder),
         patches_behind(x),
-        labels_of(**y),
+        learnt_behind(y),
         settings,
         parting,
         **folding,
