@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+import edaphos_bridge
 from closeness import assert_close
 from edaphos_bridge import (
     foundation_cross_validate,
@@ -493,3 +494,46 @@ def test_a_function_of_a_users_script_cannot_cross(encoder, easy):
     x, y = easy
     with pytest.raises(InputError, match="`device` cannot be given to another process"):
         quick(encoder, x, y, n_jobs=2, device=lambda: "cpu")
+
+
+# --- recipes and other tasks --------------------------------------------------------------
+
+
+def test_recipes_go_on_from_a_fit_in_any_number_of_processes(encoder, easy):
+    x, y = easy
+    start = foundation_fit_classifier(encoder, x, y, epochs=1, seed=1)
+    rows = np.flatnonzero(FOLDS == 1)
+    for fit, n_jobs, settings in (
+        ("foundation_fine_tune", 1, {"epochs": 1}),
+        ("foundation_finetune_classifier", 2, {"epochs": 2, "recipe": "layerwise"}),
+    ):
+        found = quick(start, x, y, fit=fit, n_jobs=n_jobs, **settings)
+        recipe = getattr(edaphos_bridge, fit)
+        fitted = recipe(start, x, y, folds=FOLDS, fold=1, seed=1, **settings)
+        expected = fitted.predict_proba(x[rows])
+        assert found.predictions.to_numpy()[rows].tolist() == expected.tolist()
+
+
+def test_a_regressor_has_its_own_measures_and_the_names_of_targets(encoder, easy, tmp_path):
+    x, _ = easy
+    y = pd.DataFrame({"clay": x.mean(axis=(1, 2, 3)) * 10, "ph": x[:, 0].mean(axis=(1, 2))})
+    fit = "foundation_fit_regressor"
+    found = quick(encoder, x, y, fit=fit, checkpoint_dir=tmp_path)
+    assert found.task == "regression"
+    assert found.predictions.columns.tolist() == ["clay", "ph"]
+    off = found.predictions - y
+    for fold in range(3):
+        rows = fold == FOLDS
+        expected = np.sqrt((off[rows] ** 2).mean()).mean()
+        assert_close(found.table["rmse"][fold], expected, 1e-12)
+    assert same(quick(encoder, x, y, fit=fit, checkpoint_dir=tmp_path, n_jobs=2), found)
+    one = quick(encoder, x, y["clay"], fit=fit)
+    assert one.predictions.shape == (60, 1)
+
+
+def test_several_labels_are_judged_by_their_own_score(encoder, easy):
+    x, y = easy
+    labels = [["wet"] * int(code > 0) + ["dark"] * int(code != 1) for code in y]
+    found = quick(encoder, x, labels, fit="foundation_fit_multilabel")
+    assert found.predictions.columns.tolist() == ["dark", "wet"]
+    assert found.measures == ["val_f1"]

@@ -4,6 +4,7 @@ import copy
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional
@@ -11,7 +12,7 @@ from torch.nn import functional
 from closeness import assert_close
 from edaphos_bridge import foundation_lr_find
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.lr_find import suggestions
+from edaphos_bridge.lr_find import LRFind, suggestions
 from small_fits import quick
 
 
@@ -99,6 +100,13 @@ def test_its_plot_has_the_losses_and_the_suggestions(encoder, x, y):
     axes = foundation_lr_find(encoder, x, y, num_it=30, seed=1).plot()
     assert axes.get_xscale() == "log"
     assert len(axes.lines) == 4
+
+
+def test_a_search_whose_loss_never_falls_is_drawn_without_suggestions():
+    table = pd.DataFrame({"lr": [1e-3, 1e-2], "loss": [1.0, 2.0], "smoothed": [1.0, 1.5]})
+    axes = LRFind(table, suggestions(table["lr"], table["smoothed"])).plot()
+    assert len(axes.lines) == 1
+    assert axes.get_legend() is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Recipes against phases written out, and what they must not change."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -87,6 +88,15 @@ def test_each_phase_begins_with_a_fresh_optimiser_and_weights_cross(probe, x, y)
     then = finetuned(first, x, y, recipe=[two], val_split=0, batch_size=64)
     assert both.loss_history[0] == first.loss_history[0]
     assert_close(both.loss_history[1], then.loss_history[0], 1e-5)
+
+
+def test_a_phase_of_all_after_one_of_the_head_trains_the_encoder_without_a_warning(probe, x, y):
+    phases = [foundation_phase(1, freeze_to=-1), foundation_phase(1, 1e-2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit = foundation_finetune_classifier(probe, x, y, recipe=phases, seed=1)
+    before = dict(probe.encoder.named_parameters())
+    assert any(not torch.equal(p, before[name]) for name, p in fit.encoder.named_parameters())
 
 
 def test_fastais_recipe_without_freezing_is_one_phase(encoder, x, y):

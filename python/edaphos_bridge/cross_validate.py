@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from edaphos_bridge.experiments.cross_validation import (
 )
 from edaphos_bridge.experiments.drawn_folds import folds_for
 from edaphos_bridge.experiments.kept_folds import KeptFolds, identity_of
+from edaphos_bridge.experiments.verbs import checked_settings, verb_of
 
 # Of these the labels are classes, and folds that are drawn row by row get their share of each.
 _OF_CLASSES = (
@@ -38,9 +38,6 @@ _OF_CLASSES = (
     "foundation_fine_tune",
     "foundation_finetune_classifier",
 )
-# What a fit takes and a cross-validation decides: the rows that are held out judge, and nothing of
-# them may decide how long a fit trains or which weights it keeps.
-_DECIDED = (*WAYS, "block_size", "buffer", "fold", "val_split", "patience", "checkpoint_every")
 
 
 @plain
@@ -65,8 +62,10 @@ def foundation_cross_validate(
     """Fit once for each fold on the other rows, and judge the predictions of its rows.
 
     Each fit is ``fit(encoder, x, y, folds=folds, fold=..., seed=seed, **settings)``: the rows of
-    a fold are its validation rows, nothing is learnt from them, and all fits have one seed. It
-    runs in one thread, so that the numbers are the same whatever `n_jobs`.
+    a fold are its validation rows, no weight is learnt from them, and all fits have one seed. It
+    runs in one thread, so that the numbers are the same whatever `n_jobs`. What is the same for
+    all rows is not made anew in each fold: the classes, and the mean and standard deviation by
+    which a regressor scales its targets.
 
     Parameters
     ----------
@@ -272,8 +271,8 @@ def cross_validate(
     first : int
         The name of the first fold of a list, or of those that are drawn.
     """
-    name, function = _function(fit)
-    defaults = _check_settings(name, function, settings)
+    name, function = verb_of(fit)
+    defaults = checked_settings(name, function, settings)
     processes = whole("n_jobs", n_jobs)
     if name is None and processes > 1:
         raise InputError(
@@ -318,55 +317,6 @@ def cross_validate(
     by = next((way for way in WAYS if parting.get(way) is not None), "rows")
     config = {"fit": shown, "k": len(made), "by": by, "seed": number, "settings": dict(settings)}
     return _gathered(made, [results[place] for place in range(len(made))], n, config)
-
-
-def _function(fit: Any) -> tuple[str | None, Callable[..., Any]]:
-    """Return the name of a function of this package and the function; None for the user's own."""
-    package = imported("edaphos_bridge")
-    name = fit if isinstance(fit, str) else str(getattr(fit, "__name__", ""))
-    ours: Any = getattr(package, name) if name in package.__all__ else None
-    is_ours = inspect.isfunction(ours) and (isinstance(fit, str) or fit is ours)
-    if is_ours and {"fold", "folds", "seed"} <= set(inspect.signature(ours).parameters):
-        return name, ours
-    if isinstance(fit, str) or not callable(fit):
-        raise InputError(
-            "fit",
-            "must be a function that fits, or the name of one of this package, such as "
-            "'foundation_fit_classifier'",
-            found=fit if isinstance(fit, str) else type(fit).__name__,
-        )
-    return None, fit
-
-
-def _check_settings(
-    name: str | None, function: Callable[..., Any], settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the defaults of a function's settings, or raise `InputError` for one of another."""
-    for setting in settings:
-        if setting in _DECIDED and settings[setting] is not None:
-            raise InputError(
-                setting,
-                "is no setting of a cross-validation, which holds out all rows of a fold and keeps "
-                "whole folds",
-                found=type(settings[setting]).__name__,
-            )
-    if name is None:
-        return {}
-    parameters = inspect.signature(function).parameters
-    decided = (*_DECIDED, "seed", "verbose", "checkpoint_dir")
-    defaults = {
-        key: each.default
-        for key, each in parameters.items()
-        if each.kind is each.KEYWORD_ONLY and key not in decided
-    }
-    for setting in settings:
-        if setting not in parameters:
-            raise InputError(
-                setting,
-                f"is no argument of {name}()",
-                hint=f"It takes {', '.join(defaults)}.",
-            )
-    return {key: value for key, value in defaults.items() if value is not inspect.Parameter.empty}
 
 
 def _gathered(

@@ -232,7 +232,8 @@ class LRFind:
                 loss = np.interp(lr, self.table["lr"], self.table["smoothed"])
                 axes.plot(lr, loss, "o", color=f"C{place}", label=f"{name}: {lr:.2g}")
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss (smoothed)")
-        axes.legend()
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend()
         return axes
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.basics.arguments import choice, flag, number, whole
+from edaphos_bridge.basics.arguments import flag, number, whole
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import draw_seed
@@ -336,7 +336,15 @@ def recipe_settings(
                 hint="foundation_phase() makes one.",
             )
         return RecipeSettings.checked(recipe="phases", phases=recipe, **head, **common)
-    name = choice("recipe", recipe, RECIPES)
+    if not isinstance(recipe, str) or recipe not in RECIPES:
+        names = ", ".join(map(repr, RECIPES))
+        raise InputError(
+            "recipe",
+            f"must be one of {names}, or a list of phases",
+            found=recipe,
+            hint="foundation_phase() makes one.",
+        )
+    name = str(recipe)
     epochs, lr = whole("epochs", epochs), number("lr", lr, above=0)
     lr_mult = number("lr_mult", lr_mult, above=0)
     rates = (lr / lr_mult, lr)

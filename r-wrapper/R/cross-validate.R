@@ -2,7 +2,9 @@
 #'
 #' Fits once for each fold on the other rows, and judges what is predicted for its rows. Each fit is
 #' `fit(encoder, x, y, folds = folds, fold = , seed = seed, ...)`: the rows of a fold are its
-#' validation rows, nothing is learnt from them, and all fits have one seed.
+#' validation rows, no weight is learnt from them, and all fits have one seed. What is the same for all
+#' rows is not made anew in each fold: the classes, and the mean and standard deviation by which a
+#' regressor scales its targets.
 #'
 #' @section Processes:
 #' Every fold is computed in one thread, so that the numbers are the same whatever `n_jobs`. With
@@ -15,7 +17,7 @@
 #' refused.
 #'
 #' @param fit The function that fits, such as [foundation_fit_classifier], or its name.
-#' @param encoder,x,y As `fit` takes them; `encoder` is the fit where that goes on from one.
+#' @param encoder,x,y As `fit` takes them.
 #' @param ... Further arguments of `fit`, by name, but for those that say which rows validate, and
 #'   `val_split`.
 #' @param folds As in [foundation_fit_classifier()]; a row may be in several folds, or in none.
@@ -81,12 +83,8 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
   takes <- takes[setdiff(names(takes), c(names_of_data, names_of_split, "seed", "verbose"))]
   stop_if_unused("foundation_cross_validate", ..., takes = takes)
   given <- list(...)
-  learnt <- switch(name,
-    foundation_fit_regressor = to_targets(y, call),
-    foundation_fit_multilabel = to_label_sets(y, call),
-    to_learnt(encoder, y, call)
-  )
-  goes_on <- name %in% c("foundation_fine_tune", "foundation_finetune_classifier")
+  learnt <- to_learnt_by(name, encoder, y, call)
+  goes_on <- name %in% names_of_recipes
   progress <- fit_progress(verbose, "cross-validation", function(loss, measure, what) measure)
   on.exit(progress$close())
   random <- NULL # as it was before a seed was drawn
@@ -124,6 +122,20 @@ put_back <- function(random) {
   } else {
     assign(".Random.seed", random[[1]], envir = globalenv())
   }
+}
+
+# They may go on from a fit, with its head.
+names_of_recipes <- c("foundation_fine_tune", "foundation_finetune_classifier")
+
+# What `y` is to the function of that name.
+to_learnt_by <- function(name, encoder, y, call) {
+  switch(name,
+    foundation_fit_regressor = to_targets(y, call),
+    foundation_fit_multilabel = to_label_sets(y, call),
+    foundation_fine_tune = ,
+    foundation_finetune_classifier = to_learnt(encoder, y, call),
+    to_labels(y, call)
+  )
 }
 
 # Functions of this package that fit and take `folds`.

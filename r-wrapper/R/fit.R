@@ -30,6 +30,9 @@ labelled <- function(encoder, x, y, call) {
 
 # The same, from an encoder or from a fit with its head.
 labelled_start <- function(start, x, y, call, argument) {
+  if (missing(start)) {
+    stop_input(argument, "is missing.", call)
+  }
   learnt <- to_learnt(start, y, call)
   list(to_start(start, call, argument), to_patches(x, call), learnt)
 }

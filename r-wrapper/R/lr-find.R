@@ -74,11 +74,13 @@ plot.edaphosbridge_lr_find <- function(x, ...) {
   )
   do.call(graphics::plot, utils::modifyList(settings, list(...)))
   found <- suggested_points(x)
-  graphics::points(found$lr, found$loss, pch = 19, col = seq_len(nrow(found)) + 1L)
-  graphics::legend(
-    "topleft", sprintf("%s: %.2g", found$name, found$lr),
-    pch = 19, col = seq_len(nrow(found)) + 1L, bty = "n"
-  )
+  if (nrow(found) > 0L) {
+    graphics::points(found$lr, found$loss, pch = 19, col = seq_len(nrow(found)) + 1L)
+    graphics::legend(
+      "bottomleft", sprintf("%s: %.2g", found$name, found$lr),
+      pch = 19, col = seq_len(nrow(found)) + 1L, bty = "n"
+    )
+  }
   invisible(x)
 }
 

@@ -11,6 +11,7 @@ bridge <- new.env(parent = emptyenv())
 # then stays as it is in the middle of an operation, without gradients. It waits.
 python_call <- function(name, args) {
   stop_if_forked()
+  force(args) # what R refuses by itself starts no Python
   call <- python_module()$call
   suspendInterrupts(do.call(call, c(list(name), args)))
 }

@@ -166,8 +166,11 @@ foundation_phase <- function(epochs,
     stop_input("epochs", "is missing.", call)
   }
   settings <- to_settings(environment(), formals()[-1], call)
-  settings$epochs <- to_scalar(epochs)
-  settings$lr <- if (length(lr) > 1L) to_numbers(lr) else to_scalar(lr)
+  settings[c("epochs", "lr", "momentum")] <- list(
+    to_scalar(epochs),
+    if (length(lr) > 1L) to_numbers(lr) else to_scalar(lr),
+    if (!is.null(momentum)) to_numbers(momentum)
+  )
   from_phase(answer_value(python_call("phase", list(settings)), call))
 }
 

@@ -275,6 +275,13 @@ training_line <- function(x) {
       "  training:  L-BFGS at C %g, %d evaluations, on %s", x$config$C, nrow(x$history), x$device
     ))
   }
+  if (!is.null(x$config$recipe)) {
+    phases <- length(x$config$phases)
+    return(sprintf(
+      "  training:  %d epochs in %d phase%s, batches of %d, seed %.0f, on %s",
+      nrow(x$history), phases, if (phases > 1L) "s" else "", x$config$batch_size, x$config$seed, x$device
+    ))
+  }
   sprintf(
     "  training:  %d epochs, batches of %d, lr %g, seed %.0f, on %s",
     nrow(x$history), x$config$batch_size, x$config$lr, x$config$seed, x$device

@@ -56,9 +56,6 @@ to_patches <- function(x, call, argument = "x") {
 
 # A fit to go on from crosses as its bytes, with the modules of a user's own that they do not hold.
 to_start <- function(start, call, argument) {
-  if (missing(start)) {
-    stop_input(argument, "is missing.", call)
-  }
   if (!inherits(start, "edaphosbridge_fit") || is.null(start$head)) {
     return(to_encoder(start, call, argument))
   }
@@ -239,8 +236,8 @@ to_settings <- function(values, defaults, call) {
     } else if (is_python_object(value)) { # a head
       stop_if_dead(value, name, call)
       value
-    } else if (name %in% names_of_tables && (is.list(value) || !is.null(names(value)))) {
-      to_table(value)
+    } else if (name %in% names_of_tables && is_table(value)) {
+      to_table(value, name, call)
     } else if (name == "threshold") {
       to_thresholds(value)
     } else if (length(default) < 2L && !(name == "dropout" && length(value) > 1L)) {
@@ -257,8 +254,16 @@ names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "patches", "dat
 names_of_tables <- c("augment", "class_weight", "recipe", "split")
 names_of_place <- c("device", "checkpoint_dir", "checkpoint_every", "resume")
 
-# Named values, lists of text, or phases.
-to_table <- function(values) {
+is_table <- function(value) {
+  (is.list(value) || !is.null(names(value))) && !inherits(value, "edaphosbridge_phase")
+}
+
+# Named values, lists of text, or phases. Python's tables have each name once.
+to_table <- function(values, argument, call) {
+  if (anyDuplicated(names(values))) {
+    problem <- sprintf("names '%s' twice.", names(values)[duplicated(names(values))][[1]])
+    stop_input(argument, problem, call)
+  }
   values <- if (is.list(values)) values else as.list(values)
   lapply(values, function(value) {
     if (inherits(value, "edaphosbridge_phase")) {

@@ -161,6 +161,35 @@ CALLS = {
     "dropout draws": lambda g: eb.foundation_mcdropout_predict(
         eb.foundation_fit_classifier(g["encoder"], X, Y, seed=3, **QUICK), X, 3, seed=1
     ).tobytes(),
+    "fastai's recipe": lambda g: eb.foundation_fine_tune(
+        g["encoder"], X, Y, epochs=1, head="concat_pool", hidden=4, augment=True, seed=3
+    ).to_bytes(),
+    "phases": lambda g: eb.foundation_finetune_classifier(
+        g["fit"], X, Y, recipe=[eb.foundation_phase(1, 1e-3, freeze_to=-2)], seed=3
+    ).to_bytes(),
+    "rates": lambda g: eb.foundation_lr_find(
+        g["encoder"], X, Y, num_it=4, seed=3
+    ).table.to_csv().encode(),
+    "cross-validation": lambda g: eb.foundation_cross_validate(
+        "foundation_fit_classifier", g["encoder"], X, Y, k=2, epochs=1, seed=3
+    ).predictions.to_csv().encode(),
+    "interpret": lambda g: eb.foundation_interpret(
+        g["fit"], X, Y, n_boot=9, seed=3
+    ).as_table().to_csv().encode(),
+    "calibrate": lambda g: eb.foundation_calibrate(
+        eb.foundation_fit_classifier(g["own"], X, Y, epochs=30, lr=0.02, seed=3), X, Y
+    ).to_bytes(),
+    "attribute": lambda g: eb.foundation_attribute(g["fit"], X[:3], n_steps=4).values.tobytes(),
+    "importance of bands": lambda g: eb.foundation_band_importance(
+        g["fit"], X, Y, n_repeats=2, seed=3
+    ).as_table().to_csv().encode(),
+    "neighbours": lambda g: repr(
+        eb.foundation_knn(g["encoder"], X, Y, k=3, n_boot=9, seed=3)
+    ).encode(),
+    "map of embeddings": lambda g: eb.foundation_embedding_map(
+        g["encoder"], X, Y
+    ).as_table().to_csv().encode(),
+    "embed anything": lambda g: eb.foundation_embed(g["own"], X).tobytes(),
     "sweep": swept,
     "predict": lambda g: g["fit"].predict_proba(X).tobytes(),
     "predict classes": lambda g: g["fit"].predict(X).codes.tobytes(),

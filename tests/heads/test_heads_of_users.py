@@ -127,3 +127,29 @@ def test_what_is_no_head_for_these_widths_is_refused(encoder, x, y, head):
     with pytest.raises(InputError) as raised:
         quick(encoder, x, y, head=head)
     assert raised.value.argument == "head"
+
+
+def frozen():
+    return nn.Linear(8, 3).requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        (nn.Linear(8, 3, device="meta"), "meta device"),
+        (frozen(), "no parameter that trains"),
+    ],
+    ids=["meta", "frozen"],
+)
+def test_a_head_that_cannot_train_is_refused(encoder, x, y, head, says):
+    with pytest.raises(InputError, match=says) as raised:
+        quick(encoder, x, y, head=head)
+    assert raised.value.argument == "head"
+
+
+@pytest.mark.parametrize("head", ["linear", 3, nn.Linear])
+def test_what_a_file_is_to_fill_must_be_a_module(encoder, x, y, head):
+    data = quick(encoder, x, y, head=nn.Linear(8, 3)).to_bytes()
+    with pytest.raises(InputError) as raised:
+        FoundationClassifier.from_bytes(data, head=head)
+    assert raised.value.argument == "head"

@@ -24,7 +24,7 @@ from edaphos_bridge.data.folds import Fold
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
-from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError, warn
+from edaphos_bridge.errors import EdaphosError, EdaphosWarning, InputError, TrainingError, warn
 from edaphos_bridge.experiments.measures import measures_of
 from edaphos_bridge.experiments.workers import one_thread, without_main, workers
 from edaphos_bridge.fits.result import FoundationFit
@@ -212,6 +212,14 @@ def require_crossing(encoder: Any, values: Mapping[str, Any]) -> None:
             "must be 1 for an encoder of your own: a module cannot be given to another process",
             hint="In this process anything can be an encoder.",
         )
+    kind, data = _carried(encoder)
+    try:
+        if kind is not None:
+            kind.from_bytes(data)
+    except EdaphosError as error:  # of a head of the user's own
+        raise InputError(
+            "n_jobs", f"must be 1 for this fit, which no other process can read ({error})"
+        ) from error
     for name, value in values.items():
         problem = "a module" if isinstance(value, nn.Module) else ""
         try:

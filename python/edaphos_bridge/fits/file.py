@@ -22,7 +22,7 @@ from edaphos_bridge.encoders.foundation import (
     fill,
     rebuild_encoder,
 )
-from edaphos_bridge.errors import WeightsError
+from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.files.container import (
     pack,
     prefixed,
@@ -140,9 +140,12 @@ def _elements(
         math.nan if value is None else value for value in values["score_history"]
     ]
     config = values["config"]
+    own_head = None
+    if given_head is not None or values["head_type"] == CUSTOM:
+        own_head = _copied(given_head)
     with damaged_description():
-        if given_head is not None or values["head_type"] == CUSTOM:
-            head = _copied(given_head)
+        if own_head is not None:
+            head = own_head
             fill(head, head_state, "head", assign=False)
         else:
             with on_meta():  # nothing is allocated before the shapes are known to fit
@@ -166,6 +169,8 @@ def _copied(head: nn.Module | None) -> nn.Module:
             "The head of this fit is a module of your own, and a file holds weights, not code. "
             "Build that module and give it as `head=`."
         )
+    if not isinstance(head, nn.Module):
+        raise InputError("head", "must be a torch.nn.Module", found=type(head).__name__)
     return copy.deepcopy(head)
 
 

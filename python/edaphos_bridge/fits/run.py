@@ -129,6 +129,8 @@ def fit(
         else identity_of(task, targets, encoder, head, patches, settings, split)
     )
     inputs = inputs or inputs_for(phases[0])
+    if head is None and isinstance(settings.head.own, nn.Module):  # which draws nothing
+        head = settings.head.made(inputs.feature_dim, task.n_outputs)
     with opened(checkpoint_dir, identity) as kept:
         if settings.seed is None and kept is not None:
             settings = replace(settings, seed=kept.seed)
@@ -138,8 +140,9 @@ def fit(
         randomness = Randomness(settings.seed, device)
         plan = plan or draw_plan(len(patches), settings.val_split, randomness.generator, split)
         task = task.learnt_from(targets, plan)
-        with randomness.everywhere():
-            head = head or settings.head.made(inputs.feature_dim, task.n_outputs)
+        if head is None:
+            with randomness.everywhere():
+                head = settings.head.made(inputs.feature_dim, task.n_outputs)
         model = Model(encoder, head.to(device))
         groups = Groups(encoder, head, grouping)
         if kept is not None:
@@ -247,6 +250,7 @@ def run(
             continue
         was_probe = number and phases[number - 1].is_probe(len(groups))
         if number and (number == reached or phase.is_probe(len(groups)) != was_probe):
+            groups.restore()  # what a phase froze is not what the user did
             inputs = inputs_for(phase)
         heard = PartOf(events, len(history.losses), total)
         keeper = None if kept is None else kept.phase(number, history)

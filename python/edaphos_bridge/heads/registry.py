@@ -123,11 +123,15 @@ def own_head(given: Any, width: int, n_outputs: int) -> nn.Module:
         If it does not map ``(B, width)`` to ``(B, n_outputs)``, or fails.
     """
     try:
+        if isinstance(given, torch.jit.ScriptModule):
+            raise InputError("head", "must not be TorchScript, whose copies do not train")
         head = copy.deepcopy(given) if isinstance(given, nn.Module) else given(width, n_outputs)
         if not isinstance(head, nn.Module):
             raise InputError(
                 "head", "must be, or make, a torch.nn.Module", found=type(head).__name__
             )
+        if any(p.is_meta for p in head.parameters()):
+            raise InputError("head", "has weights on the meta device, which hold no values")
         device = next((p.device for p in head.parameters()), torch.device("cpu"))
         with torch.no_grad():
             found = head.eval()(torch.zeros(2, width, device=device))

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads.registry import LinearHead
 from edaphos_bridge.optim.adam import adam
 from edaphos_bridge.tasks.classification import Classification
@@ -68,8 +69,15 @@ def execute(
         assert features is not None
         learner: Learner = LinearProbe(model.head, features, targets, rate, phase.weight_decay)
     else:
+        trained_groups = groups.prepare(phase)
+        if not trained_groups:
+            raise InputError(
+                "head",
+                "has no parameter that trains, and below it nothing trains either",
+                hint="Set requires_grad on its parameters, or train the encoder too.",
+            )
         optimizer = adam(
-            groups.prepare(phase), decoupled=phase.decoupled, betas=phase.betas, eps=phase.eps
+            trained_groups, decoupled=phase.decoupled, betas=phase.betas, eps=phase.eps
         )
         trained = model if inputs.features is None else model.head
         learner = Backprop(

@@ -2,19 +2,18 @@
 
 test_that("the arguments and their defaults are those of the specification; others follow", {
   expect_identical(
-    as.pairlist(formals(foundation_fit_classifier)[1:17]),
+    as.pairlist(formals(foundation_fit_classifier)[1:16]),
     formals(function(encoder, x, y, freeze_backbone = TRUE, head = c("linear", "mlp"),
                      hidden = c(64L, 32L), dropout = 0, epochs = 30L, batch_size = 32L,
                      lr = 1e-3, weight_decay = 0, backbone_lr_mult = 0.1, val_split = 0.2,
-                     device = c("cpu", "mps", "cuda"), seed = NULL, verbose = FALSE,
-                     groups = NULL, blocks = NULL, block_size = NULL, buffer = 0, folds = NULL,
-                     fold = NULL, validation = NULL) NULL)
+                     device = c("cpu", "mps", "cuda"), seed = NULL, verbose = FALSE) NULL)
   )
-  # more: `coords` and `dataset` for a raster, `encoder` for a module of the user's own, `newdata`
+  # more: `coords` and `dataset` for a raster, `encoder` and `head` for modules of the user's own,
+  # `newdata`
   expect_identical(
     formals(predict.edaphosbridge_classifier),
     formals(function(object, x, type = c("class", "prob"), device = NULL, ...,
-                     coords = NULL, encoder = NULL, newdata, dataset = NULL) NULL)
+                     coords = NULL, encoder = NULL, newdata, dataset = NULL, head = NULL) NULL)
   )
 })
 

@@ -48,29 +48,6 @@ test_that("the verb comes as itself or by name, and settings as it takes them", 
   expect_identical(result$config$settings$head, "mlp")
 })
 
-test_that("numbers, several labels and fits to go on from are learnt as their own verbs learn them", {
-  skip_if_no_python()
-  clay <- soil_x[, 1, 3, 3]
-  sets <- outer(as.character(soil_y), levels(soil_y), "==")
-  colnames(sets) <- levels(soil_y)
-  regressor <- foundation_fit_regressor(soil_encoder(), soil_x, clay, epochs = 2, seed = 1)
-  runs <- list(
-    list(foundation_fit_regressor, soil_encoder(), clay),
-    list(foundation_fit_multilabel, soil_encoder(), sets),
-    list(foundation_fine_tune, soil_encoder(), soil_y),
-    list(foundation_finetune_classifier, quick_fit(), soil_y),
-    list(foundation_finetune_classifier, regressor, clay)
-  )
-  rows <- which(numbers == 5)
-  for (run in runs) {
-    result <- cross(fit = run[[1]], encoder = run[[2]], y = run[[3]], folds = list(rows))
-    fit <- run[[1]](run[[2]], soil_x, run[[3]], epochs = 2, seed = 3, validation = rows)
-    type <- if (inherits(fit, "edaphosbridge_regressor")) "response" else "prob"
-    expected <- as.matrix(predict(fit, patches(rows), type = type))
-    expect_identical(unname(result$predictions[rows, , drop = FALSE]), unname(expected))
-  }
-})
-
 test_that("numbers are the same whatever the number of processes", {
   skip_if_no_python()
   expect_identical(cross(folds = numbers, n_jobs = 2), by_numbers())
@@ -195,4 +172,31 @@ test_that("bad input is named before any work", {
     foundation_cross_validate(encoder = soil_encoder(), x = soil_x, y = soil_y),
     "fit", "is missing", of = "foundation_cross_validate"
   )
+})
+
+test_that("recipes, regressors and labels are cross-validated as classifiers are", {
+  skip_if_no_python()
+  rows <- which(numbers == 5)
+  start <- quick_fit(epochs = 1)
+  tuned <- cross(
+    fit = foundation_finetune_classifier, encoder = start, folds = numbers, epochs = NULL,
+    recipe = list(foundation_phase(1, lr = 1e-2), foundation_phase(1, lr = 1e-3, freeze_to = 1L))
+  )
+  alone <- foundation_finetune_classifier(
+    start, soil_x, soil_y,
+    folds = numbers, fold = 5, seed = 3, epochs = NULL,
+    recipe = list(foundation_phase(1, lr = 1e-2), foundation_phase(1, lr = 1e-3, freeze_to = 1L))
+  )
+  expect_identical(tuned$predictions[rows, ], prob(alone, patches(rows)))
+  clay <- apply(soil_x, 1, mean)
+  measured <- cross(fit = foundation_fit_regressor, y = clay, folds = numbers)
+  expect_named(measured$table, c("fold", "n_train", "n_test", "rmse", "mae", "r_squared"))
+  alone <- foundation_fit_regressor(
+    soil_encoder(), soil_x, clay,
+    folds = numbers, fold = 5, seed = 3, epochs = 2
+  )
+  expect_identical(measured$predictions[rows, 1], as.vector(predict(alone, patches(rows))))
+  labels <- lapply(as.integer(soil_y), function(code) c("wet", "dark")[c(code > 1, code != 2)])
+  several <- cross(fit = foundation_fit_multilabel, y = labels, folds = numbers)
+  expect_identical(several$columns, c("dark", "wet"))
 })

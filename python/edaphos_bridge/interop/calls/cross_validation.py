@@ -12,7 +12,7 @@ from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.cross_validate import FoundationCrossValidation, cross_validate
 from edaphos_bridge.interop.calls.held import patches, patches_behind
 from edaphos_bridge.interop.calls.progress import FoldsToldToR
-from edaphos_bridge.interop.calls.recipes import learnt_behind, start_behind
+from edaphos_bridge.interop.calls.recipes import learnt_behind, start_behind, with_phases
 from edaphos_bridge.interop.calls.splits import parting_of
 
 
@@ -31,7 +31,7 @@ def cross_validation(
 ) -> dict[str, Any]:
     """``foundation_cross_validate()``: its tables as plain values.
 
-    `encoder` and `y` are as the call of `fit` takes them; `settings` are those of the
+    `encoder` and `y` are what `start_behind` and `learnt_behind` take; `settings` are those of the
     function `fit`; `split` is what `parting_of` takes; `folding` has ``k``, ``n_jobs``,
     ``checkpoint_dir`` and ``seed``.
     """
@@ -39,6 +39,8 @@ def cross_validation(
     if isinstance(x, np.ndarray):
         patches(x).check()  # only there R's missing integers are known
     parting = parting_of(split)
+    if "recipe" in settings:
+        settings["recipe"] = with_phases(settings["recipe"])
     result = cross_validate(
         fit,
         start_behind(encoder),

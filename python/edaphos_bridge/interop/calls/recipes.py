@@ -11,6 +11,7 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.interop.calls.classifiers import classifier_fields
 from edaphos_bridge.interop.calls.held import (
@@ -28,7 +29,7 @@ from edaphos_bridge.multi_label import FoundationMultiLabel
 from edaphos_bridge.recipes import as_fit, fine_tune_settings, finetuned, recipe_settings
 from edaphos_bridge.regressor import FoundationRegressor
 from edaphos_bridge.training.groups import encoder_groups
-from edaphos_bridge.training.phase import foundation_phase
+from edaphos_bridge.training.phase import Phase, foundation_phase
 
 
 def phase(settings: dict[str, Any]) -> dict[str, Any]:
@@ -87,11 +88,7 @@ def finetune_classifier(
         "grouping": settings.pop("split"),
         **kept_in(place),
     }
-    if isinstance(settings["recipe"], list):
-        settings["recipe"] = [
-            foundation_phase(**one) if isinstance(one, Mapping) else one
-            for one in settings["recipe"]
-        ]
+    settings["recipe"] = with_phases(settings["recipe"])
     checked = recipe_settings(
         len(encoder_groups(as_module(fit, "fit"), how["grouping"])), **settings
     )
@@ -127,11 +124,30 @@ def lr_find(
     }
 
 
+def with_phases(recipe: Any) -> Any:
+    """Return a recipe by its name, or the phases that R describes."""
+    if not isinstance(recipe, list):
+        return recipe
+    return [_phase_behind(one) if isinstance(one, Mapping) else one for one in recipe]
+
+
 def start_behind(start: Any) -> Any:
     """Return the encoder or the fit that R holds: a fit is its bytes, with modules of its own."""
     if isinstance(start, Mapping):
         return fit_behind(start["state"], start["modules"])
     return encoder_behind(start)
+
+
+def _phase_behind(values: Mapping[str, Any]) -> Phase:
+    try:
+        return foundation_phase(**values)
+    except TypeError as error:  # the list that R holds was changed
+        raise InputError(
+            "recipe",
+            "has a phase without what foundation_phase() gives it, or with more",
+            found=", ".join(values),
+            hint="foundation_phase() makes one.",
+        ) from error
 
 
 def learnt_behind(learnt: dict[str, Any]) -> Any:
