@@ -76,8 +76,10 @@ plot.edaphosbridge_lr_find <- function(x, ...) {
   found <- suggested_points(x)
   if (nrow(found) > 0L) {
     graphics::points(found$lr, found$loss, pch = 19, col = seq_len(nrow(found)) + 1L)
+    # where the line does not begin
+    begins_high <- table$smoothed[[1]] > mean(range(table$smoothed))
     graphics::legend(
-      "bottomleft", sprintf("%s: %.2g", found$name, found$lr),
+      if (begins_high) "bottomleft" else "topleft", sprintf("%s: %.2g", found$name, found$lr),
       pch = 19, col = seq_len(nrow(found)) + 1L, bty = "n"
     )
   }
