@@ -44,7 +44,6 @@ with held():
     from rpy2.robjects import numpy2ri, pandas2ri
     from rpy2.robjects.conversion import Converter
 
-    from edaphos_bridge.any_fit import FoundationFit
     from edaphos_bridge.classifier import FoundationClassifier
     from edaphos_bridge.cross_validate import FoundationCrossValidation
     from edaphos_bridge.data.as_numpy import as_numpy
@@ -66,6 +65,7 @@ with held():
     from edaphos_bridge.interop.calls.pretraining import pretrain_fields
     from edaphos_bridge.interop.calls.regressors import regressor_fields
     from edaphos_bridge.interop.calls.values import NA_INTEGER
+    from edaphos_bridge.interop.rpy2_objects import FROM_R
     from edaphos_bridge.interop.rpy2_values import (
         array_to_r,
         dimensions,
@@ -83,7 +83,6 @@ with held():
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep
     from edaphos_bridge.regressor import FoundationRegressor
-    from edaphos_bridge.weights.encoder_file import encoder_from_bytes
 
 # Files of the R package that only make sense with reticulate.
 _RETICULATE_ONLY = {
@@ -251,85 +250,12 @@ def _patches_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _object_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
-        for r_class, build in _FROM_R.items():
+        for r_class, build in FROM_R.items():
             if r_class in value.rclass:
                 return build(dict(zip(value.names, value, strict=True)))
         return other(value)
 
     return convert
-
-
-def _fit_from_r(fields: dict[str, Any]) -> Any:
-    held = (from_r(fields[name]) for name in ("encoder", "head"))
-    modules = [part if isinstance(part, torch.nn.Module) else None for part in held]
-    return FoundationFit.from_bytes(_bytes_of(fields["state"]), *modules)
-
-
-def _ensemble_from_r(fields: dict[str, Any]) -> FoundationEnsemble:
-    members = fields["members"]
-    return FoundationEnsemble([_fit_from_r(dict(zip(m.names, m, strict=True))) for m in members])
-
-
-def _sweep_from_r(fields: dict[str, Any]) -> FoundationProbeSweep:
-    classifier = fields["classifier"]
-    return FoundationProbeSweep(
-        classifier=_fit_from_r(dict(zip(classifier.names, classifier, strict=True))),
-        best=from_r(fields["best"]),
-        settings=_table(fields["settings"]),
-        results=_table(fields["results"]).astype({"seed": int}),
-        config=_grid(fields.get("config")),
-    )
-
-
-def _cross_validation_from_r(fields: dict[str, Any]) -> FoundationCrossValidation:
-    config = from_r(fields["config"])
-    columns = np.atleast_1d(from_r(fields["columns"])).tolist()
-    return FoundationCrossValidation(
-        table=_table(fields["table"]),
-        predictions=pd.DataFrame(np.array(from_r(fields["predictions"])), columns=columns),
-        config={**config, "k": int(config["k"]), "seed": int(config["seed"])},
-        task=from_r(fields["task"]),
-    )
-
-
-_FROM_R: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "edaphosbridge_classifier": _fit_from_r,
-    "edaphosbridge_regressor": _fit_from_r,
-    "edaphosbridge_multilabel": _fit_from_r,
-    "edaphosbridge_ensemble": _ensemble_from_r,
-    "edaphosbridge_pretrain": lambda fields: FoundationPretrain.from_bytes(
-        _bytes_of(fields["state"])
-    ),
-    "edaphosbridge_probe_sweep": _sweep_from_r,
-    "edaphosbridge_cross_validation": _cross_validation_from_r,
-    # theirs to change
-    "edaphosbridge_encoder": lambda fields: encoder_from_bytes(_bytes_of(fields["state"])),
-}
-"""How an R object of a class becomes Python's, from its elements."""
-
-
-def _bytes_of(state: Any) -> bytes:
-    """Return the bytes of a state: as they are in objects from before, else in a list."""
-    held = from_r(state)
-    return held[0] if isinstance(held, list) else held
-
-
-def _table(value: Any) -> pd.DataFrame:
-    columns = {name: np.atleast_1d(column).tolist() for name, column in from_r(value).items()}
-    return pd.DataFrame(columns)
-
-
-def _grid(value: Any) -> dict[str, Any]:
-    """Return the settings of a sweep: four are lists, of which seeds are whole numbers.
-
-    Sweeps of the first version have none.
-    """
-    if value is None:
-        return {}
-    config: dict[str, Any] = from_r(value)
-    for name in ("lr", "weight_decay", "C", "seeds"):
-        config[name] = np.atleast_1d(config[name]).astype(float).tolist()
-    return {**config, "seeds": [int(seed) for seed in config["seeds"]]}
 
 
 def _array_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
