@@ -211,7 +211,7 @@ page <- c(
     patch_size, patch_size, cell
   ),
   paste(
-    "* Settings were fixed before the first run: probes 100 epochs at a rate of 0.01; fine-tuning 50",
+    "* Settings were fixed before the first full run (after a shortened one, the distance between what trains and what is tested was taken down from 400 m to the width of a patch): probes 100 epochs at a rate of 0.01; fine-tuning 50",
     "epochs, 0.001 for the head and 0.0001 for the encoder; randomForest's defaults."
   ),
   "", "## How it was made", "",
