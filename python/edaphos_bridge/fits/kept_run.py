@@ -66,6 +66,7 @@ class KeptRun:
         self._checkpoints.identity["seed"] = seed
         self._model, self._randomness = model, randomness
         self._rows = {"train": plan.train_rows.cpu(), "val": plan.val_rows.cpu()}
+        self._kinds = kinds_of(model)
         if self._found is None:
             self._checkpoints.probe(self._model.state_dict(), 0)
             return
@@ -76,6 +77,14 @@ class KeptRun:
                 raise InputError(
                     "checkpoint_dir",
                     "holds the checkpoint of another run: other rows train or validate there",
+                    found=str(self._found.path),
+                    hint="Give another folder, or delete that file to start anew.",
+                )
+            if not torch.equal(tensors["kinds"], self._kinds):
+                raise InputError(
+                    "checkpoint_dir",
+                    "holds the checkpoint of another run: the encoder or the head is of other "
+                    "modules there",
                     found=str(self._found.path),
                     hint="Give another folder, or delete that file to start anew.",
                 )
@@ -104,10 +113,10 @@ class KeptRun:
             tensors = self._found.tensors
             learner.restore(without_prefix("learner", tensors))
             score, since = tensors["best_score"].tolist()
-            best.weights = dict(without_prefix("best", tensors))
+            best.weights, best.since = dict(without_prefix("best", tensors)), int(since)
             if best.weights:
                 require_form("best weights", learner.model.state_dict(), best.weights)
-                best.score, best.since = score, int(since)
+                best.score = score
             self._randomness.restore(self._found.rng, without_prefix("rng", tensors))
         return self._history()[1]
 
@@ -124,18 +133,22 @@ class KeptRun:
             **prefixed("best", best.weights),
             **prefixed("rows", self._rows),
             **prefixed("rng", others),
+            "kinds": self._kinds,
             "best_score": torch.tensor([score, float(best.since)], dtype=torch.float64),
             "phase": torch.tensor([number, len(before.losses)]),
         }
         if len(self._rows["val"]):
-            tensors["scores"] = torch.tensor(whole.scores, dtype=torch.float64)
+            scores = torch.tensor(whole.scores, dtype=torch.float64)
+            tensors["scores"] = scores.view(torch.int64)  # NaN is a score, and no damage
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         self._checkpoints.save(Progress(len(whole.losses), whole.losses, tensors, cpu))
 
     def _history(self) -> tuple[History, History]:
         assert self._found is not None
         losses, tensors = self._found.losses, self._found.tensors
-        scores = tensors["scores"].tolist() if "scores" in tensors else [math.nan] * len(losses)
+        scores = [math.nan] * len(losses)
+        if "scores" in tensors:
+            scores = tensors["scores"].view(torch.float64).tolist()
         cut = int(tensors["phase"][1])
         return History(losses[:cut], scores[:cut]), History(losses[cut:], scores[cut:])
 
@@ -161,6 +174,13 @@ class _KeptPhase(Keeper):
 
     def keep(self, learner: Learner, best: Best, history: History) -> None:
         self._run.keep(self._number, self._before, learner, best, history)
+
+
+def kinds_of(model: nn.Module) -> torch.Tensor:
+    """Return a digest of what a model's modules are, which their weights do not tell."""
+    kinds = [f"{name}: {type(module).__qualname__}" for name, module in model.named_modules()]
+    digest = hashlib.sha256("\n".join(kinds).encode()).digest()
+    return torch.frombuffer(bytearray(digest), dtype=torch.uint8)
 
 
 def digest_of(tensors: Mapping[str, torch.Tensor]) -> str:

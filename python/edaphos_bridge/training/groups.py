@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from edaphos_bridge.encoders.encoder import groups_of
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.training.phase import Phase
+from edaphos_bridge.training.phase import AnyPhase, Phase
 
 Modules = list[nn.Module]
 
@@ -61,6 +61,17 @@ class Groups:
                     group = {"params": params, "rate": rate, "lr": rate, "weight_decay": decay}
                     found.append({**group, "group": number})
         return found
+
+    def require_trained(self, phases: Sequence[AnyPhase]) -> None:
+        """Raise `InputError` for a phase in which no parameter trains."""
+        for phase in phases:
+            if isinstance(phase, Phase) and not self.prepare(phase):
+                raise InputError(
+                    "head",
+                    "has no parameter that requires a gradient, and nothing else is to train",
+                    found=type(self._model[1]).__name__,
+                )
+        self.restore()
 
     def train(self, phase: Phase) -> None:
         """Put the model in train mode, and what a phase locks in eval mode."""
