@@ -127,3 +127,40 @@ def test_what_is_no_head_for_these_widths_is_refused(encoder, x, y, head):
     with pytest.raises(InputError) as raised:
         quick(encoder, x, y, head=head)
     assert raised.value.argument == "head"
+
+
+@pytest.mark.parametrize("freeze_backbone", [True, False])
+def test_a_module_that_a_factory_gives_again_is_left_alone(encoder, x, y, freeze_backbone):
+    module = nn.Linear(8, 3)
+    before = module.weight.clone()
+    fit = quick(encoder, x, y, head=lambda n_in, n_out: module, freeze_backbone=freeze_backbone)
+    assert torch.equal(module.weight, before)
+    assert not torch.equal(fit.head.weight, before)
+
+
+class Detached(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+class Complex(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * 1j
+
+
+@pytest.mark.parametrize(
+    "head",
+    [nn.Linear(8, 3).requires_grad_(False), Detached(8, 3), Complex(8, 3)],
+    ids=["frozen", "detached", "complex"],
+)
+def test_a_head_that_cannot_train_is_refused(encoder, x, y, head):
+    with pytest.raises(InputError) as raised:
+        quick(encoder, x, y, head=head)
+    assert raised.value.argument == "head"
+
+
+def test_a_model_without_parameters_is_refused(x, y):
+    encoder = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    for freeze_backbone in (True, False):
+        with pytest.raises(InputError, match="no parameter"):
+            quick(encoder, x[:, :3], y, head=nn.Identity(), freeze_backbone=freeze_backbone)
