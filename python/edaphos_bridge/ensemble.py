@@ -101,13 +101,19 @@ def foundation_finetune_ensemble(
     seeds = seeds_of(task, K_ens, base_seed)
     fit_member = MEMBERS[task]
     _check_names(fit_member, settings)
-    y = list(y) if isinstance(y, Iterator) else y  # every member reads it
+    y = _read_once(y)
+    settings = {name: _read_once(value) for name, value in settings.items()}
     folder = folder_or_none("checkpoint_dir", settings.pop("checkpoint_dir", None))
     members = []
     for seed in seeds:
         own = None if folder is None else folder / f"member-{seed}"
         members.append(fit_member(encoder, x, y, seed=seed, checkpoint_dir=own, **settings))
     return FoundationEnsemble(members)
+
+
+def _read_once(value: Any) -> Any:
+    """Return a list of what can be read only once: every member reads it."""
+    return list(value) if isinstance(value, Iterator) else value
 
 
 def seeds_of(task: Any, K_ens: Any, base_seed: Any) -> range:  # noqa: N803
