@@ -29,7 +29,8 @@ def knn_votes(
     """Return the votes for each class, shape (Q, n_classes), of each query's `k` neighbours.
 
     A neighbour's vote counts ``exp(similarity / temperature)``, where the similarity is the inner
-    product, over that of the nearest neighbour. No neighbour of a query's own unit votes, where units are given.
+    product, over that of the nearest neighbour. No neighbour of a query's own unit votes, where
+    units are given.
 
     Parameters
     ----------

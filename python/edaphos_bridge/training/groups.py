@@ -31,6 +31,10 @@ class Groups:
         blocks = encoder_groups(encoder, split)
         self._modules = [*blocks, [head]]
         self._parameters = [*parameters_of(blocks, encoder), list(head.parameters())]
+        grouped = {id(m) for block in blocks for module in block for m in module.modules()}
+        self._rest = [  # of the first group, as parameters of no group are
+            m for m in encoder.modules() if id(m) not in grouped and not list(m.children())
+        ]
         self._model = (encoder, head)
         self._trainable = {id(p) for p in self._all() if p.requires_grad}  # as the user left it
         self._norms = {id(p) for p in self._all_of_norms()}
@@ -79,10 +83,10 @@ class Groups:
             part.train()
         if phase.is_probe(len(self)):
             self._model[0].eval()
-        if phase.norms == "lock":
-            for modules in self._modules[: phase.first_trained(len(self))]:
-                for module in modules:
-                    module.eval()
+        locked = self._modules[: phase.first_trained(len(self))]
+        if phase.norms == "lock" and locked:
+            for module in [*self._rest, *(module for modules in locked for module in modules)]:
+                module.eval()
 
     def restore(self) -> None:
         """Let gradients reach what they reached before the first phase."""
