@@ -537,3 +537,14 @@ def test_several_labels_are_judged_by_their_own_score(encoder, easy):
     found = quick(encoder, x, labels, fit="foundation_fit_multilabel")
     assert found.predictions.columns.tolist() == ["dark", "wet"]
     assert found.measures == ["val_f1"]
+
+
+def test_what_can_be_read_only_once_is_read_for_all_folds(encoder, x, y):
+    settings = {"epochs": 1, "head": "mlp", "k": 2, "seed": 1}
+    once = foundation_cross_validate(
+        "foundation_fit_classifier", encoder, x, iter(y), hidden=iter([4, 3]), **settings
+    )
+    again = foundation_cross_validate(
+        "foundation_fit_classifier", encoder, x, y, hidden=[4, 3], **settings
+    )
+    pd.testing.assert_frame_equal(once.predictions, again.predictions)
