@@ -177,9 +177,17 @@ def with_activation(kind):
     return lambda n_in, n_out: nn.Sequential(nn.Linear(n_in, n_out), kind())
 
 
+@pytest.mark.parametrize("other", [nn.ReLU(), nn.Dropout(0.2)], ids=repr)
+def test_heads_of_equal_weights_are_told_apart_by_their_layers(encoder, x, y, tmp_path, other):
+    layer = nn.Linear(8, 3)
+    probe(encoder, x, y, head=nn.Sequential(nn.Dropout(0.1), layer), checkpoint_dir=tmp_path)
+    with pytest.raises(InputError, match="other layers"):
+        probe(encoder, x, y, head=nn.Sequential(other, layer), checkpoint_dir=tmp_path)
+
+
 def test_heads_of_users_are_told_apart_by_their_layers_and_weights(encoder, x, y, tmp_path):
     probe(encoder, x, y, head=with_activation(nn.Tanh), checkpoint_dir=tmp_path / "made")
-    with pytest.raises(InputError, match="other modules"):
+    with pytest.raises(InputError, match="other layers"):
         probe(encoder, x, y, head=with_activation(nn.ReLU), checkpoint_dir=tmp_path / "made")
     probe(encoder, x, y, head=nn.Linear(8, 3), checkpoint_dir=tmp_path / "given")
     with pytest.raises(InputError, match="another run"):

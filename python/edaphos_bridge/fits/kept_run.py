@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ class KeptRun:
         self._checkpoints.identity["seed"] = seed
         self._model, self._randomness = model, randomness
         self._rows = {"train": plan.train_rows.cpu(), "val": plan.val_rows.cpu()}
-        self._kinds = kinds_of(model)
+        digest = hashlib.sha256(layers_of(model).encode()).digest()
+        self._layers = torch.frombuffer(bytearray(digest), dtype=torch.uint8)
         if self._found is None:
             self._checkpoints.probe(self._model.state_dict(), 0)
             return
@@ -80,11 +82,11 @@ class KeptRun:
                     found=str(self._found.path),
                     hint="Give another folder, or delete that file to start anew.",
                 )
-            if not torch.equal(tensors["kinds"], self._kinds):
+            if not torch.equal(tensors["layers"], self._layers):
                 raise InputError(
                     "checkpoint_dir",
-                    "holds the checkpoint of another run: the encoder or the head is of other "
-                    "modules there",
+                    "holds the checkpoint of another run: the encoder or the head has "
+                    "other layers there",
                     found=str(self._found.path),
                     hint="Give another folder, or delete that file to start anew.",
                 )
@@ -99,11 +101,17 @@ class KeptRun:
     @property
     def phase_reached(self) -> int:
         """Number of the phase that the run was in, from 0."""
-        return 0 if self._found is None else int(self._found.tensors["phase"][0])
+        if self._found is None:
+            return 0
+        with self._readable():
+            return int(self._found.tensors["phase"][0])
 
     def history_of_phases_before(self) -> History:
         """Return the record of the phases that are over."""
-        return History([], []) if self._found is None else self._history()[0]
+        if self._found is None:
+            return History([], [])
+        with self._readable():
+            return self._history()[0]
 
     def begun(self, number: int, learner: Learner, best: Best) -> History:
         """Return the record of the phase so far, and put its learner where it stood."""
@@ -133,7 +141,7 @@ class KeptRun:
             **prefixed("best", best.weights),
             **prefixed("rows", self._rows),
             **prefixed("rng", others),
-            "kinds": self._kinds,
+            "layers": self._layers,
             "best_score": torch.tensor([score, float(best.since)], dtype=torch.float64),
             "phase": torch.tensor([number, len(before.losses)]),
         }
@@ -176,11 +184,13 @@ class _KeptPhase(Keeper):
         self._run.keep(self._number, self._before, learner, best, history)
 
 
-def kinds_of(model: nn.Module) -> torch.Tensor:
-    """Return a digest of what a model's modules are, which their weights do not tell."""
-    kinds = [f"{name}: {type(module).__qualname__}" for name, module in model.named_modules()]
-    digest = hashlib.sha256("\n".join(kinds).encode()).digest()
-    return torch.frombuffer(bytearray(digest), dtype=torch.uint8)
+def layers_of(module: nn.Module) -> str:
+    """Return what a module's parts are and how they are set, which their weights do not tell."""
+    parts = [
+        f"{name}: {type(part).__qualname__}({part.extra_repr()})"
+        for name, part in module.named_modules()
+    ]
+    return re.sub("0x[0-9a-f]+", "", "\n".join(parts))  # places in memory
 
 
 def digest_of(tensors: Mapping[str, torch.Tensor]) -> str:
