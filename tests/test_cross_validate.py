@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 import edaphos_bridge
 from closeness import assert_close
@@ -295,3 +296,29 @@ def test_several_labels_are_judged_by_their_own_score(encoder, easy):
     found = quick(encoder, x, labels, fit="foundation_fit_multilabel")
     assert found.predictions.columns.tolist() == ["dark", "wet"]
     assert found.measures == ["val_f1"]
+
+
+def test_what_can_be_read_only_once_is_read_for_all_folds(encoder, x, y):
+    settings = {"epochs": 1, "head": "mlp", "k": 2, "seed": 1}
+    once = foundation_cross_validate(
+        "foundation_fit_classifier", encoder, x, iter(y), hidden=iter([4, 3]), **settings
+    )
+    again = foundation_cross_validate(
+        "foundation_fit_classifier", encoder, x, y, hidden=[4, 3], **settings
+    )
+    pd.testing.assert_frame_equal(once.predictions, again.predictions)
+
+
+def test_heads_and_encoders_of_equal_weights_are_told_apart_by_their_layers(x, y, tmp_path):
+    encoder, layer = small_network(), nn.Linear(6, 3)
+
+    def run(encoder, head):
+        return foundation_cross_validate(
+            "foundation_fit_classifier", encoder, x, y, epochs=1, k=2, seed=1,
+            head=nn.Sequential(layer, head), checkpoint_dir=tmp_path,
+        )  # fmt: skip
+
+    run(encoder, nn.Tanh())
+    for other in ((encoder, nn.ReLU()), (nn.Sequential(*encoder, nn.ReLU()), nn.Tanh())):
+        with pytest.raises(InputError, match="another cross-validation"):
+            run(*other)

@@ -216,3 +216,10 @@ def test_bad_input_is_named_before_any_training(encoder, x, y, no_training, argu
         foundation_finetune_ensemble(**{"encoder": encoder, "x": x, "y": y, argument: value})
     assert caught.value.argument == argument
     assert says in str(caught.value)
+
+
+def test_what_can_be_read_only_once_is_read_for_all_members(encoder, x, y):
+    pairs = [(np.arange(30), np.arange(30, 41))]
+    once = foundation_finetune_ensemble(encoder, x, y, K_ens=2, epochs=1, folds=iter(pairs))
+    again = foundation_finetune_ensemble(encoder, x, y, K_ens=2, epochs=1, folds=pairs)
+    assert once.to_bytes() == again.to_bytes()

@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from edaphos_bridge import (
     foundation_fine_tune,
@@ -159,6 +161,87 @@ def test_other_groups_are_refused(encoder, x, y, tmp_path):
     probe(encoder, x, y, groups=groups, checkpoint_dir=tmp_path)
     with pytest.raises(InputError, match="other rows"):
         probe(encoder, x, y, groups=[row // 9 for row in range(41)], checkpoint_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "aid",
+    [{"augment": True}, {"class_weight": "balanced"}, {"label_smoothing": 0.1}, {"patience": 1}],
+)
+def test_a_run_with_an_aid_is_not_gone_on_from_without_it(encoder, x, y, tmp_path, aid):
+    probe(encoder, x, y, **aid, checkpoint_dir=tmp_path)
+    with pytest.raises(InputError, match=next(iter(aid))):
+        probe(encoder, x, y, checkpoint_dir=tmp_path)
+
+
+def with_activation(kind):
+    return lambda n_in, n_out: nn.Sequential(nn.Linear(n_in, n_out), kind())
+
+
+@pytest.mark.parametrize("other", [nn.ReLU(), nn.Dropout(0.2)], ids=repr)
+def test_heads_of_equal_weights_are_told_apart_by_their_layers(encoder, x, y, tmp_path, other):
+    layer = nn.Linear(8, 3)
+    probe(encoder, x, y, head=nn.Sequential(nn.Dropout(0.1), layer), checkpoint_dir=tmp_path)
+    with pytest.raises(InputError, match="other layers"):
+        probe(encoder, x, y, head=nn.Sequential(other, layer), checkpoint_dir=tmp_path)
+
+
+def test_heads_of_users_are_told_apart_by_their_layers_and_weights(encoder, x, y, tmp_path):
+    probe(encoder, x, y, head=with_activation(nn.Tanh), checkpoint_dir=tmp_path / "made")
+    with pytest.raises(InputError, match="other layers"):
+        probe(encoder, x, y, head=with_activation(nn.ReLU), checkpoint_dir=tmp_path / "made")
+    probe(encoder, x, y, head=nn.Linear(8, 3), checkpoint_dir=tmp_path / "given")
+    with pytest.raises(InputError, match="another run"):
+        probe(encoder, x, y, head=nn.Linear(8, 3), checkpoint_dir=tmp_path / "given")
+
+
+def test_blocks_in_other_groups_are_refused(encoder, x, y, tmp_path, killed_after):
+    """Both have the parameters of the optimiser in one order, at other rates."""
+    blocks = [f"backbone.conv{k}" for k in (1, 2, 3, 4, 5)]
+
+    def run(cut):
+        return foundation_finetune_classifier(
+            start, x, y, recipe="layerwise", split=[blocks[:cut], blocks[cut:]], epochs=2, seed=1,
+            checkpoint_dir=tmp_path,
+        )  # fmt: skip
+
+    start = quick(encoder, x, y)
+    killed_after(lambda: run(2), 1)
+    with pytest.raises(InputError, match="groups"):
+        run(3)
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+def test_a_score_that_is_not_defined_is_kept(encoder, x, tmp_path, killed_after, patience):
+    """No label occurs or is predicted in the validation rows: the macro F1 is NaN."""
+    sets = [["a"], ["b"]] + [[]] * 39
+
+    def run(**more):
+        return foundation_fit_multilabel(
+            encoder, x, sets, threshold=0.99, validation=[5, 6], epochs=4, patience=patience,
+            seed=1, **more,
+        )  # fmt: skip
+
+    killed_after(lambda: run(checkpoint_dir=tmp_path), 1)
+    fit = run(checkpoint_dir=tmp_path)
+    assert np.isnan(fit.score_history).all()
+    assert same_fit(fit, run())
+    assert fit.loss_history == run().loss_history
+
+
+def test_an_encoder_with_a_mask_of_infinities_is_gone_on_from(x, y, tmp_path, killed_after):
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+            self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+
+        def forward(self, x):
+            return self.layer(x.mean((2, 3)))
+
+    encoder = Masked()
+    killed_after(lambda: full(encoder, x, y, checkpoint_dir=tmp_path), 1)
+    gone_on = full(encoder, x, y, checkpoint_dir=tmp_path)
+    assert gone_on.loss_history == full(encoder, x, y).loss_history
 
 
 def test_a_damaged_checkpoint_is_named(encoder, x, y, tmp_path):

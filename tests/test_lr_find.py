@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from closeness import assert_close
 from edaphos_bridge import foundation_lr_find
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import InputError, TrainingError
 from edaphos_bridge.lr_find import LRFind, suggestions
 from small_fits import quick
 
@@ -121,3 +122,22 @@ def test_what_cannot_be_used_is_named(encoder, x, y, argument, value):
     with pytest.raises(InputError) as raised:
         foundation_lr_find(encoder, x, y, **{argument: value})
     assert raised.value.argument == argument
+
+
+def test_few_steps_of_a_long_epoch_are_refused(encoder, x, y):
+    """Rates at the end of the epoch, which no step has, would be beyond any double."""
+    with pytest.raises(InputError) as raised:
+        foundation_lr_find(encoder, x, y, num_it=2, batch_size=1, seed=1)
+    assert raised.value.argument == "num_it"
+
+
+def test_a_loss_that_is_not_finite_from_the_start_is_an_error():
+    x = np.ones((4, 1, 3, 3))
+    encoder = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(TrainingError, match="first step"):
+        foundation_lr_find(encoder, x, [1, 2, 1, 2], num_it=3, head=lambda n, k: Infinite(n, k))
+
+
+class Infinite(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) / 0

@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.basics.arguments import choice, flag, seed_number, whole
+from edaphos_bridge.basics.arguments import choice, flag, read_once, seed_number, whole
 from edaphos_bridge.basics.interrupts import imported
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.folds import Fold
@@ -272,6 +272,7 @@ def cross_validate(
         The name of the first fold of a list, or of those that are drawn.
     """
     name, function = verb_of(fit)
+    y, settings = read_once(y), {key: read_once(value) for key, value in settings.items()}
     defaults = checked_settings(name, function, settings)
     processes = whole("n_jobs", n_jobs)
     if name is None and processes > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.basics.arguments import choice, whole
+from edaphos_bridge.basics.arguments import choice, read_once, whole
 from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.classifier import foundation_fit_classifier
 from edaphos_bridge.encoders.copying import as_module
@@ -101,7 +101,8 @@ def foundation_finetune_ensemble(
     seeds = seeds_of(task, K_ens, base_seed)
     fit_member = MEMBERS[task]
     _check_names(fit_member, settings)
-    y = list(y) if isinstance(y, Iterator) else y  # every member reads it
+    y = read_once(y)  # every member reads it
+    settings = {name: read_once(value) for name, value in settings.items()}
     folder = folder_or_none("checkpoint_dir", settings.pop("checkpoint_dir", None))
     members = []
     for seed in seeds:

@@ -133,12 +133,23 @@ def lr_found(
     an_epoch = math.ceil(len(patches) / size)
     epochs = math.ceil(steps / an_epoch)
     heard = _Search(steps)
+    try:
+        growth = (last / first) ** ((epochs * an_epoch - 1) / (steps - 1))
+    except OverflowError:
+        growth = math.inf
+    if math.isinf(growth):
+        raise InputError(
+            "num_it",
+            f"is too few steps for {an_epoch} batches an epoch",
+            found=steps,
+            hint="Give more steps, or a larger `batch_size`.",
+        )
     phase = foundation_phase(
         epochs,
         first,
         freeze_to=freeze_to,
         schedule="exponential",
-        final_div=(last / first) ** ((epochs * an_epoch - 1) / (steps - 1)),
+        final_div=growth,
         weight_decay=weight_decay,
     )
     settings = RecipeSettings.checked(
@@ -179,6 +190,8 @@ class _Search(Events):
 
     def found(self) -> LRFind:
         n = len(self._losses)
+        if not n:
+            raise TrainingError.diverged("The loss is not finite in the first step.")
         table = {"lr": self._lr[:n], "loss": self._losses, "smoothed": self._smoothed}
         # as fastai: the first steps are noise, the last diverge
         part = slice(n // 10, -5) if n > 15 else slice(None)

@@ -12,7 +12,9 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 import edaphos_bridge as eb
 from edaphos_bridge.basics.interrupts import at_once, at_pauses, handled_by, held, imported, pause
+from edaphos_bridge.encoders.features import over_batches
 from edaphos_bridge.raster.sources import open_raster
+from small_fits import quick
 
 
 @pytest.fixture(autouse=True)
@@ -304,3 +306,24 @@ def test_a_press_while_a_context_begins_or_ends_leaves_torch_as_it_was():
         assert interrupted is None
         assert state_of_torch() == clean
     assert short_calls() == expected
+
+
+def test_a_press_in_a_prediction_arrives_at_the_next_batch_or_pass(encoder, x, y):
+    computed = []
+
+    def compute(batch):
+        computed.append(len(batch))
+        press()
+        return batch
+
+    batches = [(slice(0, 2), torch.zeros(2, 1)), (slice(2, 4), torch.zeros(2, 1))]
+    with pytest.raises(KeyboardInterrupt), at_pauses():
+        over_batches(compute, batches, torch.zeros(4, 1), torch.device("cpu"))
+    assert computed == [2]
+
+    fit = quick(encoder, x, y, head="mlp", hidden=4, dropout=0.5)
+    computed.clear()
+    fit.head.register_forward_pre_hook(lambda head, given: (compute(given[0]), None)[1])
+    with pytest.raises(KeyboardInterrupt):
+        eb.foundation_mcdropout_predict(fit, x, n_draws=3, seed=1)
+    assert len(computed) == 1

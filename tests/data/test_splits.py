@@ -383,3 +383,15 @@ def test_bad_input_is_named_before_any_training(
         foundation_fit_classifier(encoder, x, y, **arguments)
     assert caught.value.argument == argument
     assert problem in str(caught.value)
+
+
+def test_points_too_far_apart_for_a_double_are_far_without_a_warning(recwarn):
+    points = np.array([[-1.5e308, 0.0], [1.5e308, 0.0]])
+    assert not near(points[:1], points[1:], 1.0).any()
+    assert not recwarn.list
+
+
+def test_folds_beyond_64_bits_are_no_whole_numbers():
+    with pytest.raises(InputError) as raised:
+        read_folds([1e300, 2.0], 2)
+    assert raised.value.argument == "folds"

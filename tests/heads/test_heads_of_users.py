@@ -129,20 +129,37 @@ def test_what_is_no_head_for_these_widths_is_refused(encoder, x, y, head):
     assert raised.value.argument == "head"
 
 
-def frozen():
-    return nn.Linear(8, 3).requires_grad_(False)
+@pytest.mark.parametrize("freeze_backbone", [True, False])
+def test_a_module_that_a_factory_gives_again_is_left_alone(encoder, x, y, freeze_backbone):
+    module = nn.Linear(8, 3)
+    before = module.weight.clone()
+    fit = quick(encoder, x, y, head=lambda n_in, n_out: module, freeze_backbone=freeze_backbone)
+    assert torch.equal(module.weight, before)
+    assert not torch.equal(fit.head.weight, before)
+
+
+class Detached(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+class Complex(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * 1j
 
 
 @pytest.mark.parametrize(
-    ("head", "says"),
+    "head",
     [
-        (nn.Linear(8, 3, device="meta"), "meta device"),
-        (frozen(), "no parameter that trains"),
+        nn.Linear(8, 3).requires_grad_(False),
+        Detached(8, 3),
+        Complex(8, 3),
+        nn.Linear(8, 3, device="meta"),
     ],
-    ids=["meta", "frozen"],
+    ids=["frozen", "detached", "complex", "meta"],
 )
-def test_a_head_that_cannot_train_is_refused(encoder, x, y, head, says):
-    with pytest.raises(InputError, match=says) as raised:
+def test_a_head_that_cannot_train_is_refused(encoder, x, y, head):
+    with pytest.raises(InputError) as raised:
         quick(encoder, x, y, head=head)
     assert raised.value.argument == "head"
 
@@ -153,3 +170,10 @@ def test_what_a_file_is_to_fill_must_be_a_module(encoder, x, y, head):
     with pytest.raises(InputError) as raised:
         FoundationClassifier.from_bytes(data, head=head)
     assert raised.value.argument == "head"
+
+
+def test_a_model_without_parameters_is_refused(x, y):
+    encoder = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    for freeze_backbone in (True, False):
+        with pytest.raises(InputError, match="no parameter"):
+            quick(encoder, x[:, :3], y, head=nn.Identity(), freeze_backbone=freeze_backbone)

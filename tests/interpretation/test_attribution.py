@@ -168,3 +168,32 @@ def test_without_captum_the_error_says_how_to_install_it(x, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "captum.attr", None)
     with pytest.raises(EdaphosError, match="pip install"):
         foundation_attribute(classifier_of_means(WEIGHT), x)
+
+
+class Doubles(nn.Module):
+    """An encoder that shows its map, and may write to its patches."""
+
+    def __init__(self, writes):
+        super().__init__()
+        torch.manual_seed(3)
+        self.layer, self.writes = nn.Conv2d(3, 5, 3), writes
+
+    def maps(self, x):
+        return [self.layer(x.mul_(2) if self.writes else x * 2)]
+
+    def forward(self, x):
+        return self.maps(x)[0].mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize("head", ["linear", "concat_pool"])
+@pytest.mark.parametrize("method", ["grad_cam", "integrated_gradients"])
+def test_an_encoder_may_write_to_its_patches(x, method, head):
+    y = ["a", "b"] * (len(x) // 2)
+    found = [
+        foundation_attribute(
+            quick(Doubles(writes), x, y, head=head, hidden=3), x[:3], method, "a", n_steps=4
+        )
+        for writes in (True, False)
+    ]
+    assert_close(found[0].values, found[1].values, 1e-6)
+    assert np.array_equal(found[0].patches, x[:3].astype(np.float32))

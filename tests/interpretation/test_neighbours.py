@@ -33,9 +33,15 @@ def test_a_vote_counts_as_the_formula_says(recorded):
     expected = np.zeros((len(similarity), 4))
     for row, near in enumerate(np.argsort(-similarity, axis=1)[:, :K]):
         for neighbour in near:
-            expected[row, recorded["labels"][neighbour]] += np.exp(similarity[row, neighbour] / T)
+            below = similarity[row, neighbour] - similarity[row, near[0]]
+            expected[row, recorded["labels"][neighbour]] += np.exp(below / T)
     assert_close(votes_of(recorded).numpy(), expected, 1e-5)
     assert_close(shares(votes_of(recorded)), expected / expected.sum(axis=1, keepdims=True), 1e-5)
+
+
+def test_at_a_low_temperature_the_nearest_neighbour_has_all_votes(recorded):
+    found = shares(votes_of(recorded, temperature=1e-6))
+    assert_close(found, shares(votes_of(recorded, k=1)), 1e-6)
 
 
 def test_batches_of_queries_do_not_show(recorded, monkeypatch):

@@ -112,3 +112,13 @@ def test_what_the_user_froze_stays_frozen_and_all_is_restored_at_the_end():
     groups.restore()
     frozen = [name for name, p in encoder.named_parameters() if not p.requires_grad]
     assert frozen == ["conv.weight"]
+
+
+def test_running_statistics_of_no_group_are_locked_with_the_first_ones():
+    encoder = Encoder()
+    groups = Groups(encoder, nn.Linear(4, 2), [["conv"], ["late"]])
+    groups.train(foundation_phase(1, freeze_to=1))
+    assert not encoder.norm.training
+    assert encoder.late[1].training
+    groups.train(foundation_phase(1))
+    assert encoder.norm.training

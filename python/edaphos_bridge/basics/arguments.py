@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,11 @@ def seed_number(value: Any) -> int:
     limit = 2**53
     kind = "whole number between -2^53 and 2^53"
     return whole("seed", value, minimum=-limit, maximum=limit, kind=kind)
+
+
+def read_once(value: Any) -> Any:
+    """Return a list of what can be read only once, for what reads it again; else `value`."""
+    return list(value) if isinstance(value, Iterator) else value
 
 
 def share(argument: str, value: Any) -> float:

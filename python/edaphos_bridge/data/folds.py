@@ -98,7 +98,7 @@ def whole_numbers(argument: str, value: Any, wanted: str) -> Rows:
         raise InputError(argument, f"must be {wanted}", found=list(array.shape))
     usable = np.ma.getmaskarray(array) == False  # noqa: E712
     if array.dtype.kind == "f":
-        usable &= np.isfinite(array.data) & (array.data == np.trunc(array.data))
+        usable &= (abs(array.data) < 2**63) & (array.data == np.trunc(array.data))
     if array.dtype.kind == "b" or not usable.all():
         found = "bool" if array.dtype.kind == "b" else array.data[~usable][0].item()
         raise InputError(argument, f"must be {wanted}", found=found)

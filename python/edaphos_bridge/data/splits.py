@@ -223,8 +223,9 @@ def near(
         low = np.searchsorted(others[:, 0], x[0] - 1.001 * distance, side="left")
         high = np.searchsorted(others[:, 0], x[-1] + 1.001 * distance, side="right")
         strip = others[low:high]
-        between = points[rows, None, :] - strip[None, :, :]
-        found[rows] = (np.hypot(between[..., 0], between[..., 1]) < distance).any(axis=1)
+        with np.errstate(over="ignore"):  # infinitely far is far
+            between = points[rows, None, :] - strip[None, :, :]
+            found[rows] = (np.hypot(between[..., 0], between[..., 1]) < distance).any(axis=1)
     return found
 
 

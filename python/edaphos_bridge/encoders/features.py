@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.data.float32 import all_finite
 from edaphos_bridge.data.patches import rows_at_once
 from edaphos_bridge.encoders.encoder import pooled_maps
@@ -220,6 +221,7 @@ def over_batches(
     """
     asked = np.zeros(len(out), dtype=bool)
     for rows, batch in batches:
+        pause()
         out[rows] = compute(batch.to(device)).to(out)
         asked[rows] = True
     return asked

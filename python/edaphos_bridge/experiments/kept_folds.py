@@ -32,6 +32,7 @@ from edaphos_bridge.files.schema import (
     list_of,
     require,
 )
+from edaphos_bridge.fits.kept_run import layers_of
 from edaphos_bridge.pretrain.source import PatchSource, TileSource
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.training.folder_lock import InUseError, locked
@@ -277,7 +278,8 @@ def _digest(text: str) -> str:
 
 
 def _digest_of_module(module: nn.Module) -> str:
-    digest = hashlib.sha256(f"{type(module).__module__}.{type(module).__qualname__}".encode())
+    kind = f"{type(module).__module__}.{type(module).__qualname__}"
+    digest = hashlib.sha256(f"{kind} {layers_of(module)}".encode())
     for name, tensor in module.state_dict().items():
         if isinstance(tensor, torch.Tensor):
             values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)

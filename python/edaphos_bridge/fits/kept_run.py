@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ class KeptRun:
         self._checkpoints.identity["seed"] = seed
         self._model, self._randomness = model, randomness
         self._rows = {"train": plan.train_rows.cpu(), "val": plan.val_rows.cpu()}
+        digest = hashlib.sha256(layers_of(model).encode()).digest()
+        self._layers = torch.frombuffer(bytearray(digest), dtype=torch.uint8)
         if self._found is None:
             self._checkpoints.probe(self._model.state_dict(), 0)
             return
@@ -76,6 +79,14 @@ class KeptRun:
                 raise InputError(
                     "checkpoint_dir",
                     "holds the checkpoint of another run: other rows train or validate there",
+                    found=str(self._found.path),
+                    hint="Give another folder, or delete that file to start anew.",
+                )
+            if not torch.equal(tensors["layers"], self._layers):
+                raise InputError(
+                    "checkpoint_dir",
+                    "holds the checkpoint of another run: the encoder or the head has "
+                    "other layers there",
                     found=str(self._found.path),
                     hint="Give another folder, or delete that file to start anew.",
                 )
@@ -90,11 +101,17 @@ class KeptRun:
     @property
     def phase_reached(self) -> int:
         """Number of the phase that the run was in, from 0."""
-        return 0 if self._found is None else int(self._found.tensors["phase"][0])
+        if self._found is None:
+            return 0
+        with self._readable():
+            return int(self._found.tensors["phase"][0])
 
     def history_of_phases_before(self) -> History:
         """Return the record of the phases that are over."""
-        return History([], []) if self._found is None else self._history()[0]
+        if self._found is None:
+            return History([], [])
+        with self._readable():
+            return self._history()[0]
 
     def begun(self, number: int, learner: Learner, best: Best) -> History:
         """Return the record of the phase so far, and put its learner where it stood."""
@@ -104,10 +121,10 @@ class KeptRun:
             tensors = self._found.tensors
             learner.restore(without_prefix("learner", tensors))
             score, since = tensors["best_score"].tolist()
-            best.weights = dict(without_prefix("best", tensors))
+            best.weights, best.since = dict(without_prefix("best", tensors)), int(since)
             if best.weights:
                 require_form("best weights", learner.model.state_dict(), best.weights)
-                best.score, best.since = score, int(since)
+                best.score = score
             self._randomness.restore(self._found.rng, without_prefix("rng", tensors))
         return self._history()[1]
 
@@ -124,18 +141,22 @@ class KeptRun:
             **prefixed("best", best.weights),
             **prefixed("rows", self._rows),
             **prefixed("rng", others),
+            "layers": self._layers,
             "best_score": torch.tensor([score, float(best.since)], dtype=torch.float64),
             "phase": torch.tensor([number, len(before.losses)]),
         }
         if len(self._rows["val"]):
-            tensors["scores"] = torch.tensor(whole.scores, dtype=torch.float64)
+            scores = torch.tensor(whole.scores, dtype=torch.float64)
+            tensors["scores"] = scores.view(torch.int64)  # NaN is a score, and no damage
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         self._checkpoints.save(Progress(len(whole.losses), whole.losses, tensors, cpu))
 
     def _history(self) -> tuple[History, History]:
         assert self._found is not None
         losses, tensors = self._found.losses, self._found.tensors
-        scores = tensors["scores"].tolist() if "scores" in tensors else [math.nan] * len(losses)
+        scores = [math.nan] * len(losses)
+        if "scores" in tensors:
+            scores = tensors["scores"].view(torch.float64).tolist()
         cut = int(tensors["phase"][1])
         return History(losses[:cut], scores[:cut]), History(losses[cut:], scores[cut:])
 
@@ -161,6 +182,15 @@ class _KeptPhase(Keeper):
 
     def keep(self, learner: Learner, best: Best, history: History) -> None:
         self._run.keep(self._number, self._before, learner, best, history)
+
+
+def layers_of(module: nn.Module) -> str:
+    """Return what a module's parts are and how they are set, which their weights do not tell."""
+    parts = [
+        f"{name}: {type(part).__qualname__}({part.extra_repr()})"
+        for name, part in module.named_modules()
+    ]
+    return re.sub("0x[0-9a-f]+", "", "\n".join(parts))  # places in memory
 
 
 def digest_of(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.orientation import orientation_to_read
 from edaphos_bridge.data.patches import Patches
@@ -154,6 +155,7 @@ def _outputs(ready: Sequence[tuple[Model, bool]], batch: torch.Tensor) -> list[t
         return [ready[0][0](batch)]
     outputs: list[torch.Tensor] = []
     for model, anew in ready:
+        pause()
         if anew:
             features = encode(model.encoder, batch.clone(), reads_of(model.head))
         outputs.append(model.head(features.clone()))

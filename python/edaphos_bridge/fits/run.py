@@ -26,7 +26,7 @@ from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.aids import Aids
 from edaphos_bridge.training.events import Events, PartOf
 from edaphos_bridge.training.executor import execute
-from edaphos_bridge.training.groups import Groups, encoder_groups
+from edaphos_bridge.training.groups import Groups, encoder_groups, parameters_of
 from edaphos_bridge.training.inputs import Inputs, inputs_of
 from edaphos_bridge.training.loop import History
 from edaphos_bridge.training.phase import AnyPhase, Phase
@@ -123,14 +123,14 @@ def fit(
         cached = phase.is_probe(n_groups) and aids.view is None
         return inputs_of(encoder, patches, device, cached=cached, reads=reads)
 
-    identity = (
-        {}
-        if checkpoint_dir is None
-        else identity_of(task, targets, encoder, head, patches, settings, split)
-    )
     inputs = inputs or inputs_for(phases[0])
     if head is None and isinstance(settings.head.own, nn.Module):  # which draws nothing
         head = settings.head.made(inputs.feature_dim, task.n_outputs)
+    identity = (
+        {}
+        if checkpoint_dir is None
+        else identity_of(task, targets, encoder, head, patches, settings, split, grouping)
+    )
     with opened(checkpoint_dir, identity) as kept:
         if settings.seed is None and kept is not None:
             settings = replace(settings, seed=kept.seed)
@@ -145,6 +145,7 @@ def fit(
                 head = settings.head.made(inputs.feature_dim, task.n_outputs)
         model = Model(encoder, head.to(device))
         groups = Groups(encoder, head, grouping)
+        groups.require_trained(phases)
         if kept is not None:
             kept.start(settings.seed, model, plan, randomness)
         history = run(
@@ -193,6 +194,7 @@ def identity_of(
     patches: Patches,
     settings: Settings,
     split: Split | None,
+    grouping: Any,
 ) -> dict[str, Any]:
     """Return what a run must share with the checkpoint it goes on from, as JSON values."""
     start = dict(encoder.state_dict())
@@ -206,7 +208,15 @@ def identity_of(
         "patches": patches.fingerprint(),
         "y": digest_of({"y": targets}),
         "encoder": digest_of(start),
+        "groups": _digests_of_groups(encoder, grouping),
     }
+
+
+def _digests_of_groups(encoder: nn.Module, grouping: Any) -> list[str]:
+    """Return a digest of the names of each group's parameters."""
+    names = {id(parameter): name for name, parameter in encoder.named_parameters()}
+    parts = parameters_of(encoder_groups(encoder, grouping), encoder)
+    return [digest_of({names[id(p)]: p.new_empty(0) for p in part}) for part in parts]
 
 
 def split_made(split: Split, plan: Plan, n: int) -> dict[str, Any]:

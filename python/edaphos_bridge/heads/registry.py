@@ -125,7 +125,8 @@ def own_head(given: Any, width: int, n_outputs: int) -> nn.Module:
     try:
         if isinstance(given, torch.jit.ScriptModule):
             raise InputError("head", "must not be TorchScript, whose copies do not train")
-        head = copy.deepcopy(given) if isinstance(given, nn.Module) else given(width, n_outputs)
+        # a function may give the same module again and again
+        head = copy.deepcopy(given if isinstance(given, nn.Module) else given(width, n_outputs))
         if not isinstance(head, nn.Module):
             raise InputError(
                 "head", "must be, or make, a torch.nn.Module", found=type(head).__name__
@@ -133,7 +134,7 @@ def own_head(given: Any, width: int, n_outputs: int) -> nn.Module:
         if any(p.is_meta for p in head.parameters()):
             raise InputError("head", "has weights on the meta device, which hold no values")
         device = next((p.device for p in head.parameters()), torch.device("cpu"))
-        with torch.no_grad():
+        with torch.enable_grad():
             found = head.eval()(torch.zeros(2, width, device=device))
     except EdaphosError:
         raise
@@ -145,6 +146,14 @@ def own_head(given: Any, width: int, n_outputs: int) -> nn.Module:
     if shape != [2, n_outputs]:
         raise InputError(
             "head", f"must map features [2, {width}] to outputs [2, {n_outputs}]", found=shape
+        )
+    if not found.is_floating_point():
+        raise InputError("head", "must give real numbers", found=str(found.dtype))
+    if any(p.requires_grad for p in head.parameters()) and not found.requires_grad:
+        raise InputError(
+            "head",
+            "gives outputs that no gradient leads back from, so it cannot train",
+            found=type(head).__name__,
         )
     return head
 

@@ -47,7 +47,7 @@ def integrated_gradients(model: nn.Module, baseline: torch.Tensor, n_steps: int)
     ----------
     Sundararajan, M., Taly, A. and Yan, Q. (2017). Axiomatic attribution for deep networks. ICML.
     """
-    method = captum().IntegratedGradients(model)
+    method = captum().IntegratedGradients(lambda x: model(x.clone()))  # it may write to them
 
     def attribute(x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = method.attribute(
@@ -104,6 +104,13 @@ def attributed(
     return np.concatenate(found)
 
 
+class _OnACopy(Model):
+    """A model whose encoder may write to what it is given."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.clone())
+
+
 class _ThroughMaps(nn.Module):
     """A model whose head reads of the encoder's last map alone, which passes `last`."""
 
@@ -113,7 +120,7 @@ class _ThroughMaps(nn.Module):
         self.last = nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        last = self.last(maps_of(self.encoder, x)[-1])
+        last = self.last(maps_of(self.encoder, x.clone())[-1])
         pooled = reads_of(self.head) == POOLED_MAPS
         features = concat_pooled(last) if pooled else last.mean(dim=(2, 3))
         outputs: torch.Tensor = self.head(features)
@@ -131,15 +138,15 @@ def _with_last_map(
     if reads_of(head) == POOLED_MAPS:
         return through_maps, through_maps.last
     with torch.no_grad():
-        features = encode_features(encoder, patch)
+        features = encode_features(encoder, patch.clone())
         maps = None
         with contextlib.suppress(InputError):  # it shows none
-            maps = maps_of(encoder, patch)[-1].mean(dim=(2, 3))
+            maps = maps_of(encoder, patch.clone())[-1].mean(dim=(2, 3))
     if maps is not None and maps.shape == features.shape:
         size = max(1.0, float(features.abs().max()))
         if float((maps - features).abs().max()) <= _SAME * size:
             return through_maps, through_maps.last
-    return Model(encoder, head), _last_layer_with_maps(encoder, patch)
+    return _OnACopy(encoder, head), _last_layer_with_maps(encoder, patch)
 
 
 def _last_layer_with_maps(encoder: nn.Module, patch: torch.Tensor) -> nn.Module:
@@ -155,7 +162,7 @@ def _last_layer_with_maps(encoder: nn.Module, patch: torch.Tensor) -> nn.Module:
         hooks = [part.register_forward_hook(note) for part in encoder.modules()]
     try:
         with torch.no_grad():
-            encode_features(encoder, patch)
+            encode_features(encoder, patch.clone())
     finally:
         for hook in hooks:
             hook.remove()

@@ -29,7 +29,8 @@ def knn_votes(
     """Return the votes for each class, shape (Q, n_classes), of each query's `k` neighbours.
 
     A neighbour's vote counts ``exp(similarity / temperature)``, where the similarity is the inner
-    product. No neighbour of a query's own unit votes, where units are given.
+    product, over that of the nearest neighbour. No neighbour of a query's own unit votes, where
+    units are given.
 
     Parameters
     ----------
@@ -59,7 +60,9 @@ def knn_votes(
         if k > most:
             raise InputError("k", f"must be at most {most}, the neighbours that there are", found=k)
         weight, neighbours = similarity.topk(k, dim=1)
-        votes[rows] = votes[rows].scatter_add(1, codes[neighbours], (weight / temperature).exp())
+        # over the nearest: only shares count, and exp() of a low temperature is beyond any float
+        weight = ((weight - weight[:, :1]) / temperature).exp()
+        votes[rows] = votes[rows].scatter_add(1, codes[neighbours], weight)
     return votes
 
 

@@ -185,7 +185,7 @@ def _unpacked(path: Path, data: bytes, kind: str) -> tuple[Progress, dict[str, A
     losses, rng = tensors.get("losses"), tensors.get("rng")
     if losses is None or rng is None:
         raise WeightsError("This checkpoint lacks its losses or its random generator.")
-    require_finite("checkpoint", tensors)
+    require_finite("checkpoint", tensors, with_masks=kind != PRETRAINING)
     require(
         losses.dtype == torch.float64 and losses.shape == (step,),
         "its losses are of another number",
@@ -201,10 +201,10 @@ def _require_same(
 ) -> None:
     extends = wanted.get("momentum_schedule") is None
     other = [
-        f"{name} = {found.get(name)!r} there, {value!r} here"
-        for name, value in wanted.items()
-        if found.get(name) != value
-        and not (name == "seed" and value is None)
+        f"{name} = {found.get(name)!r} there, {wanted.get(name)!r} here"
+        for name in {**wanted, **found}  # a setting that is not in use may be in neither
+        if found.get(name) != wanted.get(name)
+        and not (name == "seed" and wanted.get(name) is None)
         and not (name == "epochs" and extends)
     ]
     hint = "Give another folder, or delete that file to start anew."

@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from edaphos_bridge.encoders.encoder import groups_of
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.training.phase import Phase
+from edaphos_bridge.training.phase import AnyPhase, Phase
 
 Modules = list[nn.Module]
 
@@ -31,6 +31,10 @@ class Groups:
         blocks = encoder_groups(encoder, split)
         self._modules = [*blocks, [head]]
         self._parameters = [*parameters_of(blocks, encoder), list(head.parameters())]
+        grouped = {id(m) for block in blocks for module in block for m in module.modules()}
+        self._rest = [  # of the first group, as parameters of no group are
+            m for m in encoder.modules() if id(m) not in grouped and not list(m.children())
+        ]
         self._model = (encoder, head)
         self._trainable = {id(p) for p in self._all() if p.requires_grad}  # as the user left it
         self._norms = {id(p) for p in self._all_of_norms()}
@@ -62,16 +66,27 @@ class Groups:
                     found.append({**group, "group": number})
         return found
 
+    def require_trained(self, phases: Sequence[AnyPhase]) -> None:
+        """Raise `InputError` for a phase in which no parameter trains."""
+        for phase in phases:
+            if isinstance(phase, Phase) and not self.prepare(phase):
+                raise InputError(
+                    "head",
+                    "has no parameter that requires a gradient, and nothing else is to train",
+                    found=type(self._model[1]).__name__,
+                )
+        self.restore()
+
     def train(self, phase: Phase) -> None:
         """Put the model in train mode, and what a phase locks in eval mode."""
         for part in self._model:
             part.train()
         if phase.is_probe(len(self)):
             self._model[0].eval()
-        if phase.norms == "lock":
-            for modules in self._modules[: phase.first_trained(len(self))]:
-                for module in modules:
-                    module.eval()
+        locked = self._modules[: phase.first_trained(len(self))]
+        if phase.norms == "lock" and locked:
+            for module in [*self._rest, *(module for modules in locked for module in modules)]:
+                module.eval()
 
     def restore(self) -> None:
         """Let gradients reach what they reached before the first phase."""
