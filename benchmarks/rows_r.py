@@ -125,9 +125,9 @@ class TimeInside:
         self.seconds: list[float] = []
         function = classifiers.fit_classifier
 
-        def timed(*args: Any) -> Any:
+        def timed(*args: Any, **how: Any) -> Any:
             started = time.perf_counter()
-            result = function(*args)
+            result = function(*args, **how)
             self.seconds.append(time.perf_counter() - started)
             return result
 

@@ -14,7 +14,7 @@ from edaphos_bridge import (
     foundation_probe_sweep,
 )
 from edaphos_bridge.errors import InputError
-from interpreted import BandMeans, Numbers, classifier_of_means, fit_with
+from interpreted import BandMeans, classifier_of_means, fit_with, numbers
 from small_fits import quick
 
 CLASSES = ["clay", "loam", "sand"]
@@ -157,7 +157,7 @@ def test_printing_says_scores_and_what_was_drawn(fit, x, y):
 
 @pytest.mark.parametrize("names", [None, ["ph", "clay"]])
 def test_a_regressor_has_scores_for_each_target(x, names):
-    fit = fit_with(Numbers(2, names), BandMeans(), np.eye(3)[:2])
+    fit = fit_with(numbers(2, names), BandMeans(), np.eye(3)[:2])
     y = pd.DataFrame(np.random.default_rng(2).normal(size=(60, 2)))
     found = foundation_interpret(fit, x, y, n_boot=20, seed=1, n_pictures=3)
     table = found.as_table()
@@ -188,7 +188,7 @@ def test_a_regressor_of_ours_is_interpreted_in_the_units_of_its_targets(encoder)
 
 
 def test_one_target_has_plain_columns_and_baselines(x):
-    fit = fit_with(Numbers(), BandMeans(), [[1.0, 0.0, 0.0]])
+    fit = fit_with(numbers(), BandMeans(), [[1.0, 0.0, 0.0]])
     y = x[:, 0].mean(axis=(1, 2))
     found = foundation_interpret(
         fit, x, y, n_boot=10, seed=1, baselines=True, train=(x, y), groups=np.arange(60) // 6
@@ -235,7 +235,7 @@ def test_bad_input_is_refused_before_any_prediction(
 
 @pytest.mark.parametrize("y", [["a"] * 60, np.zeros((60, 2)), np.full(60, np.inf), None])
 def test_a_truth_that_is_no_number_is_refused(x, y):
-    fit = fit_with(Numbers(), BandMeans(), [[1.0, 0.0, 0.0]])
+    fit = fit_with(numbers(), BandMeans(), [[1.0, 0.0, 0.0]])
     with pytest.raises(InputError) as caught:
         foundation_interpret(fit, x, y)
     assert caught.value.argument == "y"

@@ -9,7 +9,7 @@ from closeness import assert_close
 from edaphos_bridge import foundation_attribute
 from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.interpretation.attribution import grad_cam
-from interpreted import BandMeans, Numbers, classifier_of_means, fit_with
+from interpreted import BandMeans, classifier_of_means, fit_with, numbers
 from small_fits import quick
 
 WEIGHT = np.array([[1.0, -2.0, 0.5], [0.0, 1.0, 0.0], [-1.0, 0.0, 3.0]])
@@ -64,7 +64,7 @@ def test_integrated_gradients_add_up_to_what_the_output_is_more_than_for_the_bas
 def test_grad_cam_is_the_weighted_sum_of_maps_where_it_is_positive(x, encoder_class):
     encoder = encoder_class()
     weight = np.random.default_rng(3).normal(size=(2, 4))
-    fit = fit_with(Numbers(2), encoder, weight)
+    fit = fit_with(numbers(2), encoder, weight)
     found = foundation_attribute(fit, x, "grad_cam", "y2")
     with torch.no_grad():
         maps = encoder.act(encoder.conv(torch.from_numpy(x))).numpy()
@@ -158,7 +158,7 @@ def test_an_encoder_without_a_map_is_refused_by_grad_cam(x):
         def forward(self, x):
             return x.mean(dim=(2, 3))
 
-    fit = fit_with(Numbers(), Flat(), [[1.0, 0.0, 0.0]])
+    fit = fit_with(numbers(), Flat(), [[1.0, 0.0, 0.0]])
     with pytest.raises(InputError, match="more than one cell"):
         foundation_attribute(fit, x, "grad_cam")
     assert foundation_attribute(fit, x).values.shape == (20, 3, 5, 5)

@@ -12,7 +12,7 @@ from edaphos_bridge import (
     foundation_interpret,
 )
 from edaphos_bridge.errors import EdaphosError, InputError
-from interpreted import BandMeans, Numbers, classifier_of_means, fit_with
+from interpreted import BandMeans, classifier_of_means, fit_with, numbers
 
 matplotlib.use("agg")
 
@@ -84,7 +84,7 @@ def test_axes_of_the_users_are_drawn_in(found):
 
 
 def test_numbers_are_drawn_against_the_truth(x):
-    fit = fit_with(Numbers(2, ["ph", "clay"]), BandMeans(), np.eye(3)[:2])
+    fit = fit_with(numbers(2, ["ph", "clay"]), BandMeans(), np.eye(3)[:2])
     y = np.random.default_rng(2).normal(size=(30, 2))
     found = foundation_interpret(fit, x, y, n_boot=0)
     ax = found.plot_predictions(1)

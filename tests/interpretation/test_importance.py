@@ -6,7 +6,7 @@ import pytest
 from closeness import assert_close
 from edaphos_bridge import foundation_band_importance
 from edaphos_bridge.errors import InputError
-from interpreted import BandMeans, Numbers, classifier_of_means, fit_with
+from interpreted import BandMeans, classifier_of_means, fit_with, numbers
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_only_the_band_that_is_used_matters(x, second_band):
 
 
 def test_of_a_regressor_the_rise_of_rmse_is_told(x):
-    fit = fit_with(Numbers(), BandMeans(), [[0.0, 0.0, 2.0]], size=(4, 4))
+    fit = fit_with(numbers(), BandMeans(), [[0.0, 0.0, 2.0]], size=(4, 4))
     y = 2 * x[:, 2].mean(axis=(1, 2))
     found = foundation_band_importance(fit, x, y, seed=1, n_repeats=200)
     table = found.as_table()
