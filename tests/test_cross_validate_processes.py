@@ -1,5 +1,6 @@
 """Cross-validations in several processes, stopped and gone on with."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from edaphos_bridge import (
 )
 from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError, WeightsError
 from edaphos_bridge.experiments import cross_validation
+from edaphos_bridge.experiments.workers import own_libraries_first
 from small_cross_validations import quick, same, same_numbers
 from small_fits import small_network
 
@@ -87,9 +89,9 @@ def script(tmp_path):
 
     def start(folder, epochs):
         command = [sys.executable, "-W", "error", str(path), str(folder), str(epochs)]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        environment = {**os.environ, **own_libraries_first()}  # other tests start R in this process
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
 
     return start
 

@@ -22,6 +22,7 @@ from edaphos_bridge import (
     foundation_fit_regressor,
 )
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.experiments.workers import own_libraries_first
 from edaphos_bridge.sklearn import FoundationClassifierEstimator, FoundationRegressorEstimator
 from sklearn_checks import (
     CAN_BE_TOLD,
@@ -220,7 +221,9 @@ def test_cross_validation_by_groups_scores_patches(easy):
     assert probabilities.shape == (60, 3)
 
 
-def test_a_grid_search_goes_over_settings_and_encoders_in_processes_too(easy):
+def test_a_grid_search_goes_over_settings_and_encoders_in_processes_too(easy, monkeypatch):
+    for name, value in own_libraries_first().items():  # other tests start R in this process
+        monkeypatch.setenv(name, value)
     x, y = easy
     grid = {"lr": [1e-3, 0.05], "encoder": [None, small_network()]}
     settings = {"cv": 2, "scoring": "neg_log_loss"}

@@ -34,7 +34,7 @@ def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
     """
     count = whole("processes", processes)
     # libraries read these when a process begins
-    theirs_alone = {**_ONE_THREAD, **_own_libraries_first()}
+    theirs_alone = {**_ONE_THREAD, **own_libraries_first()}
     before = {name: os.environ.get(name) for name in theirs_alone}
     os.environ.update(theirs_alone)
     context = multiprocessing.get_context("spawn")
@@ -59,7 +59,7 @@ def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
                 os.environ[name] = value
 
 
-def _own_libraries_first() -> dict[str, str]:
+def own_libraries_first() -> dict[str, str]:
     """Return where a new Python finds the libraries of this one, before those of others.
 
     R puts its folders first, in R and in a Python with an R inside, and another Python's library
