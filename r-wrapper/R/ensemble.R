@@ -44,6 +44,12 @@ foundation_finetune_ensemble <- function(encoder, x, y,
     classification = "foundation_fit_classifier", regression = "foundation_fit_regressor",
     multilabel = "foundation_fit_multilabel"
   )[[task]]
+  if ("seed" %in% ...names()) {
+    stop_input("seed", paste(
+      "is no argument of foundation_finetune_ensemble().",
+      "Members have the seeds `base_seed`, `base_seed + 1` and so on."
+    ), call)
+  }
   takes <- formals(get(made_by))
   stop_if_unused(
     "foundation_finetune_ensemble", ...,
