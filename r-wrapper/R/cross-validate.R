@@ -17,7 +17,9 @@
 #' refused.
 #'
 #' @param fit The function that fits, such as [foundation_fit_classifier], or its name.
-#' @param encoder,x,y As `fit` takes them.
+#' @param encoder,x,y As `fit` takes them. Where it goes on from a fit ([foundation_fine_tune()],
+#'   [foundation_finetune_classifier()]) and that has seen the rows of `x`, so have all folds, and the
+#'   numbers are too good: it must come from other rows.
 #' @param ... Further arguments of `fit`, by name, but for those that say which rows validate, and
 #'   `val_split`.
 #' @param folds As in [foundation_fit_classifier()]; a row may be in several folds, or in none.
@@ -208,11 +210,14 @@ plot.edaphosbridge_cross_validation <- function(x, measure = NULL, xlab = "fold"
   stop_if_unused("plot", ..., also = graphical_parameters())
   measure <- measure_of(x, measure, sys.call())
   places <- seq_len(nrow(x$table))
-  graphics::plot(
+  settings <- list(
     places, x$table[[measure]],
-    xlab = xlab, ylab = ylab, ylim = ylim, xaxt = "n", pch = 19, ...
+    xlab = xlab, ylab = ylab, ylim = ylim, xaxt = "n", pch = 19
   )
-  graphics::axis(1L, at = places, labels = x$table$fold)
+  do.call(graphics::plot, utils::modifyList(settings, list(...)))
+  if (!any(c("xaxt", "axes") %in% ...names())) {
+    graphics::axis(1L, at = places, labels = x$table$fold)
+  }
   graphics::abline(h = mean(x$table[[measure]]), lty = "dotted")
   invisible(x)
 }

@@ -128,6 +128,7 @@ test_that("it prints, is a table, and is drawn", {
   expect_identical(generics::tidy(result), result$table)
   withr::with_pdf(tempfile(), {
     expect_identical(plot(result, "log_loss", main = "folds"), result)
+    expect_identical(plot(result, pch = 1, xaxt = "n"), result)
     expect_error(plot(result, "rmse"), class = "edaphosbridge_input_error", "must be one of")
   })
   skip_if_lacking("ggplot2")
