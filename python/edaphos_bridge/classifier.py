@@ -150,8 +150,9 @@ def foundation_fit_classifier(
         The rows that validate, or whether each one does.
     checkpoint_dir : path-like, optional
         A folder in which the run keeps where it stands, after each epoch. The same call goes on
-        from there if it was killed, with the bits of a run that was not; a call with other data or
-        settings is refused. Nothing in it is of use once the fit is there.
+        from there if it was killed, with the bits of a run that was not; where rates are constant,
+        so does one with more `epochs`. A call with other data or settings is refused. Nothing in it
+        is of use once the fit is there.
 
     Returns
     -------
