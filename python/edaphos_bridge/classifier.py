@@ -121,7 +121,8 @@ def foundation_fit_classifier(
     label_smoothing : float
         Share of the target that goes to all classes alike, in [0, 1).
     patience : int, optional
-        Stop after so many epochs without a better validation accuracy, and keep the best weights.
+        Stop after so many epochs without a better score of the validation rows, here accuracy, and
+        keep the best weights.
     augment : bool or dict
         Train on random views that do not change a label: flips and quarter turns, or what a dict
         of ``flip_prob``, ``rot90_prob``, ``brightness_jitter``, ``noise_sd``,

@@ -83,7 +83,11 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
   name <- name_of_verb(fit, call)
   takes <- formals(get(name))
   takes <- takes[setdiff(names(takes), c(names_of_data, names_of_split, "seed", "verbose"))]
-  stop_if_unused("foundation_cross_validate", ..., takes = takes)
+  decided <- c("val_split", "patience") # which Python refuses, with the reason
+  stop_if_unused(
+    "foundation_cross_validate", ...,
+    also = decided, takes = takes[setdiff(names(takes), decided)]
+  )
   given <- list(...)
   learnt <- to_learnt_by(name, encoder, y, call)
   goes_on <- name %in% names_of_recipes
