@@ -128,3 +128,12 @@ test_that("bad input is refused with the call of the user", {
   )
   expect_refused(predict(soil_ensemble(), soil_x, type = "prob"), "type", "'members'", of = "predict")
 })
+
+test_that("plot() draws the loss of each member", {
+  skip_if_no_python()
+  ensemble <- quick_ensemble()
+  withr::with_pdf(tempfile(), {
+    expect_identical(plot(ensemble, col = 2, type = "l", main = "members"), ensemble)
+    expect_refused(plot(ensemble, colour = 2), "colour", "is no argument of plot()", of = "plot")
+  })
+})
