@@ -121,7 +121,8 @@ def foundation_fit_classifier(
     label_smoothing : float
         Share of the target that goes to all classes alike, in [0, 1).
     patience : int, optional
-        Stop after so many epochs without a better validation accuracy, and keep the best weights.
+        Stop after so many epochs without a better score of the validation rows, here accuracy, and
+        keep the best weights.
     augment : bool or dict
         Train on random views that do not change a label: flips and quarter turns, or what a dict
         of ``flip_prob``, ``rot90_prob``, ``brightness_jitter``, ``noise_sd``,
@@ -150,8 +151,9 @@ def foundation_fit_classifier(
         The rows that validate, or whether each one does.
     checkpoint_dir : path-like, optional
         A folder in which the run keeps where it stands, after each epoch. The same call goes on
-        from there if it was killed, with the bits of a run that was not; a call with other data or
-        settings is refused. Nothing in it is of use once the fit is there.
+        from there if it was killed, with the bits of a run that was not; where rates are constant,
+        so does one with more `epochs`. A call with other data or settings is refused. Nothing in it
+        is of use once the fit is there.
 
     Returns
     -------

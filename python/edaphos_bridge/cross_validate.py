@@ -74,7 +74,9 @@ def foundation_cross_validate(
         with ``n_jobs=1`` also one of your own that takes ``(encoder, x, y, *, folds, seed)`` and
         returns a fit of this package.
     encoder, x, y
-        As `fit` takes them.
+        As `fit` takes them. Where it goes on from a fit (`foundation_fine_tune`,
+        `foundation_finetune_classifier`) and that has seen the rows of `x`, so have all folds, and
+        the numbers are too good: it must come from other rows.
     folds : array-like of int, shape (N,), list of rows, or list of pairs of rows, optional
         As in `foundation_fit_classifier`; a row may be in several folds, or in none.
     groups : array-like, shape (N,), optional

@@ -4,11 +4,13 @@
 #' ggplot2 is.
 #'
 #' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
+#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of
+#'   [foundation_probe_sweep()], [foundation_cross_validate()] or [foundation_lr_find()].
 #' @param ... Not used: an argument of another name is an error.
 #' @return A `ggplot`: the loss of each epoch and, of a fit with validation rows,
 #'   their score (accuracy, RMSE or F1) in a second panel, with a dotted line at the first
-#'   epoch of the best; of a sweep what [plot.edaphosbridge_probe_sweep()] draws.
+#'   epoch of the best; of a sweep, a cross-validation or a learning rate finder what their
+#'   `plot()` draws.
 #' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))

@@ -27,8 +27,8 @@
 #' @param freeze_backbone `TRUE` for linear probing, `FALSE` for full fine-tuning.
 #' @param head `"linear"`; `"mlp"`: for each width in `hidden` a linear layer,
 #'   ReLU and dropout, then a linear layer; `"concat_pool"`: fastai's head on the encoder's
-#'   feature maps; or a Python `torch.nn.Module` from features `(B, D)` to `(B, classes)`, held by
-#'   reticulate, of which a copy trains.
+#'   feature maps; or a Python `torch.nn.Module` from features `(B, D)` to a number for each class,
+#'   target or label, held by reticulate, of which a copy trains.
 #' @param hidden Hidden widths of MLP and fastai's head.
 #' @param dropout Dropout probability in them, in `[0, 1)`. fastai's head has half of it in all
 #'   layers but the last, or one of several numbers in each.
@@ -49,8 +49,9 @@
 #' @param class_weight Weights of the classes in the loss: `"balanced"`, `n / (K * n_k)` of the
 #'   training rows; `"capped"`, the same, but at most 10; or a named vector. `NULL` for none.
 #' @param label_smoothing Share of the target that goes to all classes alike, in `[0, 1)`.
-#' @param patience Stop after so many epochs without a better validation accuracy, and keep the
-#'   best weights. `NULL` never stops.
+#' @param patience Stop after so many epochs without a better score of the validation rows (accuracy,
+#'   of a regressor RMSE, of a multi-label classifier macro F1), and keep the best weights. `NULL`
+#'   never stops.
 #' @param augment `TRUE` to train on random views that do not change a label, flips and quarter
 #'   turns; or a list with some of `flip_prob`, `rot90_prob`, `brightness_jitter`, `noise_sd`,
 #'   `channel_drop_prob`, `cutout_prob`, `cutout_size_ratio` and `crop_ratio`.
@@ -73,8 +74,8 @@
 #' @param validation The rows that validate, or a logical vector that says whether each
 #'   one does.
 #' @param checkpoint_dir A folder in which the run keeps where it stands, after each epoch, or `NULL`.
-#'   The same call goes on from there if it was killed, with the bits of a run that was not; a call with
-#'   other data or settings is refused. Nothing in it is of use once the fit is there.
+#'   The same call goes on from there if it was killed, with the bits of a run that was not; where
+#'   rates are constant, so does one with more `epochs`. A call with other data or settings is refused. Nothing in it is of use once the fit is there.
 #'
 #' @return A list of class `c("edaphosbridge_classifier", "edaphosbridge_fit",
 #'   "edaphos_foundation_classifier")` with

@@ -17,7 +17,9 @@
 #' refused.
 #'
 #' @param fit The function that fits, such as [foundation_fit_classifier], or its name.
-#' @param encoder,x,y As `fit` takes them.
+#' @param encoder,x,y As `fit` takes them. Where it goes on from a fit ([foundation_fine_tune()],
+#'   [foundation_finetune_classifier()]) and that has seen the rows of `x`, so have all folds, and the
+#'   numbers are too good: it must come from other rows.
 #' @param ... Further arguments of `fit`, by name, but for those that say which rows validate, and
 #'   `val_split`.
 #' @param folds As in [foundation_fit_classifier()]; a row may be in several folds, or in none.
@@ -81,7 +83,11 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
   name <- name_of_verb(fit, call)
   takes <- formals(get(name))
   takes <- takes[setdiff(names(takes), c(names_of_data, names_of_split, "seed", "verbose"))]
-  stop_if_unused("foundation_cross_validate", ..., takes = takes)
+  decided <- c("val_split", "patience") # which Python refuses, with the reason
+  stop_if_unused(
+    "foundation_cross_validate", ...,
+    also = decided, takes = takes[setdiff(names(takes), decided)]
+  )
   given <- list(...)
   learnt <- to_learnt_by(name, encoder, y, call)
   goes_on <- name %in% names_of_recipes
@@ -208,11 +214,14 @@ plot.edaphosbridge_cross_validation <- function(x, measure = NULL, xlab = "fold"
   stop_if_unused("plot", ..., also = graphical_parameters())
   measure <- measure_of(x, measure, sys.call())
   places <- seq_len(nrow(x$table))
-  graphics::plot(
+  settings <- list(
     places, x$table[[measure]],
-    xlab = xlab, ylab = ylab, ylim = ylim, xaxt = "n", pch = 19, ...
+    xlab = xlab, ylab = ylab, ylim = ylim, xaxt = "n", pch = 19
   )
-  graphics::axis(1L, at = places, labels = x$table$fold)
+  do.call(graphics::plot, utils::modifyList(settings, list(...)))
+  if (!any(c("xaxt", "axes") %in% ...names())) {
+    graphics::axis(1L, at = places, labels = x$table$fold)
+  }
   graphics::abline(h = mean(x$table[[measure]]), lty = "dotted")
   invisible(x)
 }

@@ -30,6 +30,7 @@
 #' ensemble
 #' dim(predict(ensemble, x[1:5, , , ]))
 #' predict(ensemble, x[1:5, , , ], type = "sd")
+#' plot(ensemble)
 #' @export
 foundation_finetune_ensemble <- function(encoder, x, y,
                                          task = c("classification", "regression", "multilabel"),
@@ -44,6 +45,12 @@ foundation_finetune_ensemble <- function(encoder, x, y,
     classification = "foundation_fit_classifier", regression = "foundation_fit_regressor",
     multilabel = "foundation_fit_multilabel"
   )[[task]]
+  if ("seed" %in% ...names()) {
+    stop_input("seed", paste(
+      "is no argument of foundation_finetune_ensemble().",
+      "Members have the seeds `base_seed`, `base_seed + 1` and so on."
+    ), call)
+  }
   takes <- formals(get(made_by))
   stop_if_unused(
     "foundation_finetune_ensemble", ...,
@@ -117,6 +124,28 @@ columns_of <- function(fit) {
     multilabel = fit$labels,
     fit$classes
   )
+}
+
+#' @rdname foundation_finetune_ensemble
+#' @section Plot:
+#' `plot()` draws the loss of each member; `...` are as in [graphics::plot.default()].
+#' @export
+plot.edaphosbridge_ensemble <- function(x, ...) {
+  stop_if_unused("plot", ..., also = graphical_parameters())
+  first <- x$members[[1]]
+  epochs <- seq_len(max(lengths(x$loss_histories)))
+  settings <- utils::modifyList(
+    list(xlab = epoch_name(first), ylab = course_labels(first)[["loss"]], ylim = range(x$loss_histories)),
+    list(...)
+  )
+  settings$type <- NULL # lines, or points of one epoch
+  do.call(draw_course, c(list(epochs, rep(NA_real_, length(epochs)), "n"), settings))
+  shown <- settings[intersect(names(settings), c("col", "lty", "lwd", "pch", "cex"))]
+  for (losses in x$loss_histories) {
+    type <- if (length(losses) > 1L) "l" else "p"
+    do.call(graphics::lines, c(list(seq_along(losses), losses, type = type), shown))
+  }
+  invisible(x)
 }
 
 #' @rdname tidiers.edaphosbridge

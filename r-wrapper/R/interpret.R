@@ -170,9 +170,10 @@ to_fit <- function(fit, call) {
     fit <- fit$classifier
   }
   if (!inherits(fit, "edaphosbridge_fit") || is.null(fit$head)) {
+    hint <- if (inherits(fit, "edaphosbridge_ensemble")) " Each of its `members` is one." else ""
     stop_input("fit", sprintf(
-      "must be a fit of encoder and head, as foundation_fit_classifier() returns; found %s.",
-      class(fit)[[1]]
+      "must be a fit of encoder and head, as foundation_fit_classifier() returns; found %s.%s",
+      class(fit)[[1]], hint
     ), call)
   }
   fit
@@ -180,6 +181,12 @@ to_fit <- function(fit, call) {
 
 # Labels for a classifier, else numbers.
 to_truth <- function(fit, y, call) {
+  if (inherits(fit, "edaphosbridge_multilabel")) {
+    stop_input("fit", paste(
+      "must be of classification or regression; found 'multilabel'.",
+      "foundation_multi_top_losses() shows where its labels are wrong."
+    ), call)
+  }
   if (inherits(fit, "edaphosbridge_classifier")) to_labels(y, call) else to_targets(y, call)
 }
 

@@ -8,6 +8,8 @@
 #' @param start_lr,end_lr First and last rate; the same for all groups.
 #' @param num_it Steps, at most.
 #' @param weight_decay Coupled.
+#' @param seed Whole number, the only source of randomness; `NULL` draws one from R's generator, so
+#'   that `set.seed()` reproduces too.
 #'
 #' @return A list of class `edaphosbridge_lr_find` with
 #'   \item{table}{data frame with `lr`, `loss` and `smoothed` loss of each step}

@@ -58,6 +58,9 @@ draw_pictures <- function(hex, titles, caption) {
       interpolate = FALSE
     )
     size <- 0.85 / graphics::par("cex") # which several panels make smaller
+    # Names of classes may be long: a title is no wider than its panel.
+    wide <- graphics::strwidth(titles[[i]], "inches", cex = size)
+    size <- size * min(1, graphics::par("fin")[[1]] * 0.97 / wide)
     graphics::title(main = titles[[i]], cex.main = size, font.main = 1L, line = 0.4 * size)
   }
   graphics::mtext(caption, outer = TRUE, cex = 0.9)
@@ -78,6 +81,17 @@ use_grid <- function(n) {
   }
 }
 
+# Long names of classes stand below each other: titles of neighbours would overlap.
+broken <- function(titles) {
+  lines <- strsplit(titles, "\n", fixed = TRUE)
+  if (max(nchar(unlist(lines))) <= 20L) {
+    return(titles)
+  }
+  vapply(lines, function(parts) {
+    paste(c(sub(" / ", " /\n", parts[[1]], fixed = TRUE), parts[-1]), collapse = "\n")
+  }, "")
+}
+
 picture_plot <- function(hex, titles, caption) {
   cells <- do.call(rbind, lapply(seq_along(hex), function(i) {
     data.frame(
@@ -85,7 +99,10 @@ picture_plot <- function(hex, titles, caption) {
       colour = as.vector(hex[[i]])
     )
   }))
-  titles <- structure(titles, names = seq_along(titles))
+  titles <- structure(broken(titles), names = seq_along(titles))
+  # Points: smaller where pictures are many, and room beside them for what is wider than they are.
+  size <- min(8.8, 27 / ceiling(sqrt(length(titles))))
+  longest <- max(nchar(unlist(strsplit(titles, "\n", fixed = TRUE))))
   ggplot2::ggplot(cells, ggplot2::aes(
     x = !!quote(column), y = !!quote(row), fill = !!quote(colour)
   )) +
@@ -100,6 +117,7 @@ picture_plot <- function(hex, titles, caption) {
       plot.background = ggplot2::element_rect(fill = "white", colour = NA),
       plot.title = ggplot2::element_text(size = 11, hjust = 0.5),
       strip.clip = "off",
-      strip.text = ggplot2::element_text(margin = ggplot2::margin(4, 2, 3, 2))
+      strip.text = ggplot2::element_text(size = size, margin = ggplot2::margin(4, 2, 3, 2)),
+      panel.spacing.x = ggplot2::unit(max(5.5, 0.3 * size * longest), "pt")
     )
 }

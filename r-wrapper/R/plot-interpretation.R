@@ -12,7 +12,7 @@
 #'   three, or the first where there are fewer.
 #' @param stretch What is black and white in a band: `"percent"`, its 2nd and 98th percentile over the
 #'   patches shown; `"minmax"`, their smallest and largest value; `"none"`, 0 and 1.
-#' @param target Which target's predictions, its number.
+#' @param target Which target's predictions, its name or number.
 #' @param ... Not used: an argument of another name is an error.
 #' @return `plot()`: `x`, invisibly. `autoplot()`: a `ggplot`.
 #' @examplesIf edaphosbridge::edaphosbridge_available()
@@ -75,6 +75,14 @@ which_of <- function(x, which, call) {
 }
 
 target_number <- function(x, target, call) {
+  if (is.character(target) && length(target) == 1L) {
+    if (!target %in% x$targets) {
+      stop_input("target", sprintf(
+        "must be one of %s; found '%s'.", paste(x$targets, collapse = ", "), target
+      ), call)
+    }
+    return(match(target, x$targets))
+  }
   number <- to_count(target, "target", call)
   if (number > length(x$targets)) {
     stop_input("target", sprintf("must be at most %d.", length(x$targets)), call)

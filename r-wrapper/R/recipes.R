@@ -19,8 +19,10 @@
 #' * A list of phases of your own, see [foundation_phase()].
 #'
 #' @inheritParams foundation_fit_classifier
-#' @param encoder_or_fit An encoder as in [foundation_fit_classifier()], or a fit: that is gone on from
-#'   with its own head, and `y` may have no other classes, labels or targets than its own.
+#' @param encoder_or_fit An encoder as in [foundation_fit_classifier()], which learns classes; or a fit
+#'   of any task: that is gone on from with its own head, and `y` may have no other classes, labels or
+#'   targets than its own. For numbers or several labels, give a fit of [foundation_fit_regressor()] or
+#'   [foundation_fit_multilabel()].
 #' @param fit A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
 #'   [foundation_fit_multilabel()]; `y` may have no other classes, labels or targets than its own.
 #' @param epochs Of all together; in `foundation_finetune_classifier()` of each phase of the recipe.
@@ -80,8 +82,23 @@ foundation_fine_tune <- function(encoder_or_fit, x, y,
                                  validation = NULL,
                                  checkpoint_dir = NULL) {
   call <- sys.call()
+  refuse_lr(call, parent.frame())
   data <- labelled_start(encoder_or_fit, x, y, call, "encoder_or_fit")
   from_fit_of(encoder_or_fit, fit_in_python("fine_tune", data, call, "fine-tuning"))
+}
+
+# R would take `lr` for the beginning of `lr_mult`, and train the encoder at a hundred times the rate.
+refuse_lr <- function(call, frame) {
+  given <- names(call)
+  if (any(vapply(as.list(call)[-1L], identical, NA, quote(...)))) {
+    given <- c(given, eval(quote(...names()), frame))
+  }
+  if ("lr" %in% given) {
+    stop_input("lr", paste(
+      "is no argument of foundation_fine_tune(). `base_lr` is the highest rate of the head;",
+      "`lr_mult` says how much lower that of the encoder's first block is."
+    ), call)
+  }
 }
 
 #' @rdname foundation_fine_tune
@@ -126,7 +143,7 @@ foundation_finetune_classifier <- function(fit, x, y,
 #'   between; or one a group.
 #' @param backbone_lr_mult Where `lr` is one number: its factor for all groups but the head.
 #' @param freeze_to First group that trains, counted from 0; negative from the end: -1 trains the
-#'   head alone.
+#'   head alone, and so does a number beyond the last group.
 #' @param schedule `"constant"`; `"one_cycle"`, which rises from `lr / div` by a half cosine over the
 #'   share `pct_start` of the steps, and falls to `lr / final_div`; `"cosine"`, which falls from `lr` to
 #'   `lr / final_div`; or `"exponential"`, which grows from `lr` to `lr * final_div`.

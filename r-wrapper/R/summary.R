@@ -8,7 +8,8 @@
 #'
 #' @return A list of class `summary.edaphosbridge_fit`. Of a classifier, of class
 #'   `summary.edaphosbridge_classifier` too, with
-#'   \item{regime}{`"linear probing"`, `"frozen backbone"` or `"full fine-tuning"`}
+#'   \item{regime}{`"linear probing"`, `"frozen backbone"` or `"full fine-tuning"`; of a recipe its
+#'     name, such as `"fine_tune"` or `"lp_ft"`}
 #'   \item{architecture}{of the encoder: `"moco"`, `"simclr"`, or `"custom"` for a module of your
 #'     own}
 #'   \item{head_type, feature_dim, in_channels, patch_size, device, config}{as in the fit}
@@ -136,6 +137,7 @@ format.summary.edaphosbridge_fit <- function(x, ...) {
     ),
     learnt_lines(x),
     training_line(x),
+    if (!is.null(x$config$temperature)) sprintf("  calibrated: at temperature %.4g", x$config$temperature),
     loss_line(x),
     score_line(x),
     overlap_line(x)

@@ -4,7 +4,9 @@
 #' tidymodels). They are there when that package is.
 #'
 #' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
+#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of
+#'   [foundation_probe_sweep()]. `tidy()` also takes results of [foundation_finetune_ensemble()],
+#'   [foundation_cross_validate()] and [foundation_lr_find()], `glance()` an ensemble.
 #' @param newdata Patches `(N, C, H, W)`; with `coords` a raster, as in
 #'   [predict.edaphosbridge_classifier()] and [foundation_embed_at_coords()].
 #' @param data A data frame with a row for each patch, which gets the new columns; by default

@@ -315,7 +315,8 @@ checked_classes <- function(y, call) {
     stop_input("y", sprintf(
       paste0(
         "must hold classes; %d of %d numbers are not whole (first: %s%s; counted from 1); found %s. ",
-        "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut())."
+        "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut()); ",
+        "foundation_fit_regressor() learns the numbers themselves."
       ),
       length(rows), length(y), shown, if (length(rows) > 5L) ", ..." else "",
       format(y[[rows[[1]]]], digits = 15)

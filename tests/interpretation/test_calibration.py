@@ -72,6 +72,7 @@ def test_probabilities_are_those_of_divided_logits_and_live_in_files(encoder, no
 def test_a_calibrated_fit_is_calibrated_already(encoder, noisy):
     x, y = noisy
     once = foundation_calibrate(quick(encoder, x, y, epochs=20, lr=0.05), x, y)
+    assert f"temperature:   {once.config['temperature']:.4g}" in str(once)
     twice = foundation_calibrate(once, x, y)
     assert_close(twice.config["temperature"], once.config["temperature"], 1e-4)
 

@@ -87,6 +87,8 @@ def test_numbers_are_drawn_against_the_truth(x):
     fit = fit_with(numbers(2, ["ph", "clay"]), BandMeans(), np.eye(3)[:2])
     y = np.random.default_rng(2).normal(size=(30, 2))
     found = foundation_interpret(fit, x, y, n_boot=0)
+    ax = found.plot_predictions("clay")
+    assert ax.get_xlabel() == "actual clay"
     ax = found.plot_predictions(1)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("actual clay", "predicted clay")
     expected = np.stack([y[:, 1], fit.values(x, None, None, None)[:, 1]], axis=1)
@@ -97,6 +99,8 @@ def test_numbers_are_drawn_against_the_truth(x):
     assert title == f"{first} / {row.actual_ph:.3g}, {row.actual_clay:.3g}\n{row.loss:.3g}"
     with pytest.raises(InputError, match="below 2"):
         found.plot_predictions(2)
+    with pytest.raises(InputError, match="one of 'ph', 'clay'"):
+        found.plot_predictions("sand")
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "grad_cam"])

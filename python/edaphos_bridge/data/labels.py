@@ -19,7 +19,8 @@ np.rec  # noqa: B018  (NumPy 2 imports it when pandas first asks, in the middle 
 ClassLabel = str | int | bool
 
 _CLASSES_WANTED = (
-    "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut())."
+    "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut()); "
+    "foundation_fit_regressor() learns the numbers themselves."
 )
 
 

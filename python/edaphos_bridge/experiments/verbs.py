@@ -43,7 +43,6 @@ def checked_settings(
                 setting,
                 "is no setting of a cross-validation, which holds out all rows of a fold and keeps "
                 "whole folds",
-                found=type(settings[setting]).__name__,
             )
     if name is None:
         return {}

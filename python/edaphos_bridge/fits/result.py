@@ -205,6 +205,7 @@ class FoundationFit:
                     "feature_dim": self.feature_dim,
                     "head": self.head_type,
                     "regime": regime,
+                    **self.about_calibration(),
                     "device": self.device,
                     **self.about_split(),
                     "final loss": f"{self.loss_history[-1]:.4f}",
@@ -213,6 +214,11 @@ class FoundationFit:
             ),
             *(self.about_overlap() if known else []),
         ]
+
+    def about_calibration(self) -> dict[str, str]:
+        """Return what printing says of the temperature that probabilities were calibrated by."""
+        temperature = self.config.get("temperature")
+        return {} if temperature is None else {"temperature": f"{temperature:.4g}"}
 
     def about_task(self) -> dict[str, Any]:
         """Return what printing says of the task."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.basics.arguments import whole
+from edaphos_bridge.basics.arguments import choice, whole
 from edaphos_bridge.data.labels import ClassLabel
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.interpretation import figures
@@ -328,8 +328,13 @@ class RegressionInterpretation(FoundationInterpretation):
             columns[f"actual{ending}"] = outcome.actual[:, number]
         return pd.DataFrame({**columns, "loss": outcome.losses, "row": np.arange(len(self))})
 
-    def plot_predictions(self, target: int = 0, ax: Any = None) -> Any:
-        """Draw predicted against actual values of a target, counted from 0; return the Axes."""
+    def plot_predictions(self, target: int | str = 0, ax: Any = None) -> Any:
+        """Draw predicted against actual values of a target; return the Axes.
+
+        `target` is its name, or its number, counted from 0.
+        """
+        if isinstance(target, str):
+            target = self.targets.index(choice("target", target, tuple(self.targets)))
         if whole("target", target, minimum=0) >= len(self.targets):
             raise InputError("target", f"must be below {len(self.targets)}", found=target)
         actual, predicted = self.outcome.actual[:, target], self.outcome.predicted[:, target]

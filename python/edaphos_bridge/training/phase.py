@@ -135,7 +135,8 @@ def foundation_phase(
     backbone_lr_mult : float
         Where `lr` is one number: its factor for all groups but the head.
     freeze_to : int
-        First group that trains, counted from 0; negative from the end: -1 trains the head alone.
+        First group that trains, counted from 0; negative from the end: -1 trains the head alone,
+        and so does a number beyond the last group.
     schedule : {"constant", "one_cycle", "cosine", "exponential"}
         ``one_cycle`` rises from ``lr / div`` by a half cosine over the share `pct_start` of the
         steps, and falls to ``lr / final_div``; ``cosine`` falls from lr to ``lr / final_div``;

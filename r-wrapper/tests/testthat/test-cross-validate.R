@@ -128,6 +128,7 @@ test_that("it prints, is a table, and is drawn", {
   expect_identical(generics::tidy(result), result$table)
   withr::with_pdf(tempfile(), {
     expect_identical(plot(result, "log_loss", main = "folds"), result)
+    expect_identical(plot(result, pch = 1, xaxt = "n"), result)
     expect_error(plot(result, "rmse"), class = "edaphosbridge_input_error", "must be one of")
   })
   skip_if_lacking("ggplot2")
@@ -151,6 +152,7 @@ test_that("bad input is named before any work", {
   refused("epoch", c("is no argument", "Did you mean `epochs`"), epoch = 3)
   refused("validation", "is no argument", validation = 1:3)
   refused("val_split", "no setting of a cross-validation", val_split = 0.2)
+  refused("epoch", "`batch_size`, `lr`, `weight_decay`, `backbone_lr_mult`, `device`", epoch = 3)
   refused("epochs", "positive whole number", epochs = 0)
   refused("k", "together with `folds`", k = 3, folds = numbers)
   refused("k", "at most 12, the number of groups", k = 13, groups = fields)

@@ -107,9 +107,9 @@ test_that("each member has a folder of its own for its checkpoints", {
 
 test_that("bad input is refused with the call of the user", {
   skip_if_no_python()
-  refused <- function(argument, says, ...) {
+  refused <- function(argument, says, ..., y = soil_y) {
     expect_refused(
-      foundation_finetune_ensemble(soil_encoder(), soil_x, soil_y, ...), argument, says,
+      foundation_finetune_ensemble(soil_encoder(), soil_x, y, ...), argument, says,
       of = "foundation_finetune_ensemble"
     )
   }
@@ -118,6 +118,8 @@ test_that("bad input is refused with the call of the user", {
   refused("base_seed", "found 1.5", base_seed = 1.5)
   refused("epochs", "found 0", epochs = 0)
   refused("seed", "is no argument of foundation_finetune_ensemble()", seed = 1)
+  refused("seed", "`base_seed`, `base_seed + 1` and so on", seed = 1)
+  refused("y", "foundation_fit_regressor() learns the numbers", y = seq_len(48) / 7)
   refused("loss", "is no argument", loss = "mse")
   refused("y", "must be a numeric vector", task = "regression")
   expect_refused(
@@ -125,4 +127,13 @@ test_that("bad input is refused with the call of the user", {
     of = "foundation_finetune_ensemble"
   )
   expect_refused(predict(soil_ensemble(), soil_x, type = "prob"), "type", "'members'", of = "predict")
+})
+
+test_that("plot() draws the loss of each member", {
+  skip_if_no_python()
+  ensemble <- quick_ensemble()
+  withr::with_pdf(tempfile(), {
+    expect_identical(plot(ensemble, col = 2, type = "l", main = "members"), ensemble)
+    expect_refused(plot(ensemble, colour = 2), "colour", "is no argument of plot()", of = "plot")
+  })
 })

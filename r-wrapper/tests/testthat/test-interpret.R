@@ -185,6 +185,9 @@ test_that("foundation_calibrate() divides logits and keeps classes", {
   temperature <- calibrated$config$temperature
   expect_s3_class(calibrated, "edaphosbridge_classifier")
   expect_gt(temperature, 1) # its classes are not those it learnt
+  shown <- sprintf("temperature:   %.4g", temperature)
+  expect_match(format(calibrated), shown, fixed = TRUE, all = FALSE)
+  expect_match(format(summary(calibrated)), "calibrated: at temperature", fixed = TRUE, all = FALSE)
   powers <- prob(fit)^(1 / temperature)
   expect_close(prob(calibrated), powers / rowSums(powers), 1e-5)
   expect_identical(predict(calibrated, soil_x), predict(fit, soil_x))
@@ -199,6 +202,21 @@ test_that("foundation_calibrate() divides logits and keeps classes", {
   refused(foundation_calibrate(soil_encoder(), soil_x, soil_y), "fit", "must be a fit")
   refused(foundation_calibrate(fit, soil_x), "y", "is missing")
   refused(foundation_calibrate(fit, soil_x, soil_y[-1]), "y", "found 47")
+})
+
+test_that("fits that cannot be interpreted are named, and what can", {
+  skip_if_no_python()
+  labels <- cbind(clay = soil_y != "Oxisol", wet = rep(c(TRUE, FALSE), 24))
+  several <- foundation_fit_multilabel(soil_encoder(), soil_x, labels, epochs = 1, seed = 1)
+  expect_refused(
+    foundation_interpret(several, soil_x, labels), "fit", "foundation_multi_top_losses()",
+    of = "foundation_interpret"
+  )
+  ensemble <- foundation_finetune_ensemble(soil_encoder(), soil_x, soil_y, K_ens = 2, epochs = 1)
+  expect_refused(
+    foundation_interpret(ensemble, soil_x, soil_y), "fit", "Each of its `members` is one",
+    of = "foundation_interpret"
+  )
 })
 
 test_that("a fit around a module of one's own is interpreted, from a file with that module", {

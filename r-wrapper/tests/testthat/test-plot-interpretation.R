@@ -43,6 +43,18 @@ test_that("plot() draws each kind, returns the result invisibly and leaves par()
     expect_identical(plot(fake_regression(), which, k = 2), fake_regression())
     expect_identical(graphics::par(no.readonly = TRUE)[kept], before[kept])
   }
+  named <- fake_regression()$targets[[1]]
+  expect_identical(plot(fake_regression(), target = named), fake_regression())
+  expect_refused(
+    plot(fake_regression(), target = "no"), "target", paste("must be one of", named),
+    of = "plot.edaphosbridge_interpretation"
+  )
+})
+
+test_that("long titles of pictures are broken, short ones are not", {
+  expect_identical(broken("a / b\n0.1 / 0.9"), "a / b\n0.1 / 0.9")
+  long <- "very damp grey soil / red soil\n0.1 / 0.9"
+  expect_identical(broken(long), "very damp grey soil /\nred soil\n0.1 / 0.9")
 })
 
 test_that("autoplot() shows counts, bins and pictures", {

@@ -318,6 +318,7 @@ test_that("what a recipe cannot use is refused with the user's call", {
   refused_first("epochs", "found 0", epochs = 0)
   refused_first("base_lr", "found NA", base_lr = NA)
   refused_first("freeze_epochs", "found -1", freeze_epochs = -1)
+  refused_first("lr", "`base_lr` is the highest rate of the head", lr = 0.01) # R would fill in lr_mult
   refused_first("lr_mult", "found 0", lr_mult = 0)
   refused_first("pct_start", "found 1", pct_start = 1)
   refused_first("div", "found 0", div = 0)
@@ -325,6 +326,8 @@ test_that("what a recipe cannot use is refused with the user's call", {
   refused_first("head", "found 'attention'", head = "attention")
   refused_first("hidden", "found c(0)", head = "concat_pool", hidden = 0)
   refused_first("dropout", "2 linear layers", head = "concat_pool", dropout = c(0.1, 0.2, 0.3))
+  through <- function(...) foundation_fine_tune(encoder, soil_x, soil_y, ...)
+  expect_refused(through(lr = 0.01), "lr", "`lr_mult` says", of = "foundation_fine_tune")
   of <- "foundation_fine_tune"
   expect_refused(foundation_fine_tune("moco", soil_x, soil_y), "encoder_or_fit", "found character", of = of)
   expect_refused(foundation_fine_tune(x = soil_x, y = soil_y), "encoder_or_fit", "is missing", of = of)
