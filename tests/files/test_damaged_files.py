@@ -35,7 +35,7 @@ from edaphos_bridge.pretrain.settings import SimCLRSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import PatchSource
 from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
-from edaphos_bridge.training.checkpoint import FILE, read_checkpoint
+from edaphos_bridge.training.checkpoint import FILE, PRETRAINING, read_checkpoint
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
 from edaphos_bridge.weights.reading import read_encoder
@@ -66,11 +66,11 @@ def files(tmp_path, monkeypatch):
     )
     ensemble = foundation_finetune_ensemble(encoder, X, Y, K_ens=2, epochs=1)
     checkpoint = (tmp_path / "run" / FILE).read_bytes()
+    identity = unpack(PRETRAINING, checkpoint)[1]["identity"]
 
     def go_on(data):
         monkeypatch.setattr("edaphos_bridge.training.checkpoint.read_file", lambda *args: data)
-        identity = {"method": "simclr", "seed": 1, "epochs": 1, "steps_per_epoch": 1}
-        progress = read_checkpoint("checkpoint_dir", tmp_path / FILE, identity)
+        progress = read_checkpoint("checkpoint_dir", tmp_path / FILE, dict(identity))
         settings = SimCLRSettings.checked(
             **SMALL, lr=0.1, steps_per_epoch=1, temperature=0.1, noise_sd=0.1
         )
