@@ -88,7 +88,13 @@ def script(tmp_path):
     path.write_text(SCRIPT, encoding="utf-8")
 
     def start(folder, epochs):
-        command = [sys.executable, "-W", "error", str(path), str(folder), str(epochs)]
+        strict = [
+            "-W",
+            "error",
+            "-W",
+            "ignore:Implicitly cleaning up:ResourceWarning",
+        ]  # torch 2.6's
+        command = [sys.executable, *strict, str(path), str(folder), str(epochs)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         environment = {**os.environ, **own_libraries_first()}  # other tests start R in this process
         return subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
