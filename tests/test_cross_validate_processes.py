@@ -88,12 +88,8 @@ def script(tmp_path):
     path.write_text(SCRIPT, encoding="utf-8")
 
     def start(folder, epochs):
-        strict = [
-            "-W",
-            "error",
-            "-W",
-            "ignore:Implicitly cleaning up:ResourceWarning",
-        ]  # torch 2.6's
+        of_torch = "ignore:Implicitly cleaning up:ResourceWarning"  # 2.6 leaves it to the end
+        strict = ["-W", "error", "-W", of_torch]
         command = [sys.executable, *strict, str(path), str(folder), str(epochs)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         environment = {**os.environ, **own_libraries_first()}  # other tests start R in this process
