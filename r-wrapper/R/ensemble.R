@@ -88,7 +88,7 @@ states_of <- function(members) lapply(members, function(member) member$state)
 #' @param object A result of `foundation_finetune_ensemble()`.
 #' @param type `"members"`, what each member predicts; or `"mean"` or `"sd"`, the mean or the standard
 #'   deviation over members.
-#' @param device,coords,newdata,dataset As in [predict.edaphosbridge_classifier()].
+#' @param device,coords,head,newdata,dataset As in [predict.edaphosbridge_classifier()].
 #' @section Predictions:
 #' `predict()` gives for `"members"` a matrix `(K, N)` of a regression of one target without a name, else
 #' an array `(K, N, n)`: the probabilities of classes or labels, or the targets in their units. For

@@ -7,6 +7,7 @@
 #' @param freeze_backbone Whether the head trains alone.
 #' @param start_lr,end_lr First and last rate; the same for all groups.
 #' @param num_it Steps, at most.
+#' @param batch_size Patches a step.
 #' @param weight_decay Coupled.
 #' @param seed Whole number, the only source of randomness; `NULL` draws one from R's generator, so
 #'   that `set.seed()` reproduces too.

@@ -26,6 +26,7 @@
 #' @param fit A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
 #'   [foundation_fit_multilabel()]; `y` may have no other classes, labels or targets than its own.
 #' @param epochs Of all together; in `foundation_finetune_classifier()` of each phase of the recipe.
+#' @param batch_size Patches a step.
 #' @param base_lr Highest rate of the head in the first phase.
 #' @param freeze_epochs Of the head alone, before; may be 0.
 #' @param lr_mult From the head's rate to that of the first block, or of the encoder (`"lp_ft"`).
