@@ -101,7 +101,7 @@ def test_other_numbers_are_an_error_that_names_the_rows():
         ([[], []], "[2, 0]"),
         ([["crop"], [1]], ""),
         ([["crop"], None], "'list'"),
-        (pd.DataFrame({"crop": [True], "soil": ["a"]}), "'object'"),
+        (pd.DataFrame({"crop": [True], "soil": ["a"]}), f"'{pd.Series(['a']).dtype}'"),
     ],
 )
 def test_anything_else_is_an_error_that_says_what_was_found(y, found):
