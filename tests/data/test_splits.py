@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import GroupKFold
 
 from edaphos_bridge import FoundationClassifier, foundation_fit_classifier
 from edaphos_bridge.data.folds import draw_folds, read_folds
@@ -171,13 +172,12 @@ def test_two_folds_of_two_rows_each_are_no_pair():
 
 
 def test_a_splitter_of_scikit_learn_gives_pairs():
-    selection = pytest.importorskip("sklearn.model_selection")
-    pairs = list(selection.GroupKFold(3).split(np.zeros(41), groups=fields()))
+    pairs = list(GroupKFold(3).split(np.zeros(41), groups=fields()))
     found = read_folds(pairs, 41)
     assert [fold.train.tolist() for fold in found] == [train.tolist() for train, _ in pairs]
     assert [fold.test.tolist() for fold in found] == [test.tolist() for _, test in pairs]
     with pytest.raises(InputError, match=r"`folds` must be .*list\(splitter\.split"):
-        read_folds(selection.GroupKFold(3), 41)
+        read_folds(GroupKFold(3), 41)
 
 
 @pytest.mark.parametrize("kind", [list, np.array, torch.tensor, pd.Series])

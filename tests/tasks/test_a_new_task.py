@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from closeness import assert_close
-from edaphos_bridge import FoundationClassifier
+from edaphos_bridge import FoundationClassifier, foundation_fine_tune
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.errors import InputError, TrainingError, WeightsError
 from edaphos_bridge.files.schema import check, is_number
@@ -258,3 +258,9 @@ def test_printing_names_the_lowest_error_as_the_best(fit, encoder):
     lines = repr(trained).splitlines()
     assert lines[0] == "<amounts>"
     assert lines[-1] == "  best val_rmse: 3.250 (epoch 2), at the end 4.000"
+
+
+def test_a_task_that_does_not_say_how_is_not_gone_on_from(fit, x, clay, encoder):
+    with pytest.raises(InputError, match="cannot be gone on from") as raised:
+        foundation_fine_tune(fit(encoder), x, clay.numpy())
+    assert raised.value.argument == "fit"

@@ -19,6 +19,7 @@ from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module, own_copy
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.fits import file
 from edaphos_bridge.fits.model import Model
@@ -71,7 +72,9 @@ class FoundationFit:
 
     def learnt_again(self, patches: Patches, y: Any, settings: Any) -> tuple[Any, torch.Tensor]:
         """Return task and targets of what else it is to learn; each task says how."""
-        raise NotImplementedError
+        raise InputError(
+            "fit", "is of a task that cannot be gone on from", found=type(self).__name__
+        )
 
     def values(
         self, x: Any, device: str | None, coords: Any, dataset: FoundationTileDataset | None

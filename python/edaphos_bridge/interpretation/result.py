@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -28,7 +29,7 @@ from edaphos_bridge.interpretation.units import Units
 
 
 @dataclass(eq=False, repr=False)
-class FoundationInterpretation:
+class FoundationInterpretation(ABC):
     """Predictions of a fit beside the truth.
 
     Attributes
@@ -74,8 +75,9 @@ class FoundationInterpretation:
         table.insert(0, "model", model)
         return table.assign(estimate=estimate, conf_low=low, conf_high=high)
 
+    @abstractmethod
     def _named(self) -> pd.DataFrame:
-        raise NotImplementedError
+        """Return what each score is: ``metric``, and the class or target that it is of."""
 
     def __len__(self) -> int:
         return len(self.units.codes)
@@ -99,8 +101,9 @@ class FoundationInterpretation:
         most = len(table) if k is None else whole("k", k)
         return table.iloc[order[:most]].reset_index(drop=True)
 
+    @abstractmethod
     def _losses(self) -> pd.DataFrame:
-        raise NotImplementedError
+        """Return a row for each patch, with its ``loss``."""
 
     def plot_top_losses(
         self,
@@ -140,8 +143,9 @@ class FoundationInterpretation:
 
     _caption: ClassVar[str]
 
+    @abstractmethod
     def _titles(self, k: int) -> list[str]:
-        raise NotImplementedError
+        """Return what stands over each of the `k` patches with the largest losses."""
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""

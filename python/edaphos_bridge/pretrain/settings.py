@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -15,7 +16,7 @@ Self = TypeVar("Self", bound="PretrainSettings")
 
 
 @dataclass(frozen=True)
-class PretrainSettings:
+class PretrainSettings(ABC):
     """What both methods have; `seed` stays None until the run starts and one is drawn."""
 
     feature_dim: int
@@ -38,9 +39,9 @@ class PretrainSettings:
         return cls(**{name: check(name, values[name]) for name, check in checks.items()})
 
     @property
+    @abstractmethod
     def augmentations(self) -> Augmentations:
         """The changes that make a view."""
-        raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
