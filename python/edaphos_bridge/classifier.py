@@ -15,19 +15,15 @@ from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag
-from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.paths import folder_or_none
-from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.labels import ClassLabel, Labels, as_labels
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.data.splits import parting_in, read_split
-from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.data.splits import parting_in
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
-from edaphos_bridge.fits.run import fit, own_encoder
+from edaphos_bridge.fits.run import fit_checked
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.classification import Classification
-from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
 from edaphos_bridge.training.settings import FitSettings, RecipeSettings
 
@@ -197,34 +193,17 @@ def fit_classifier(
     patches: Patches,
     y: Any,
     settings: FitSettings | RecipeSettings,
-    device: str,
-    events: Events,
-    draw: Callable[[], int] = draw_seed,
-    *,
-    parting: Mapping[str, Any] | None = None,
-    **seam: Any,
+    *run: Any,
+    **how: Any,
 ) -> FoundationClassifier:
-    """Check the data and train: what all entrances have in common.
+    """Check the data and train; `run` and `how` are further arguments of `fit_checked`."""
 
-    `parting` has the arguments of `read_split`, `seam` those of `fits.run.fit`.
-    """
-    target = resolve_device(device)
-    module = as_module(encoder)
-    labels = labels_of(patches, y)
-    split = read_split(len(patches), **(parting or {}))
-    return fit(
-        FoundationClassifier,
-        Classification.of(labels, settings.class_weight, settings.label_smoothing),
-        labels.codes,
-        own_encoder(module, patches),
-        patches,
-        settings,
-        target,
-        events,
-        draw,
-        split=split,
-        **seam,
-    )
+    def learn() -> tuple[Classification, torch.Tensor]:
+        labels = labels_of(patches, y)
+        task = Classification.of(labels, settings.class_weight, settings.label_smoothing)
+        return task, labels.codes
+
+    return fit_checked(FoundationClassifier, learn, encoder, patches, settings, *run, **how)
 
 
 def labels_of(patches: Patches, y: Any) -> Labels:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,20 +14,16 @@ from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag, whole
-from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.paths import folder_or_none
-from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.label_sets import LabelSets, as_label_sets
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.data.splits import parting_in, read_split
-from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.data.splits import parting_in
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
-from edaphos_bridge.fits.run import fit, own_encoder
+from edaphos_bridge.fits.run import fit_checked
 from edaphos_bridge.interpretation.multi_top_losses import names_of, top_losses
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.multi_label import MultiLabel, thresholds
-from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
 from edaphos_bridge.training.settings import FitSettings, RecipeSettings, no_class_weight
 
@@ -141,30 +136,16 @@ def fit_multilabel(
     y: Any,
     threshold: Any,
     settings: FitSettings,
-    device: str,
-    events: Events,
-    draw: Callable[[], int] = draw_seed,
-    *,
-    parting: Mapping[str, Any] | None = None,
-    checkpoint_dir: Path | None = None,
+    *run: Any,
+    **how: Any,
 ) -> FoundationMultiLabel:
-    """Check the data and train: what all entrances have in common."""
-    target = resolve_device(device)
-    module = as_module(encoder)
-    sets = label_sets_of(patches, y)
-    return fit(
-        FoundationMultiLabel,
-        MultiLabel.of(sets, threshold),
-        MultiLabel.targets(sets),
-        own_encoder(module, patches),
-        patches,
-        settings,
-        target,
-        events,
-        draw,
-        split=read_split(len(patches), **(parting or {})),
-        checkpoint_dir=checkpoint_dir,
-    )
+    """Check the data and train; `run` and `how` are further arguments of `fit_checked`."""
+
+    def learn() -> tuple[MultiLabel, torch.Tensor]:
+        sets = label_sets_of(patches, y)
+        return MultiLabel.of(sets, threshold), MultiLabel.targets(sets)
+
+    return fit_checked(FoundationMultiLabel, learn, encoder, patches, settings, *run, **how)
 
 
 def label_sets_of(patches: Patches, y: Any) -> LabelSets:

@@ -11,18 +11,14 @@ from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag, number, whole
-from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.paths import folder_or_none
-from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.classifier import fit_classifier
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.data.splits import parting_in, read_split
+from edaphos_bridge.data.splits import parting_in
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
-from edaphos_bridge.fits.run import fit as fit_task
-from edaphos_bridge.fits.run import own_encoder
-from edaphos_bridge.training.events import Events
+from edaphos_bridge.fits.run import fit_checked
 from edaphos_bridge.training.groups import encoder_groups
 from edaphos_bridge.training.phase import HEAD_ALONE, Phase, foundation_phase
 from edaphos_bridge.training.progress import console
@@ -358,41 +354,27 @@ def recipe_settings(
 
 
 def finetuned(
-    start: Any,
-    patches: Patches,
-    y: Any,
-    settings: RecipeSettings,
-    device: str,
-    events: Events,
-    draw: Callable[[], int] = draw_seed,
-    *,
-    parting: Mapping[str, Any] | None = None,
-    **seam: Any,
+    start: Any, patches: Patches, y: Any, settings: RecipeSettings, *run: Any, **how: Any
 ) -> FoundationFit:
-    """Train a classifier from an encoder, or go on from a fit of any task with its head."""
+    """Train a classifier from an encoder, or go on from a fit of any task with its head.
+
+    `run` and `how` are further arguments of `fit_checked`.
+    """
     if not isinstance(start, FoundationFit):
-        module = as_module(start, "encoder_or_fit")
-        return fit_classifier(
-            module, patches, y, settings, device, events, draw, parting=parting, **seam
-        )
-    target = resolve_device(device)
-    task, targets = start.learnt_again(patches, y, settings)
+        return fit_classifier(as_module(start, "encoder_or_fit"), patches, y, settings, *run, **how)
     dropout = start.config["dropout"]
     head = HeadSettings(
         start.head_type,
         tuple(start.config["hidden"]),
         tuple(dropout) if isinstance(dropout, list) else dropout,
     )
-    return fit_task(
+    how = {"head": own_copy(start.head).requires_grad_(True), **how}
+    return fit_checked(
         type(start),
-        task,
-        targets,
-        own_encoder(start.encoder, patches),
+        lambda: start.learnt_again(patches, y, settings),
+        start.encoder,
         patches,
         replace(settings, head=head),
-        target,
-        events,
-        draw,
-        split=read_split(len(patches), **(parting or {})),
-        **{"head": own_copy(start.head).requires_grad_(True), **seam},
+        *run,
+        **how,
     )

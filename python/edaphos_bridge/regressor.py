@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,19 +15,15 @@ from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag
-from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.paths import folder_or_none
-from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.data.splits import parting_in, read_split
+from edaphos_bridge.data.splits import parting_in
 from edaphos_bridge.data.targets import Targets, as_targets
-from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
-from edaphos_bridge.fits.run import fit, own_encoder
+from edaphos_bridge.fits.run import fit_checked
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.regression import LOSSES, Regression
-from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
 from edaphos_bridge.training.settings import FitSettings, RecipeSettings, no_class_weight
 
@@ -147,32 +142,18 @@ def fit_regressor(
     y: Any,
     loss: Any,
     settings: FitSettings,
-    device: str,
-    events: Events,
-    draw: Callable[[], int] = draw_seed,
-    *,
-    parting: Mapping[str, Any] | None = None,
-    checkpoint_dir: Path | None = None,
+    *run: Any,
+    **how: Any,
 ) -> FoundationRegressor:
-    """Check the data and train: what all entrances have in common."""
+    """Check the data and train; `run` and `how` are further arguments of `fit_checked`."""
     loss_fn = choice("loss", loss, tuple(LOSSES))
-    target = resolve_device(device)
-    module = as_module(encoder)
-    targets = targets_of(patches, y)
-    task = Regression.of(targets, loss_fn)
-    return fit(
-        FoundationRegressor,
-        task,
-        task.scaled(targets),
-        own_encoder(module, patches),
-        patches,
-        settings,
-        target,
-        events,
-        draw,
-        split=read_split(len(patches), **(parting or {})),
-        checkpoint_dir=checkpoint_dir,
-    )
+
+    def learn() -> tuple[Regression, torch.Tensor]:
+        targets = targets_of(patches, y)
+        task = Regression.of(targets, loss_fn)
+        return task, task.scaled(targets)
+
+    return fit_checked(FoundationRegressor, learn, encoder, patches, settings, *run, **how)
 
 
 def targets_of(patches: Patches, y: Any) -> Targets:

@@ -267,11 +267,14 @@ def values_of(
     device: str | None,
     coords: Any,
     dataset: FoundationTileDataset | None,
+    *,
+    task: Task | None = None,
     **how: Any,
 ) -> NDArray[np.float64]:
     """Return what fits of one task and one kind of patches predict.
 
-    Arguments are those of a leaf class' `predict`; `how` are further ones of `predicted`.
+    Arguments are those of a leaf class' `predict`; `how` are further ones of `predicted`. `task`
+    stands for the fits' own, where something else is to become of the outputs.
     """
     first = fits[0]
     target = resolve_device(first.device if device is None else device)
@@ -287,7 +290,7 @@ def values_of(
         reads=reads_of(first.head),
     ) as (n, batches):
         members = [Model(fit.encoder, fit.head) for fit in fits]
-        return predicted(first.task, members, n, batches, target, **how)
+        return predicted(task or first.task, members, n, batches, target, **how)
 
 
 def lines(values: dict[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
-from edaphos_bridge.data.splits import Split
+from edaphos_bridge.data.splits import Split, read_split
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import InputError
@@ -54,6 +55,34 @@ def own_encoder(encoder: object, patches: Patches) -> nn.Module:
             normalisation_of(copied)
         )
     return copied
+
+
+def fit_checked(
+    kind: type[Fit],
+    learn: Callable[[], tuple[Task, torch.Tensor]],
+    encoder: object,
+    patches: Patches,
+    settings: Settings,
+    device: str,
+    events: Events,
+    draw: Callable[[], int] = draw_seed,
+    *,
+    parting: Mapping[str, Any] | None = None,
+    **seam: Any,
+) -> Fit:
+    """Check what a user has given, and train: what the verbs of all tasks have in common.
+
+    `learn` gives the task and its targets, or raises `InputError`; `parting` has the arguments of
+    `read_split`, `seam` those of `fit`.
+    """
+    target = resolve_device(device)
+    module = as_module(encoder)
+    task, targets = learn()
+    split = read_split(len(patches), **(parting or {}))
+    copied = own_encoder(module, patches)
+    return fit(
+        kind, task, targets, copied, patches, settings, target, events, draw, split=split, **seam
+    )
 
 
 def fit(

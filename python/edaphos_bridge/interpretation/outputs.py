@@ -9,15 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.data.labels import codes_among
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.data.targets import as_targets
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.fits.model import Model
-from edaphos_bridge.fits.prediction import asked, predicted
 from edaphos_bridge.fits.result import FoundationFit
-from edaphos_bridge.heads.registry import reads_of
+from edaphos_bridge.fits.result import values_of as predictions_of
 from edaphos_bridge.tasks.task import Task
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
@@ -93,20 +90,8 @@ class _AsTheyAre:
 
 def outputs_of(fit: FoundationFit, x: Patches) -> NDArray[np.float64]:
     """Return what the head gives, shape (N, n_outputs), before it becomes the task's values."""
-    device = resolve_device(fit.device)
-    with asked(
-        fit.encoder,
-        x,
-        None,
-        None,
-        device,
-        in_channels=fit.in_channels,
-        patch_size=fit.patch_size,
-        feature_dim=fit.feature_dim,
-        reads=reads_of(fit.head),
-    ) as (n, batches):
-        task = cast(Task, _AsTheyAre(fit.task.n_outputs))
-        return predicted(task, [Model(fit.encoder, fit.head)], n, batches, device)
+    task = cast(Task, _AsTheyAre(fit.task.n_outputs))
+    return predictions_of([fit], x, None, None, None, task=task)
 
 
 def values_of(fit: FoundationFit, x: Patches) -> NDArray[np.float64]:

@@ -30,6 +30,7 @@ from edaphos_bridge.recipes import as_fit, fine_tune_settings, finetuned, recipe
 from edaphos_bridge.regressor import FoundationRegressor
 from edaphos_bridge.training.groups import encoder_groups
 from edaphos_bridge.training.phase import Phase, foundation_phase
+from edaphos_bridge.training.settings import RecipeSettings
 
 
 def phase(settings: dict[str, Any]) -> dict[str, Any]:
@@ -39,70 +40,51 @@ def phase(settings: dict[str, Any]) -> dict[str, Any]:
 
 @plain
 def fine_tune(
-    start: Any,
-    x: Any,
-    learnt: dict[str, Any],
-    settings: dict[str, Any],
-    place: dict[str, Any],
-    verbose: Any,
-    draw: Callable[[], int],
-    on_epoch: Callable[..., Any],
+    start: Any, x: Any, learnt: dict[str, Any], settings: dict[str, Any], *run: Any
 ) -> dict[str, Any]:
     """``foundation_fine_tune()``: the fit as plain values; arguments are those of any fit."""
-    how = {
-        "parting": parting_of(settings.pop("parting", None)),
-        "grouping": settings.pop("split"),
-        **kept_in(place),
-    }
+    parting, split = settings.pop("parting", None), settings.pop("split")
     checked = fine_tune_settings(**settings)
-    flag("verbose", verbose)
-    told = ToldToR("fine-tuning", on_epoch)
-    fitted = finetuned(
-        start_behind(start),
-        patches(x),
-        learnt_behind(learnt),
-        checked,
-        place["device"],
-        told,
-        draw,
-        **how,
-    )
-    return fields_of(fitted)
+    return _finetuned(start_behind(start), x, learnt, checked, parting, split, *run)
 
 
 @plain
 def finetune_classifier(
+    start: Any, x: Any, learnt: dict[str, Any], settings: dict[str, Any], *run: Any
+) -> dict[str, Any]:
+    """``foundation_finetune_classifier()``: the fit as plain values."""
+    fit = start_behind(start)
+    parting, split = settings.pop("parting", None), settings.pop("split")
+    settings["recipe"] = with_phases(settings["recipe"])
+    blocks = encoder_groups(as_module(fit, "fit"), split)
+    checked = recipe_settings(len(blocks), **settings)
+    return _finetuned(as_fit(fit), x, learnt, checked, parting, split, *run)
+
+
+def _finetuned(
     start: Any,
     x: Any,
     learnt: dict[str, Any],
-    settings: dict[str, Any],
+    settings: RecipeSettings,
+    parting: dict[str, Any] | None,
+    split: Any,
     place: dict[str, Any],
     verbose: Any,
     draw: Callable[[], int],
     on_epoch: Callable[..., Any],
 ) -> dict[str, Any]:
-    """``foundation_finetune_classifier()``: the fit as plain values."""
-    fit = start_behind(start)
-    how = {
-        "parting": parting_of(settings.pop("parting", None)),
-        "grouping": settings.pop("split"),
-        **kept_in(place),
-    }
-    settings["recipe"] = with_phases(settings["recipe"])
-    checked = recipe_settings(
-        len(encoder_groups(as_module(fit, "fit"), how["grouping"])), **settings
-    )
     flag("verbose", verbose)
-    told = ToldToR("fine-tuning", on_epoch)
     fitted = finetuned(
-        as_fit(fit),
+        start,
         patches(x),
         learnt_behind(learnt),
-        checked,
+        settings,
         place["device"],
-        told,
+        ToldToR("fine-tuning", on_epoch),
         draw,
-        **how,
+        parting=parting_of(parting),
+        grouping=split,
+        **kept_in(place),
     )
     return fields_of(fitted)
 
