@@ -39,3 +39,62 @@ def calls_with(kind: Callable[[torch.Tensor], Any]) -> Iterator[tuple[str, Calla
     for read in (eb.foundation_patches_at_coords, eb.foundation_embed_at_coords):
         yield "coords", lambda read=read: read(encoder, kind(points), raster, dataset=tiles)
         yield "stack", lambda read=read: read(encoder, points, kind(raster), dataset=tiles)
+    yield from _calls_of_fits(kind, encoder, fit, x)
+    yield from _calls_about_fits(kind, encoder, fit, x)
+
+
+def _calls_of_fits(
+    kind: Callable[[torch.Tensor], Any], encoder: Any, fit: Any, x: torch.Tensor
+) -> Iterator[tuple[str, Callable[[], Any]]]:
+    numbers, tags, points = torch.rand(6, 2), torch.eye(2).repeat(3, 1), torch.rand(6, 2)
+    verbs = {
+        eb.foundation_fit_regressor: numbers,
+        eb.foundation_fit_multilabel: tags,
+    }
+    for verb, y in verbs.items():
+        yield "x", lambda verb=verb, y=y: verb(encoder, kind(x), y, **FEW)
+        yield "y", lambda verb=verb, y=y: verb(encoder, x, kind(y), **FEW)
+    few = {"num_it": 2, "seed": 1}
+    yield "x", lambda: eb.foundation_fine_tune(encoder, kind(x), Y, **FEW)
+    yield "y", lambda: eb.foundation_fine_tune(encoder, x, kind(numbers), **FEW)
+    yield "x", lambda: eb.foundation_finetune_classifier(fit, kind(x), Y, **FEW)
+    yield "y", lambda: eb.foundation_finetune_classifier(fit, x, kind(numbers), **FEW)
+    yield "x", lambda: eb.foundation_lr_find(encoder, kind(x), Y, **few)
+    yield "y", lambda: eb.foundation_lr_find(encoder, x, kind(numbers), **few)
+    yield "x", lambda: eb.foundation_finetune_ensemble(encoder, kind(x), Y, K_ens=2, epochs=1)
+    yield "y", lambda: eb.foundation_finetune_ensemble(encoder, x, kind(numbers), K_ens=2)
+    verb = "foundation_fit_classifier"
+    yield "x", lambda: eb.foundation_cross_validate(verb, encoder, kind(x), Y, k=2, **FEW)
+    yield "y", lambda: eb.foundation_cross_validate(verb, encoder, x, kind(numbers), k=2, **FEW)
+    for name, rows in (("groups", points), ("folds", points), ("validation", points)):
+        yield (
+            name,
+            lambda name=name, rows=rows: eb.foundation_fit_classifier(
+                encoder, x, Y, **{name: kind(rows)}, **FEW
+            ),
+        )
+    yield (
+        "blocks",
+        lambda: eb.foundation_fit_classifier(
+            encoder, x, Y, blocks=kind(points), block_size=0.1, **FEW
+        ),
+    )
+
+
+def _calls_about_fits(
+    kind: Callable[[torch.Tensor], Any], encoder: Any, fit: Any, x: torch.Tensor
+) -> Iterator[tuple[str, Callable[[], Any]]]:
+    numbers = torch.rand(6, 2)
+    dropping = eb.foundation_fit_classifier(encoder, x, Y, head="mlp", dropout=0.5, **FEW)
+    yield "x", lambda: eb.foundation_mcdropout_predict(dropping, kind(x), 2, seed=1)
+    for about in (eb.foundation_interpret, eb.foundation_band_importance):
+        yield "x", lambda about=about: about(fit, kind(x), Y, seed=1)
+        yield "y", lambda about=about: about(fit, x, kind(numbers), seed=1)
+    yield "x", lambda: eb.foundation_calibrate(fit, kind(x), Y)
+    yield "y", lambda: eb.foundation_calibrate(fit, x, kind(numbers))
+    yield "x", lambda: eb.foundation_attribute(fit, kind(x))
+    yield "x", lambda: eb.foundation_embed(encoder, kind(x))
+    yield "x", lambda: eb.foundation_knn(encoder, kind(x), Y, k=1, seed=1)
+    yield "y", lambda: eb.foundation_knn(encoder, x, kind(numbers), k=1, seed=1)
+    yield "x", lambda: eb.foundation_embedding_map(encoder, kind(x))
+    yield "y", lambda: eb.foundation_embedding_map(encoder, x, kind(numbers))

@@ -171,6 +171,11 @@ def test_two_folds_of_two_rows_each_are_no_pair():
     assert parted(5, folds=[[0, 1], [2, 3]], fold=1) == [[0, 1, 4], [2, 3]]
 
 
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor, pd.Series])
+def test_the_number_of_each_rows_fold_comes_in_any_array(kind):
+    assert parted(6, folds=kind([1, 0, 1, 0, 2, 2]), fold=2) == [[0, 1, 2, 3], [4, 5]]
+
+
 def test_a_splitter_of_scikit_learn_gives_pairs():
     pairs = list(GroupKFold(3).split(np.zeros(41), groups=fields()))
     found = read_folds(pairs, 41)

@@ -1,10 +1,14 @@
 """Tensors of every type, layout and device: their numbers, or an error that says what to do."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch._subclasses import FakeTensorMode
 
+import array_arguments
+import edaphos_bridge
 from array_arguments import calls_with
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.data.tensors import tensor_as_numpy
@@ -13,6 +17,7 @@ from edaphos_bridge.errors import InputError
 pytestmark = pytest.mark.filterwarnings(  # of what torch calls unfinished
     r"ignore:(The PyTorch API of nested|Sparse CSR|torch\.quantize_per_tensor)"
 )
+WEIGHTS = {f"foundation_weights_{what}" for what in ("download", "list", "load", "save")}
 WHOLE = torch.arange(6 * 2 * 4 * 4).reshape(6, 2, 4, 4) % 7
 
 
@@ -75,3 +80,10 @@ def test_a_tensor_that_only_stands_for_values_is_refused():
         return x.sum()
 
     torch.func.vmap(inside)(torch.rand(3, 2))
+
+
+def test_every_public_function_that_takes_an_array_is_among_the_calls():
+    source = Path(array_arguments.__file__).read_text(encoding="utf-8")
+    without = {"foundation_encoder", "foundation_phase", "foundation_moco_pretrain_tiles", *WEIGHTS}
+    names = [n for n in edaphos_bridge.__all__ if n.startswith("foundation_") and n not in without]
+    assert [name for name in names if f"eb.{name}" not in source] == []

@@ -52,7 +52,8 @@ def read_folds(folds: Any, n: int, first: int = 0) -> list[Fold]:
         a fold without rows to train on or to hold out.
     """
     wanted = f"must be {_WANTED.format(n=n)}"
-    if hasattr(folds, "split") and not isinstance(folds, str | bytes):
+    is_tensor = isinstance(folds, torch.Tensor)
+    if hasattr(folds, "split") and not (is_tensor or isinstance(folds, str | bytes)):
         raise InputError(
             "folds",
             wanted,
@@ -61,7 +62,7 @@ def read_folds(folds: Any, n: int, first: int = 0) -> list[Fold]:
         )
     if isinstance(folds, str | bytes | Mapping) or not isinstance(folds, Iterable):
         raise InputError("folds", wanted, found=type(folds).__name__)
-    if hasattr(folds, "dtype") and getattr(folds, "ndim", None) == 1:
+    if is_tensor or (hasattr(folds, "dtype") and getattr(folds, "ndim", None) == 1):
         return _of_vector(folds, n, wanted)
     given = _listed(folds, wanted)
     if given and not any(_has_parts(item) for item in given):
