@@ -199,12 +199,31 @@ class Refuses:
 
 def test_an_array_that_cannot_be_read_keeps_the_cause():
     for argument, call in calls_with(lambda tensor: Refuses(tensor.shape)):
-        if argument in ("y", "valid_mask", "groups"):  # their shapes are refused before
+        if argument in ("y", "valid_mask", "groups", "folds"):  # their shapes are refused before
             continue
         with pytest.raises(InputError, match="no such block") as caught:
             call()
         assert caught.value.argument == argument
         assert isinstance(caught.value.__cause__, LookupError)
+
+
+class RefusesRows(Refuses):
+    def __len__(self):
+        return self.shape[0]
+
+    def __iter__(self):
+        raise LookupError("no such block")
+
+
+@pytest.mark.parametrize("name", ["groups", "folds", "validation"])
+def test_a_vector_of_rows_that_cannot_be_read_keeps_the_cause(name):
+    encoder = foundation_encoder("simclr", 2, seed=1)
+    with pytest.raises(InputError, match="no such block") as caught:
+        foundation_fit_classifier(
+            encoder, np.zeros((6, 2, 2, 2)), list("ababab"), **{name: RefusesRows((6,))}
+        )
+    assert caught.value.argument == name
+    assert isinstance(caught.value.__cause__, LookupError)
 
 
 def test_an_array_that_gives_another_shape_than_it_says_is_an_error():
