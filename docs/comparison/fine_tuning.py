@@ -31,7 +31,7 @@ from ways_scores import Codes, Way, WayScores, accuracies, scores_of, verdicts
 
 from edaphos_bridge.experiments.folds import drawn_per_class, standardised
 from edaphos_bridge.experiments.provenance import provenance
-from edaphos_bridge.experiments.workers import one_thread
+from edaphos_bridge.basics.workers import one_thread
 
 SEED = 1
 N_BOOT = 2000

@@ -26,7 +26,7 @@ from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import EdaphosError, EdaphosWarning, InputError, TrainingError, warn
 from edaphos_bridge.experiments.measures import measures_of
-from edaphos_bridge.experiments.workers import one_thread, without_main, workers
+from edaphos_bridge.basics.workers import one_thread, without_main, workers
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes

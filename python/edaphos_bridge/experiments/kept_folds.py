@@ -19,6 +19,7 @@ from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.data.folds import Fold
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.encoders.digest import digest_of_module
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.experiments.cross_validation import FoldResult
 from edaphos_bridge.files.container import pack, unpack
@@ -32,10 +33,9 @@ from edaphos_bridge.files.schema import (
     list_of,
     require,
 )
-from edaphos_bridge.fits.kept_run import layers_of
 from edaphos_bridge.pretrain.source import PatchSource, TileSource
 from edaphos_bridge.raster.tiles import FoundationTileDataset
-from edaphos_bridge.training.folder_lock import InUseError, locked
+from edaphos_bridge.files.folder_lock import InUseError, locked
 
 _KIND = "fold of a cross-validation"
 _HINT = "Give another folder, or delete these files to start anew."
@@ -261,7 +261,7 @@ def _told(argument: str, value: Any) -> Any:
     if isinstance(value, np.ndarray | torch.Tensor):
         return _told(argument, value.tolist())
     if isinstance(value, nn.Module):
-        return _digest_of_module(value)
+        return digest_of_module(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         return [type(value).__name__, _told(argument, parts)]
@@ -277,22 +277,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _digest_of_module(module: nn.Module) -> str:
-    kind = f"{type(module).__module__}.{type(module).__qualname__}"
-    digest = hashlib.sha256(f"{kind} {layers_of(module)}".encode())
-    for name, tensor in module.state_dict().items():
-        if isinstance(tensor, torch.Tensor):
-            values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(values.numpy().data)
-    return digest.hexdigest()[:16]
-
-
 def _digest_of_encoder(encoder: Any) -> str:
     """Return a digest of an encoder, and of the head of a fit."""
     head = None if isinstance(encoder, nn.Module) else getattr(encoder, "head", None)
-    digest = _digest_of_module(as_module(encoder))
-    return digest if not isinstance(head, nn.Module) else digest + _digest_of_module(head)
+    digest = digest_of_module(as_module(encoder))
+    return digest if not isinstance(head, nn.Module) else digest + digest_of_module(head)
 
 
 def _digest_of_targets(y: Any) -> str:

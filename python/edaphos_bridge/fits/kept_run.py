@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.encoders.digest import layers_of
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.files.container import prefixed, without_prefix
 from edaphos_bridge.files.schema import require_form
@@ -182,15 +182,6 @@ class _KeptPhase(Keeper):
 
     def keep(self, learner: Learner, best: Best, history: History) -> None:
         self._run.keep(self._number, self._before, learner, best, history)
-
-
-def layers_of(module: nn.Module) -> str:
-    """Return what a module's parts are and how they are set, which their weights do not tell."""
-    parts = [
-        f"{name}: {type(part).__qualname__}({part.extra_repr()})"
-        for name, part in module.named_modules()
-    ]
-    return re.sub("0x[0-9a-f]+", "", "\n".join(parts))  # places in memory
 
 
 def digest_of(tensors: Mapping[str, torch.Tensor]) -> str:

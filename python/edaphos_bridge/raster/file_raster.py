@@ -21,7 +21,8 @@ class FileRaster(Raster):
 
     Bands are called by `names`, else by the files' band descriptions, else by the files' names. A
     `transform` replaces that of the files, as whoever gives it has seen to it that they are
-    aligned: its signs say which way rows and columns run. So does a `crs`. Raises `InputError` if a
+    aligned: its signs say which way rows and columns run. So does a `crs`. What is opened `again`
+    has been warned of. Raises `InputError` if a
     file is no raster of real numbers, has no such band, or lies on another grid than the first.
     """
 
@@ -32,6 +33,8 @@ class FileRaster(Raster):
         transform: Transform | None,
         argument: str,
         crs: Any = None,
+        *,
+        again: bool = False,
     ) -> None:
         with contextlib.ExitStack() as opened:
             self._parts = [FilePart(file, argument, opened) for file in files]
@@ -62,7 +65,7 @@ class FileRaster(Raster):
                 georeferenced=cell_size(used) != (1, 1)
                 or (first.georeferenced and bool(own or crs)),
             )
-            for part in self._parts:
+            for part in self._parts if not again else ():
                 part.warn_of_alpha()
             self._opened = opened.pop_all()
 

@@ -67,7 +67,12 @@ def open_raster(stack: Any, argument: str = "stack") -> Raster:
     )
 
 
-def _from_mapping(stack: Mapping[str, Any], argument: str) -> Raster:
+def reopen(described: Mapping[str, Any], argument: str = "stack") -> Raster:
+    """Return the raster that `Raster.describe` described, with files opened for this caller."""
+    return _from_mapping(described, argument, again=True)
+
+
+def _from_mapping(stack: Mapping[str, Any], argument: str, *, again: bool = False) -> Raster:
     names, transform, crs = (stack.get(key) for key in ("names", "transform", "crs"))
     try:
         files = [
@@ -93,7 +98,7 @@ def _from_mapping(stack: Mapping[str, Any], argument: str) -> Raster:
         ) from error
     if not files:
         raise InputError(argument, "must have at least one file", found=[])
-    return FileRaster(files, names, transform, argument, crs)
+    return FileRaster(files, names, transform, argument, crs, again=again)
 
 
 def _several(values: Any) -> list[Any]:

@@ -19,7 +19,7 @@ from edaphos_bridge.files.container import pack, prefixed, require_finite, unpac
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file
 from edaphos_bridge.files.disk import write_atomically as write
 from edaphos_bridge.files.schema import check, damaged_description, is_table, is_whole, require
-from edaphos_bridge.training.folder_lock import InUseError, locked
+from edaphos_bridge.files.folder_lock import InUseError, locked
 
 FILE = "checkpoint.safetensors"
 STEPS_BETWEEN = 100

@@ -8,7 +8,7 @@ import pytest
 
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.training.checkpoint import FILE
-from edaphos_bridge.training.folder_lock import LOCK, locked
+from edaphos_bridge.files.folder_lock import LOCK, locked
 
 
 def test_a_second_run_in_the_same_folder_is_refused_and_harms_nothing(pretrain, tmp_path):
@@ -23,7 +23,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_harms_nothing(pretrain, 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from edaphos_bridge.training.folder_lock import locked
+from edaphos_bridge.files.folder_lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

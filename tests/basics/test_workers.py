@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.experiments.workers import one_thread, without_main, workers
+from edaphos_bridge.basics.workers import one_thread, without_main, workers
 
 
 def test_each_process_is_a_new_one_of_one_thread(monkeypatch):

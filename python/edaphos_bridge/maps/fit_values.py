@@ -1,0 +1,154 @@
+"""What a fit predicts of patches, as layers of a map."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.fits.model import Model
+from edaphos_bridge.fits.prediction import Batches, predicted
+from edaphos_bridge.fits.result import FoundationFit
+from edaphos_bridge.maps.layers import Layers
+from edaphos_bridge.maps.patch_values import RowValues
+from edaphos_bridge.maps.uncertainty import MEASURES
+
+_TYPES = {
+    "classification": ("class", "prob", *MEASURES),
+    "regression": ("response",),
+    "multilabel": ("class", "prob"),
+}
+_OF_SEVERAL = ("mean", "sd")
+
+
+def types_of(fits: Sequence[FoundationFit], n_draws: int) -> tuple[str, ...]:
+    """Return what maps there are of fits of one task, the default first; `n_draws` is 0 for none.
+
+    Of several members or draws there are means and standard deviations too.
+    """
+    own = _TYPES[fits[0].task_class.name]
+    if len(fits) * max(n_draws, 1) == 1:
+        return own
+    kinds = own if fits[0].task_class.name == "classification" else ()
+    return (*_OF_SEVERAL, *kinds)
+
+
+class FitValues(RowValues):
+    """Predictions of a fit, of the members of an ensemble, or draws of a fit's dropout.
+
+    Parameters
+    ----------
+    fits : sequence of FoundationFit
+        Of one task; several are an ensemble.
+    types : sequence of str
+        Some of `types_of`. Classes stand alone: their layer holds codes.
+    n_draws : int
+        Passes in which dropout drops; 0 for none.
+    seed : int
+        Of the draws.
+
+    Raises
+    ------
+    InputError
+        If nothing drops in a fit that draws are asked of, or `colours` are not those of its
+        classes.
+    """
+
+    def __init__(
+        self,
+        fits: Sequence[FoundationFit],
+        types: Sequence[str],
+        device: torch.device,
+        *,
+        n_draws: int = 0,
+        seed: int = 0,
+        colours: Any = None,
+    ) -> None:
+        self.device = device
+        self.encoder = fits[0].encoder
+        self._members = [Model(fit.encoder, fit.head) for fit in fits]
+        self._task = fits[0].task
+        self._types = tuple(types)
+        self._n_draws = n_draws
+        self._seed = seed
+        self._digest = hashlib.sha256(b"".join(fit.to_bytes() for fit in fits)).hexdigest()
+        self._thresholds = getattr(self._task, "threshold", None)
+        columns = fits[0].columns
+        name = fits[0].task_class.name
+        self._is_one_label = name == "classification"
+        if n_draws and not self._members[0].dropping():
+            raise InputError(
+                "n_draws",
+                "needs a fit with dropout: nothing dropped in the training of this one",
+                found=n_draws,
+                hint="Fit it with a head that drops, as head = 'mlp' with dropout = 0.2.",
+            )
+        if self._is_one_label and self._types == ("class",):
+            assert columns is not None
+            self.layers = Layers.of_classes("class", columns, colours)
+        else:
+            self.layers = Layers(tuple(n for kind in types for n in _names(kind, columns)))
+
+    @property
+    def _several(self) -> bool:
+        return len(self._members) > 1 or self._n_draws > 0
+
+    def of(self, n: int, batches: Batches, seed: tuple[int, ...]) -> NDArray[Any]:
+        """Return the layers of n patches, ``(n, L)``."""
+        draws = (lambda: self._randomness(seed)) if self._n_draws else None
+        each = "sd" in self._types
+        values = predicted(
+            self._task, self._members, n, batches, self.device, max(self._n_draws, 1),
+            draws=draws, each=each,
+        )  # fmt: skip
+        mean = values.mean(axis=0) if each else values
+        layers = [self._layer(kind, mean, values) for kind in self._types]
+        return np.concatenate(layers, axis=1).astype(self.layers.dtype)
+
+    def _layer(
+        self, kind: str, mean: NDArray[np.float64], values: NDArray[np.float64]
+    ) -> NDArray[Any]:
+        if kind == "sd":
+            return values.std(axis=0, ddof=1)
+        if kind in MEASURES:
+            return MEASURES[kind](mean, 1)[:, None]
+        if kind == "class" and self._is_one_label:
+            return mean.argmax(axis=1)[:, None] + 1
+        if kind == "class":
+            return mean >= np.asarray(self._thresholds)
+        return mean
+
+    def _randomness(self, seed: tuple[int, ...]) -> Randomness:
+        """Return what the draws of one block come from, whoever computes it."""
+        mixed = np.random.SeedSequence([self._seed % 2**64, *seed]).generate_state(1, np.uint64)[0]
+        return Randomness(int(mixed >> 1), self.device)
+
+    def bytes_a_row(self) -> int:
+        """Return what outputs and values take, in double precision."""
+        passes = len(self._members) * max(self._n_draws, 1)
+        return 8 * (2 * passes * self._task.n_outputs + 2 * len(self.layers.names))
+
+    def identity(self) -> dict[str, Any]:
+        """Return what tells the fit and what is asked of it."""
+        return {
+            "fit": self._digest,
+            "type": list(self._types),
+            "n_draws": self._n_draws,
+            "seed": self._seed if self._n_draws else None,
+            "device": self.device.type,
+        }
+
+
+def _names(kind: str, columns: Sequence[Any] | None) -> list[str]:
+    if kind in MEASURES:
+        return [kind]
+    names = [str(column) for column in columns] if columns is not None else []
+    if kind in _OF_SEVERAL:
+        return [f"{name}_{kind}" for name in names] or [kind]
+    return names or [kind]

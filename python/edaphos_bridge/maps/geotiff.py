@@ -1,0 +1,179 @@
+"""The file of a map: a tiled, compressed GeoTIFF in COG layout, put together from its blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from edaphos_bridge.basics.interrupts import at_once, pause
+from edaphos_bridge.basics.workers import own_libraries_first
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.maps.grid import MapGrid
+from edaphos_bridge.maps.layers import Layers
+from edaphos_bridge.maps.parts import Parts, writing
+from edaphos_bridge.raster.file_part import rasterio
+from edaphos_bridge.raster.raster import Window
+from edaphos_bridge.raster.transform import IDENTITY
+
+_TILE = 512
+# Above, GDAL copies in a process of its own: nothing can interrupt it in this one.
+_MOST_AT_ONCE = 2**26
+_COPY = "import json, sys; import rasterio.shutil as s; s.copy(*sys.argv[1:3], **json.loads(sys.argv[3]))"
+
+DEFAULTS = {"COMPRESS": "DEFLATE", "PREDICTOR": "YES", "BIGTIFF": "IF_SAFER", "BLOCKSIZE": _TILE}
+
+
+def write_map(
+    out: Path,
+    parts: Parts,
+    blocks: Sequence[Window],
+    grid: MapGrid,
+    layers: Layers,
+    crs: Any,
+    options: Mapping[str, Any],
+) -> None:
+    """Write finished blocks to `out`, which appears when it is whole.
+
+    Names of classes stand beside it, in ``<out>.aux.xml``, where GDAL looks for them.
+
+    Raises
+    ------
+    InputError
+        If there is no room, a block is damaged, or GDAL refuses `options`.
+    """
+    plain, ready = (parts.folder / f".map-{secrets.token_hex(4)}.tif" for _ in range(2))
+    try:
+        with writing(parts.folder):
+            _write_plain(plain, parts, blocks, grid, layers, crs)
+            _copy_to_cog(plain, ready, layers, options)
+            names = _beside(ready)
+            if names.exists():
+                os.replace(names, _beside(out))
+            else:
+                _beside(out).unlink(missing_ok=True)  # of a map that is replaced
+            os.replace(ready, out)
+    finally:
+        for path in (plain, ready):
+            for each in (path, _beside(path)):
+                with contextlib.suppress(OSError):
+                    each.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".aux.xml")
+
+
+def _write_plain(
+    path: Path,
+    parts: Parts,
+    blocks: Sequence[Window],
+    grid: MapGrid,
+    layers: Layers,
+    crs: Any,
+) -> None:
+    """Write a tiled GeoTIFF without compression, block by block."""
+    package = rasterio()
+    profile = {
+        "driver": "GTiff",
+        "height": grid.height,
+        "width": grid.width,
+        "count": len(layers.names),
+        "dtype": layers.dtype,
+        "nodata": layers.nodata,
+        "crs": crs,
+        "tiled": True,
+        "blockxsize": _TILE,
+        "blockysize": _TILE,
+        "interleave": "band",
+        "BIGTIFF": "IF_SAFER",
+    }
+    if grid.transform != IDENTITY:
+        profile["transform"] = package.Affine(*grid.transform)
+    try:
+        with package.open(path, "w", **profile) as file:
+            for block in blocks:
+                pause()
+                rows, cols = block.row, block.col
+                window = ((rows, rows + block.height), (cols, cols + block.width))
+                file.write(np.ascontiguousarray(parts.read(block)), window=window)
+            for number, name in enumerate(layers.names, 1):
+                file.set_band_description(number, name)
+            if layers.colours is not None:
+                table = {code: (*colour, 255) for code, colour in enumerate(layers.colours, 1)}
+                file.write_colormap(1, {0: (0, 0, 0, 0), **table})
+    except package.errors.RasterioError as error:
+        raise InputError("out", f"cannot be written ({error})", found=str(path.parent)) from error
+    if layers.classes is not None:
+        _beside(path).write_text(_table_of(layers), encoding="utf-8")
+
+
+def _table_of(layers: Layers) -> str:
+    """Return GDAL's raster attribute table of classes: codes, names and colours."""
+    assert layers.classes is not None
+    assert layers.colours is not None
+    # name, type (0 a whole number, 2 text), usage of each column
+    fields = [("value", 0, 5), (layers.names[0], 2, 2), ("red", 0, 6), ("green", 0, 7), ("blue", 0, 8)]
+    header = "".join(
+        f'<FieldDefn index="{place}"><Name>{escape(name)}</Name><Type>{kind}</Type>'
+        f"<Usage>{usage}</Usage></FieldDefn>"
+        for place, (name, kind, usage) in enumerate(fields)
+    )
+    rows = "".join(
+        f'<Row index="{place}">'
+        + "".join(f"<F>{escape(str(value))}</F>" for value in (place + 1, name, *colour))
+        + "</Row>"
+        for place, (name, colour) in enumerate(zip(layers.classes, layers.colours, strict=True))
+    )
+    table = f"<GDALRasterAttributeTable tableType=\"thematic\">{header}{rows}</GDALRasterAttributeTable>"
+    return f'<PAMDataset><PAMRasterBand band="1">{table}</PAMRasterBand></PAMDataset>\n'
+
+
+def _copy_to_cog(source: Path, target: Path, layers: Layers, options: Mapping[str, Any]) -> None:
+    resampling = "AVERAGE" if layers.classes is None else "NEAREST"
+    chosen = {"driver": "COG", "OVERVIEW_RESAMPLING": resampling, **DEFAULTS, **options}
+    if source.stat().st_size <= _MOST_AT_ONCE:
+        package = rasterio()
+        import rasterio.shutil as shutil
+
+        try:
+            shutil.copy(source, target, **chosen)
+        except package.errors.RasterioError as error:
+            raise _refused(error, options) from error
+        return
+    _in_a_process(source, target, chosen, options)
+
+
+def _in_a_process(
+    source: Path, target: Path, chosen: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    import json
+
+    command = [sys.executable, "-c", _COPY, str(source), str(target), json.dumps(dict(chosen))]
+    environment = {**os.environ, **own_libraries_first()}
+    with subprocess.Popen(  # noqa: S603  (this Python, and code of ours)
+        command, env=environment, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            with at_once():
+                said = process.communicate()[1].decode(errors="replace").strip()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise _refused(said.splitlines()[-1] if said else process.returncode, options)
+
+
+def _refused(reason: Any, options: Mapping[str, Any]) -> InputError:
+    argument, found = ("options", dict(options)) if options else ("out", "a map")
+    return InputError(argument, f"cannot be written as a GeoTIFF ({reason})", found=found)
+
+

@@ -1,0 +1,111 @@
+"""Maps of what a model makes of the patch around each cell."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edaphos_bridge.basics.ambient import plain_torch, use_threads
+from edaphos_bridge.encoders.features import batch_size_for
+from edaphos_bridge.fits.prediction import Batches
+from edaphos_bridge.maps.block_function import BlockFunction, GoOn
+from edaphos_bridge.maps.block_patches import PatchReader, Strip
+from edaphos_bridge.maps.grid import MapGrid
+from edaphos_bridge.maps.layers import Layers
+from edaphos_bridge.raster.raster import Raster, Window
+
+# Of a cell of a window: raw, known, two steps of normalisation, normalised.
+_BYTES_A_CELL = 8 + 1 + 4
+
+
+class RowValues(ABC):
+    """Patches in, a row of numbers each out."""
+
+    layers: Layers
+    encoder: torch.nn.Module
+    device: torch.device
+
+    @abstractmethod
+    def of(self, n: int, batches: Batches, seed: tuple[int, ...]) -> NDArray[Any]:
+        """Return ``(n, L)``; what is random draws from `seed`, whole numbers."""
+
+    @abstractmethod
+    def bytes_a_row(self) -> int:
+        """Return about how much memory a row takes while it is computed."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Return JSON values that tell it from anything else."""
+
+
+@dataclass(frozen=True)
+class PatchValues(BlockFunction):
+    """A map whose cells have what `values` makes of the patches around them.
+
+    Attributes
+    ----------
+    reader : PatchReader
+    values : RowValues
+    """
+
+    reader: PatchReader
+    values: RowValues
+
+    @property
+    def grid(self) -> MapGrid:  # type: ignore[override]
+        """Where the cells lie."""
+        return self.reader.grid
+
+    @property
+    def layers(self) -> Layers:  # type: ignore[override]
+        """What the values are."""
+        return self.values.layers
+
+    def compute(self, raster: Raster, block: Window, go_on: GoOn) -> NDArray[Any]:
+        """Return the layers of a block; cells without data in any band have none."""
+        use_threads()
+        result = self.layers.empty(block.height, block.width)
+        row = 0
+        with plain_torch():
+            for strip in self.reader.strips(raster, block):
+                go_on()
+                height = len(strip.rows)
+                if strip.known.any():
+                    seed = (block.row + row, block.col)
+                    found = self._of_strip(strip, go_on, seed)
+                    result[:, row : row + height][:, strip.known] = found.T
+                row += height
+        return result
+
+    def _of_strip(self, strip: Strip, go_on: GoOn, seed: tuple[int, ...]) -> NDArray[Any]:
+        shape = (1, strip.window.shape[0], strip.patch_size, strip.patch_size)
+        size = batch_size_for(shape, self.values.device.type, self.values.encoder)
+
+        def batches() -> Iterator[tuple[slice, torch.Tensor]]:
+            for batch in strip.batches(size):
+                go_on()
+                yield batch
+
+        return self.values.of(int(np.count_nonzero(strip.known)), batches(), seed)
+
+    def bytes_for(self, height: int, width: int) -> int:
+        """Return what windows and values take."""
+        cells = self.reader.strip_cells(height, width) * len(self.reader.order)
+        return cells * _BYTES_A_CELL + height * width * self.values.bytes_a_row()
+
+    def identity(self) -> dict[str, Any]:
+        """Return what patches are read and what becomes of them."""
+        return {
+            "stride": self.grid.stride,
+            "normalisation": self.reader.normalisation.to_dict(),
+            "order": list(self.reader.order),
+            "orientation": self.reader.orientation,
+            "layers": self.layers.to_dict(),
+            **self.values.identity(),
+        }

@@ -1,0 +1,130 @@
+"""From a raster and what is computed of it to a map: a file, or an xarray.DataArray."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edaphos_bridge.basics.arguments import flag, whole
+from edaphos_bridge.basics.paths import writable_file
+from edaphos_bridge.errors import InputError, warn
+from edaphos_bridge.maps.as_data_array import as_data_array
+from edaphos_bridge.maps.block_function import BlockFunction
+from edaphos_bridge.maps.blocks import compute_parts
+from edaphos_bridge.maps.geotiff import write_map
+from edaphos_bridge.maps.identity import identity_of
+from edaphos_bridge.maps.job import MapJob
+from edaphos_bridge.maps.parts import Parts
+from edaphos_bridge.maps.progress import Tell, console
+from edaphos_bridge.raster.raster import Raster
+
+# A block that its size is not given of takes about this much memory, and is no larger than that.
+_BYTES = 2**27
+_LARGEST = 512
+# Small maps have so many blocks, if they do not become smaller than that.
+_BLOCKS = 16
+_SMALLEST = 64
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a map goes and how it is computed: arguments that all verbs of maps have.
+
+    Attributes
+    ----------
+    path : pathlib.Path or None
+        Of the file; None for a DataArray.
+    """
+
+    path: Path | None
+    block_size: int | None
+    client: Any
+    resume: bool
+    options: Mapping[str, Any]
+    verbose: bool
+    tell: Tell | None
+
+    @classmethod
+    def of(
+        cls,
+        out: Any,
+        block_size: Any,
+        client: Any,
+        overwrite: Any,
+        resume: Any,
+        options: Any,
+        verbose: Any,
+        tell: Tell | None = None,
+    ) -> Output:
+        """Return checked arguments.
+
+        Raises `InputError` if one cannot be used, or `out` exists and is not to be replaced.
+        """
+        path = None if out is None else writable_file("out", out)
+        if path is not None and path.exists() and not flag("overwrite", overwrite):
+            raise InputError(
+                "out",
+                "exists already",
+                found=str(path),
+                hint="overwrite=True replaces it when the new map is whole.",
+            )
+        flag("overwrite", overwrite)
+        size = None if block_size is None else whole("block_size", block_size, minimum=16)
+        if path is None and client is not None:
+            raise InputError(
+                "client",
+                "is for maps that go to a file",
+                hint="A DataArray is computed by whichever client is in use when it is asked for.",
+            )
+        chosen = {} if options is None else options
+        if not isinstance(chosen, Mapping) or not all(
+            isinstance(name, str) and isinstance(value, str | int | float)
+            for name, value in chosen.items()
+        ):
+            raise InputError(
+                "options", "must be creation options of GDAL's COG driver by name", found=options
+            )
+        return cls(
+            path, size, client, flag("resume", resume), chosen, flag("verbose", verbose), tell
+        )
+
+
+def make_map(raster: Raster, function: BlockFunction, output: Output) -> Any:
+    """Return the path of the file with the map of `raster`, or a DataArray that computes it.
+
+    Files of `raster` are closed, when the map is finished or the DataArray goes.
+    """
+    grid = function.grid
+    size = block_size_for(function) if output.block_size is None else output.block_size
+    blocks = list(grid.blocks(size))
+    crs = raster.crs
+    job = MapJob(raster, function)
+    if output.path is None:
+        return as_data_array(job, blocks, crs)
+    if crs is None and raster.cell_size is not None:
+        warn("`stack` has no coordinate reference system, and so its map has none.")
+    identity = {"block_size": size, "raster": identity_of(raster), **function.identity()}
+    listening = nullcontext(output.tell) if output.tell else console(verbose=output.verbose)
+    try:
+        with Parts.opened(output.path, identity, resume=output.resume) as parts:
+            with listening as tell:
+                compute_parts(job, blocks, parts, output.client, tell)
+            write_map(output.path, parts, blocks, grid, function.layers, crs, output.options)
+            parts.remove()
+    finally:
+        job.close()
+    return output.path
+
+
+def block_size_for(function: BlockFunction) -> int:
+    """Return how many cells of a map, in each direction, are computed at a time."""
+    grid = function.grid
+    wanted = math.isqrt(grid.height * grid.width // _BLOCKS)
+    size = min(_LARGEST, max(_SMALLEST, -(-wanted // 16) * 16))
+    while size > 16 and function.bytes_for(size, size) > _BYTES:
+        size -= 16
+    return size
