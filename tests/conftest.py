@@ -1,4 +1,4 @@
-"""Threads, Hypothesis, and the small data and encoders that most tests use."""
+"""Threads, Hypothesis, and the small data, encoders and GeoTIFFs that most tests use."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+import rasterio
 import torch
 from torch import nn
 
@@ -191,3 +192,32 @@ def bars(monkeypatch):
 
     monkeypatch.setattr("edaphos_bridge.training.progress.tqdm", Bar)
     return made
+
+
+TRANSFORM = rasterio.Affine(10, 0, 500, 0, -10, 900)
+
+
+@pytest.fixture
+def write_tif(tmp_path):
+    """Write bands ``(C, H, W)`` to a GeoTIFF and return its path."""
+
+    def write(name, array, *, mask=None, names=None, scales=None, offsets=None, **profile):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        # GDAL would mark the fourth of four bytes as alpha.
+        settings = {
+            "driver": "GTiff", "count": len(array), "height": array.shape[1],
+            "width": array.shape[2], "dtype": array.dtype.name, "transform": TRANSFORM,
+            "crs": "EPSG:32723", "photometric": "minisblack", "alpha": "unspecified", **profile,
+        }  # fmt: skip
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **settings) as f:
+            f.write(array)
+            if mask is not None:
+                f.write_mask(mask)
+            if names is not None:
+                f.descriptions = names
+            if scales is not None:
+                f.scales, f.offsets = scales, offsets
+        return path
+
+    return write

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         foundation_cross_validate,
     )
     from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
+    from edaphos_bridge.embed_raster import foundation_embed_raster
     from edaphos_bridge.embedding_map import foundation_embedding_map
     from edaphos_bridge.embeddings import (
         foundation_embed,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
     from edaphos_bridge.multi_label import FoundationMultiLabel, foundation_fit_multilabel
     from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
+    from edaphos_bridge.predict_raster import foundation_predict_raster
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
@@ -76,6 +78,7 @@ __all__ = [
     "foundation_cross_validate",
     "foundation_embed",
     "foundation_embed_at_coords",
+    "foundation_embed_raster",
     "foundation_embedding_map",
     "foundation_encoder",
     "foundation_fine_tune",
@@ -93,6 +96,7 @@ __all__ = [
     "foundation_moco_pretrain_tiles",
     "foundation_patches_at_coords",
     "foundation_phase",
+    "foundation_predict_raster",
     "foundation_probe_sweep",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
@@ -124,6 +128,7 @@ _HOMES = {
     "foundation_embed": "edaphos_bridge.embeddings",
     "foundation_cross_validate": "edaphos_bridge.cross_validate",
     "foundation_embed_at_coords": "edaphos_bridge.embed_at_coords",
+    "foundation_embed_raster": "edaphos_bridge.embed_raster",
     "foundation_embedding_map": "edaphos_bridge.embedding_map",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
     "Phase": "edaphos_bridge.training.phase",
@@ -143,6 +148,7 @@ _HOMES = {
     "foundation_moco_pretrain": "edaphos_bridge.moco_pretrain",
     "foundation_moco_pretrain_tiles": "edaphos_bridge.moco_pretrain_tiles",
     "foundation_patches_at_coords": "edaphos_bridge.patches_at_coords",
+    "foundation_predict_raster": "edaphos_bridge.predict_raster",
     "foundation_probe_sweep": "edaphos_bridge.probe_sweep",
     "foundation_simclr_embed": "edaphos_bridge.embeddings",
     "foundation_simclr_pretrain": "edaphos_bridge.simclr_pretrain",

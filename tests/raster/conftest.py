@@ -1,36 +1,7 @@
-"""GeoTIFFs to read, and the naive reference: the whole raster with NaN where it has no data."""
+"""The naive reference: the whole raster with NaN where it has no data."""
 
 import numpy as np
 import pytest
-import rasterio
-
-TRANSFORM = rasterio.Affine(10, 0, 500, 0, -10, 900)
-
-
-@pytest.fixture
-def write_tif(tmp_path):
-    """Write bands ``(C, H, W)`` to a GeoTIFF and return its path."""
-
-    def write(name, array, *, mask=None, names=None, scales=None, offsets=None, **profile):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        # GDAL would mark the fourth of four bytes as alpha.
-        settings = {
-            "driver": "GTiff", "count": len(array), "height": array.shape[1],
-            "width": array.shape[2], "dtype": array.dtype.name, "transform": TRANSFORM,
-            "crs": "EPSG:32723", "photometric": "minisblack", "alpha": "unspecified", **profile,
-        }  # fmt: skip
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **settings) as f:
-            f.write(array)
-            if mask is not None:
-                f.write_mask(mask)
-            if names is not None:
-                f.descriptions = names
-            if scales is not None:
-                f.scales, f.offsets = scales, offsets
-        return path
-
-    return write
 
 
 @pytest.fixture

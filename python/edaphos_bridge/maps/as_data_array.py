@@ -52,9 +52,7 @@ def as_data_array(job: MapJob, blocks: Sequence[Window], crs: Any) -> Any:
         reference |= {"crs_wkt": crs.to_wkt(), "spatial_ref": crs.to_wkt()}
     coords["spatial_ref"] = ((), 0, reference)
     attrs["grid_mapping"] = "spatial_ref"
-    return xarray.DataArray(
-        values, dims=("band", "y", "x"), coords=coords, name="map", attrs=attrs
-    )
+    return xarray.DataArray(values, dims=("band", "y", "x"), coords=coords, name="map", attrs=attrs)
 
 
 def _compute(job: MapJob, block: Window) -> Any:

@@ -56,9 +56,7 @@ class PatchReader:
         extents = [stride * (extent - 1) + size for extent in (height, width)]
         return (extents[0] if stride < size else size) * extents[1]
 
-    def _strip(
-        self, raster: Raster, rows: NDArray[np.int64], cols: NDArray[np.int64]
-    ) -> Strip:
+    def _strip(self, raster: Raster, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Strip:
         size = self.normalisation.patch_size
         row, col = int(window_start(rows[:1], size)[0]), int(window_start(cols[:1], size)[0])
         height, width = int(rows[-1] - rows[0]) + size, int(cols[-1] - cols[0]) + size
@@ -75,7 +73,9 @@ class PatchReader:
                 values[part][list(self.order)], valid[part][list(self.order)]
             )
         transposed = self.orientation == TRANSPOSED
-        return Strip(torch.from_numpy(window), rows - rows[0], cols - cols[0], known, size, transposed)
+        return Strip(
+            torch.from_numpy(window), rows - rows[0], cols - cols[0], known, size, transposed
+        )
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ def compute_parts(
 
     Parameters
     ----------
-    client : distributed.Client or str, optional
-        The cluster that computes, or the address of its scheduler. Its workers see the folder of
-        `parts` under the same name. By default threads of this process.
+    client : distributed.Client, optional
+        The cluster that computes; its workers see the folder of `parts` under the same name. By
+        default threads of this process.
     tell : callable
         Hears of each block, in this thread; what it raises ends the map.
     """
@@ -39,8 +39,7 @@ def compute_parts(
     if client is None:
         _in_threads(job, missing, parts, count)
     else:
-        with _connected(client) as connected:
-            _on_cluster(job, missing, parts, count, connected)
+        _on_cluster(job, missing, parts, count, client)
 
 
 def _keep(job: MapJob, block: Window, parts: Parts) -> None:
@@ -73,9 +72,7 @@ def n_threads() -> int:
     return torch.get_num_threads()
 
 
-def _on_cluster(
-    job: MapJob, blocks: list[Window], parts: Parts, count: Count, client: Any
-) -> None:
+def _on_cluster(job: MapJob, blocks: list[Window], parts: Parts, count: Count, client: Any) -> None:
     distributed = needs_dask("distributed")
     _check_workers(client, parts)
     shared = client.scatter(job, broadcast=True)  # a worker gets the model once
@@ -96,7 +93,14 @@ def _keep_of(block: Window, job: MapJob, parts: Parts) -> None:
 
 
 @contextmanager
-def _connected(client: Any) -> Iterator[Any]:
+def connected(client: Any) -> Iterator[Any]:
+    """Yield a client of a cluster, from itself or from its scheduler's address; None stays.
+
+    Raises `InputError` if it is neither, or there is no scheduler.
+    """
+    if client is None:
+        yield None
+        return
     distributed = needs_dask("distributed")
     if isinstance(client, distributed.Client):
         yield client

@@ -127,7 +127,7 @@ class FitValues(RowValues):
     def _randomness(self, seed: tuple[int, ...]) -> Randomness:
         """Return what the draws of one block come from, whoever computes it."""
         mixed = np.random.SeedSequence([self._seed % 2**64, *seed]).generate_state(1, np.uint64)[0]
-        return Randomness(int(mixed >> 1), self.device)
+        return Randomness(int(mixed) >> 1, self.device)
 
     def bytes_a_row(self) -> int:
         """Return what outputs and values take, in double precision."""

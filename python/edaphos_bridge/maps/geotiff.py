@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import os
 import secrets
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from edaphos_bridge.basics.interrupts import at_once, pause
+from edaphos_bridge.basics.interrupts import at_once, imported, pause
 from edaphos_bridge.basics.workers import own_libraries_first
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.maps.grid import MapGrid
@@ -51,8 +54,10 @@ def write_map(
         If there is no room, a block is damaged, or GDAL refuses `options`.
     """
     plain, ready = (parts.folder / f".map-{secrets.token_hex(4)}.tif" for _ in range(2))
+    missing = rasterio().errors.NotGeoreferencedWarning  # as the raster's is, if it is
     try:
-        with writing(parts.folder):
+        with writing(parts.folder), warnings.catch_warnings():
+            warnings.simplefilter("ignore", missing)
             _write_plain(plain, parts, blocks, grid, layers, crs)
             _copy_to_cog(plain, ready, layers, options)
             names = _beside(ready)
@@ -66,6 +71,47 @@ def write_map(
             for each in (path, _beside(path)):
                 with contextlib.suppress(OSError):
                     each.unlink(missing_ok=True)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise `InputError` if GDAL's COG driver does not know creation options.
+
+    GDAL only warns of them, and writes something else.
+    """
+    if not options:
+        return
+    package = rasterio()
+    heard = _Heard()
+    logger = logging.getLogger("rasterio")
+    logger.addHandler(heard)
+    missing = package.errors.NotGeoreferencedWarning
+    try:
+        with package.MemoryFile() as source, package.MemoryFile() as target:
+            profile = {"driver": "GTiff", "count": 1, "height": 1, "width": 1, "dtype": "uint8"}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", missing)
+                source.open(**profile).close()
+                imported("rasterio.shutil").copy(
+                    source.name, target.name, driver="COG", **{**DEFAULTS, **options}
+                )
+    except package.errors.RasterioError as error:
+        raise _refused(error, options) from error
+    finally:
+        logger.removeHandler(heard)
+    said = [text for text in heard.texts if "creation option" in text]
+    if said:
+        raise _refused("; ".join(said), options)
+
+
+class _Heard(logging.Handler):
+    """Keeps what GDAL warns of, which rasterio logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
 
 
 def _beside(path: Path) -> Path:
@@ -121,7 +167,13 @@ def _table_of(layers: Layers) -> str:
     assert layers.classes is not None
     assert layers.colours is not None
     # name, type (0 a whole number, 2 text), usage of each column
-    fields = [("value", 0, 5), (layers.names[0], 2, 2), ("red", 0, 6), ("green", 0, 7), ("blue", 0, 8)]
+    fields = [
+        ("value", 0, 5),
+        (layers.names[0], 2, 2),
+        ("red", 0, 6),
+        ("green", 0, 7),
+        ("blue", 0, 8),
+    ]
     header = "".join(
         f'<FieldDefn index="{place}"><Name>{escape(name)}</Name><Type>{kind}</Type>'
         f"<Usage>{usage}</Usage></FieldDefn>"
@@ -133,7 +185,9 @@ def _table_of(layers: Layers) -> str:
         + "</Row>"
         for place, (name, colour) in enumerate(zip(layers.classes, layers.colours, strict=True))
     )
-    table = f"<GDALRasterAttributeTable tableType=\"thematic\">{header}{rows}</GDALRasterAttributeTable>"
+    table = (
+        f'<GDALRasterAttributeTable tableType="thematic">{header}{rows}</GDALRasterAttributeTable>'
+    )
     return f'<PAMDataset><PAMRasterBand band="1">{table}</PAMRasterBand></PAMDataset>\n'
 
 
@@ -141,12 +195,9 @@ def _copy_to_cog(source: Path, target: Path, layers: Layers, options: Mapping[st
     resampling = "AVERAGE" if layers.classes is None else "NEAREST"
     chosen = {"driver": "COG", "OVERVIEW_RESAMPLING": resampling, **DEFAULTS, **options}
     if source.stat().st_size <= _MOST_AT_ONCE:
-        package = rasterio()
-        import rasterio.shutil as shutil
-
         try:
-            shutil.copy(source, target, **chosen)
-        except package.errors.RasterioError as error:
+            imported("rasterio.shutil").copy(source, target, **chosen)
+        except rasterio().errors.RasterioError as error:
             raise _refused(error, options) from error
         return
     _in_a_process(source, target, chosen, options)
@@ -155,8 +206,6 @@ def _copy_to_cog(source: Path, target: Path, layers: Layers, options: Mapping[st
 def _in_a_process(
     source: Path, target: Path, chosen: Mapping[str, Any], options: Mapping[str, Any]
 ) -> None:
-    import json
-
     command = [sys.executable, "-c", _COPY, str(source), str(target), json.dumps(dict(chosen))]
     environment = {**os.environ, **own_libraries_first()}
     with subprocess.Popen(  # noqa: S603  (this Python, and code of ours)
@@ -175,5 +224,3 @@ def _in_a_process(
 def _refused(reason: Any, options: Mapping[str, Any]) -> InputError:
     argument, found = ("options", dict(options)) if options else ("out", "a map")
     return InputError(argument, f"cannot be written as a GeoTIFF ({reason})", found=found)
-
-

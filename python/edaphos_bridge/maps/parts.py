@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from edaphos_bridge.files.folder_lock import InUseError, locked
 from edaphos_bridge.raster.raster import Window
 
 _IDENTITY = "map.json"
+# Blocks and what they are of, the map itself, and what was being written of these.
+_OURS = re.compile(r"\.?(\d+-\d+\.npy|map(\.json|-\w+\.tif))")
 
 
 class Parts:
@@ -31,6 +33,7 @@ class Parts:
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
         self.folder = folder
         self._identity = identity
+        self._is_over = False
 
     @classmethod
     @contextmanager
@@ -68,6 +71,9 @@ class Parts:
             parts = cls(folder, identity)
             parts._begin(resume=resume)
             yield parts
+        if parts._is_over:
+            with suppress(OSError):  # files of others are in it
+                folder.rmdir()
 
     def _begin(self, *, resume: bool) -> None:
         kept = self.folder / _IDENTITY
@@ -112,7 +118,7 @@ class Parts:
     def remove(self) -> None:
         """Delete what is there, when the map is whole."""
         self._clear()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._is_over = True
 
     def token(self) -> str:
         """Return what tells this folder from one of the same name on another machine."""
@@ -131,7 +137,7 @@ class Parts:
 
     def _clear(self) -> None:
         for path in self.folder.iterdir():
-            if path.suffix in (".npy", ".json", ".tif", ".xml") or path.name.startswith(".map"):
+            if _OURS.match(path.name):
                 path.unlink(missing_ok=True)
 
 

@@ -39,7 +39,9 @@ class BlockReport:
         """
         width, left = len(str(self.total)), round(self.seconds_left)
         clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
-        return f"[map] block {self.done:{width}d}/{self.total}  {self.rate:.2f} blocks/s  {clock} left"
+        return (
+            f"[map] block {self.done:{width}d}/{self.total}  {self.rate:.2f} blocks/s  {clock} left"
+        )
 
     @property
     def is_told(self) -> bool:

@@ -14,8 +14,8 @@ from edaphos_bridge.basics.paths import writable_file
 from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.maps.as_data_array import as_data_array
 from edaphos_bridge.maps.block_function import BlockFunction
-from edaphos_bridge.maps.blocks import compute_parts
-from edaphos_bridge.maps.geotiff import write_map
+from edaphos_bridge.maps.blocks import compute_parts, connected
+from edaphos_bridge.maps.geotiff import check_options, write_map
 from edaphos_bridge.maps.identity import identity_of
 from edaphos_bridge.maps.job import MapJob
 from edaphos_bridge.maps.parts import Parts
@@ -88,6 +88,7 @@ class Output:
             raise InputError(
                 "options", "must be creation options of GDAL's COG driver by name", found=options
             )
+        check_options(chosen)
         return cls(
             path, size, client, flag("resume", resume), chosen, flag("verbose", verbose), tell
         )
@@ -110,9 +111,12 @@ def make_map(raster: Raster, function: BlockFunction, output: Output) -> Any:
     identity = {"block_size": size, "raster": identity_of(raster), **function.identity()}
     listening = nullcontext(output.tell) if output.tell else console(verbose=output.verbose)
     try:
-        with Parts.opened(output.path, identity, resume=output.resume) as parts:
+        with (
+            connected(output.client) as client,
+            Parts.opened(output.path, identity, resume=output.resume) as parts,
+        ):
             with listening as tell:
-                compute_parts(job, blocks, parts, output.client, tell)
+                compute_parts(job, blocks, parts, client, tell)
             write_map(output.path, parts, blocks, grid, function.layers, crs, output.options)
             parts.remove()
     finally:

@@ -1,0 +1,353 @@
+"""`foundation_predict_raster()`: a map holds what `predict()` says of the patch around each cell."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import torch
+from rasterio import Affine
+
+from closeness import assert_close
+from edaphos_bridge import foundation_mcdropout_predict, foundation_predict_raster
+from edaphos_bridge.errors import InputError
+from mapped import (
+    as_layers,
+    at_centres,
+    cells,
+    classifier,
+    encoder,
+    ensemble,
+    multilabel,
+    regressor,
+    tiles,
+)
+
+STRIDES = (1, 4, 8)
+
+
+def naive(fit, stride, **how):
+    """The map by cutting the patches."""
+    return as_layers(fit.predict_proba(cells(), coords=at_centres(stride), **how), stride)
+
+
+def codes(prob):
+    return np.where(np.isnan(prob[0]), 0, prob.argmax(axis=0) + 1)
+
+
+# --- values --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block_size", [16, 23, 64])
+@pytest.mark.parametrize("stride", STRIDES)
+def test_probabilities_are_those_of_the_patches(stride, block_size):
+    found = foundation_predict_raster(
+        classifier(), cells(), type="prob", stride=stride, block_size=block_size
+    )
+    expected = naive(classifier(), stride)
+    assert found.dims == ("band", "y", "x")
+    assert found.dtype == np.float32
+    assert found.band.values.tolist() == ["dry", "moist", "wet"]
+    assert np.isnan(expected).any()
+    assert_close(found.values, expected.astype(np.float32), 1e-6)
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+def test_classes_are_codes_in_their_order_and_0_without_data(stride):
+    found = foundation_predict_raster(classifier(), cells(), stride=stride)
+    prob = naive(classifier(), stride)
+    gap = np.diff(np.sort(np.nan_to_num(prob), axis=0), axis=0)[-1]
+    sure = (gap > 1e-6) | np.isnan(prob[0])  # of equal probabilities rounding decides
+    assert sure.mean() > 0.99
+    assert found.dtype == np.uint8
+    assert np.array_equal(found.values[0][sure], codes(prob)[sure])
+
+
+@pytest.mark.parametrize("kind", ["entropy", "margin", "least_confidence"])
+def test_doubt_is_that_of_the_probabilities(kind):
+    found = foundation_predict_raster(classifier(), cells(), type=kind, stride=4).values[0]
+    prob = np.sort(naive(classifier(), 4), axis=0)
+    expected = {
+        "entropy": -(prob * np.log(prob)).sum(axis=0) / np.log(3),
+        "margin": 1 - (prob[2] - prob[1]),
+        "least_confidence": 1 - prob[2],
+    }[kind]
+    assert_close(found, expected.astype(np.float32), 1e-6)
+
+
+def test_several_layers_come_in_the_order_asked_for():
+    found = foundation_predict_raster(classifier(), cells(), type=["margin", "prob"], stride=4)
+    assert found.band.values.tolist() == ["margin", "dry", "moist", "wet"]
+    prob = foundation_predict_raster(classifier(), cells(), type="prob", stride=4)
+    assert np.array_equal(found.values[1:], prob.values, equal_nan=True)
+
+
+def test_a_regressor_maps_its_target():
+    found = foundation_predict_raster(regressor(), cells(), stride=4)
+    expected = as_layers(regressor().predict(cells(), coords=at_centres(4)), 4)
+    assert found.band.values.tolist() == ["response"]
+    assert_close(found.values, expected.astype(np.float32), 1e-6, size=np.nanmax(abs(expected)))
+
+
+def test_labels_of_which_a_patch_has_several_are_a_layer_each():
+    fit = multilabel()
+    prob = foundation_predict_raster(fit, cells(), type="prob", stride=4)
+    held = foundation_predict_raster(fit, cells(), stride=4)
+    assert held.band.values.tolist() == ["sand", "silt"]
+    assert_close(prob.values, naive(fit, 4).astype(np.float32), 1e-6)
+    expected = np.where(np.isnan(prob.values), np.nan, prob.values >= 0.5)
+    assert np.array_equal(held.values, expected, equal_nan=True)
+
+
+def test_an_ensemble_maps_mean_and_standard_deviation():
+    found = foundation_predict_raster(ensemble(), cells(), stride=4)
+    assert found.band.values.tolist() == ["dry_mean", "wet_mean", "dry_sd", "wet_sd"]
+    points = at_centres(4)
+    for first, kind in ((0, "mean"), (2, "sd")):
+        expected = as_layers(ensemble().predict(cells(), kind, coords=points).to_numpy(), 4)
+        assert_close(found.values[first : first + 2], expected.astype(np.float32), 1e-6)
+    prob = as_layers(ensemble().predict(cells(), "mean", coords=points).to_numpy(), 4)
+    classes = foundation_predict_raster(ensemble(), cells(), type="class", stride=4)
+    assert np.array_equal(classes.values[0], codes(prob))
+
+
+def test_draws_of_dropout_do_not_depend_on_who_computes_a_block(tmp_path):
+    fit = regressor(head="mlp", dropout=0.3)
+    how = {"stride": 4, "n_draws": 40, "seed": 7, "block_size": 16}
+    found = foundation_predict_raster(fit, cells(), **how)
+    assert found.band.values.tolist() == ["mean", "sd"]
+    again = found.isel(y=slice(None, None, -1)).compute().isel(y=slice(None, None, -1))
+    assert np.array_equal(found.values, again.values, equal_nan=True)
+    other = foundation_predict_raster(fit, cells(), **{**how, "seed": 8})
+    assert not np.array_equal(found.values, other.values, equal_nan=True)
+    # another set of draws of the same distribution: their means lie a few standard errors apart
+    draws = foundation_mcdropout_predict(fit, cells(), 40, seed=1, coords=at_centres(4))
+    expected = as_layers(draws.mean(axis=0), 4)[0]
+    error = as_layers(draws.std(axis=0), 4)[0] / np.sqrt(40)
+    known = np.isfinite(expected)
+    assert (abs(found.values[0] - expected)[known] < 8 * error[known] + 1e-6).all()
+    assert np.array_equal(np.isnan(found.values[0]), np.isnan(expected))
+
+
+def test_a_module_of_a_users_own_maps_too(encoder_that_writes):
+    fit = encoder_that_writes
+    found = foundation_predict_raster(fit, cells(), type="prob", block_size=16)
+    assert_close(found.values, naive(fit, 1).astype(np.float32), 1e-6)
+
+
+@pytest.fixture
+def encoder_that_writes():
+    """A fit on a module that writes to what it is given."""
+
+    class Writes(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.normalisation = tiles().normalisation
+
+        def forward(self, x):
+            return x.mul_(2).mean(dim=(2, 3))
+
+    from edaphos_bridge import foundation_fit_classifier
+
+    y = ["a", "b"] * 60
+    return foundation_fit_classifier(Writes(), tiles(), y, epochs=2, seed=1, val_split=0)
+
+
+# --- rasters -------------------------------------------------------------------------------------
+
+GRIDS = {
+    "north up": Affine(30, 0, 500000, 0, -30, 7400000),
+    "south up": Affine(30, 0, 500000, 0, 30, 7400000 - 30 * 41),
+    "turned": Affine(20, 10, 500000, 10, -20, 7400000),
+}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("stride", [1, 4])
+def test_a_file_gives_a_file_on_its_grid(write_tif, tmp_path, name, stride):
+    grid = GRIDS[name]
+    raster = cells()[:, ::-1] if grid.e > 0 else cells()
+    path = write_tif("in.tif", np.ascontiguousarray(raster), transform=grid, nodata=np.nan)
+    out = foundation_predict_raster(
+        classifier(), path, tmp_path / "out.tif", type="prob", stride=stride, block_size=16
+    )
+    assert out == tmp_path / "out.tif"
+    with rasterio.open(out) as file:
+        assert file.crs.to_epsg() == 32723
+        upright = Affine(30, 0, 500000, 0, -30, 7400000) if grid.e > 0 else grid
+        a, b, c, d, e, f = upright[:6]
+        assert file.transform[:6] == (a * stride, b * stride, c, d * stride, e * stride, f)
+        assert file.descriptions == ("dry", "moist", "wet")
+        assert np.isnan(file.nodata)
+        assert_close(file.read(), naive(classifier(), stride).astype(np.float32), 1e-6)
+
+
+def test_a_data_array_gives_coordinates_of_the_middles_of_cells():
+    xarray = pytest.importorskip("xarray")
+    coords = {"y": 1000 - 10 * np.arange(41.0), "x": 200 + 10 * np.arange(53.0)}
+    array = xarray.DataArray(cells(), dims=("band", "y", "x"), coords=coords)
+    found = foundation_predict_raster(classifier(), array, type="prob", stride=4)
+    plain = foundation_predict_raster(classifier(), cells(), type="prob", stride=4)
+    assert found.y.values[:2].tolist() == [985.0, 945.0]
+    assert found.x.values[:2].tolist() == [215.0, 255.0]
+    assert np.array_equal(found.values, plain.values, equal_nan=True)
+
+
+def test_a_list_of_aligned_files_is_one_raster(write_tif, tmp_path):
+    paths = [
+        write_tif(
+            f"{number}.tif",
+            cells()[number : number + 1],
+            nodata=np.nan,
+            transform=GRIDS["north up"], names=(f"band_{number + 1}",),
+        )
+        for number in range(4)
+    ]
+    found = foundation_predict_raster(classifier(), paths, type="prob", stride=4)
+    assert_close(found.values, naive(classifier(), 4).astype(np.float32), 1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 1), (4, 3, 60), (4, 7, 2)])
+def test_a_raster_smaller_than_a_patch_maps_too(shape):
+    raster = cells()[:, 20 : 20 + shape[1], : shape[2]]
+    found = foundation_predict_raster(classifier(), raster, type="prob")
+    down, right = np.mgrid[: shape[1], : raster.shape[2]]
+    points = np.stack([right.ravel() + 0.5, down.ravel() + 0.5], axis=1)
+    expected = classifier().predict_proba(raster, coords=points)
+    assert_close(found.values.reshape(3, -1).T, expected.astype(np.float32), 1e-6)
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def class_map(write_tif, tmp_path):
+    big = np.tile(cells(), (1, 4, 4))
+    path = write_tif("in.tif", np.ascontiguousarray(big), nodata=np.nan)
+    colours = {"wet": "#0000ff", "dry": "#ff0000", "moist": "#00ff00"}
+    return foundation_predict_raster(
+        classifier(),
+        path,
+        tmp_path / "soil.tif",
+        colours=colours,
+        block_size=100,
+        options={"BLOCKSIZE": 128},
+    )
+
+
+def test_a_map_of_classes_is_a_cloud_optimised_geotiff_with_names_and_colours(class_map):
+    with rasterio.open(class_map) as file:
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert file.block_shapes == [(128, 128)]
+        assert file.compression == rasterio.enums.Compression.deflate
+        assert file.overviews(1)
+        assert file.dtypes == ("uint8",)
+        assert file.nodata == 0
+        assert file.descriptions == ("class",)
+        colours = [file.colormap(1)[code] for code in (1, 2, 3)]
+    assert colours == [(255, 0, 0, 255), (0, 255, 0, 255), (0, 0, 255, 255)]
+    beside = class_map.with_name("soil.tif.aux.xml").read_text()
+    assert [beside.index(name) for name in ("dry", "moist", "wet")]
+    assert sorted(path.name for path in class_map.parent.iterdir()) == [
+        "in.tif", "soil.tif", "soil.tif.aux.xml",
+    ]  # fmt: skip
+
+
+def test_a_map_is_replaced_only_if_asked_for_and_takes_its_names_along(class_map, write_tif):
+    raster = class_map.parent / "in.tif"
+    before = class_map.read_bytes()
+    with pytest.raises(InputError, match="`out` exists already.*overwrite=True"):
+        foundation_predict_raster(classifier(), raster, class_map)
+    assert class_map.read_bytes() == before
+    foundation_predict_raster(
+        classifier(), raster, class_map, type="prob", stride=8, overwrite=True
+    )
+    with rasterio.open(class_map) as file:
+        assert file.count == 3
+    assert not class_map.with_name("soil.tif.aux.xml").exists()
+
+
+def test_equal_calls_write_equal_bytes(write_tif, tmp_path):
+    maps = [tmp_path / f"{number}.tif" for number in range(2)]
+    for path in maps:
+        foundation_predict_raster(classifier(), cells(), path, type="prob", block_size=16)
+    assert maps[0].read_bytes() == maps[1].read_bytes()
+
+
+def test_options_are_those_of_gdals_driver(write_tif, tmp_path):
+    path = write_tif("in.tif", cells(), nodata=np.nan)
+    out = foundation_predict_raster(
+        classifier(), path, tmp_path / "a.tif", options={"COMPRESS": "LZW"}
+    )
+    with rasterio.open(out) as file:
+        assert file.compression == rasterio.enums.Compression.lzw
+    with pytest.raises(InputError, match="`options`"):
+        foundation_predict_raster(
+            classifier(), cells(), tmp_path / "b.tif", options={"COMPRESS": "NONSENSE"}
+        )
+    assert not (tmp_path / "b.tif").exists()
+
+
+# --- progress ------------------------------------------------------------------------------------
+
+
+def test_verbose_prints_blocks_rate_and_time_left(tmp_path, capsys):
+    foundation_predict_raster(
+        classifier(), cells(), tmp_path / "a.tif", stride=2, block_size=16, verbose=True
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("[map] block 1/4  ")
+    assert lines[-1].startswith("[map] block 4/4  ")
+    assert lines[-1].endswith(" blocks/s  0:00:00 left")
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+BAD = {
+    "fit": ({"fit": "moco"}, "`fit` must be a fit with a head"),
+    "an encoder": ({"fit": encoder()}, "foundation_embed_raster"),
+    "type": ({"type": "response"}, "`type` must be one of 'class', 'prob', 'entropy'"),
+    "classes beside others": ({"type": ["class", "prob"]}, "'class' alone"),
+    "no type": ({"type": []}, "`type` must be one or some of"),
+    "twice": ({"type": ["prob", "prob"]}, "`type` must be one or some of"),
+    "stride": ({"stride": 0}, "`stride` must be a positive whole number"),
+    "block_size": ({"block_size": 8}, "`block_size`"),
+    "method": ({"method": "fast"}, "`method` must be one of 'exact', 'dense'"),
+    "bands": ({"stack": cells()[:3]}, "`stack` must have 4 bands"),
+    "stack": ({"stack": "nowhere.tif"}, "`stack` cannot be opened"),
+    "no folder": ({"out": "no/where/a.tif"}, "`out` names a folder that does not exist"),
+    "colours": ({"colours": {"wet": "#000000"}}, "`colours` must have a colour for every class"),
+    "a colour": ({"colours": ["blue", "#000000", "#ffffff"]}, "`colours` must be written"),
+    "client": ({"client": 7, "out": "a.tif"}, "`client` must be a distributed.Client"),
+    "client without out": ({"client": "tcp://1"}, "`client` is for maps that go to a file"),
+    "options": ({"options": 7}, "`options` must be creation options"),
+    "draws of an ensemble": ({"fit": ensemble(), "n_draws": 5}, "`n_draws` is for a single fit"),
+    "no dropout": ({"n_draws": 5}, "`n_draws` needs a fit with dropout"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_named_before_anything_is_written(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    changes, message = BAD[name]
+    arguments = {"fit": classifier(), "stack": cells(), **changes}
+    with pytest.raises(InputError, match=message):
+        foundation_predict_raster(**arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_that_is_given_is_changed(snapshot):
+    fit = classifier()
+    before = snapshot(fit.encoder), snapshot(fit.head)
+    raster = cells().copy()
+    foundation_predict_raster(fit, raster, stride=4).compute()
+    assert (snapshot(fit.encoder), snapshot(fit.head)) == before
+    assert np.array_equal(raster, cells(), equal_nan=True)
+
+
+def test_a_table_of_the_map_has_the_classes_of_predict():
+    found = foundation_predict_raster(classifier(), cells(), stride=8)
+    expected = classifier().predict(cells(), coords=at_centres(8))
+    names = pd.Categorical.from_codes(
+        found.values.ravel().astype(int) - 1, categories=found.attrs["classes"]
+    )
+    assert names.equals(expected)
