@@ -13,9 +13,9 @@ import pytest
 from edaphos_bridge import (
     foundation_fit_classifier,
 )
+from edaphos_bridge.basics.workers import own_libraries_first
 from edaphos_bridge.errors import EdaphosWarning, InputError, TrainingError, WeightsError
 from edaphos_bridge.experiments import cross_validation
-from edaphos_bridge.basics.workers import own_libraries_first
 from small_cross_validations import quick, same, same_numbers
 from small_fits import small_network
 

@@ -1,4 +1,4 @@
-"""`foundation_predict_raster()`: a map holds what `predict()` says of the patch around each cell."""
+"""`foundation_predict_raster()`: a map has what `predict()` says of the patch around a cell."""
 
 import numpy as np
 import pandas as pd
@@ -198,7 +198,8 @@ def test_a_list_of_aligned_files_is_one_raster(write_tif, tmp_path):
             f"{number}.tif",
             cells()[number : number + 1],
             nodata=np.nan,
-            transform=GRIDS["north up"], names=(f"band_{number + 1}",),
+            transform=GRIDS["north up"],
+            names=(f"band_{number + 1}",),
         )
         for number in range(4)
     ]
@@ -255,7 +256,7 @@ def test_a_map_of_classes_is_a_cloud_optimised_geotiff_with_names_and_colours(cl
 def test_a_map_is_replaced_only_if_asked_for_and_takes_its_names_along(class_map, write_tif):
     raster = class_map.parent / "in.tif"
     before = class_map.read_bytes()
-    with pytest.raises(InputError, match="`out` exists already.*overwrite=True"):
+    with pytest.raises(InputError, match=r"`out` exists already.*overwrite=True"):
         foundation_predict_raster(classifier(), raster, class_map)
     assert class_map.read_bytes() == before
     foundation_predict_raster(

@@ -21,8 +21,8 @@ from edaphos_bridge import (
     foundation_fit_classifier,
     foundation_fit_regressor,
 )
-from edaphos_bridge.errors import InputError
 from edaphos_bridge.basics.workers import own_libraries_first
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.sklearn import FoundationClassifierEstimator, FoundationRegressorEstimator
 from sklearn_checks import (
     CAN_BE_TOLD,

@@ -33,10 +33,10 @@ from methods import (
 from scene import BUFFER, DEVELOPMENT, REPORTED, class_counts, fold, scene_patches
 
 from edaphos_bridge import FoundationPretrain
+from edaphos_bridge.basics.workers import workers
 from edaphos_bridge.experiments.comparison import Comparison, Result
 from edaphos_bridge.experiments.folds import drawn_per_class, standardised
 from edaphos_bridge.experiments.provenance import provenance
-from edaphos_bridge.basics.workers import workers
 
 SEED = 1
 PROCESSES = 2

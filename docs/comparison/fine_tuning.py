@@ -29,9 +29,9 @@ from ways import (
 from ways_chart import draw_chart
 from ways_scores import Codes, Way, WayScores, accuracies, scores_of, verdicts
 
+from edaphos_bridge.basics.workers import one_thread
 from edaphos_bridge.experiments.folds import drawn_per_class, standardised
 from edaphos_bridge.experiments.provenance import provenance
-from edaphos_bridge.basics.workers import one_thread
 
 SEED = 1
 N_BOOT = 2000

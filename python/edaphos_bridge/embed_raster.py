@@ -17,6 +17,7 @@ from edaphos_bridge.basics.memory import check_memory
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.encoders.features import check_channels, find_feature_dim
 from edaphos_bridge.encoders.foundation import check_bands
+from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.encoders.raster_input import find_normalisation, orientation_of_fit
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.maps.block_patches import PatchReader
@@ -139,7 +140,9 @@ def embed_raster(
         raster = open_raster(stack)
         opened.callback(raster.close)
         order = tuple(band_order(raster, normalisation))
-        reader = PatchReader(MapGrid.of(raster, step), normalisation, order, orientation)
+        reader = PatchReader(
+            MapGrid.of(raster, step), normalisation, order, orientation, is_as_built(module)
+        )
         values = EmbeddingValues(
             module, module.proj_dim if wanted else width, target, projection=wanted
         )

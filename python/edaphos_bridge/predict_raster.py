@@ -13,6 +13,7 @@ from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.data.orientation import orientation_to_read
+from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.encoders.raster_input import normalisation_for
 from edaphos_bridge.ensemble import FoundationEnsemble
 from edaphos_bridge.errors import InputError
@@ -189,7 +190,7 @@ def predict_raster(
         opened.callback(raster.close)
         grid = MapGrid.of(raster, step)
         order = tuple(band_order(raster, normalisation))
-        reader = PatchReader(grid, normalisation, order, orientation)
+        reader = PatchReader(grid, normalisation, order, orientation, is_as_built(first.encoder))
         values = FitValues(
             fits, kinds, target, n_draws=draws, seed=_seed(given, draws, draw), colours=colours
         )

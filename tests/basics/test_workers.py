@@ -9,8 +9,8 @@ import time
 import pytest
 import torch
 
-from edaphos_bridge.errors import InputError
 from edaphos_bridge.basics.workers import one_thread, without_main, workers
+from edaphos_bridge.errors import InputError
 
 
 def test_each_process_is_a_new_one_of_one_thread(monkeypatch):

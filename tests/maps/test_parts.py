@@ -37,9 +37,9 @@ def test_a_block_that_is_kept_is_there_for_the_next_run(out):
 def test_blocks_of_another_map_are_refused_and_stay(out):
     with opened(out) as parts:
         parts.keep(BLOCK, LAYERS)
-    with pytest.raises(InputError, match=r"another map beside it \(another stride\)"):
-        with opened(out, {"stride": 2}):
-            pass
+    other = opened(out, {"stride": 2})
+    with pytest.raises(InputError, match=r"another map beside it \(another stride\)"), other:
+        pass
     with opened(out) as parts:
         assert parts.has(BLOCK)
 
@@ -60,9 +60,9 @@ def test_files_of_others_in_the_folder_are_left_alone(out):
 
 
 def test_one_run_at_a_time(out):
-    with opened(out), pytest.raises(InputError, match="being computed by another run"):
-        with opened(out):
-            pass
+    again = opened(out)
+    with opened(out), pytest.raises(InputError, match="being computed by another run"), again:
+        pass
 
 
 def test_a_block_that_was_not_written_whole_is_not_there(out, limited_files):

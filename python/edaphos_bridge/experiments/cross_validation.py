@@ -20,13 +20,13 @@ from torch import nn
 from edaphos_bridge import errors
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.interrupts import imported, pause
+from edaphos_bridge.basics.workers import one_thread, without_main, workers
 from edaphos_bridge.data.folds import Fold
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import EdaphosError, EdaphosWarning, InputError, TrainingError, warn
 from edaphos_bridge.experiments.measures import measures_of
-from edaphos_bridge.basics.workers import one_thread, without_main, workers
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes

@@ -24,6 +24,7 @@ from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.experiments.cross_validation import FoldResult
 from edaphos_bridge.files.container import pack, unpack
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, write_atomically
+from edaphos_bridge.files.folder_lock import InUseError, locked
 from edaphos_bridge.files.schema import (
     check,
     is_number,
@@ -35,7 +36,6 @@ from edaphos_bridge.files.schema import (
 )
 from edaphos_bridge.pretrain.source import PatchSource, TileSource
 from edaphos_bridge.raster.tiles import FoundationTileDataset
-from edaphos_bridge.files.folder_lock import InUseError, locked
 
 _KIND = "fold of a cross-validation"
 _HINT = "Give another folder, or delete these files to start anew."

@@ -13,10 +13,10 @@ from edaphos_bridge.maps.layers import Layers
 from edaphos_bridge.raster.raster import Raster, Window
 
 GoOn = Callable[[], None]
-"""Asked between batches; raises `Stopped` where nobody wants the block any more."""
+"""Asked between batches; raises `StoppedError` where nobody wants the block any more."""
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The map that a block belongs to has been given up."""
 
 

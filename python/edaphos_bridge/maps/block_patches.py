@@ -33,12 +33,16 @@ class PatchReader:
         Where the raster has each band of the encoder.
     orientation : str
         See `edaphos_bridge.data.orientation`.
+    channels_last : bool
+        Whether patches lie in memory as the encoders of this package like them best, and no module
+        of a user's expects it.
     """
 
     grid: MapGrid
     normalisation: Normalisation
     order: tuple[int, ...]
     orientation: str
+    channels_last: bool = False
 
     def strips(self, raster: Raster, block: Window) -> Iterator[Strip]:
         """Yield parts of a block whose patches overlap, from above; each is a window read once.
@@ -63,7 +67,10 @@ class PatchReader:
         values, valid = raster.read(row, col, height, width)
         centres = np.ix_(rows - rows[0] + size // 2, cols - cols[0] + size // 2)
         known = np.zeros((len(rows), len(cols)), dtype=bool)
-        window = np.empty((len(self.order), height, width), dtype=np.float32)
+        shape = len(self.order), height, width
+        window = np.empty(shape, dtype=np.float32)
+        if self.channels_last:
+            window = np.empty((*shape[1:], shape[0]), dtype=np.float32).transpose(2, 0, 1)
         step = max(1, _CELLS_AT_ONCE // (len(self.order) * width))
         for channel in self.order:
             known |= valid[channel][centres]
@@ -105,9 +112,13 @@ class Strip:
         """
         extent = self.patch_size
         views = self.window.unfold(1, extent, 1).unfold(2, extent, 1)  # (C, rows, cols, H, W)
-        views = views.permute(1, 2, 0, 4, 3) if self.transposed else views.permute(1, 2, 0, 3, 4)
+        views = views.transpose(3, 4) if self.transposed else views
+        # copied in the order of the window's memory, whose runs are the longer the better
+        last = self.window.stride(0) == 1
+        views = views.permute(1, 2, 3, 4, 0) if last else views.permute(1, 2, 0, 3, 4)
         down, right = np.nonzero(self.known)
         rows, cols = torch.from_numpy(self.rows[down]), torch.from_numpy(self.cols[right])
         for first in range(0, len(rows), size):
             part = slice(first, min(first + size, len(rows)))
-            yield part, views[rows[part], cols[part]]
+            batch = views[rows[part], cols[part]]
+            yield part, batch.permute(0, 3, 1, 2) if last else batch

@@ -16,6 +16,9 @@ from edaphos_bridge.maps.parts import Parts
 from edaphos_bridge.maps.progress import Count, Tell
 from edaphos_bridge.raster.raster import Window
 
+# How long a scheduler may take to answer.
+_SECONDS = 10
+
 
 def compute_parts(
     job: MapJob, blocks: Sequence[Window], parts: Parts, client: Any, tell: Tell
@@ -113,7 +116,7 @@ def connected(client: Any) -> Iterator[Any]:
         )
     try:
         with at_once():
-            opened = distributed.Client(client, timeout=10, set_as_default=False)
+            opened = distributed.Client(client, timeout=_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
             "client", f"cannot be connected to ({error or type(error).__name__})", found=client
@@ -152,6 +155,6 @@ def needs_dask(name: str) -> Any:
         return imported(name)
     except ImportError as error:
         raise EdaphosError(
-            "Maps need the packages dask, xarray and rasterio, and `client` distributed too. "
-            "Install them with `pip install edaphos-bridge[maps]`."
+            f"This needs the package {name.split('.')[0]}. `pip install edaphos-bridge[maps]` installs "
+            "what maps need, `pip install edaphos-bridge[cluster]` what `client` needs too."
         ) from error

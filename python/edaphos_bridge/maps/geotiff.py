@@ -30,7 +30,10 @@ from edaphos_bridge.raster.transform import IDENTITY
 _TILE = 512
 # Above, GDAL copies in a process of its own: nothing can interrupt it in this one.
 _MOST_AT_ONCE = 2**26
-_COPY = "import json, sys; import rasterio.shutil as s; s.copy(*sys.argv[1:3], **json.loads(sys.argv[3]))"
+_COPY = (
+    "import json, sys; from rasterio.shutil import copy; "
+    "copy(*sys.argv[1:3], **json.loads(sys.argv[3]))"
+)
 
 DEFAULTS = {"COMPRESS": "DEFLATE", "PREDICTOR": "YES", "BIGTIFF": "IF_SAFER", "BLOCKSIZE": _TILE}
 
@@ -51,7 +54,7 @@ def write_map(
     Raises
     ------
     InputError
-        If there is no room, a block is damaged, or GDAL refuses `options`.
+        If there is no room, or a block is damaged.
     """
     plain, ready = (parts.folder / f".map-{secrets.token_hex(4)}.tif" for _ in range(2))
     missing = rasterio().errors.NotGeoreferencedWarning  # as the raster's is, if it is
@@ -60,6 +63,7 @@ def write_map(
             warnings.simplefilter("ignore", missing)
             _write_plain(plain, parts, blocks, grid, layers, crs)
             _copy_to_cog(plain, ready, layers, options)
+            _check(ready, parts, blocks, exactly=_keeps_numbers(options))
             names = _beside(ready)
             if names.exists():
                 os.replace(names, _beside(out))
@@ -94,7 +98,7 @@ def check_options(options: Mapping[str, Any]) -> None:
                 imported("rasterio.shutil").copy(
                     source.name, target.name, driver="COG", **{**DEFAULTS, **options}
                 )
-    except package.errors.RasterioError as error:
+    except _gdal_errors() as error:
         raise _refused(error, options) from error
     finally:
         logger.removeHandler(heard)
@@ -148,18 +152,44 @@ def _write_plain(
         with package.open(path, "w", **profile) as file:
             for block in blocks:
                 pause()
-                rows, cols = block.row, block.col
-                window = ((rows, rows + block.height), (cols, cols + block.width))
-                file.write(np.ascontiguousarray(parts.read(block)), window=window)
+                file.write(np.ascontiguousarray(parts.read(block)), window=_place(block))
             for number, name in enumerate(layers.names, 1):
                 file.set_band_description(number, name)
             if layers.colours is not None:
                 table = {code: (*colour, 255) for code, colour in enumerate(layers.colours, 1)}
                 file.write_colormap(1, {0: (0, 0, 0, 0), **table})
-    except package.errors.RasterioError as error:
+    except _gdal_errors() as error:
         raise InputError("out", f"cannot be written ({error})", found=str(path.parent)) from error
     if layers.classes is not None:
         _beside(path).write_text(_table_of(layers), encoding="utf-8")
+
+
+def _keeps_numbers(options: Mapping[str, Any]) -> bool:
+    compression = {name.upper(): value for name, value in options.items()}.get("COMPRESS", "NONE")
+    return str(compression).upper() in ("NONE", "DEFLATE", "LZW", "LZMA", "ZSTD", "PACKBITS")
+
+
+def _check(path: Path, parts: Parts, blocks: Sequence[Window], *, exactly: bool) -> None:
+    """Raise OSError unless a file has all blocks: GDAL may not say that a disk was full."""
+    try:
+        with rasterio().open(path) as file:
+            for block in blocks:
+                pause()
+                found = file.read(window=_place(block))
+                if exactly and not np.array_equal(found, parts.read(block), equal_nan=True):
+                    raise OSError("it does not hold what was written to it")
+    except _gdal_errors() as error:
+        raise OSError(f"it cannot be read again: {error}") from error
+
+
+def _place(block: Window) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return a window as rasterio has it."""
+    return (block.row, block.row + block.height), (block.col, block.col + block.width)
+
+
+def _gdal_errors() -> tuple[type[Exception], ...]:
+    """Return what rasterio raises of GDAL: its own errors, and GDAL's as they are."""
+    return rasterio().errors.RasterioError, imported("rasterio._err").CPLE_BaseError
 
 
 def _table_of(layers: Layers) -> str:
@@ -197,15 +227,13 @@ def _copy_to_cog(source: Path, target: Path, layers: Layers, options: Mapping[st
     if source.stat().st_size <= _MOST_AT_ONCE:
         try:
             imported("rasterio.shutil").copy(source, target, **chosen)
-        except rasterio().errors.RasterioError as error:
-            raise _refused(error, options) from error
+        except _gdal_errors() as error:
+            raise OSError(str(error)) from error
         return
-    _in_a_process(source, target, chosen, options)
+    _in_a_process(source, target, chosen)
 
 
-def _in_a_process(
-    source: Path, target: Path, chosen: Mapping[str, Any], options: Mapping[str, Any]
-) -> None:
+def _in_a_process(source: Path, target: Path, chosen: Mapping[str, Any]) -> None:
     command = [sys.executable, "-c", _COPY, str(source), str(target), json.dumps(dict(chosen))]
     environment = {**os.environ, **own_libraries_first()}
     with subprocess.Popen(  # noqa: S603  (this Python, and code of ours)
@@ -218,9 +246,9 @@ def _in_a_process(
             process.kill()
             raise
     if process.returncode:
-        raise _refused(said.splitlines()[-1] if said else process.returncode, options)
+        raise OSError(said.splitlines()[-1] if said else f"exit status {process.returncode}")
 
 
 def _refused(reason: Any, options: Mapping[str, Any]) -> InputError:
-    argument, found = ("options", dict(options)) if options else ("out", "a map")
-    return InputError(argument, f"cannot be written as a GeoTIFF ({reason})", found=found)
+    problem = f"must be creation options that GDAL's COG driver takes ({reason})"
+    return InputError("options", problem, found=dict(options))

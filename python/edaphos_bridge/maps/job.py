@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edaphos_bridge.maps.block_function import BlockFunction, Stopped
+from edaphos_bridge.maps.block_function import BlockFunction, StoppedError
 from edaphos_bridge.raster.raster import Raster, Window
 from edaphos_bridge.raster.sources import reopen
 
@@ -42,9 +42,9 @@ class MapJob:
             return self.function.compute(raster, block, self.go_on)
 
     def go_on(self) -> None:
-        """Raise `Stopped` after `stop`."""
+        """Raise `StoppedError` after `stop`."""
         if self._stopped.is_set():
-            raise Stopped
+            raise StoppedError
 
     def stop(self) -> None:
         """Let blocks that are being computed end at their next batch."""
@@ -58,7 +58,8 @@ class MapJob:
 
     @contextmanager
     def _raster(self) -> Iterator[Raster]:
-        if self._in_memory is not None:
+        if self._described is None:
+            assert self._in_memory is not None
             yield self._in_memory
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""A look at a raster before a map of it begins: are its cells what the encoder learnt from?"""
+"""A look at a raster before a map begins: whether its cells are what the encoder learnt from."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.files.container import pack, prefixed, require_finite, unpack, without_prefix
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file
 from edaphos_bridge.files.disk import write_atomically as write
-from edaphos_bridge.files.schema import check, damaged_description, is_table, is_whole, require
 from edaphos_bridge.files.folder_lock import InUseError, locked
+from edaphos_bridge.files.schema import check, damaged_description, is_table, is_whole, require
 
 FILE = "checkpoint.safetensors"
 STEPS_BETWEEN = 100

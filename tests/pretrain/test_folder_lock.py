@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.training.checkpoint import FILE
 from edaphos_bridge.files.folder_lock import LOCK, locked
+from edaphos_bridge.training.checkpoint import FILE
 
 
 def test_a_second_run_in_the_same_folder_is_refused_and_harms_nothing(pretrain, tmp_path):
