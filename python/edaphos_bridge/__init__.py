@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
+    from edaphos_bridge.smooth import foundation_smooth
     from edaphos_bridge.training.phase import Phase, foundation_phase
+    from edaphos_bridge.uncertainty import foundation_uncertainty
     from edaphos_bridge.weights.foundation_weights import (
         foundation_weights_download,
         foundation_weights_list,
@@ -96,7 +98,9 @@ __all__ = [
     "foundation_probe_sweep",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
+    "foundation_smooth",
     "foundation_tile_dataset",
+    "foundation_uncertainty",
     "foundation_weights_download",
     "foundation_weights_list",
     "foundation_weights_load",
@@ -146,7 +150,9 @@ _HOMES = {
     "foundation_probe_sweep": "edaphos_bridge.probe_sweep",
     "foundation_simclr_embed": "edaphos_bridge.embeddings",
     "foundation_simclr_pretrain": "edaphos_bridge.simclr_pretrain",
+    "foundation_smooth": "edaphos_bridge.smooth",
     "foundation_tile_dataset": "edaphos_bridge.raster.tiles",
+    "foundation_uncertainty": "edaphos_bridge.uncertainty",
     "foundation_weights_download": "edaphos_bridge.weights.foundation_weights",
     "foundation_weights_list": "edaphos_bridge.weights.foundation_weights",
     "foundation_weights_load": "edaphos_bridge.weights.foundation_weights",
