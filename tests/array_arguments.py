@@ -106,6 +106,11 @@ def _calls_about_maps(
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
     table, weights, layers = torch.rand(6, 2), torch.ones(2), torch.full((2, 5, 5), 0.5)
     codes, folds = torch.ones(5, 5), torch.rand(6, 2)
+    yield "x", lambda: eb.foundation_applicability(kind(table))
+    yield "x", lambda: eb.foundation_applicability(kind(x), encoder)
+    yield "folds", lambda: eb.foundation_applicability(table, folds=kind(folds))
+    yield "weights", lambda: eb.foundation_applicability(table, weights=kind(weights))
+    yield "x", lambda: eb.foundation_applicability(table).di(kind(table))
     yield "x", lambda: eb.foundation_smooth(kind(layers))
     yield "x", lambda: eb.foundation_smooth(kind(codes), "majority")
     yield "smoothness", lambda: eb.foundation_smooth(layers, smoothness=kind(weights))

@@ -8,6 +8,7 @@ from edaphos_bridge.basics.interrupts import imported
 
 if TYPE_CHECKING:
     from edaphos_bridge.any_fit import FoundationFit
+    from edaphos_bridge.applicability import foundation_applicability
     from edaphos_bridge.attribute import foundation_attribute
     from edaphos_bridge.band_importance import foundation_band_importance
     from edaphos_bridge.calibrate import foundation_calibrate
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.interpretation.result import FoundationInterpretation
     from edaphos_bridge.knn import foundation_knn
     from edaphos_bridge.lr_find import LRFind, foundation_lr_find
+    from edaphos_bridge.maps.applicability import FoundationApplicability
     from edaphos_bridge.mcdropout import foundation_mcdropout_predict
     from edaphos_bridge.moco_pretrain import foundation_moco_pretrain
     from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "FoundationApplicability",
     "FoundationAttribution",
     "FoundationBandImportance",
     "FoundationClassifier",
@@ -72,6 +75,7 @@ __all__ = [
     "LRFind",
     "Phase",
     "__version__",
+    "foundation_applicability",
     "foundation_attribute",
     "foundation_band_importance",
     "foundation_calibrate",
@@ -109,6 +113,7 @@ __all__ = [
 
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
+    "FoundationApplicability": "edaphos_bridge.maps.applicability",
     "FoundationAttribution": "edaphos_bridge.interpretation.attribution_result",
     "FoundationBandImportance": "edaphos_bridge.interpretation.importance",
     "FoundationClassifier": "edaphos_bridge.classifier",
@@ -122,6 +127,7 @@ _HOMES = {
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
+    "foundation_applicability": "edaphos_bridge.applicability",
     "foundation_attribute": "edaphos_bridge.attribute",
     "foundation_band_importance": "edaphos_bridge.band_importance",
     "foundation_calibrate": "edaphos_bridge.calibrate",
