@@ -104,7 +104,7 @@ def _calls_about_fits(
 def _calls_about_maps(
     kind: Callable[[torch.Tensor], Any], encoder: Any, x: torch.Tensor
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
-    table, weights, layers = torch.rand(6, 2), torch.ones(2), torch.full((2, 5, 5), 0.5)
+    table, weights, layers = torch.rand(6, 2), torch.ones(2, 2), torch.full((2, 5, 5), 0.5)
     codes, folds = torch.ones(5, 5), torch.rand(6, 2)
     yield "x", lambda: eb.foundation_applicability(kind(table))
     yield "x", lambda: eb.foundation_applicability(kind(x), encoder)

@@ -50,6 +50,16 @@ def test_columns_with_names_are_found_by_them(train, new):
         known.di(table.drop(columns="B3"))
 
 
+def test_weights_with_names_are_those_of_the_columns(train):
+    table = pd.DataFrame(train, columns=["B2", "B3", "NDVI"])
+    weights = pd.Series({"NDVI": 3.0, "B2": 1.0, "B3": 0.5, "slope": 9.0})
+    known = foundation_applicability(table, weights=weights)
+    assert known.threshold == foundation_applicability(train, weights=[1, 0.5, 3]).threshold
+    for wrong in (weights.drop("B3"), pd.concat([weights, weights[:1]])):
+        with pytest.raises(InputError, match="`weights` must have one number for each column"):
+            foundation_applicability(table, weights=wrong)
+
+
 def test_missing_values_of_new_cases_have_no_index_and_masked_ones_are_missing(train, new):
     known = foundation_applicability(train)
     masked = np.ma.masked_array(new, np.zeros(new.shape, dtype=bool))

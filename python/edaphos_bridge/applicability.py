@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
@@ -47,9 +48,9 @@ def foundation_applicability(
         at most, and rows that no fold holds out do not count for the threshold. A training row
         is compared with those that train where it is held out. Without folds it is compared with
         all others, which is right if the cross-validation drew single rows.
-    weights : array-like, shape (D,), optional
-        How much each column counts, such as its importance for the model; 0 or more. All count
-        the same by default.
+    weights : array-like or Series, shape (D,), optional
+        How much each column counts, such as its importance for the model; 0 or more. A Series
+        beside columns with names is read by these. All count the same by default.
 
     Returns
     -------
@@ -112,7 +113,7 @@ def applicability(
     parted = None if folds is None else read_folds(folds, n, first)
     if parted is not None:
         held_out_by(parted, n)
-    given = None if weights is None else _read_weights(weights)
+    given = None if weights is None else _read_weights(weights, table)
     if table is None:
         table = Predictors(features_of(object, patches).astype(np.float64), None)
     return applicability_of(table, parted, _weights_of(table.values, given))
@@ -131,8 +132,15 @@ def _checked_rows(table: Predictors | None) -> int:
     return len(table.values)
 
 
-def _read_weights(weights: Any) -> NDArray[np.float64]:
+def _read_weights(weights: Any, table: Predictors | None) -> NDArray[np.float64]:
     wanted = "a number for each column"
+    if isinstance(weights, pd.Series) and table is not None and table.names is not None:
+        of_name = weights.set_axis(weights.index.map(str))
+        lacking = [name for name in table.names if name not in of_name.index]
+        if lacking or of_name.index.has_duplicates:
+            problem = "must have one number for each column, by its name"
+            raise InputError("weights", problem, found=of_name.index.tolist())
+        weights = of_name[table.names].to_numpy()
     array = as_numpy(weights, "weights", wanted)
     values = np.array(np.ma.filled(array.astype(np.float64), np.nan))
     if values.ndim != 1:

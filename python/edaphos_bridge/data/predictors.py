@@ -26,10 +26,13 @@ class Predictors:
         An array of its own, C-contiguous; NaN or infinite where a value is missing.
     names : list of str or None
         Of the columns; None where the table has none.
+    argument : str
+        What the caller's function calls it.
     """
 
     values: NDArray[np.float64]
     names: list[str] | None
+    argument: str = "x"
 
 
 def as_predictors(x: Any, *, argument: str = "x", names: Any = None) -> Predictors:
@@ -59,12 +62,10 @@ def as_predictors(x: Any, *, argument: str = "x", names: Any = None) -> Predicto
     if known is not None and len(set(known)) < len(known):
         twice = sorted({name for name in known if known.count(name) > 1})
         raise InputError(argument, "must have one name for each column", found=twice)
-    return Predictors(values, known)
+    return Predictors(values, known, argument)
 
 
-def in_order(
-    table: Predictors, names: Sequence[str] | None, n_columns: int, argument: str = "x"
-) -> NDArray[np.float64]:
+def in_order(table: Predictors, names: Sequence[str] | None, n_columns: int) -> NDArray[np.float64]:
     """Return the columns that were learnt from, in their order: by name where both have names.
 
     Raises
@@ -72,7 +73,7 @@ def in_order(
     InputError
         If there are others than `n_columns`, or one of `names` is not there.
     """
-    values = table.values
+    values, argument = table.values, table.argument
     if names is not None and table.names is not None:
         lacking = [name for name in names if name not in table.names]
         if lacking:

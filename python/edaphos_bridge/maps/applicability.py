@@ -19,7 +19,7 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.maps.nearest import Allowed, count_within, mean_distance, nearest
 
 _ARRAYS = ("train", "center", "scale", "train_di", "train_lpd")
-_BOTH = ("threshold", "mean_distance", "by", "names")
+_OTHERS = ("threshold", "mean_distance", "by", "names")
 
 
 class Applicability(NamedTuple):
@@ -123,15 +123,15 @@ class FoundationApplicability:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values and arrays, from which `from_dict` makes it again."""
-        return {name: getattr(self, name) for name in (*_ARRAYS, *_BOTH)}
+        return {name: getattr(self, name) for name in (*_ARRAYS, *_OTHERS)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FoundationApplicability:
         """Return what `to_dict` told."""
-        arrays = {
-            name: np.array(values[name], dtype=np.float64, order="C", ndmin=1) for name in _ARRAYS
-        }
-        return cls(**arrays, **{name: values[name] for name in _BOTH})
+        found: dict[str, Any] = {name: values[name] for name in _OTHERS}
+        for name in _ARRAYS:
+            found[name] = np.array(values[name], dtype=np.float64, order="C")
+        return cls(**found)
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""

@@ -8,6 +8,7 @@ the bits that the whole map gets.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -39,9 +40,7 @@ def most_probable(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.where(missing, NO_CLASS, probabilities.argmax(axis=0) + 1)
 
 
-def majority(
-    codes: NDArray[np.integer], window: int, valid: NDArray[np.bool_]
-) -> NDArray[np.integer]:
+def majority(codes: NDArray[Any], window: int, valid: NDArray[np.bool_]) -> NDArray[Any]:
     """Return the class that most cells of each cell's window have, shape (h, w).
 
     Of classes that are equally frequent it is the cell's own, if that is among them, else the one
