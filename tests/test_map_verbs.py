@@ -117,6 +117,14 @@ def test_maps_have_classes_first_and_tables_last(measure, probabilities):
         np.testing.assert_array_equal(foundation_uncertainty(table, measure), found.ravel())
 
 
+def test_what_float32_has_lost_is_made_good():
+    rows = np.array([[1 + 1e-7, -1e-7], [0.3, 0.7 + 1e-6]], dtype=np.float32)
+    for measure in MEASURES:
+        found = foundation_uncertainty(rows, measure)
+        assert found[0] == 0
+        assert 0 < found[1] < 1
+
+
 def test_it_takes_what_a_classifier_predicts(encoder, x, y):
     probabilities = quick(encoder, x, y).predict_proba(x)
     found = foundation_uncertainty(probabilities)

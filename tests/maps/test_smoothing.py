@@ -122,6 +122,14 @@ def test_the_posterior_is_that_of_the_normal_model_on_logits(window, share, prob
     assert_close(found, naive_bayesian(probabilities, window, share, SMOOTHNESS), 1e-10)
 
 
+def test_a_share_that_is_a_whole_number_of_neighbours_but_for_rounding_takes_no_further_one():
+    assert 0.28 * 25 > 7
+    layer = np.random.default_rng(4).random((5, 5))
+    both = np.stack([layer, 1 - layer])
+    found = [bayesian(both, 5, share, np.array([5.0, 5.0]))[0, 2, 2] for share in (0.27, 0.28)]
+    assert found[0] == found[1]  # seven of 25
+
+
 def test_probabilities_stay_probabilities_and_cells_without_data_stay_so(probabilities):
     found = bayesian(probabilities, 5, 0.5, SMOOTHNESS)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(probabilities))

@@ -59,6 +59,11 @@ def test_certainty_is_zero_and_equal_classes_are_the_most():
     assert_close(least_confidence(equal), [1 - 1 / N_CLASSES], 1e-12)
 
 
+def test_entropy_is_never_above_1_by_rounding():
+    for n_classes in range(2, 60):
+        assert entropy(np.full((n_classes, 1), 1 / n_classes))[0] <= 1
+
+
 @pytest.mark.parametrize("name", MEASURES)
 def test_a_cell_that_lacks_a_class_has_no_value(name, probabilities):
     probabilities[2, 3, 4] = np.nan

@@ -20,8 +20,10 @@ Rows = NDArray[np.float64]
 Allowed = Callable[[slice], NDArray[np.bool_]]
 """From rows of points to which rows of the bank count for each of them, shape (Q, B)."""
 
-# Pairs of a point and a row of the bank that are held at a time: 32 MiB of doubles.
-_PAIRS = 2**22
+# Pairs of a point and a row of the bank that are held at a time, 2 MiB of doubles: they stay in the
+# cache. But points enough for a product of matrices.
+_PAIRS = 2**18
+_POINTS = 16
 _EPS = float(np.finfo(np.float64).eps)
 # A squared distance so many times the bound on its error is exact enough for a mean.
 _CLEAR = 1e10
@@ -56,7 +58,7 @@ def count_within(
     """Return how many rows of the bank are at most `radius` from each point; as `nearest`."""
     counts = np.zeros(len(points), dtype=np.int64)
     for rows, squared, bound in _chunks(points, bank, allowed):
-        unsure = (bound + 8 * _EPS * radius**2)[:, None]
+        unsure = bound[:, None]
         off = squared - radius**2
         with np.errstate(invalid="ignore"):
             counts[rows] = np.count_nonzero(off < -unsure, axis=1)
@@ -83,11 +85,12 @@ def _chunks(
     """Yield rows of points, squared distances to the bank (Q, B), and a bound (Q,) on their errors.
 
     What is not allowed is infinite, and so or NaN is what is beyond any double. The bound holds for
-    the sum of products in any order, and for the square of what `_distances` gives.
+    the sum of products in any order, beside the square of what `_distances` gives, and has room for
+    the rounding of a square that is compared with them.
     """
     other = torch.from_numpy(bank).T
     ours = (bank * bank).sum(axis=1)
-    size = max(1, _PAIRS // max(1, len(bank)))
+    size = max(_POINTS, _PAIRS // max(1, len(bank)))
     for start in range(0, len(points), size):
         pause()
         rows = slice(start, min(start + size, len(points)))

@@ -19,8 +19,8 @@ from edaphos_bridge.basics.interrupts import pause
 NO_CLASS = 0
 """What stands for no data among codes of classes, which begin at 1."""
 
-# Numbers of windows that are held at a time: 32 MiB.
-_NUMBERS = 2**22
+# Numbers of windows that are held at a time, 2 MiB: they stay in the cache.
+_NUMBERS = 2**18
 
 # Logits beyond these probabilities would be those of rounding, not of the classifier.
 _LEAST = 1e-6
