@@ -98,3 +98,20 @@ def _calls_about_fits(
     yield "y", lambda: eb.foundation_knn(encoder, x, kind(numbers), k=1, seed=1)
     yield "x", lambda: eb.foundation_embedding_map(encoder, kind(x))
     yield "y", lambda: eb.foundation_embedding_map(encoder, x, kind(numbers))
+    yield from _calls_about_maps(kind, encoder, x)
+
+
+def _calls_about_maps(
+    kind: Callable[[torch.Tensor], Any], encoder: Any, x: torch.Tensor
+) -> Iterator[tuple[str, Callable[[], Any]]]:
+    table, weights, layers = torch.rand(6, 2), torch.ones(2, 2), torch.full((2, 5, 5), 0.5)
+    codes, folds = torch.ones(5, 5), torch.rand(6, 2)
+    yield "x", lambda: eb.foundation_applicability(kind(table))
+    yield "x", lambda: eb.foundation_applicability(kind(x), encoder)
+    yield "folds", lambda: eb.foundation_applicability(table, folds=kind(folds))
+    yield "weights", lambda: eb.foundation_applicability(table, weights=kind(weights))
+    yield "x", lambda: eb.foundation_applicability(table).di(kind(table))
+    yield "x", lambda: eb.foundation_smooth(kind(layers))
+    yield "x", lambda: eb.foundation_smooth(kind(codes), "majority")
+    yield "smoothness", lambda: eb.foundation_smooth(layers, smoothness=kind(weights))
+    yield "x", lambda: eb.foundation_uncertainty(kind(layers))

@@ -8,6 +8,7 @@ from edaphos_bridge.basics.interrupts import imported
 
 if TYPE_CHECKING:
     from edaphos_bridge.any_fit import FoundationFit
+    from edaphos_bridge.applicability import foundation_applicability
     from edaphos_bridge.attribute import foundation_attribute
     from edaphos_bridge.band_importance import foundation_band_importance
     from edaphos_bridge.calibrate import foundation_calibrate
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.interpretation.result import FoundationInterpretation
     from edaphos_bridge.knn import foundation_knn
     from edaphos_bridge.lr_find import LRFind, foundation_lr_find
+    from edaphos_bridge.maps.applicability import FoundationApplicability
     from edaphos_bridge.mcdropout import foundation_mcdropout_predict
     from edaphos_bridge.moco_pretrain import foundation_moco_pretrain
     from edaphos_bridge.moco_pretrain_tiles import foundation_moco_pretrain_tiles
@@ -45,7 +47,9 @@ if TYPE_CHECKING:
     from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
+    from edaphos_bridge.smooth import foundation_smooth
     from edaphos_bridge.training.phase import Phase, foundation_phase
+    from edaphos_bridge.uncertainty import foundation_uncertainty
     from edaphos_bridge.weights.foundation_weights import (
         foundation_weights_download,
         foundation_weights_list,
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "FoundationApplicability",
     "FoundationAttribution",
     "FoundationBandImportance",
     "FoundationClassifier",
@@ -72,6 +77,7 @@ __all__ = [
     "LRFind",
     "Phase",
     "__version__",
+    "foundation_applicability",
     "foundation_attribute",
     "foundation_band_importance",
     "foundation_calibrate",
@@ -100,7 +106,9 @@ __all__ = [
     "foundation_probe_sweep",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
+    "foundation_smooth",
     "foundation_tile_dataset",
+    "foundation_uncertainty",
     "foundation_weights_download",
     "foundation_weights_list",
     "foundation_weights_load",
@@ -109,6 +117,7 @@ __all__ = [
 
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
+    "FoundationApplicability": "edaphos_bridge.maps.applicability",
     "FoundationAttribution": "edaphos_bridge.interpretation.attribution_result",
     "FoundationBandImportance": "edaphos_bridge.interpretation.importance",
     "FoundationClassifier": "edaphos_bridge.classifier",
@@ -122,6 +131,7 @@ _HOMES = {
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
+    "foundation_applicability": "edaphos_bridge.applicability",
     "foundation_attribute": "edaphos_bridge.attribute",
     "foundation_band_importance": "edaphos_bridge.band_importance",
     "foundation_calibrate": "edaphos_bridge.calibrate",
@@ -152,7 +162,9 @@ _HOMES = {
     "foundation_probe_sweep": "edaphos_bridge.probe_sweep",
     "foundation_simclr_embed": "edaphos_bridge.embeddings",
     "foundation_simclr_pretrain": "edaphos_bridge.simclr_pretrain",
+    "foundation_smooth": "edaphos_bridge.smooth",
     "foundation_tile_dataset": "edaphos_bridge.raster.tiles",
+    "foundation_uncertainty": "edaphos_bridge.uncertainty",
     "foundation_weights_download": "edaphos_bridge.weights.foundation_weights",
     "foundation_weights_list": "edaphos_bridge.weights.foundation_weights",
     "foundation_weights_load": "edaphos_bridge.weights.foundation_weights",

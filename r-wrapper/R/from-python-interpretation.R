@@ -66,6 +66,25 @@ from_map <- function(fields) {
   from_result(fields[c("points", "explained", "labels", "printed")], "embedding_map")
 }
 
+from_applicability <- function(fields) {
+  numbers <- c("center", "scale", "train_di")
+  fields[numbers] <- lapply(fields[numbers], function(values) as.numeric(from_array(values)))
+  fields$train_lpd <- as.integer(from_array(fields$train_lpd))
+  names <- if (!is.null(fields$names)) as.character(unlist(fields$names))
+  fields["names"] <- list(names)
+  fields$train <- from_array(fields$train)
+  colnames(fields$train) <- names
+  from_result(fields, "applicability")
+}
+
+# Of cases that lack a value nothing is known.
+from_cases <- function(columns) {
+  columns <- lapply(columns, as.vector)
+  di <- from_array(columns$di)
+  lpd <- as.integer(from_array(columns$lpd))
+  data.frame(di = di, inside = replace(columns$inside, is.na(di), NA), lpd = lpd)
+}
+
 #' @export
 format.edaphosbridge_result <- function(x, ...) {
   attr(x, "printed", exact = TRUE)

@@ -1,4 +1,4 @@
-# What regressors and multi-label classifiers learn, on its way to Python.
+# What regressors and multi-label classifiers learn, and tables of predictors, on the way to Python.
 
 # Numbers cross as an array of doubles, so that NA is NaN, and the names of columns beside it.
 to_targets <- function(y, call) {
@@ -77,4 +77,55 @@ numbers_to_python <- function(y, call) {
   values <- unclass(y)
   shape <- if (is.null(dim(values))) length(values) else dim(values)
   list(values = array(as.double(values), shape), names = names)
+}
+
+# A table of predictors crosses as numbers_to_python() has it.
+to_predictors <- function(x, call, argument = "x") {
+  if (missing(x)) {
+    stop_input(argument, "is missing.", call)
+  }
+  is_number <- function(column) (is.numeric(column) || is.logical(column)) && !is.object(column)
+  columns <- if (is.data.frame(x)) x else list(x)
+  if (!all(vapply(columns, is_number, NA))) {
+    found <- if (is.data.frame(x)) {
+      paste(vapply(x, function(column) class(column)[[1]], ""), collapse = ", ")
+    } else {
+      class(x)[[1]]
+    }
+    stop_input(argument, sprintf(
+      paste(
+        "must be a numeric matrix or data frame (N, D), a row for each case and a column for each",
+        "predictor; found %s."
+      ), found
+    ), call)
+  }
+  numbers_to_python(x, call)
+}
+
+# Numbers, with the names of columns where they have some.
+to_weights <- function(weights, call) {
+  if (is.null(weights)) {
+    return(NULL)
+  }
+  if (!is.numeric(weights) || is.object(weights)) {
+    problem <- sprintf("must be a number for each column; found %s.", class(weights)[[1]])
+    stop_input("weights", problem, call)
+  }
+  names <- names(weights)
+  if (!is.null(names)) names <- as.list(checked_text(names, call))
+  shape <- if (is.null(dim(weights))) length(weights) else dim(weights)
+  list(values = array(as.double(weights), shape), names = names)
+}
+
+# The elements that Python reads; a vector of length 1 would cross as a number.
+to_applicability <- function(known) {
+  numbers <- c("train", "center", "scale", "train_di", "train_lpd")
+  arrays <- lapply(unclass(known)[numbers], function(values) {
+    storage.mode(values) <- "double"
+    as.array(unname(values))
+  })
+  c(arrays, list(
+    threshold = known$threshold, mean_distance = known$mean_distance, by = known$by,
+    names = if (!is.null(known$names)) as.list(known$names)
+  ))
 }

@@ -7,6 +7,7 @@ import rpy2.robjects as ro
 
 from closeness import assert_close
 from edaphos_bridge import (
+    foundation_applicability,
     foundation_attribute,
     foundation_band_importance,
     foundation_embedding_map,
@@ -73,8 +74,12 @@ def test_the_scores_of_r_are_those_of_python(r, data, fit):
             lambda fit, x, y: foundation_embedding_map(fit, x, y),
             "foundation_embedding_map(fit, x, y)",
         ),
+        (
+            lambda fit, x, y: foundation_applicability(x, fit, folds=np.arange(40) % 4),
+            "foundation_applicability(x, fit, folds = rep(1:4, 10))",
+        ),
     ],
-    ids=["neighbours", "map"],
+    ids=["neighbours", "map", "applicability"],
 )
 def test_what_python_found_is_what_r_finds(r, data, fit, in_python, in_r):
     with converter.context():

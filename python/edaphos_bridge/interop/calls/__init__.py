@@ -12,6 +12,7 @@ from typing import Any
 
 from edaphos_bridge.interop.answers import answered
 from edaphos_bridge.interop.calls import (
+    applicability,
     classifiers,
     cross_validation,
     datasets,
@@ -30,6 +31,8 @@ from edaphos_bridge.interop.calls import (
 CALLS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
+        applicability.applicability,
+        applicability.measure_applicability,
         classifiers.fit,
         classifiers.probe_sweep,
         cross_validation.cross_validation,

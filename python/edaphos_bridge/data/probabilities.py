@@ -1,0 +1,66 @@
+"""Class probabilities that a user has: a row for each case, or a layer for each class of a map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from edaphos_bridge.data.as_numpy import as_numpy
+from edaphos_bridge.errors import InputError
+
+ROWS, LAYERS = "a table (N, K) of a row for each case", "an array (K, H, W) of a layer each class"
+
+# Of what was written as float32, or in per mille.
+_OFF = 1e-3
+
+
+def as_probabilities(x: Any, *kinds: str, argument: str = "x") -> NDArray[np.float64]:
+    """Return probabilities of K classes, two or more, as doubles; a case that lacks one is NaN.
+
+    Parameters
+    ----------
+    kinds : str
+        `ROWS` for a table ``(N, K)``, `LAYERS` for a map ``(K, H, W)``, or both.
+
+    Raises
+    ------
+    InputError
+        If `x` is of another shape, or the numbers of a case are not between 0 and 1 with a sum
+        of 1, to a thousandth.
+    """
+    wanted = f"class probabilities, {' or '.join(kinds)}"
+    if isinstance(x, pd.DataFrame):
+        x = x.to_numpy()
+    array = as_numpy(x, argument, wanted)
+    dimensions = [2 if kind == ROWS else 3 for kind in kinds]
+    if array.ndim not in dimensions:
+        raise InputError(argument, f"must be {wanted}", found=list(array.shape))
+    axis = class_axis(array)
+    if array.shape[axis] < 2:
+        problem = f"must be {wanted}, of two classes or more"
+        raise InputError(argument, problem, found=list(array.shape))
+    values = np.array(np.ma.filled(array.astype(np.float64), np.nan))
+    missing = ~np.isfinite(values).all(axis=axis)
+    total = np.where(missing, 1.0, values.sum(axis=axis))
+    lowest = np.where(missing, 0.0, values.min(axis=axis))
+    bad = (np.abs(total - 1) > _OFF) | (lowest < -_OFF)
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        found = np.moveaxis(values, axis, -1).reshape(-1, values.shape[axis])[first].tolist()
+        raise InputError(
+            argument,
+            "must have probabilities: from 0 to 1, with a sum of 1 over classes, which "
+            f"{bad.sum()} of {bad.size} {'rows' if array.ndim == 2 else 'cells'} have not",
+            found=found,
+            hint="Divide per cent by 100; scores of several labels are no such probabilities.",
+        )
+    np.moveaxis(values, axis, -1)[missing] = np.nan
+    return values.clip(0, 1)
+
+
+def class_axis(probabilities: NDArray[Any]) -> int:
+    """Return where the classes are: last of a table, first of a map."""
+    return 0 if probabilities.ndim == 3 else probabilities.ndim - 1
