@@ -9,6 +9,7 @@ from edaphos_bridge.basics.interrupts import imported
 if TYPE_CHECKING:
     from edaphos_bridge.any_fit import FoundationFit
     from edaphos_bridge.applicability import foundation_applicability
+    from edaphos_bridge.applicability_raster import foundation_applicability_raster
     from edaphos_bridge.attribute import foundation_attribute
     from edaphos_bridge.band_importance import foundation_band_importance
     from edaphos_bridge.calibrate import foundation_calibrate
@@ -48,8 +49,10 @@ if TYPE_CHECKING:
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.smooth import foundation_smooth
+    from edaphos_bridge.smooth_raster import foundation_smooth_raster
     from edaphos_bridge.training.phase import Phase, foundation_phase
     from edaphos_bridge.uncertainty import foundation_uncertainty
+    from edaphos_bridge.uncertainty_raster import foundation_uncertainty_raster
     from edaphos_bridge.weights.foundation_weights import (
         foundation_weights_download,
         foundation_weights_list,
@@ -78,6 +81,7 @@ __all__ = [
     "Phase",
     "__version__",
     "foundation_applicability",
+    "foundation_applicability_raster",
     "foundation_attribute",
     "foundation_band_importance",
     "foundation_calibrate",
@@ -107,8 +111,10 @@ __all__ = [
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
     "foundation_smooth",
+    "foundation_smooth_raster",
     "foundation_tile_dataset",
     "foundation_uncertainty",
+    "foundation_uncertainty_raster",
     "foundation_weights_download",
     "foundation_weights_list",
     "foundation_weights_load",
@@ -132,6 +138,7 @@ _HOMES = {
     "FoundationRegressor": "edaphos_bridge.regressor",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_applicability": "edaphos_bridge.applicability",
+    "foundation_applicability_raster": "edaphos_bridge.applicability_raster",
     "foundation_attribute": "edaphos_bridge.attribute",
     "foundation_band_importance": "edaphos_bridge.band_importance",
     "foundation_calibrate": "edaphos_bridge.calibrate",
@@ -163,8 +170,10 @@ _HOMES = {
     "foundation_simclr_embed": "edaphos_bridge.embeddings",
     "foundation_simclr_pretrain": "edaphos_bridge.simclr_pretrain",
     "foundation_smooth": "edaphos_bridge.smooth",
+    "foundation_smooth_raster": "edaphos_bridge.smooth_raster",
     "foundation_tile_dataset": "edaphos_bridge.raster.tiles",
     "foundation_uncertainty": "edaphos_bridge.uncertainty",
+    "foundation_uncertainty_raster": "edaphos_bridge.uncertainty_raster",
     "foundation_weights_download": "edaphos_bridge.weights.foundation_weights",
     "foundation_weights_list": "edaphos_bridge.weights.foundation_weights",
     "foundation_weights_load": "edaphos_bridge.weights.foundation_weights",

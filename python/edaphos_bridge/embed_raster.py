@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +25,7 @@ from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.look import warn_of_other_input
 from edaphos_bridge.maps.patch_values import PatchValues
 from edaphos_bridge.maps.progress import Tell
-from edaphos_bridge.maps.run import Output, make_map
+from edaphos_bridge.maps.run import Output, closed_on_error, make_map
 from edaphos_bridge.raster.patches_at import band_order
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import FoundationTileDataset
@@ -136,9 +135,7 @@ def embed_raster(
             "projection", "must be False for an encoder without projection", found=projection
         )
     width = find_feature_dim(module, torch.zeros(1, channels, size, size, device=target))
-    with ExitStack() as opened:
-        raster = open_raster(stack)
-        opened.callback(raster.close)
+    with closed_on_error(open_raster(stack)) as raster:
         order = tuple(band_order(raster, normalisation))
         reader = PatchReader(
             MapGrid.of(raster, step), normalisation, order, orientation, is_as_built(module)
@@ -147,5 +144,4 @@ def embed_raster(
             module, module.proj_dim if wanted else width, target, projection=wanted
         )
         warn_of_other_input(raster, reader)
-        opened.pop_all()
     return make_map(raster, PatchValues(reader, values), output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +23,7 @@ from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.look import warn_of_other_input
 from edaphos_bridge.maps.patch_values import PatchValues
 from edaphos_bridge.maps.progress import Tell
-from edaphos_bridge.maps.run import Output, make_map
+from edaphos_bridge.maps.run import Output, closed_on_error, make_map
 from edaphos_bridge.raster.patches_at import band_order
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import FoundationTileDataset
@@ -185,9 +184,7 @@ def predict_raster(
     target = resolve_device(first.device if device is None else device)
     normalisation = normalisation_for(first.encoder, first.patch_size, dataset)
     orientation = orientation_to_read(first.encoder)
-    with ExitStack() as opened:
-        raster = open_raster(stack)
-        opened.callback(raster.close)
+    with closed_on_error(open_raster(stack)) as raster:
         grid = MapGrid.of(raster, step)
         order = tuple(band_order(raster, normalisation))
         reader = PatchReader(grid, normalisation, order, orientation, is_as_built(first.encoder))
@@ -196,7 +193,6 @@ def predict_raster(
         )
         warn_of_other_input(raster, reader)
         function = PatchValues(reader, values)
-        opened.pop_all()
     return make_map(raster, function, output)
 
 

@@ -5,6 +5,7 @@ Dissimilarity index, area of applicability and local point density are those of 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -132,6 +133,13 @@ class FoundationApplicability:
         for name in _ARRAYS:
             found[name] = np.array(values[name], dtype=np.float64, order="C")
         return cls(**found)
+
+    def digest(self) -> str:
+        """Return what tells it from another one."""
+        digest = hashlib.sha256(repr([getattr(self, name) for name in _OTHERS]).encode())
+        for name in _ARRAYS:
+            digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        return digest.hexdigest()
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""

@@ -155,6 +155,7 @@ def needs_dask(name: str) -> Any:
         return imported(name)
     except ImportError as error:
         raise EdaphosError(
-            f"This needs the package {name.split('.')[0]}. `pip install edaphos-bridge[maps]` installs "
-            "what maps need, `pip install edaphos-bridge[cluster]` what `client` needs too."
+            f"This needs the package {name.split('.')[0]}. "
+            "`pip install edaphos-bridge[maps]` installs what maps need, "
+            "`pip install edaphos-bridge[cluster]` what `client` needs too."
         ) from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,16 @@ class Output:
         return cls(
             path, size, client, flag("resume", resume), chosen, flag("verbose", verbose), tell
         )
+
+
+@contextmanager
+def closed_on_error(raster: Raster) -> Iterator[Raster]:
+    """Yield a raster that is closed if the block raises; otherwise `make_map` closes it."""
+    try:
+        yield raster
+    except BaseException:
+        raster.close()
+        raise
 
 
 def make_map(raster: Raster, function: BlockFunction, output: Output) -> Any:
