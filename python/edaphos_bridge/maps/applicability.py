@@ -172,7 +172,7 @@ def applicability_of(
     Columns become ``weight * (x - mean) / sd``, sd with N - 1; those that have one value only have
     no weight. The dissimilarity index of a row is its Euclidean distance to the nearest training
     row over the mean distance of two training rows, whatever their folds (Meyer and Pebesma
-    2021, equations 1 to 5). A training row's is that to the nearest row that trains where it is
+    2021; ``trainDI`` of CAST). A training row's is that to the nearest row that trains where it is
     held out. The threshold is the upper whisker of these, ``Q3 + 1.5 (Q3 - Q1)``, or the
     largest of them where that is less. Rows within it are the local point density (Schumacher
     et al. 2025).
