@@ -118,8 +118,7 @@ def test_bad_input_is_named(name):
     verb, arguments, message = BAD[name]
     settings = {"window": 4} if name == "window" else {}
     with pytest.raises(InputError, match=message):
-        found = verb(*arguments, **settings)
-        found.compute()
+        verb(*arguments, **settings).compute()
 
 
 def test_other_layers_than_were_learnt_from_are_refused():
