@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
+    from edaphos_bridge.tile_align import foundation_tile_align
     from edaphos_bridge.training.phase import Phase, foundation_phase
     from edaphos_bridge.weights.foundation_weights import (
         foundation_weights_download,
@@ -96,6 +97,7 @@ __all__ = [
     "foundation_probe_sweep",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
+    "foundation_tile_align",
     "foundation_tile_dataset",
     "foundation_weights_download",
     "foundation_weights_list",
@@ -146,6 +148,7 @@ _HOMES = {
     "foundation_probe_sweep": "edaphos_bridge.probe_sweep",
     "foundation_simclr_embed": "edaphos_bridge.embeddings",
     "foundation_simclr_pretrain": "edaphos_bridge.simclr_pretrain",
+    "foundation_tile_align": "edaphos_bridge.tile_align",
     "foundation_tile_dataset": "edaphos_bridge.raster.tiles",
     "foundation_weights_download": "edaphos_bridge.weights.foundation_weights",
     "foundation_weights_list": "edaphos_bridge.weights.foundation_weights",
