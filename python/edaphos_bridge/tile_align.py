@@ -76,7 +76,8 @@ def foundation_tile_align(
     Where resolution and CRS are those of the first source, the grid is its own, cut or extended by
     whole cells so that it takes in the area; its cells are copied bit by bit, as are those of any
     other source that lie on the same lattice, whatever the method. Else the grid begins at the
-    upper left corner of the area. Elsewhere GDAL places cells to an eighth of a source's cell.
+    upper left corner of the area. Elsewhere GDAL places cells to a thousandth of a
+    source's cell.
 
     Examples
     --------

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from edaphos_bridge.basics.interrupts import imported
 from edaphos_bridge.raster.aligned_grid import Grid, box_of
 from edaphos_bridge.raster.crs import same_crs
+from edaphos_bridge.raster.file_part import rasterio
 from edaphos_bridge.raster.moved import Box, around, moved
 from edaphos_bridge.raster.raster import Raster, Window
 from edaphos_bridge.raster.transform import Transform, same_grid, to_cells
 
 # Values of a source that are warped at once: 64 MiB in float64.
 _MOST_VALUES = 2**23
+# GDAL places the cells of the grid among those of a source to this part of one.
+_TOLERANCE = 0.001
 # What the widest kernel (lanczos) reads to each side, and one more.
 _REACH = 4
 
@@ -58,30 +61,44 @@ class Warped:
                 top, left = half.row - window.row, half.col - window.col
                 self._warp(half, out[:, top : top + half.height, left : left + half.width])
             return
-        warp, package = imported("rasterio.warp"), imported("rasterio")
         transform = _moved_on(self.raster.transform, part.row, part.col)
-        crs, grid = self._crs or _anywhere(), self._grid
-        if crs.is_geographic:  # GDAL knows longitudes within one turn
+        if self._crs is not None and self._crs.is_geographic:  # GDAL knows one turn of longitudes
             turns = round((transform[2] + transform[0] * part.width / 2) / 360)
             transform = (*transform[:2], transform[2] - 360 * turns, *transform[3:])
-        there = package.Affine(*_moved_on(grid.transform, window.row, window.col))
         values = _with_nan(*self.raster.read(*part))
         for band, cells in enumerate(values):
             # One by one: of several, GDAL takes a cell for missing only if it is in all of them.
-            found = np.full(out.shape[1:], np.nan)
-            warp.reproject(
-                cells,
-                found,
-                src_transform=package.Affine(*transform),
-                src_crs=crs,
-                src_nodata=np.nan,
-                dst_transform=there,
-                dst_crs=grid.crs or _anywhere(),
-                dst_nodata=np.nan,
-                resampling=package.enums.Resampling[self._method],
-                **self._scale,
-            )
-            out[band] = found
+            out[band] = self._warped(cells, transform, window)
+
+    def _warped(
+        self, cells: NDArray[np.float64], transform: Transform, window: Window
+    ) -> NDArray[np.float64]:
+        """Return a window of the grid, made of cells that lie where `transform` says."""
+        package = rasterio()
+        grid, crs = self._grid, self._crs or _anywhere()
+        layout = {"driver": "GTiff", "count": 1, "dtype": "float64", "nodata": np.nan}
+        height, width = cells.shape
+        with imported("rasterio.io").MemoryFile() as memory:
+            place = {"crs": crs, "transform": package.Affine(*transform)}
+            with memory.open(height=height, width=width, **layout, **place) as file:
+                file.write(cells, 1)
+            with (
+                memory.open() as file,
+                imported("rasterio.vrt").WarpedVRT(
+                    file,
+                    crs=grid.crs or _anywhere(),
+                    transform=package.Affine(*_moved_on(grid.transform, window.row, window.col)),
+                    height=window.height,
+                    width=window.width,
+                    src_nodata=np.nan,
+                    nodata=np.nan,
+                    resampling=imported("rasterio.enums").Resampling[self._method],
+                    tolerance=_TOLERANCE,
+                    warp_extras=self._scale,
+                ) as there,
+            ):
+                found: NDArray[np.float64] = there.read(1)
+        return found
 
     def _needed(self, window: Window) -> Window | None:
         """Return the part of the raster whose cells a window of the grid is made of."""
@@ -117,7 +134,7 @@ class Warped:
         rows, cols = to_cells(self.raster.transform, x, y)
         return rows, cols
 
-    def _scales(self) -> dict[str, float]:
+    def _scales(self) -> dict[str, str]:
         """Return how many cells of the grid there are for one of the raster, by GDAL's names.
 
         GDAL would find it anew for each window, and wide kernels would show where two meet.
@@ -132,7 +149,7 @@ class Warped:
             per_cell = np.hypot(down, right)
             per_cell = per_cell[np.isfinite(per_cell) & (per_cell > 0)]
             if per_cell.size:
-                found[name] = float(1 / np.median(per_cell))
+                found[name] = repr(float(1 / np.median(per_cell)))
         return found
 
 
