@@ -137,7 +137,7 @@ def test_a_missing_column_is_named(fit, raw):
     table = pd.DataFrame(raw, columns=["clay", "NDVI", "height"])
     with pytest.raises(InputError, match=r"`x` must have a column .* none for ndvi, slope; found"):
         fit.predict(table)
-    with pytest.raises(InputError, match="`x` must have 3 columns, one a channel.*found .40, 2"):
+    with pytest.raises(InputError, match=r"`x` must have 3 columns, one a channel.*found .40, 2"):
         fit.predict(raw[:, :2])
 
 
@@ -145,7 +145,7 @@ def test_columns_that_cannot_be_used_are_refused(fit, plain, raw):
     table = pd.DataFrame(raw.copy(), columns=BANDS)
     with pytest.raises(InputError, match="`x` must have numbers in its column 'ndvi'"):
         fit.predict(table.assign(ndvi="high"))
-    with pytest.raises(InputError, match="`x` must have one column for each band; found .'clay'"):
+    with pytest.raises(InputError, match=r"`x` must have one column for each band; found .'clay'"):
         fit.predict(pd.concat([table, table[["clay"]]], axis=1))
     with pytest.raises(InputError, match="`x` must have columns of different names"):
         plain.predict(table.set_axis(["a", "a", "b"], axis=1))

@@ -1,4 +1,4 @@
-"""Tables of users, column by column: of pandas, of any package that is like it, structured arrays."""
+"""Tables of users, column by column: of pandas and packages that are like it, structured arrays."""
 
 from __future__ import annotations
 

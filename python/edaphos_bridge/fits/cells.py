@@ -125,13 +125,14 @@ def _values(x: Any, known_by: Normalisation | None, in_channels: int) -> NDArray
         if len(set(names)) < len(names):
             raise InputError("x", "must have columns of different names", found=names)
         _check_number(len(columns), in_channels, names)
-    values = [numbers_in(x[name], "x", name, _WANTED) for name in columns]
-    return np.stack(values, axis=1)
+    return np.stack([numbers_in(x[name], "x", name, _WANTED) for name in columns], axis=1)
 
 
 def _check_number(found: int, expected: int, shown: Any) -> None:
     if found != expected:
-        raise InputError("x", f"must have {expected} columns, one a channel of the fit", found=shown)
+        raise InputError(
+            "x", f"must have {expected} columns, one a channel of the fit", found=shown
+        )
 
 
 def _are_counted(bands: tuple[str, ...]) -> bool:

@@ -54,16 +54,12 @@ def align(
         rasters = [opened.enter_context(_open(source, row)) for row, source in enumerate(given)]
         _refuse_itself(path, rasters)
         grid = grid_for(rasters, target_res, target_crs, aoi)
-        parts = [
-            Warped(raster, grid, name) for raster, name in zip(rasters, methods, strict=True)
-        ]
+        parts = [Warped(raster, grid, name) for raster, name in zip(rasters, methods, strict=True)]
         try:
             with written_beside(path) as temporary:
                 _write(temporary, parts, grid)
         except (OSError, package.errors.RasterioError) as error:
-            raise InputError(
-                "filename", f"cannot be written ({error})", found=str(path)
-            ) from error
+            raise InputError("filename", f"cannot be written ({error})", found=str(path)) from error
     for ending in _BESIDE:
         Path(f"{os.path.realpath(path)}{ending}").unlink(missing_ok=True)
     return path

@@ -48,7 +48,7 @@ def grid_for(sources: Sequence[Raster], target_res: Any, target_crs: Any, aoi: A
     if size is None:
         size = _size_there(first, area, crs)
     own = first.cell_size
-    is_kept = is_kept and own is not None and np.allclose(size, own, rtol=1e-9, atol=0)
+    is_kept = is_kept and own is not None and _are_equal(size, own)
     return _grid(area, size, first.transform if is_kept else None, crs)
 
 
@@ -87,6 +87,10 @@ def _checked_crs(sources: Sequence[Raster], target_crs: Any) -> Any:
             " in Python.",
         )
     return sources[0].crs if wanted is None else wanted
+
+
+def _are_equal(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(abs(a - b) <= 1e-9 * b for a, b in zip(one, other, strict=True))
 
 
 def _two_sizes(target_res: Any) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""One raster on another grid, read window by window: as it is where cells coincide, else by GDAL."""
+"""One raster on another grid, by windows: as it is where cells coincide, else warped by GDAL."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from edaphos_bridge.raster.transform import Transform, same_grid, to_cells
 _MOST_VALUES = 2**23
 # GDAL places the cells of the grid among those of a source to this part of one.
 _TOLERANCE = 0.001
-# What the widest kernel (lanczos) reads to each side, and one more.
-_REACH = 4
+# What a kernel reads beyond a cell, in cells of the coarser grid; others read what lies in it.
+_REACH = {"bilinear": 1, "cubic": 2, "cubic_spline": 2, "lanczos": 3}
 
 
 class Warped:
@@ -94,7 +94,7 @@ class Warped:
                     nodata=np.nan,
                     resampling=imported("rasterio.enums").Resampling[self._method],
                     tolerance=_TOLERANCE,
-                    warp_extras=self._scale,
+                    **self._scale,
                 ) as there,
             ):
                 found: NDArray[np.float64] = there.read(1)
@@ -114,7 +114,7 @@ class Warped:
             steps = len(places) - 1
             per_cell = max(down * steps / n_down, across * steps / n_across)
             # What lies between two places of the lattice may lie a step beyond both.
-            pad = max(down, across) + _REACH * max(1.0, per_cell) + 2
+            pad = max(down, across) + _REACH.get(self._method, 0) * max(1.0, per_cell) + 2
             start = max(0, math.floor(known.min() - pad))
             stop = min(n, math.ceil(known.max() + pad))
             if start >= stop:
