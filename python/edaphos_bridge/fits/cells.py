@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.masked import MaskedTensor
 
 from edaphos_bridge.data.input_scale import warn_about_scale
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.tables import columns_of, numbers_in, numbers_of
+from edaphos_bridge.data.tensors import check_tensor
 from edaphos_bridge.encoders.features import check_channels
 from edaphos_bridge.encoders.raster_input import find_normalisation
 from edaphos_bridge.errors import InputError
@@ -44,7 +46,14 @@ class Cells(NamedTuple):
 
 
 def is_table_of_cells(x: Any) -> bool:
-    """Return whether `x` is a table or has two dimensions, whatever package it is of."""
+    """Return whether `x` is a table or has two dimensions, whatever package it is of.
+
+    Raises `InputError` of a tensor without plain numbers.
+    """
+    if isinstance(x, torch.Tensor):
+        if not isinstance(x, MaskedTensor):
+            check_tensor(x, "x")
+        return x.ndim == 2
     if columns_of(x) is not None:
         return True
     if isinstance(x, list | tuple):
@@ -52,7 +61,10 @@ def is_table_of_cells(x: Any) -> bool:
             return bool(x) and np.ndim(x[0]) == 1
         except Exception:  # ragged, or objects of any kind
             return False
-    shape = getattr(x, "shape", None)
+    try:
+        shape = getattr(x, "shape", None)
+    except Exception:  # an object that refuses in a way of its own
+        return False
     return isinstance(shape, tuple) and len(shape) == 2
 
 

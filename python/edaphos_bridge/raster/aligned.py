@@ -85,9 +85,10 @@ def _open(source: Any, row: int) -> Raster:
     try:
         return open_raster(source, "sources")
     except InputError as error:
-        raise InputError(
+        counted = InputError(
             "sources", error.problem, rows=[row], found=error.found, hint=error.hint
-        ) from error
+        )
+        raise counted from (error.__cause__ or error)
 
 
 def _methods(method: Any, n: int) -> list[str]:
