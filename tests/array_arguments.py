@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+import xarray
 
 import edaphos_bridge as eb
 
@@ -39,6 +40,14 @@ def calls_with(kind: Callable[[torch.Tensor], Any]) -> Iterator[tuple[str, Calla
     for read in (eb.foundation_patches_at_coords, eb.foundation_embed_at_coords):
         yield "coords", lambda read=read: read(encoder, kind(points), raster, dataset=tiles)
         yield "stack", lambda read=read: read(encoder, points, kind(raster), dataset=tiles)
+    array = xarray.DataArray(
+        raster.numpy(), dims=("band", "y", "x"), attrs={"crs": "EPSG:32723"},
+        coords={"y": range(9, 0, -1), "x": range(9)},
+    )  # fmt: skip
+    yield "sources", lambda: eb.foundation_tile_align([array, kind(raster)])
+    sizes, area = torch.ones(2, 1), torch.tensor([[1.0], [1], [3], [4]])
+    for name, numbers in {"target_res": sizes, "aoi": area}.items():
+        yield name, lambda name=name, n=numbers: eb.foundation_tile_align(array, **{name: kind(n)})
     yield from _calls_of_fits(kind, encoder, fit, x)
     yield from _calls_about_fits(kind, encoder, fit, x)
 

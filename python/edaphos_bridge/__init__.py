@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.smooth import foundation_smooth
     from edaphos_bridge.smooth_raster import foundation_smooth_raster
+    from edaphos_bridge.tile_align import foundation_tile_align
     from edaphos_bridge.training.phase import Phase, foundation_phase
     from edaphos_bridge.uncertainty import foundation_uncertainty
     from edaphos_bridge.uncertainty_raster import foundation_uncertainty_raster
@@ -112,6 +113,7 @@ __all__ = [
     "foundation_simclr_pretrain",
     "foundation_smooth",
     "foundation_smooth_raster",
+    "foundation_tile_align",
     "foundation_tile_dataset",
     "foundation_uncertainty",
     "foundation_uncertainty_raster",
@@ -171,6 +173,7 @@ _HOMES = {
     "foundation_simclr_pretrain": "edaphos_bridge.simclr_pretrain",
     "foundation_smooth": "edaphos_bridge.smooth",
     "foundation_smooth_raster": "edaphos_bridge.smooth_raster",
+    "foundation_tile_align": "edaphos_bridge.tile_align",
     "foundation_tile_dataset": "edaphos_bridge.raster.tiles",
     "foundation_uncertainty": "edaphos_bridge.uncertainty",
     "foundation_uncertainty_raster": "edaphos_bridge.uncertainty_raster",

@@ -307,7 +307,10 @@ class FoundationClassifier(FoundationFit):
         ----------
         x : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
             Patches with the channels of the training data, as in `foundation_fit_classifier`;
-            N may be 0. With `coords`, a raster instead, as in `foundation_tile_dataset`.
+            N may be 0. With `coords`, a raster instead, as in `foundation_tile_dataset`. Of a fit
+            on patches of 1 x 1 cells also a table of cells, a DataFrame or array (N, C): where the
+            encoder carries a `normalisation`, its columns are taken by the names of the bands, and
+            cells are raw; else they are the channels in order.
         type : {"class", "prob"}
             What to return.
         device : {"cpu", "mps", "cuda"}, optional
@@ -316,15 +319,16 @@ class FoundationClassifier(FoundationFit):
             Points in the coordinates of the raster `x`, as in `foundation_embed_at_coords`. The
             patches around them are read in windows and normalised as in pretraining.
         dataset : FoundationTileDataset, optional
-            With `coords`: gives means and standard deviations for an encoder that carries no
-            `normalisation`. Its patches have the size that the classifier was trained on.
+            With `coords`, or a table of cells: gives means and standard deviations for an encoder
+            that carries no `normalisation`. With `coords` its patches have the size that the
+            classifier was trained on.
 
         Returns
         -------
         pandas.Categorical of length N, or pandas.DataFrame (N, n_classes)
             With ``categories = classes``, or with ``columns = classes`` and float64 rows that
             sum to 1. The Categorical is ordered if the labels were. Missing for points outside
-            the raster or without data in any band.
+            the raster or without data in any band, and for rows of a table with a missing number.
 
         Raises
         ------

@@ -154,7 +154,8 @@ foundation_fit_classifier <- function(encoder, x, y,
 #' @param x Array `(N, C, H, W)` with the channels of the training data; N may
 #'   be 1 or 0. Or a file or tile dataset that holds them, as in
 #'   [foundation_fit_classifier()]. With `coords`, a raster instead: a `SpatRaster` of terra or paths,
-#'   as in [foundation_tile_dataset()].
+#'   as in [foundation_tile_dataset()]. Of a fit on patches of 1 x 1 cells also a data frame or matrix of
+#'   cells, see the section on them.
 #' @param type `"class"` or `"prob"`.
 #' @param device Where to compute, instead of the device used for fitting.
 #' @param ... Not used: an argument of another name is an error.
@@ -167,12 +168,20 @@ foundation_fit_classifier <- function(encoder, x, y,
 #'   an error. Messages about it speak of `x`.
 #' @param dataset With `coords`: a [foundation_tile_dataset()] that gives means and standard
 #'   deviations for an encoder without `normalisation`, with patches of the size that the
-#'   classifier was trained on.
+#'   classifier was trained on. With a data frame of cells: one of any size.
+#'
+#' @section Cells in a data frame:
+#' A fit on patches of one cell, an array `(N, C, 1, 1)`, predicts data frames with a row for each cell
+#' and a column for each band, so that what knows models but no patches works with it:
+#' `terra::predict(stack, fit)`, with `type = "prob"` too, and tools that explain any model. Where the
+#' encoder carries a `normalisation`, or `dataset` gives one, columns are taken by the names of its bands
+#' and cells are raw, as with `coords`; else columns are the channels in order. A row with `NA` is `NA`.
+#' A fit on larger patches needs the cells around each: `predict(fit, stack)`, or `coords`.
 #'
 #' @return For `"class"` a factor of length N with `levels = object$classes`; for
 #'   `"prob"` a numeric matrix (N, number of classes) with
 #'   `colnames = object$classes`, whose rows sum to 1. Both are `NA` for points of
-#'   `coords` outside the raster or without data in any band.
+#'   `coords` outside the raster or without data in any band, and for rows of a data frame with `NA`.
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' x <- (data$x - mean(data$x)) / sd(data$x)

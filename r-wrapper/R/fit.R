@@ -95,11 +95,24 @@ asked_of_python <- function(fit, x, device, coords, encoder, head, dataset, call
                             frame = parent.frame()) {
   list(
     modules = to_modules(fit, encoder, head, call),
-    x = if (is.null(coords)) to_patches(x, call) else to_raster(x, call, argument = "x", frame = frame),
+    x = if (!is.null(coords)) {
+      to_raster(x, call, argument = "x", frame = frame)
+    } else if (!missing(x) && is_table_of_cells(x)) {
+      to_cells(x, bands_of(fit, dataset), call)
+    } else {
+      to_patches(x, call)
+    },
     device = if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda")),
     coords = if (!is.null(coords)) to_coords(coords, x, call, "x"),
     dataset = to_tiles(dataset, call)
   )
+}
+
+# The names of the bands that a fit knows, or a tile dataset for it.
+bands_of <- function(fit, dataset) {
+  known <- fit$normalisation
+  if (is.null(known) && inherits(dataset, "edaphosbridge_tiles")) known <- unclass(dataset)
+  as.character(unlist(known$bands))
 }
 
 # "edaphosbridge_classifier", whatever classes of the user's stand before it.

@@ -86,6 +86,20 @@ largest_kept <- 64 * 2^20 # bytes
 
 as_spat_raster <- function(stack, argument, call) {
   is_path <- is.character(stack) && length(stack) > 0L && !anyNA(stack)
+  several <- c("list", "SpatRasterCollection", "SpatRasterDataset")
+  if (inherits(stack, several) && !inherits(stack, c("stars", "stars_proxy"))) {
+    stop_input(
+      argument,
+      sprintf(
+        paste0(
+          "must be one raster; found %s of %d. terra::rast() makes one of rasters on one grid, ",
+          "foundation_tile_align() of any others."
+        ),
+        class(stack)[[1]], length(stack)
+      ),
+      call
+    )
+  }
   if (!is_path && !inherits(stack, c("SpatRaster", "stars", "stars_proxy"))) {
     stop_input(
       argument,
@@ -118,9 +132,11 @@ as_spat_raster <- function(stack, argument, call) {
   tryCatch(
     suppressWarnings(terra::rast(stack)),
     error = function(error) {
-      stop_input(
-        argument, paste0("cannot be opened as a raster: ", conditionMessage(error)), call
-      )
+      found <- conditionMessage(error)
+      hint <- if (is_path && length(stack) > 1L && grepl("extent|dimensions|resolution|rows|columns", found)) {
+        " foundation_tile_align() brings files of different grids on one."
+      }
+      stop_input(argument, paste0("cannot be opened as a raster: ", found, hint), call)
     }
   )
 }

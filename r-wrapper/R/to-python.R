@@ -54,6 +54,36 @@ to_patches <- function(x, call, argument = "x") {
   unclass(x)
 }
 
+# A table of cells, for a fit on patches of one cell: a data frame, or a matrix (N, C). Where the fit
+# knows the names of its bands and all are there, columns of other names do not cross.
+is_table_of_cells <- function(x) {
+  is.data.frame(x) || (is.matrix(x) && (is.numeric(x) || is.logical(x)) && !is.object(x))
+}
+
+to_cells <- function(x, bands, call) {
+  if (!is.data.frame(x)) {
+    if (is.null(colnames(x))) {
+      storage.mode(x) <- "double" # NA_integer_ would be a number
+      return(x)
+    }
+    x <- as.data.frame(x, check.names = FALSE, optional = TRUE)
+  }
+  names <- names(x)
+  wanted <- if (length(bands) && all(bands %in% names)) which(names %in% bands) else seq_along(names)
+  columns <- lapply(wanted, function(i) {
+    column <- .subset2(x, i)
+    odd <- c("factor", "Date", "POSIXct", "difftime", "integer64")
+    if (!(is.numeric(column) || is.logical(column)) || inherits(column, odd) || length(dim(column))) {
+      problem <- sprintf(
+        "must have numbers in its column '%s'; found %s.", names[[i]], class(column)[[1]]
+      )
+      stop_input("x", problem, call)
+    }
+    as.array(as.double(column))
+  })
+  list(names = as.list(names[wanted]), columns = columns)
+}
+
 # A fit to go on from crosses as its bytes, with the modules of a user's own that they do not hold.
 to_start <- function(start, call, argument) {
   if (!inherits(start, "edaphosbridge_fit") || is.null(start$head)) {

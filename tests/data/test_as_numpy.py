@@ -199,7 +199,7 @@ class Refuses:
 
 def test_an_array_that_cannot_be_read_keeps_the_cause():
     for argument, call in calls_with(lambda tensor: Refuses(tensor.shape)):
-        if argument in ("y", "valid_mask", "groups", "folds"):  # their shapes are refused before
+        if argument in ("y", "valid_mask", "groups", "folds", "sources"):  # refused before
             continue
         with pytest.raises(InputError, match="no such block") as caught:
             call()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,27 +50,37 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     A link stays one: the file behind it is written. A file that is replaced keeps its mode and,
     where the system allows it, its owner; a new one gets what the user's umask gives.
     """
+    with written_beside(path) as temporary, open(temporary, "wb") as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield the path of an empty file beside `path`, which takes its place if nothing fails.
+
+    Links, modes and owners are as `write_atomically` says.
+    """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}")
     before = _stat_or_none(target)
-    # os.open, not tempfile: it asks the umask. What replaces a file is nobody's until it has
-    # the mode of that file.
+    # os.open, not tempfile: it asks the umask. What replaces a file is nobody's until it is whole
+    # and has the mode of that file.
     mode = 0o666 if before is None else 0o600
-    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, mode)
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:
-        with os.fdopen(handle, "wb") as file:
-            if before is not None:
-                _keep_owner_and_mode(temporary, before)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _to_disk(temporary)
+        if before is not None:
+            _keep_owner_and_mode(temporary, before)
         os.replace(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-_BINARY = getattr(os, "O_BINARY", 0)  # Windows
+def _to_disk(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _stat_or_none(path: Path) -> os.stat_result | None:

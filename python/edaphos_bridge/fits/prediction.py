@@ -26,6 +26,7 @@ from edaphos_bridge.encoders.features import (
 from edaphos_bridge.encoders.known_modules import only_reads
 from edaphos_bridge.encoders.raster_input import normalisation_for
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.fits.cells import is_table_of_cells, read_cells
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.raster.coords import read_coords
@@ -52,7 +53,8 @@ def asked(
 ) -> Iterator[tuple[int, Batches]]:
     """Yield how many rows are asked for, and batches of patches with their rows.
 
-    They are the patches `x`, or those around the points `coords` of the raster `x`.
+    They are the patches `x`, or those around the points `coords` of the raster `x`, or the cells of
+    the table `x`.
 
     Raises
     ------
@@ -67,6 +69,12 @@ def asked(
             points = read_coords(coords, crs=raster.crs, stack="x")
             found = patches_at(raster, points, normalisation, orientation, "x")
             yield len(points), ((rows, torch.from_numpy(p)) for rows, p in found)
+        return
+    if not isinstance(x, Patches) and is_table_of_cells(x):
+        cells = read_cells(x, encoder, dataset, in_channels, patch_size)
+        size = batch_size_for(tuple(cells.patches.shape), device.type, encoder)
+        starts = range(0, len(cells.known), size)
+        yield cells.n, ((cells.known[i : i + size], cells.patches[i : i + size]) for i in starts)
         return
     if dataset is not None:
         raise InputError("dataset", "is for points of a raster", hint="Give `coords` too.")

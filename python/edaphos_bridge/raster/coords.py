@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.data.as_numpy import as_numpy
+from edaphos_bridge.data.tables import columns_of, numbers_in, numbers_of
 from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.raster.geometries import geometries_of, in_crs
 from edaphos_bridge.raster.raster import Raster
@@ -44,12 +43,12 @@ def read_coords(
     geometries = geometries_of(coords)
     if geometries is not None:
         return in_crs(geometries, crs, argument, stack)
-    names = _columns(coords)
+    names = columns_of(coords)
     if names is not None:
         return np.column_stack(
-            [_numbers(coords[name], argument, name) for name in _pair(names, argument)]
+            [numbers_in(coords[name], argument, name, _WANTED) for name in _pair(names, argument)]
         )
-    points = _array(coords, argument)
+    points = numbers_of(coords, argument, _WANTED)
     if points.size == 0 and points.ndim < 2:
         points = points.reshape(0, 2)
     if points.ndim != 2 or points.shape[1] != 2:
@@ -60,17 +59,6 @@ def read_coords(
             hint="One point is an array of shape (1, 2).",
         )
     return points
-
-
-def _columns(coords: Any) -> list[Any] | None:
-    """Return the names of a table's columns, or None for anything else."""
-    if isinstance(coords, np.ndarray):
-        return None if coords.dtype.names is None else list(coords.dtype.names)
-    try:
-        names = getattr(coords, "columns", None)
-        return None if names is None or callable(names) else list(names)
-    except Exception:  # an object that refuses in a way of its own is no table
-        return None
 
 
 def _pair(names: list[Any], argument: str) -> tuple[Any, Any]:
@@ -91,20 +79,6 @@ def _pair(names: list[Any], argument: str) -> tuple[Any, Any]:
             hint="Give the two columns that are meant." if found else "",
         )
     return found[0]
-
-
-def _numbers(column: Any, argument: str, name: Any) -> NDArray[np.float64]:
-    if not isinstance(column, pd.Series):
-        return _array(column, argument)
-    kind = pd.api.types.infer_dtype(column, skipna=True)
-    if kind not in ("floating", "integer", "mixed-integer-float", "decimal", "empty"):
-        raise InputError(argument, f"must have numbers in its column {name!r}", found=kind)
-    return column.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _array(coords: Any, argument: str) -> NDArray[np.float64]:
-    """Return numbers as a plain array of the same shape; masked ones are NaN."""
-    return np.ma.filled(as_numpy(coords, argument, _WANTED).astype(np.float64), np.nan)
 
 
 def cells_at(

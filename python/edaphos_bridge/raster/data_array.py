@@ -76,6 +76,8 @@ class DataArrayRaster(Raster):
             block_shape=(1, width),
             crs=_crs(array, reference),
             georeferenced=own is not None,
+            fits_float32=np.can_cast(array.dtype, np.float32)
+            and bool(np.all(self._scale == 1) and np.all(self._offset == 0)),
         )
 
     def describe(self) -> None:

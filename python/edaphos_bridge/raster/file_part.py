@@ -75,6 +75,8 @@ class FilePart:
         Whether it has one.
     bands : list of int
         The bands that are taken, counted from 1.
+    fits_float32 : bool
+        Whether float32 holds every cell as it is.
     """
 
     def __init__(self, file: FileBands, argument: str, opened: contextlib.ExitStack) -> None:
@@ -113,6 +115,9 @@ class FilePart:
         flags = [flag for band in self.bands for flag in self.dataset.mask_flag_enums[band - 1]]
         self._alpha = any(flag.name == "alpha" for flag in flags)
         self._scaled = bool((self._scales != 1).any() or (self._offsets != 0).any())
+        self.fits_float32 = not self._scaled and all(
+            np.can_cast(dtype, np.float32) for dtype in dtypes
+        )
 
     def names(self) -> Iterator[str]:
         """Yield the descriptions of the bands, else the file's name with their numbers."""

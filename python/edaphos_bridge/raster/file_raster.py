@@ -64,6 +64,7 @@ class FileRaster(Raster):
                 # terra counts cells too where there is no georeference, from the last row up
                 georeferenced=cell_size(used) != (1, 1)
                 or (first.georeferenced and bool(own or crs)),
+                fits_float32=all(part.fits_float32 for part in self._parts),
             )
             for part in self._parts if not again else ():
                 part.warn_of_alpha()
@@ -109,5 +110,5 @@ def _check_aligned(first: FilePart, part: FilePart, georeference: bool, argument
             f"must be files on one grid: {part.shown} has another {what} than {first.shown} "
             f"({expected})",
             found=found,
-            hint="Resample it to the grid of the first.",
+            hint="foundation_tile_align() brings them on one grid.",
         )

@@ -44,6 +44,8 @@ class Raster(ABC):
         Of the coordinates, where it is known.
     cell_size : pair of float or None
         Width and height of a cell in coordinates; None without georeference.
+    fits_float32 : bool
+        Whether float32 holds every cell as it is.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Raster(ABC):
         *,
         crs: Any = None,
         georeferenced: bool = False,
+        fits_float32: bool = False,
     ) -> None:
         self.bands = list(bands)
         self.height = height
@@ -63,6 +66,7 @@ class Raster(ABC):
         self.transform = transform
         self.crs = crs
         self.cell_size = cell_size(transform) if georeferenced else None
+        self.fits_float32 = fits_float32
         self._block_shape = block_shape
 
     def read(

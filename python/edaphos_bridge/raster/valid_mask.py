@@ -14,6 +14,8 @@ from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.transform import same_grid
 
+_HINT = "foundation_tile_align() brings both on one grid, the mask by the method 'nearest'."
+
 
 def open_mask(valid_mask: Any, raster: Raster) -> Raster:
     """Return the raster that says where centres may be, or raise `InputError`."""
@@ -29,6 +31,7 @@ def open_mask(valid_mask: Any, raster: Raster) -> Raster:
             "valid_mask",
             f"must have one band and the height and width of `stack`, {expected}",
             found=found,
+            hint="" if found[1:] == expected[1:] else _HINT,
         )
     both = None not in (mask.cell_size, raster.cell_size)
     if (both and not same_grid(raster.transform, mask.transform, *expected[1:])) or not same_crs(
@@ -38,6 +41,6 @@ def open_mask(valid_mask: Any, raster: Raster) -> Raster:
             "valid_mask",
             f"must lie on the grid of `stack`, {list(raster.transform)} in {raster.crs}",
             found=f"{list(mask.transform)} in {mask.crs}",
-            hint="Resample it to that grid.",
+            hint=_HINT,
         )
     return mask

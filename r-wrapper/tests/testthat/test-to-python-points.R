@@ -164,3 +164,51 @@ test_that("what holds no points is refused with what would", {
   refused(data.frame(x = 1, y = 2, lon = 3, lat = 4), "one such pair only; found x, y, lon, lat")
   refused(cbind(x = 1, X = 2, y = 3), "one such pair only; found x, X, y")
 })
+
+test_that("predictions of every kind, and augment(), take points of sf in their own CRS", {
+  skip_if_no_python()
+  skip_if_lacking("sf")
+  points <- sf::st_transform(as_sf(), 4326)
+  outside <- points[1, ]
+  sf::st_geometry(outside) <- sf::st_sfc(sf::st_point(c(-40, -10)), crs = 4326)
+  points <- rbind(points, outside)
+  table <- rbind(plain, data.frame(x = 0, y = 0, id = "a"))
+  x <- at(plain)
+  how <- list(val_split = 0, epochs = 1, head = "mlp", dropout = 0.3, seed = 1)
+  fit_of <- function(fit, y, ...) do.call(fit, c(list(tile_fit(), x, y), how, list(...)))
+  classes <- c("a", "b", "a", "b")
+  classifier <- fit_of(foundation_fit_classifier, classes)
+  regressor <- fit_of(foundation_fit_regressor, 1:4)
+  labels <- fit_of(foundation_fit_multilabel, list("a", "b", "a", "b"))
+  ensemble <- foundation_finetune_ensemble(
+    tile_fit(), x, classes, K_ens = 2, val_split = 0, epochs = 1
+  )
+  sweep <- suppressWarnings(foundation_probe_sweep(
+    tile_fit(), x, classes, C = 1, seeds = 1, val_split = 0.25
+  ))
+  ways <- list(
+    function(coords) predict(classifier, soil_stack(), coords = coords),
+    function(coords) predict(classifier, soil_stack(), type = "prob", coords = coords),
+    function(coords) predict(regressor, soil_stack(), coords = coords),
+    function(coords) predict(labels, soil_stack(), coords = coords),
+    function(coords) predict(labels, soil_stack(), type = "prob", coords = coords),
+    function(coords) predict(ensemble, soil_stack(), type = "mean", coords = coords),
+    function(coords) predict(sweep, soil_stack(), coords = coords),
+    function(coords) foundation_mcdropout_predict(regressor, soil_stack(), 2, 1, coords = coords)[1, ]
+  )
+  for (way in ways) {
+    found <- way(points)
+    expect_identical(found, way(table))
+    expect_identical(which(is.na(if (is.matrix(found)) found[, 1] else found)), 5L)
+  }
+  for (fit in list(classifier, regressor, labels, sweep)) {
+    found <- generics::augment(fit, soil_stack(), coords = points)
+    expect_s3_class(found, "sf")
+    expect_identical(sf::st_geometry(found), sf::st_geometry(points))
+    expect_identical(found$id, points$id)
+    plain_columns <- generics::augment(fit, soil_stack(), coords = table)
+    new <- setdiff(names(plain_columns), names(table))
+    expect_gt(length(new), 0)
+    expect_identical(as.list(sf::st_drop_geometry(found)[new]), as.list(plain_columns[new]))
+  }
+})

@@ -59,6 +59,7 @@ CALLS: dict[str, Callable[..., Any]] = {
         pretraining.pretrain_tiles,
         rasters.embed_at_coords,
         rasters.patches_at_coords,
+        rasters.tile_align,
         rasters.tile_dataset,
         rasters.tile_sample,
         recipes.fine_tune,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -55,9 +55,24 @@ def mcdropout_predict(
 
 
 def asked_for(x: Any, coords: Any, dataset: Any) -> tuple[Any, Any]:
-    """Return what R asks predictions of, patches or a raster, and the tile data set."""
-    source = patches(x, allow_empty=True) if coords is None else x
-    return source, None if dataset is None else tiles_behind(dataset)
+    """Return what R asks predictions of, patches, cells or a raster, and the tile data set."""
+    if coords is None:
+        x = table_of_cells(x) if is_table_of_cells(x) else patches(x, allow_empty=True)
+    return x, None if dataset is None else tiles_behind(dataset)
+
+
+def is_table_of_cells(x: Any) -> bool:
+    """Return whether R gave a data frame, or a matrix without names."""
+    return isinstance(x, Mapping) or getattr(x, "ndim", 0) == 2
+
+
+def table_of_cells(x: Any) -> Any:
+    """Return the columns of R's data frame as one of pandas, which may have a name twice."""
+    if not isinstance(x, Mapping):
+        return x
+    table = pd.DataFrame(dict(enumerate(x["columns"])))
+    table.columns = pd.Index([str(name) for name in x["names"]], dtype=object)
+    return table
 
 
 def predicted_fields(prediction: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Calls that read rasters: tile data sets, patches and embeddings at points."""
+"""Calls that read rasters: tile data sets, patches and embeddings at points, alignment."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
 from edaphos_bridge.interop.calls.held import encoder_behind, tiles_behind
 from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
+from edaphos_bridge.raster.aligned import align
 from edaphos_bridge.raster.tile_file import tiles_to_bytes
 from edaphos_bridge.raster.tiles import make_tile_dataset
 
@@ -49,6 +50,12 @@ def tile_sample(
     dataset = tiles_behind(state)
     with dataset.raster:
         return dataset.sample(batch_size, seed, draw).astype(np.float64)
+
+
+@plain
+def tile_align(*given: Any) -> str:
+    """``foundation_tile_align()``: the path of the file, of its arguments."""
+    return str(align(*given))
 
 
 @plain
