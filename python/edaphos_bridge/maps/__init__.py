@@ -1,0 +1,1 @@
+"""Maps: what a model gives at every cell of a raster, of any size."""
