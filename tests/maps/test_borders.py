@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from closeness import assert_close
-from edaphos_bridge.maps.borders import BorderCorrection, sample_windows
+from edaphos_bridge.maps.borders import BorderCorrection, sample_count, sample_windows
 
 
 def draws(*shape, seed=1):
@@ -67,3 +67,8 @@ def test_windows_of_a_raster_that_is_smaller_reach_beyond_it_on_both_sides():
     row, col, _, _ = next(sample_windows(10, 50, 20))
     assert row == -5
     assert 0 <= col <= 30
+
+
+def test_more_windows_are_taken_for_larger_maps_between_two_bounds():
+    counts = [sample_count(n) for n in (1, 12 * 2048, 40 * 2048, 64 * 2048, 10**9)]
+    assert counts == [12, 12, 40, 64, 64]

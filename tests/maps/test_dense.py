@@ -137,19 +137,31 @@ def test_a_window_without_its_margin_is_refused(encoder):
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_a_window_is_computed_in_strips_of_bounded_size(encoder, stride, monkeypatch):
-    ours = DenseEncoder(encoder, 5, CPU)
     window = window_of(90, 40)
+    ours = DenseEncoder(encoder, 5, CPU)
     starts = starts_within(window, 5, stride, ours.margin)
     whole = ours.features(window, *starts)
     monkeypatch.setattr(dense, "_CELLS_AT_ONCE", {"cpu": 40 * 30})
-    seen = []
-    original = type(ours._encoder).maps
+    seen, maps = [], type(encoder).maps
     monkeypatch.setattr(
-        type(ours._encoder), "maps", lambda self, x: seen.append(x.shape) or original(self, x)
+        type(encoder), "maps", lambda self, x: seen.append(x.shape) or maps(self, x)
     )
+    ours = DenseEncoder(encoder, 5, CPU)
     assert_close(ours.features(window, *starts), whole, 1e-6, size_of(whole))
     assert len(seen) > 3
     assert all(math.prod(shape[2:]) <= 40 * 30 for shape in seen)
+
+
+def test_windows_to_learn_from_are_computed_a_bounded_number_at_once(encoder, scene, monkeypatch):
+    windows = sample_of(scene, DenseEncoder(encoder, 5, CPU).sample_side, 7)
+    found = []
+    for cells in (1, 2 * windows[0, 0].numel(), 10 * windows.numel()):
+        monkeypatch.setattr(dense, "_CELLS_AT_ONCE", {"cpu": cells})
+        ours = DenseEncoder(encoder, 5, CPU)
+        ours.learn_borders(windows)
+        found.append(ours.features(scene, range(20, 23), range(30, 34)))
+    assert_close(found[0], found[2], 1e-4, size_of(found[2]))
+    assert_close(found[1], found[2], 1e-4, size_of(found[2]))
 
 
 def test_an_encoder_of_transposed_patches_gets_them_transposed(encoder):

@@ -20,17 +20,18 @@ from edaphos_bridge.raster.raster import Window
 
 # Of the predictors' mean variance. One for all, so that features that hardly vary count for little.
 _PENALTY = 1e-3
+# How many windows are learnt from.
+_FEWEST_WINDOWS, _MOST_WINDOWS, _PATCHES_A_WINDOW = 12, 64, 2048
 # Of the additive sequence R2 of Roberts (2018), any number of whose first points lie evenly in a
 # square: powers of the inverse of the root of x^3 = x + 1.
 _STEPS = (0.7548776662466927, 0.5698402909980532)
 
 
 class BorderCorrection(NamedTuple):
-    """Features as patches have them, from dense ones: ``(dense - centre) @ weight + mean``."""
+    """Features as patches have them, from dense ones: ``dense @ weight + bias``."""
 
-    centre: torch.Tensor
     weight: torch.Tensor
-    mean: torch.Tensor
+    bias: torch.Tensor
 
     @classmethod
     def learn(cls, dense: torch.Tensor, exact: torch.Tensor) -> BorderCorrection:
@@ -43,11 +44,22 @@ class BorderCorrection(NamedTuple):
         # features that never vary have no weight, whatever they are elsewhere
         gram.diagonal().add_(penalty if penalty > 0 else 1.0)
         weight = torch.linalg.solve(gram, x.T @ y)
-        return cls(*(part.float().to(dense.device) for part in (centre, weight, mean)))
+        bias = mean - centre @ weight
+        return cls(weight.float().to(dense.device), bias.float().to(dense.device))
 
     def apply(self, dense: torch.Tensor) -> torch.Tensor:
         """Return corrected features ``(..., D)`` of dense ones ``(..., P)``."""
-        return (dense - self.centre) @ self.weight + self.mean
+        rows = dense.reshape(-1, dense.shape[-1])
+        return torch.addmm(self.bias, rows, self.weight).unflatten(0, dense.shape[:-1])
+
+
+def sample_count(n_patches: int) -> int:
+    """Return how many windows to learn from, for a map of so many patches.
+
+    Each costs 16 patches and a little more: on small maps learning is not to cost much more than
+    the rest, and more than the most of them teach little.
+    """
+    return min(_MOST_WINDOWS, max(_FEWEST_WINDOWS, n_patches // _PATCHES_A_WINDOW))
 
 
 def sample_windows(height: int, width: int, side: int) -> Iterator[Window]:

@@ -39,8 +39,9 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.maps.borders import BorderCorrection
 
 # The cells of a window that the network sees at once. On a cpu a layer of 32 channels then has
-# 8 MiB of activations.
-_CELLS_AT_ONCE = {"cpu": 2**16}
+# 16 MiB of activations. Fewer are no faster, and a wide window would then be cut into strips that
+# have more margin than rows of their own.
+_CELLS_AT_ONCE = {"cpu": 2**17}
 _CELLS_ELSEWHERE = 2**20
 
 # Patches to learn from start so many cells apart, as many as this in each direction of a window: a
@@ -120,6 +121,7 @@ class DenseEncoder:
         self.sample_side = patch_size + 2 * self.margin + (_ACROSS - 1) * _APART
         self._corrections: dict[str, BorderCorrection] = {}
         self._device = device
+        self._cells_at_once = _CELLS_AT_ONCE.get(device.type, _CELLS_ELSEWHERE)
         self._encoder = folded(encoder).to(device)
         if orientation == TRANSPOSED:
             _transpose_kernels(self._encoder)
@@ -138,15 +140,16 @@ class DenseEncoder:
             What the head reads.
         """
         starts = range(self.margin, self.margin + _ACROSS * _APART, _APART)
+        size = self.patch_size
         dense, exact = [], []
-        for window in windows:
-            cells = window.to(self._device)
-            dense.append(self._features(cells, starts, starts, reads, _RINGS, None))
-            size = self.patch_size
-            patches = [
-                cells[:, top : top + size, left : left + size] for top in starts for left in starts
-            ]
-            batch = torch.stack(patches).contiguous(memory_format=torch.channels_last)
+        of_each = self.sample_side**2 + len(starts) ** 2 * size**2
+        for some in windows.split(max(1, self._cells_at_once // of_each)):
+            cells = some.to(self._device)
+            dense.append(self._features(cells, starts, starts, reads, _RINGS, None).flatten(0, 2))
+            patches = [cells[:, :, r : r + size, c : c + size] for r in starts for c in starts]
+            # of each window side by side, as dense features are
+            batch = torch.stack(patches, dim=1).flatten(0, 1)
+            batch = batch.contiguous(memory_format=torch.channels_last)
             exact.append(encode(self._encoder, batch, reads))
         self._corrections[reads] = BorderCorrection.learn(torch.cat(dense), torch.cat(exact))
 
@@ -159,7 +162,8 @@ class DenseEncoder:
         Parameters
         ----------
         window : torch.Tensor, shape (C, h, w), float32
-            Cells as the encoder expects them. It has at least `margin` cells around the patches.
+            Cells as the encoder expects them. It has at least `margin` cells around the patches,
+            and costs least if it is some hundreds of cells wide.
         row_starts, col_starts : range
             The first row and the first column of each patch, in the window.
         reads : {"features", "pooled maps"}
@@ -172,36 +176,38 @@ class DenseEncoder:
         """
         correction = self._corrections.get(reads)
         rings = _WHOLE if correction is None else _RINGS
-        return self._features(window, row_starts, col_starts, reads, rings, correction)
+        values = self._features(window[None], row_starts, col_starts, reads, rings, correction)
+        return values.flatten(0, 2)
 
     def _features(
         self,
-        window: torch.Tensor,
+        windows: torch.Tensor,
         row_starts: range,
         col_starts: range,
         reads: str,
         rings: tuple[int, ...],
         correction: BorderCorrection | None,
     ) -> torch.Tensor:
-        for starts, extent in zip((row_starts, col_starts), window.shape[1:], strict=True):
+        """Return what `features` does of several windows, ``(B, rows, columns, D)``."""
+        for starts, extent in zip((row_starts, col_starts), windows.shape[2:], strict=True):
             assert starts[0] >= self.margin, "the window begins too late"
             assert starts[-1] + self.patch_size + self.margin <= extent, "the window ends too early"
-        cells = window.to(self._device)[None].contiguous(memory_format=torch.channels_last)
+        cells = windows.to(self._device).contiguous(memory_format=torch.channels_last)
         out: torch.Tensor | None = None
         for cols, lefts in self._phases(col_starts):
             left, right = self._span(lefts)
-            for rows, tops in self._strips(row_starts, right - left):
+            for rows, tops in self._strips(row_starts, len(windows) * (right - left)):
                 pause()
                 top, bottom = self._span(tops)
                 maps = maps_of(self._encoder, cells[:, :, top:bottom, left:right])[-1]
                 pooled = self._pool(maps, tops, lefts, reads, rings)
                 values = pooled if correction is None else correction.apply(pooled)
                 if out is None:
-                    shape = (len(row_starts), len(col_starts), values.shape[-1])
+                    shape = (len(windows), len(row_starts), len(col_starts), values.shape[-1])
                     out = torch.empty(shape, device=self._device)
-                out[rows, cols] = values
+                out[:, rows, cols] = values
         assert out is not None
-        return out.flatten(0, 1)
+        return out
 
     def _phases(self, starts: range) -> Iterator[tuple[slice, range]]:
         """Yield those `starts` that leave one remainder by the step, and which ones they are."""
@@ -212,7 +218,7 @@ class DenseEncoder:
 
     def _strips(self, starts: range, width: int) -> Iterator[tuple[slice, range]]:
         """Yield the phases of `starts` in pieces that take a bounded number of rows at once."""
-        most = _CELLS_AT_ONCE.get(self._device.type, _CELLS_ELSEWHERE) // width
+        most = self._cells_at_once // width
         for which, phase in self._phases(starts):
             n = max(1, (most - self.patch_size - 2 * self.margin) // phase.step)
             every = which.step
@@ -228,7 +234,7 @@ class DenseEncoder:
     def _pool(
         self, maps: torch.Tensor, tops: range, lefts: range, reads: str, rings: tuple[int, ...]
     ) -> torch.Tensor:
-        """Return means, or maxima and means, of patches: ``(len(tops), len(lefts), D)``.
+        """Return means, or maxima and means, of patches: ``(B, len(tops), len(lefts), D)``.
 
         Once for each number of rings of cells left out, side by side, if that leaves any.
         """
@@ -249,7 +255,7 @@ class DenseEncoder:
             pooled += [
                 pool(pool(inner, (across, 1), (down, 1)), (1, across), (1, right)) for pool in pools
             ]
-        return torch.cat(pooled, dim=1)[0].permute(1, 2, 0)
+        return torch.cat(pooled, dim=1).permute(0, 2, 3, 1)
 
 
 def _transpose_kernels(encoder: nn.Module) -> None:
