@@ -23,7 +23,7 @@ from edaphos_bridge.maps.block_patches import PatchReader
 from edaphos_bridge.maps.embedding_values import EmbeddingValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.look import warn_of_other_input
-from edaphos_bridge.maps.patch_values import PatchValues
+from edaphos_bridge.maps.method import METHODS, values_by
 from edaphos_bridge.maps.progress import Tell
 from edaphos_bridge.maps.run import Output, closed_on_error, make_map
 from edaphos_bridge.raster.patches_at import band_order
@@ -118,7 +118,7 @@ def embed_raster(
     """Do what `foundation_embed_raster` does; `tell` hears of blocks instead of the console."""
     output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
     step, wanted = whole("stride", stride), flag("projection", projection)
-    choice("method", method, ("exact", "dense"))
+    way = choice("method", method, METHODS)
     target = resolve_device(device)
     normalisation = find_normalisation(encoder, dataset, "encoder")
     if patch_size is not None:
@@ -144,4 +144,5 @@ def embed_raster(
             module, module.proj_dim if wanted else width, target, projection=wanted
         )
         warn_of_other_input(raster, reader)
-    return make_map(raster, PatchValues(reader, values), output)
+        function = values_by(way, raster, reader, values)
+    return make_map(raster, function, output)

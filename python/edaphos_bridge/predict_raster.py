@@ -21,7 +21,7 @@ from edaphos_bridge.maps.block_patches import PatchReader
 from edaphos_bridge.maps.fit_values import FitValues, types_of
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.look import warn_of_other_input
-from edaphos_bridge.maps.patch_values import PatchValues
+from edaphos_bridge.maps.method import METHODS, values_by
 from edaphos_bridge.maps.progress import Tell
 from edaphos_bridge.maps.run import Output, closed_on_error, make_map
 from edaphos_bridge.raster.patches_at import band_order
@@ -175,10 +175,12 @@ def predict_raster(
     first = fits[0]
     output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
     step = whole("stride", stride)
-    choice("method", method, ("exact", "dense"))
+    way = choice("method", method, METHODS)
     draws = 0 if n_draws is None else whole("n_draws", n_draws, minimum=2)
     if draws and len(fits) > 1:
         raise InputError("n_draws", "is for a single fit, and not for an ensemble", found=n_draws)
+    if draws and way == "dense":
+        raise InputError("method", "must be 'exact' for draws of dropout", found=method)
     given = None if seed is None else seed_number(seed)
     kinds = _types(fits, type, draws)
     target = resolve_device(first.device if device is None else device)
@@ -192,7 +194,7 @@ def predict_raster(
             fits, kinds, target, n_draws=draws, seed=_seed(given, draws, draw), colours=colours
         )
         warn_of_other_input(raster, reader)
-        function = PatchValues(reader, values)
+        function = values_by(way, raster, reader, values)
     return make_map(raster, function, output)
 
 

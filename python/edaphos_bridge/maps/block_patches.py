@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,8 @@ class PatchReader:
     channels_last : bool
         Whether patches lie in memory as the encoders of this package like them best, and no module
         of a user's expects it.
+    margin : int
+        Cells of a window around the patches.
     """
 
     grid: MapGrid
@@ -43,46 +46,60 @@ class PatchReader:
     order: tuple[int, ...]
     orientation: str
     channels_last: bool = False
+    margin: int = 0
 
     def strips(self, raster: Raster, block: Window) -> Iterator[Strip]:
         """Yield parts of a block whose patches overlap, from above; each is a window read once.
 
         Patches that do not touch are read row by row, without the cells between the rows.
         """
-        size, rows = self.normalisation.patch_size, self.grid.rows(block)
-        together = self.grid.stride < size
-        for part in [rows] if together else [rows[i : i + 1] for i in range(len(rows))]:
-            yield self._strip(raster, part, self.grid.cols(block))
+        rows, cols = self.grid.rows(block), self.grid.cols(block)
+        for part in [rows] if self._together else [rows[i : i + 1] for i in range(len(rows))]:
+            yield self._strip(raster, part, cols)
+
+    @property
+    def _together(self) -> bool:
+        return self.grid.stride < self.normalisation.patch_size
 
     def strip_cells(self, height: int, width: int) -> int:
         """Return how many cells the largest window has that `strips` reads of such a block."""
         size, stride = self.normalisation.patch_size, self.grid.stride
+        size += 2 * self.margin
         extents = [stride * (extent - 1) + size for extent in (height, width)]
-        return (extents[0] if stride < size else size) * extents[1]
+        return (extents[0] if self._together else size) * extents[1]
 
     def _strip(self, raster: Raster, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Strip:
         size = self.normalisation.patch_size
-        row, col = int(window_start(rows[:1], size)[0]), int(window_start(cols[:1], size)[0])
-        height, width = int(rows[-1] - rows[0]) + size, int(cols[-1] - cols[0]) + size
-        values, valid = raster.read(row, col, height, width)
-        centres = np.ix_(rows - rows[0] + size // 2, cols - cols[0] + size // 2)
-        known = np.zeros((len(rows), len(cols)), dtype=bool)
-        shape = len(self.order), height, width
-        window = np.empty(shape, dtype=np.float32)
+        margin = self.margin
+        row, col = (int(window_start(first, size)) - margin for first in (rows[0], cols[0]))
+        height, width = (int(m[-1] - m[0]) + size + 2 * margin for m in (rows, cols))
+        rows, cols = rows - rows[0] + margin, cols - cols[0] + margin
+        cells, known = self.cells(raster, Window(row, col, height, width))
+        centres = np.ix_(rows + size // 2, cols + size // 2)
+        return Strip(cells, rows, cols, known[centres], size, self.orientation == TRANSPOSED)
+
+    def cells(self, raster: Raster, window: Window) -> tuple[torch.Tensor, NDArray[np.bool_]]:
+        """Return a window as the encoder expects it, and which cells have data in any band."""
+        order, (_, _, height, width) = list(self.order), window
+        values, valid = raster.read(*window)
+        shape = len(order), height, width
+        cells = np.empty(shape, dtype=np.float32)
         if self.channels_last:
-            window = np.empty((*shape[1:], shape[0]), dtype=np.float32).transpose(2, 0, 1)
-        step = max(1, _CELLS_AT_ONCE // (len(self.order) * width))
-        for channel in self.order:
-            known |= valid[channel][centres]
+            cells = np.empty((*shape[1:], shape[0]), dtype=np.float32).transpose(2, 0, 1)
+        step = max(1, _CELLS_AT_ONCE // (len(order) * width))
         for first in range(0, height, step):
             part = np.s_[:, first : first + step]
-            window[part] = self.normalisation.apply(
-                values[part][list(self.order)], valid[part][list(self.order)]
-            )
-        transposed = self.orientation == TRANSPOSED
-        return Strip(
-            torch.from_numpy(window), rows - rows[0], cols - cols[0], known, size, transposed
-        )
+            cells[part] = self.normalisation.apply(values[part][order], valid[part][order])
+        return torch.from_numpy(cells), valid.any(axis=0)
+
+    def identity(self) -> dict[str, Any]:
+        """Return JSON values that tell which patches are read."""
+        return {
+            "stride": self.grid.stride,
+            "normalisation": self.normalisation.to_dict(),
+            "order": list(self.order),
+            "orientation": self.orientation,
+        }
 
 
 @dataclass(frozen=True)

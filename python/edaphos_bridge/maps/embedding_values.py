@@ -14,7 +14,7 @@ from edaphos_bridge.encoders.features import check_features, encode_features, ov
 from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.fits.prediction import Batches
 from edaphos_bridge.maps.layers import Layers
-from edaphos_bridge.maps.patch_values import RowValues
+from edaphos_bridge.maps.row_values import RowValues
 
 
 class EmbeddingValues(RowValues):
@@ -31,14 +31,15 @@ class EmbeddingValues(RowValues):
     def __init__(
         self, encoder: nn.Module, width: int, device: torch.device, *, projection: bool = False
     ) -> None:
-        self.encoder = encoder
+        self.encoders = [encoder]
+        self.reads = "features"
         self.device = device
         self._projection = projection
         self.layers = Layers(tuple(f"e{number}" for number in range(1, width + 1)))
 
     def of(self, n: int, batches: Batches, seed: tuple[int, ...]) -> NDArray[np.float32]:
         """Return the embeddings of n patches, ``(n, D)``."""
-        fast: Any = folded(self.encoder)
+        fast: Any = folded(self.encoders[0])
         result = np.empty((n, len(self.layers.names)), dtype=np.float32)
 
         def compute(batch: torch.Tensor) -> torch.Tensor:
@@ -46,8 +47,15 @@ class EmbeddingValues(RowValues):
             return fast.project(features) if self._projection else features
 
         over_batches(compute, batches, torch.from_numpy(result), self.device)
-        check_features(result, [("encoder", self.encoder)], "stack")
+        check_features(result, [("encoder", self.encoders[0])], "stack")
         return result
+
+    @torch.no_grad()
+    def of_features(self, features: list[torch.Tensor]) -> NDArray[np.float32]:
+        """Return features as they are, or their projections."""
+        encoder: Any = self.encoders[0]
+        found = encoder.project(features[0]) if self._projection else features[0]
+        return found.cpu().numpy()
 
     def bytes_a_row(self) -> int:
         """Return what rows and layers take."""
@@ -56,7 +64,8 @@ class EmbeddingValues(RowValues):
     def identity(self) -> dict[str, Any]:
         """Return what tells the encoder from another one."""
         return {
-            "encoder": digest_of_module(self.encoder),
+            "encoder": digest_of_module(self.encoders[0]),
             "projection": self._projection,
             "device": self.device.type,
+            "layers": self.layers.to_dict(),
         }

@@ -15,8 +15,9 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import Batches, predicted
 from edaphos_bridge.fits.result import FoundationFit
+from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.maps.layers import Layers
-from edaphos_bridge.maps.patch_values import RowValues
+from edaphos_bridge.maps.row_values import RowValues
 from edaphos_bridge.maps.uncertainty import MEASURES
 
 _TYPES = {
@@ -71,7 +72,8 @@ class FitValues(RowValues):
         colours: Any = None,
     ) -> None:
         self.device = device
-        self.encoder = fits[0].encoder
+        self.encoders = [fit.encoder for fit in fits]
+        self.reads = reads_of(fits[0].head)
         self._members = [Model(fit.encoder, fit.head) for fit in fits]
         self._task = fits[0].task
         self._types = tuple(types)
@@ -107,7 +109,20 @@ class FitValues(RowValues):
             self._task, self._members, n, batches, self.device, max(self._n_draws, 1),
             draws=draws, each=each,
         )  # fmt: skip
-        mean = values.mean(axis=0) if each else values
+        return self._layers(values) if each else self._layers(values[None])
+
+    @torch.no_grad()
+    def of_features(self, features: list[torch.Tensor]) -> NDArray[Any]:
+        """Return the layers of n patches, of which the encoder of each member made features."""
+        heads = [model.for_prediction(self.device).head for model in self._members]
+        outputs = [head(rows.clone()) for head, rows in zip(heads, features, strict=True)]
+        return self._layers(
+            np.stack([self._task.values(o.cpu().double()).numpy() for o in outputs])
+        )
+
+    def _layers(self, values: NDArray[np.float64]) -> NDArray[Any]:
+        """Return layers ``(n, L)`` of values ``(S, n, K)`` of members or draws."""
+        mean = values.mean(axis=0) if len(values) > 1 else values[0]
         layers = [self._layer(kind, mean, values) for kind in self._types]
         return np.concatenate(layers, axis=1).astype(self.layers.dtype)
 
@@ -142,6 +157,7 @@ class FitValues(RowValues):
             "n_draws": self._n_draws,
             "seed": self._seed if self._n_draws else None,
             "device": self.device.type,
+            "layers": self.layers.to_dict(),
         }
 
 

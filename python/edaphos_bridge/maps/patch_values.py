@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,35 +12,15 @@ from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain_torch, use_threads
 from edaphos_bridge.encoders.features import batch_size_for
-from edaphos_bridge.fits.prediction import Batches
 from edaphos_bridge.maps.block_function import BlockFunction, GoOn
 from edaphos_bridge.maps.block_patches import PatchReader, Strip
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
+from edaphos_bridge.maps.row_values import RowValues
 from edaphos_bridge.raster.raster import Raster, Window
 
 # Of a cell of a window: raw, known, two steps of normalisation, normalised.
 _BYTES_A_CELL = 8 + 1 + 4
-
-
-class RowValues(ABC):
-    """Patches in, a row of numbers each out."""
-
-    layers: Layers
-    encoder: torch.nn.Module
-    device: torch.device
-
-    @abstractmethod
-    def of(self, n: int, batches: Batches, seed: tuple[int, ...]) -> NDArray[Any]:
-        """Return ``(n, L)``; what is random draws from `seed`, whole numbers."""
-
-    @abstractmethod
-    def bytes_a_row(self) -> int:
-        """Return about how much memory a row takes while it is computed."""
-
-    @abstractmethod
-    def identity(self) -> dict[str, Any]:
-        """Return JSON values that tell it from anything else."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +64,7 @@ class PatchValues(BlockFunction):
 
     def _of_strip(self, strip: Strip, go_on: GoOn, seed: tuple[int, ...]) -> NDArray[Any]:
         shape = (1, strip.window.shape[0], strip.patch_size, strip.patch_size)
-        size = batch_size_for(shape, self.values.device.type, self.values.encoder)
+        size = batch_size_for(shape, self.values.device.type, self.values.encoders[0])
 
         def batches() -> Iterator[tuple[slice, torch.Tensor]]:
             for batch in strip.batches(size):
@@ -101,11 +80,4 @@ class PatchValues(BlockFunction):
 
     def identity(self) -> dict[str, Any]:
         """Return what patches are read and what becomes of them."""
-        return {
-            "stride": self.grid.stride,
-            "normalisation": self.reader.normalisation.to_dict(),
-            "order": list(self.reader.order),
-            "orientation": self.reader.orientation,
-            "layers": self.layers.to_dict(),
-            **self.values.identity(),
-        }
+        return {"method": "exact", **self.reader.identity(), **self.values.identity()}

@@ -1,0 +1,47 @@
+"""What becomes of patches in a map."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from edaphos_bridge.fits.prediction import Batches
+from edaphos_bridge.maps.layers import Layers
+
+
+class RowValues(ABC):
+    """Patches, or their features, in; a row of numbers each out.
+
+    Attributes
+    ----------
+    layers : Layers
+    encoders : list of torch.nn.Module
+        Of each member; those that share one have the same.
+    reads : str
+        What heads read of them, "features" or "pooled maps".
+    device : torch.device
+    """
+
+    layers: Layers
+    encoders: list[torch.nn.Module]
+    reads: str
+    device: torch.device
+
+    @abstractmethod
+    def of(self, n: int, batches: Batches, seed: tuple[int, ...]) -> NDArray[Any]:
+        """Return ``(n, L)``; what is random draws from `seed`, whole numbers."""
+
+    @abstractmethod
+    def of_features(self, features: list[torch.Tensor]) -> NDArray[Any]:
+        """Return ``(n, L)`` of what the encoder of each member makes of n patches, on the device."""
+
+    @abstractmethod
+    def bytes_a_row(self) -> int:
+        """Return about how much memory a row takes while it is computed."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Return JSON values that tell it from anything else."""
