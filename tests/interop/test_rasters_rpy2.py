@@ -1,6 +1,7 @@
 """Rasters in R inside this process: terra names the files, the numbers are Python's."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import rpy2.robjects as ro
@@ -12,6 +13,7 @@ from edaphos_bridge import (
     foundation_fit_classifier,
     foundation_moco_pretrain_tiles,
     foundation_patches_at_coords,
+    foundation_tile_align,
     foundation_tile_dataset,
 )
 from edaphos_bridge.interop.rpy2 import install
@@ -136,3 +138,34 @@ def test_what_nothing_uses_is_refused_under_rpy2_too(r):
     assert refused[0] == "`n` is no argument of tidy(). It takes no more arguments."
     assigned = r("tryCatch(dataset$means <- 1, edaphosbridge_input_error = conditionMessage)")
     assert "cannot be assigned" in assigned[0]
+
+
+def test_aligned_rasters_are_pythons_bits(r, path, tmp_path):
+    r("coarse <- terra::project(terra::aggregate(stack[[1]], 3, na.rm = TRUE), 'EPSG:4326')")
+    r("terra::writeRaster(coarse, sub('stack', 'coarse', path), datatype = 'FLT8S')")
+    r("coarse <- terra::rast(sub('stack', 'coarse', path))")
+    r("aligned <- foundation_tile_align(list(stack, coarse), method = c('near', 'cubic'))")
+    found = np.array(r("terra::as.array(aligned)")).transpose(2, 0, 1)
+    expected = foundation_tile_align([path, tmp_path / "coarse.tif"], method=["nearest", "cubic"])
+    with rasterio.open(expected) as file:
+        assert np.array_equal(found, file.read(), equal_nan=True)
+
+
+def test_a_data_frame_of_cells_is_predicted_as_in_python(r, dataset):
+    encoder = foundation_encoder("moco", in_channels=3, seed=1)
+    encoder.normalisation = dataset.normalisation
+    cells = np.random.default_rng(5).normal(size=(12, 3))
+    cells[3, 1] = np.nan
+    ro.globalenv["raw"] = ro.r.matrix(ro.FloatVector(cells.ravel(order="F")), 12)
+    r("cells <- stats::setNames(as.data.frame(raw), c('clay', 'ndvi', 'slope'))")
+    r("known <- foundation_encoder('moco', in_channels = 3, seed = 1)")
+    r("known$normalisation <- dataset")
+    r("x <- array(raw, c(12, 3, 1, 1)); x[4, 2, 1, 1] <- 0")
+    r("fit <- foundation_fit_classifier(known, x, rep(c('a', 'b'), 6), epochs = 1, seed = 1)")
+    x = np.where(np.isnan(cells), 0, cells)[:, :, None, None]
+    fit = foundation_fit_classifier(encoder, x, ["a", "b"] * 6, epochs=1, seed=1)
+    expected = fit.predict_proba(pd.DataFrame(cells, columns=["clay", "ndvi", "slope"]))
+    assert np.isnan(expected).any(axis=1).tolist() == [row == 3 for row in range(12)]
+    for given in ("cells", "cells[3:1]", "as.matrix(cells)", "raw"):
+        found = np.array(r(f"predict(fit, {given}, type = 'prob')"))
+        assert np.array_equal(found, expected, equal_nan=True)
