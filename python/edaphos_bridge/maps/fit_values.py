@@ -116,9 +116,8 @@ class FitValues(RowValues):
         """Return the layers of n patches, of which the encoder of each member made features."""
         heads = [model.for_prediction(self.device).head for model in self._members]
         outputs = [head(rows.clone()) for head, rows in zip(heads, features, strict=True)]
-        return self._layers(
-            np.stack([self._task.values(o.cpu().double()).numpy() for o in outputs])
-        )
+        values = [self._task.values(rows.cpu().double()).numpy() for rows in outputs]
+        return self._layers(np.stack(values))
 
     def _layers(self, values: NDArray[np.float64]) -> NDArray[Any]:
         """Return layers ``(n, L)`` of values ``(S, n, K)`` of members or draws."""

@@ -36,7 +36,7 @@ class RowValues(ABC):
 
     @abstractmethod
     def of_features(self, features: list[torch.Tensor]) -> NDArray[Any]:
-        """Return ``(n, L)`` of what the encoder of each member makes of n patches, on the device."""
+        """Return ``(n, L)`` of what the encoder of each member makes of n patches."""
 
     @abstractmethod
     def bytes_a_row(self) -> int:
