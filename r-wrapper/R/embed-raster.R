@@ -66,7 +66,7 @@ embed_map <- function(encoder, stack, values, call, argument) {
   )
   fitted <- list(to_encoder(encoder, call, argument))
   make_map(
-    "embed_raster", fitted, stack, "stack", to_tiles(values$dataset, call), settings, values, "FLT4S",
-    "embedding", call, also = c(encoder = argument)
+    name = "embed_raster", fitted, stack, "stack", to_tiles(values$dataset, call), settings, values,
+    "FLT4S", "embedding", call, also = c(encoder = argument)
   )
 }

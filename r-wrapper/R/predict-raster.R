@@ -13,7 +13,9 @@ predict_map <- function(fitted, of, x, values, default, several, device, dataset
     type = kinds, device = device, colours = to_colours(values$colours, call), draw = draw_seed
   )
   what <- if (length(kinds) == 1L) kinds[[1]] else "prediction"
-  make_map("predict_raster", fitted, x, "x", dataset, c(settings, draws), values, datatype, what, call)
+  make_map(
+    name = "predict_raster", fitted, x, "x", dataset, c(settings, draws), values, datatype, what, call
+  )
 }
 
 # The kinds of layers that there are of a fit, the default first.
@@ -40,6 +42,13 @@ make_map <- function(name, fitted, stack, argument, dataset, settings, values, d
   }
   progress <- fit_progress(values$verbose, "map", function(loss, status, what) status)
   on.exit(progress$close(), add = TRUE)
+  random <- NULL # as it was before a seed was drawn
+  if (!is.null(settings$draw)) {
+    settings$draw <- function() {
+      random <<- list(get0(".Random.seed", globalenv(), inherits = FALSE))
+      draw_seed()
+    }
+  }
   answer <- python_call(name, c(fitted, list(
     to_raster(stack, call, argument = argument),
     dataset,
@@ -47,6 +56,7 @@ make_map <- function(name, fitted, stack, argument, dataset, settings, values, d
     progress$on_epoch
   )))
   progress$resume()
+  if ("edaphosbridge_input_error" %in% answer$error$classes) put_back(random)
   words <- c(out = "filename", options = "wopt", stack = argument, coords = argument, also)
   codes <- answer_value(in_words_of_r(answer, words), call)
   from_map(map$out, codes, stack, what)

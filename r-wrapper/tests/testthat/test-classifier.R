@@ -134,7 +134,7 @@ test_that("newdata is another name of x, and both are refused", {
     of = "predict"
   )
   expect_refused(predict(fit), "x", "is missing", of = "predict")
-  expect_refused(predict(fit, newdata = "a"), "x", "found 'a'", of = "predict")
+  expect_refused(predict(fit, newdata = "a"), "x", "names no file: a", of = "predict")
 })
 
 test_that("one patch and zero patches are predicted", {

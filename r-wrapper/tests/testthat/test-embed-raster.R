@@ -49,10 +49,10 @@ test_that("a dataset and a patch size stand in for what an encoder does not know
 
 test_that("models of R predict on a map of embeddings with terra::predict()", {
   skip_if_no_python()
-  map <- foundation_embed_raster(tile_fit(), soil_stack(), stride = 2)
+  map <- foundation_embed_raster(tile_fit(), soil_stack(), stride = 2, projection = TRUE)
   cells <- as.data.frame(cells_of(map))
   cells$clay <- cells_of(terra::aggregate(soil_stack()[[1]], 2, na.rm = TRUE))[, 1]
-  model <- stats::lm(clay ~ ., cells)
+  model <- stats::lm(clay ~ e1 + e2 + e3, cells)
   predicted <- terra::predict(map, model)
   expected <- unname(stats::predict(model, cells))
   expect_close(as.vector(cells_of(predicted)), expected, 1e-6, size_of(expected))
