@@ -31,7 +31,7 @@
 #' features
 #' # any model of R on top
 #' points <- terra::spatSample(features, 30, na.rm = TRUE)
-#' model <- lm(clay ~ ., cbind(points, clay = rnorm(30)))
+#' model <- lm(clay ~ e1 + e2, cbind(points, clay = rnorm(30)))
 #' terra::predict(features, model)
 #' @export
 foundation_embed_raster <- function(encoder, stack, dataset = NULL, patch_size = NULL, stride = 1L,

@@ -10,7 +10,10 @@ from_map <- function(path, codes, like, what) {
     levels(raster) <- data.frame(ID = seq_along(classes), class = classes)
     terra::coltab(raster) <- data.frame(value = seq_along(colours), col = colours)
   }
-  if (inherits(like, c("stars", "stars_proxy"))) from_map_to_stars(raster, path, codes, like, what) else raster
+  if (inherits(like, c("stars", "stars_proxy"))) {
+    return(from_map_to_stars(raster, path, codes, like, what))
+  }
+  raster
 }
 
 # A proxy stays one: its cells are in the file until they are asked for.

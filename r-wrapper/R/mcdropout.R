@@ -18,7 +18,9 @@
 #' @inheritSection predict.edaphosbridge_classifier Maps
 #'
 #' @return Of a raster without `coords` a map, as of [predict.edaphosbridge_classifier()], with layers
-#'   such as `Oxisol_mean` and `Oxisol_sd`, or `mean` and `sd`. Else a matrix `(n_draws, N)` of a regression of one target without a name, else an array
+#'   such as `Oxisol_mean` and `Oxisol_sd`, or `mean` and `sd`.
+#'
+#'   Else a matrix `(n_draws, N)` of a regression of one target without a name, or an array
 #'   `(n_draws, N, n)`: probabilities of the classes or labels, or the targets in their units. A fit
 #'   without dropout is an error of class `edaphosbridge_input_error`.
 #' @references
@@ -50,7 +52,9 @@ foundation_mcdropout_predict <- function(object, x, n_draws = 50L, seed = NULL, 
   }
   defaults <- formals()
   if (is.null(coords) && !missing(x) && is_raster(x)) {
-    if (is.null(n_draws)) stop_input("n_draws", "must be a whole number of at least 2; found NULL.", call)
+    if (is.null(n_draws)) {
+      stop_input("n_draws", "must be a whole number of at least 2; found NULL.", call)
+    }
     fitted <- list(object$state, to_modules(object, encoder, head, call))
     return(predict_map(
       fitted, object, x, environment(), eval(defaults$type), TRUE, to_device(device),

@@ -145,7 +145,7 @@ to_colours <- function(colours, call) {
   if (is.null(colours)) {
     return(NULL)
   }
-  problem <- "must be colours of the classes, as in c(Oxisol = \"red\", Gleisol = \"#0072b2\"); found %s."
+  problem <- "must be colours of the classes, such as c(wet = \"blue\", dry = \"#e69f00\"); found %s."
   if (!is.character(colours) || anyNA(colours)) {
     stop_input("colours", sprintf(problem, paste(format(colours), collapse = ", ")), call)
   }

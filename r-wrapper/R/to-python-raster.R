@@ -125,7 +125,9 @@ as_spat_raster <- function(stack, argument, call) {
     }
   )
   # terra calls attributes of a stars object, if it has no bands, "clay_lyr.1"
-  if (!is_path && length(stack) > 1L && length(stack) == terra::nlyr(raster)) names(raster) <- names(stack)
+  if (!is_path && length(stack) > 1L && length(stack) == terra::nlyr(raster)) {
+    names(raster) <- names(stack)
+  }
   raster
 }
 

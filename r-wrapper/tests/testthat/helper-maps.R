@@ -5,15 +5,19 @@ map_fit <- function(task = "classifier") {
 }
 
 make_map_fit <- function(task) {
-  x <- foundation_patches_at_coords(soil_tiles(), centres_of(soil_stack())[seq(1, 1200, 25), ], soil_stack())
+  centres <- centres_of(soil_stack())[seq(1, 1200, 25), ]
+  x <- foundation_patches_at_coords(soil_tiles(), centres, soil_stack())
   x <- x[!is.na(x[, 1, 1, 1]), , , ]
   score <- x[, 1, 3, 3] + x[, 2, 3, 3]
-  class <- cut(score, stats::quantile(score, c(0, 1 / 3, 2 / 3, 1)), c("Oxisol", "Ultisol", "Gleisol"), TRUE)
+  thirds <- stats::quantile(score, c(0, 1 / 3, 2 / 3, 1))
+  class <- cut(score, thirds, c("Oxisol", "Ultisol", "Gleisol"), TRUE)
   labels <- cbind(crop = x[, 1, 3, 3] > 0, water = x[, 3, 3, 3] > 0)
   targets <- cbind(clay = 30 + 5 * score, sand = 60 - 9 * score)
   encoder <- tile_fit()
   drops <- list(head = "mlp", hidden = 8, dropout = 0.3)
-  fitted <- function(verb, y, ...) verb(encoder, x, y, epochs = 6, lr = 0.02, val_split = 0, seed = 1, ...)
+  fitted <- function(verb, y, ...) {
+    verb(encoder, x, y, epochs = 6, lr = 0.02, val_split = 0, seed = 1, ...)
+  }
   ensemble <- function(y, task) {
     foundation_finetune_ensemble(encoder, x, y, task, K_ens = 3, epochs = 3, lr = 0.02, val_split = 0)
   }

@@ -85,9 +85,12 @@ test_that("what cannot be used is refused by its name", {
   refused_embedding(foundation_embed_raster(tile_fit(), stack[[1]]), "stack", "3 bands")
   refused_embedding(foundation_embed_raster(tile_fit(), stack, dataset = 1), "dataset", "found numeric")
   refused_embedding(foundation_embed_raster(tile_fit(), stack, patch_size = 1), "patch_size", "found 1")
-  refused_embedding(foundation_embed_raster(tile_fit(), stack, projection = NA), "projection", "found NA")
   refused_embedding(
-    foundation_embed_raster(own_module(), stack, soil_tiles(), projection = TRUE), "projection", "without projection"
+    foundation_embed_raster(tile_fit(), stack, projection = NA), "projection", "found NA"
+  )
+  refused_embedding(
+    foundation_embed_raster(own_module(), stack, soil_tiles(), projection = TRUE), "projection",
+    "without projection"
   )
   refused_embedding(foundation_embed_raster(tile_fit(), stack, device = "tpu"), "device", "tpu")
   refused_embedding(

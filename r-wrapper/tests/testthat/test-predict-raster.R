@@ -88,7 +88,7 @@ test_that("a multi-label fit maps its labels, or their probabilities", {
   expect_close(cells_of(predict(fit, stack(), type = "prob")), at_centres(fit, type = "prob"), 1e-6)
 })
 
-test_that("an ensemble maps mean and standard deviation, and of classifiers what follows from the mean", {
+test_that("an ensemble maps mean and standard deviation, and what follows from mean probabilities", {
   skip_if_no_python()
   fit <- map_fit("ensemble")
   mean <- at_centres(fit, type = "mean")
@@ -271,7 +271,8 @@ test_that("colours are R's, by name or in the order of the classes", {
     table <- terra::coltab(predict(map_fit(), stack(), stride = 8, ...))[[1]]
     grDevices::rgb(table$red, table$green, table$blue, maxColorValue = 255)
   }
-  expect_identical(colours_of(colours = c("red", "#00FF00", "#0000ff80")), c("#FF0000", "#00FF00", "#0000FF"))
+  in_order <- c("red", "#00FF00", "#0000ff80")
+  expect_identical(colours_of(colours = in_order), c("#FF0000", "#00FF00", "#0000FF"))
   by_name <- c(Gleisol = "blue", Oxisol = "red", Ultisol = "green")
   expect_identical(colours_of(colours = by_name), c("#FF0000", "#00FF00", "#0000FF"))
   refused <- function(colours, says) {
@@ -452,7 +453,8 @@ test_that("cells in other units than the pretraining's are told with the raster'
   skip_if_no_python()
   other <- stack() * 1000
   names(other) <- names(stack())
-  expect_warning(predict(map_fit(), other, stride = 8), "`x` does not look like", class = "edaphosbridge_warning")
+  told <- function(code, says) expect_warning(code, says, class = "edaphosbridge_warning")
+  told(predict(map_fit(), other, stride = 8), "`x` does not look like")
   coarse <- terra::aggregate(stack(), 2, na.rm = TRUE)
-  expect_warning(predict(map_fit(), coarse, stride = 4), "cells of 20 x 20", class = "edaphosbridge_warning")
+  told(predict(map_fit(), coarse, stride = 4), "cells of 20 x 20")
 })
