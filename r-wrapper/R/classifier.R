@@ -148,15 +148,33 @@ foundation_fit_classifier <- function(encoder, x, y,
   from_classifier(fit_in_python("fit", labelled(encoder, x, y, call), call))
 }
 
-#' Predict classes or probabilities of patches
+#' Predict classes or probabilities of patches, or map them
+#'
+#' @section Maps:
+#' Of a raster without `coords`, a `SpatRaster` of terra, a stars object or the path of a raster, a map
+#' is made: a cell for each cell of the raster, or for every `stride` x `stride` of them with the value
+#' at the one in its middle. The values are those at the centres of cells, `coords =`; cells without data
+#' in any band are `NA`. The raster is read in blocks, each once, with the cells that patches of its edge
+#' reach: memory does not grow with the raster, nor with the map, which is written to a file, a
+#' cloud-optimised GeoTIFF. A message a block or so (`verbose`), or a bar in an interactive session, say
+#' how many blocks are done, how many a second and how long it will take.
+#'
+#' Ctrl-C stops a map within a second. Blocks that are finished stay beside `filename`, in the folder
+#' `<filename>.parts`, and the same call goes on from there; an existing file is replaced when the new
+#' map is whole. A map without a `filename` begins anew.
+#'
+#' Paths that end in `.npy`, and those into a `.zarr` folder, are of patches.
 #'
 #' @param object A fit of [foundation_fit_classifier()].
 #' @param x Array `(N, C, H, W)` with the channels of the training data; N may
 #'   be 1 or 0. Or a file or tile dataset that holds them, as in
-#'   [foundation_fit_classifier()]. With `coords`, a raster instead: a `SpatRaster` of terra or paths,
-#'   as in [foundation_tile_dataset()]. Of a fit on patches of 1 x 1 cells also a data frame or matrix of
+#'   [foundation_fit_classifier()]. Or a raster, as in [foundation_tile_dataset()]: with `coords` at
+#'   points of it, else for a map. Of a fit on patches of 1 x 1 cells also a data frame or matrix of
 #'   cells, see the section on them.
-#' @param type `"class"` or `"prob"`.
+#' @param type `"class"` or `"prob"`. Of a raster without `coords` also `"entropy"` (Shannon's, over that
+#'   of equal classes), `"margin"` (one minus the difference of the two highest probabilities) and
+#'   `"least_confidence"` (one minus the highest), which are 0 where a class is certain. Several may be
+#'   given then, but `"class"` only alone.
 #' @param device Where to compute, instead of the device used for fitting.
 #' @param ... Not used: an argument of another name is an error.
 #' @param coords Points in the coordinates of the raster `x`, as in
@@ -166,9 +184,27 @@ foundation_fit_classifier <- function(encoder, x, y,
 #'   a file: those modules, built anew.
 #' @param newdata Another name of `x`, as R's other models have it; to give both is
 #'   an error. Messages about it speak of `x`.
-#' @param dataset With `coords`: a [foundation_tile_dataset()] that gives means and standard
+#' @param dataset With a raster: a [foundation_tile_dataset()] that gives means and standard
 #'   deviations for an encoder without `normalisation`, with patches of the size that the
 #'   classifier was trained on. With a data frame of cells: one of any size.
+#' @param filename Of a map: the path of its file; `""` is a temporary one, in terra's folder
+#'   ([terra::terraOptions()]), which goes with the session.
+#' @param overwrite Of a map: whether `filename` is replaced if it exists.
+#' @param wopt Of a map: a list with some of what [terra::writeRaster()] takes. `gdal`, creation options
+#'   of GDAL's COG driver such as `"COMPRESS=ZSTD"`; `filetype`, `"GTiff"` or `"COG"`; `datatype`, if it
+#'   is the one that the map has, `"INT1U"` of up to 255 classes and else `"FLT4S"`.
+#' @param stride Of a map: a cell for every `stride` x `stride` cells of the raster.
+#' @param block_size Of a map: its cells, in each direction, that are computed and kept at a time, at
+#'   least 16; by default as many as take about 128 MiB, at most 512.
+#' @param method Of a map: `"exact"`, or `"dense"`, which runs the convolutions once over a whole block.
+#'   That is an approximation: patches then have neighbours where the exact way has their edge.
+#' @param colours Of a map of classes: a colour for each, by name or in their order, as
+#'   [grDevices::col2rgb()] reads them. By default those of Okabe and Ito, which colour-blind people
+#'   tell apart too.
+#' @param client Of a map: the address of a scheduler of dask's, whose workers compute the blocks. They
+#'   must see raster and `filename` under the same names. By default threads of this process.
+#' @param resume Of a map: whether blocks are taken that the same call left when it was stopped.
+#' @param verbose Of a map: whether to report blocks, rate and time left as messages.
 #'
 #' @section Cells in a data frame:
 #' A fit on patches of one cell, an array `(N, C, 1, 1)`, predicts data frames with a row for each cell
@@ -182,6 +218,12 @@ foundation_fit_classifier <- function(encoder, x, y,
 #'   `"prob"` a numeric matrix (N, number of classes) with
 #'   `colnames = object$classes`, whose rows sum to 1. Both are `NA` for points of
 #'   `coords` outside the raster or without data in any band, and for rows of a data frame with `NA`.
+#'
+#'   Of a raster without `coords` a `SpatRaster` with its coordinate reference system and extent (the last
+#'   row and column of a `stride` may reach beyond it): for `"class"` with the classes as levels 1 to K
+#'   and their colours, for `"prob"` with a layer a class. Of a stars object a stars object, a factor for
+#'   `"class"`; of a proxy a proxy.
+#' @seealso [foundation_embed_raster()]
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' x <- (data$x - mean(data$x)) / sd(data$x)
@@ -193,18 +235,43 @@ foundation_fit_classifier <- function(encoder, x, y,
 #' table(predicted, truth = data$y[test])
 #' # one patch: drop = FALSE keeps its dimension
 #' predict(fit, x[test[1], , , , drop = FALSE], type = "prob")
+#'
+#' # a map
+#' if (requireNamespace("terra", quietly = TRUE)) {
+#'   stack <- terra::rast(system.file("ex/logo.tif", package = "terra"))
+#'   dataset <- foundation_tile_dataset(stack, patch_size = 8, n_patches = 50, seed = 1)
+#'   encoder <- foundation_moco_pretrain_tiles(dataset, epochs = 2, seed = 1)
+#'   points <- data.frame(x = c(20, 60, 80), y = c(30, 40, 10))
+#'   x <- foundation_patches_at_coords(encoder, points, stack)
+#'   fit <- foundation_fit_classifier(
+#'     encoder, x, c("dry", "wet", "dry"), val_split = 0, epochs = 2, seed = 1
+#'   )
+#'   soils <- predict(fit, stack, stride = 2, colours = c(dry = "tan", wet = "blue"))
+#'   terra::plot(soils)
+#'   predict(fit, stack, type = c("prob", "entropy"), stride = 4)
+#' }
 #' @importFrom stats predict
 #' @export
-predict.edaphosbridge_classifier <- function(object, x, type = c("class", "prob"),
+predict.edaphosbridge_classifier <- function(object, x,
+                                             type = c(
+                                               "class", "prob", "entropy", "margin",
+                                               "least_confidence"
+                                             ),
                                              device = NULL, ..., coords = NULL,
-                                             encoder = NULL, newdata, dataset = NULL,
-                                             head = NULL) {
+                                             encoder = NULL, newdata, dataset = NULL, head = NULL,
+                                             filename = "", overwrite = FALSE, wopt = list(),
+                                             stride = 1L, block_size = NULL, method = c("exact", "dense"),
+                                             colours = NULL, client = NULL, resume = TRUE,
+                                             verbose = FALSE) {
   call <- sys.call()
   stop_if_unused("predict", ...)
   prediction <- predict_in_python(
     object, x, newdata, type, c("class", "prob"), device, coords, encoder, head,
     dataset, call
   )
+  if (!is.null(prediction$map)) {
+    return(prediction$map)
+  }
   if (is.null(prediction$values)) {
     return(from_factor(prediction$codes, object$classes, isTRUE(object$ordered)))
   }
@@ -217,6 +284,7 @@ augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = N
                                              dataset = NULL, ...) {
   call <- sys.call()
   stop_if_unused("augment", ..., also = c("device", "encoder", "head"))
+  stop_if_map(newdata, coords, call)
   prob <- stats::predict(x, newdata, type = "prob", coords = coords, dataset = dataset, ...)
   class <- rep(NA_integer_, nrow(prob))
   known <- !is.na(prob[, 1L])

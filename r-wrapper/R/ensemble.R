@@ -87,16 +87,28 @@ states_of <- function(members) lapply(members, function(member) member$state)
 #' @rdname foundation_finetune_ensemble
 #' @param object A result of `foundation_finetune_ensemble()`.
 #' @param type `"members"`, what each member predicts; or `"mean"` or `"sd"`, the mean or the standard
-#'   deviation over members.
+#'   deviation over members. Of a raster without `coords` `"mean"` and `"sd"`, and of classifiers the
+#'   others too, of that mean; one or several, `"class"` alone, by default mean and standard deviation.
 #' @param device,coords,head,newdata,dataset As in [predict.edaphosbridge_classifier()].
+#' @inheritParams predict.edaphosbridge_classifier
 #' @section Predictions:
 #' `predict()` gives for `"members"` a matrix `(K, N)` of a regression of one target without a name, else
 #' an array `(K, N, n)`: the probabilities of classes or labels, or the targets in their units. For
-#' `"mean"` and `"sd"` it gives a vector of length N or a matrix `(N, n)`.
+#' `"mean"` and `"sd"` it gives a vector of length N or a matrix `(N, n)`. Of a raster without `coords`
+#' it gives a map, see [predict.edaphosbridge_classifier()], with layers such as `Oxisol_mean` and
+#' `Oxisol_sd`, or `mean` and `sd`.
 #' @export
-predict.edaphosbridge_ensemble <- function(object, x, type = c("members", "mean", "sd"), device = NULL,
-                                           ..., coords = NULL, encoder = NULL, newdata,
-                                           dataset = NULL, head = NULL) {
+predict.edaphosbridge_ensemble <- function(object, x,
+                                           type = c(
+                                             "members", "mean", "sd", "class", "prob", "entropy",
+                                             "margin", "least_confidence"
+                                           ),
+                                           device = NULL, ..., coords = NULL, encoder = NULL, newdata,
+                                           dataset = NULL, head = NULL,
+                                           filename = "", overwrite = FALSE, wopt = list(),
+                                           stride = 1L, block_size = NULL, method = c("exact", "dense"),
+                                           colours = NULL, client = NULL, resume = TRUE,
+                                           verbose = FALSE) {
   call <- sys.call()
   stop_if_unused("predict", ...)
   first <- object$members[[1]]
@@ -105,12 +117,15 @@ predict.edaphosbridge_ensemble <- function(object, x, type = c("members", "mean"
     coords, encoder, head, dataset, call,
     name = "predict_ensemble", of = first
   )
+  if (!is.null(prediction$map)) {
+    return(prediction$map)
+  }
   values <- from_array(prediction$values)
   names <- columns_of(first)
   if (length(dim(values)) == 3L) {
     dimnames(values) <- list(NULL, NULL, names)
     values
-  } else if (identical(to_choice(type, c("members", "mean", "sd")), "members")) {
+  } else if (length(type) > 1L || identical(to_choice(type, c("members", "mean", "sd")), "members")) {
     values
   } else {
     from_matrix(values, names)

@@ -59,12 +59,15 @@ from_fit_of <- function(start, fields) {
   }
 }
 
-# Arguments are those of a task's predict(); `types` are the choices of its `type`.
-# `more` is a list of arguments that only the task has; `of` is the fit that has encoder and state,
-# and `name` the call in Python.
+# Arguments are those of a task's predict(); `types` are the choices of its `type` for patches and
+# points. `more` is a list of arguments that only the task has; `of` is the fit that has encoder and
+# state, and `name` the call in Python. Of a raster without points the answer is a list with `map`.
 predict_in_python <- function(object, x, newdata, type, types, device, coords, encoder, head, dataset,
                               call, more = NULL, name = "predict", of = object) {
   call[[1]] <- quote(predict)
+  values <- parent.frame()
+  defaults <- formals(sys.function(sys.parent()))
+  default <- eval(defaults$type, baseenv())
   if (!is.atomic(type) || !is.null(dim(type))) {
     stop_input(
       "type",
@@ -81,10 +84,20 @@ predict_in_python <- function(object, x, newdata, type, types, device, coords, e
     }
     x <- newdata
   }
+  if (is.null(coords) && !missing(x) && is_raster(x)) {
+    stop_if_of_patches(more, call)
+    fitted <- list(object$state, to_modules(of, encoder, head, call))
+    several <- !identical(object, of)
+    return(list(map = predict_map(
+      fitted, of, x, values, default, several, to_device(device), to_tiles(dataset, call), call
+    )))
+  }
+  stop_if_of_maps(values, defaults, call)
   asked <- asked_of_python(of, x, device, coords, encoder, head, dataset, call)
   arguments <- list(
-    object$state, asked$modules, asked$x, to_choice(type, types), asked$device, asked$coords,
-    asked$dataset
+    object$state, asked$modules, asked$x,
+    if (identical(type, default)) types[[1]] else to_choice(type, types),
+    asked$device, asked$coords, asked$dataset
   )
   answer_value(python_call(name, c(arguments, if (!is.null(more)) list(more))), call)
 }
@@ -102,7 +115,7 @@ asked_of_python <- function(fit, x, device, coords, encoder, head, dataset, call
     } else {
       to_patches(x, call)
     },
-    device = if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda")),
+    device = to_device(device),
     coords = if (!is.null(coords)) to_coords(coords, x, call, "x"),
     dataset = to_tiles(dataset, call)
   )
@@ -113,6 +126,11 @@ bands_of <- function(fit, dataset) {
   known <- fit$normalisation
   if (is.null(known) && inherits(dataset, "edaphosbridge_tiles")) known <- unclass(dataset)
   as.character(unlist(known$bands))
+}
+
+# Where to compute, or NULL for where the fit was made.
+to_device <- function(device) {
+  if (!is.null(device)) to_choice(device, c("cpu", "mps", "cuda"))
 }
 
 # "edaphosbridge_classifier", whatever classes of the user's stand before it.

@@ -6,13 +6,21 @@
 #'
 #' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
 #'   [foundation_fit_multilabel()] with dropout, as of `head = "mlp", dropout = 0.2`.
-#' @param x Patches, or with `coords` a raster, as in [predict.edaphosbridge_classifier()].
-#' @param n_draws Number of draws.
+#' @param x Patches, or a raster, as in [predict.edaphosbridge_classifier()].
+#' @param n_draws Number of draws; of a raster at least two.
 #' @param seed Whole number that the draws come from; `NULL` draws one from R's generator, so that
 #'   `set.seed()` reproduces too.
 #' @param device,coords,encoder,dataset,head As in [predict.edaphosbridge_classifier()].
+#' @param type Of a raster without `coords`: `"mean"` and `"sd"`, the mean and the standard deviation
+#'   over draws; of a classifier also `"class"`, `"prob"`, `"entropy"`, `"margin"` and
+#'   `"least_confidence"`, of that mean. One or several, `"class"` alone.
+#' @inheritParams predict.edaphosbridge_classifier
+#' @inheritSection predict.edaphosbridge_classifier Maps
 #'
-#' @return A matrix `(n_draws, N)` of a regression of one target without a name, else an array
+#' @return Of a raster without `coords` a map, as of [predict.edaphosbridge_classifier()], with layers
+#'   such as `Oxisol_mean` and `Oxisol_sd`, or `mean` and `sd`.
+#'
+#'   Else a matrix `(n_draws, N)` of a regression of one target without a name, or an array
 #'   `(n_draws, N, n)`: probabilities of the classes or labels, or the targets in their units. A fit
 #'   without dropout is an error of class `edaphosbridge_input_error`.
 #' @references
@@ -31,13 +39,30 @@
 #' @export
 foundation_mcdropout_predict <- function(object, x, n_draws = 50L, seed = NULL, device = NULL,
                                          coords = NULL, encoder = NULL, dataset = NULL,
-                                         head = NULL) {
+                                         head = NULL, type = c("mean", "sd"),
+                                         filename = "", overwrite = FALSE, wopt = list(),
+                                         stride = 1L, block_size = NULL, method = c("exact", "dense"),
+                                         colours = NULL, client = NULL, resume = TRUE,
+                                         verbose = FALSE) {
   call <- sys.call()
   leaves <- c("edaphosbridge_classifier", "edaphosbridge_regressor", "edaphosbridge_multilabel")
   if (missing(object) || !inherits(object, leaves)) {
     problem <- "must be a fit of foundation_fit_classifier(), foundation_fit_regressor() or foundation_fit_multilabel()."
     stop_input("object", problem, call)
   }
+  defaults <- formals()
+  if (is.null(coords) && !missing(x) && is_raster(x)) {
+    if (is.null(n_draws)) {
+      stop_input("n_draws", "must be a whole number of at least 2; found NULL.", call)
+    }
+    fitted <- list(object$state, to_modules(object, encoder, head, call))
+    return(predict_map(
+      fitted, object, x, environment(), eval(defaults$type), TRUE, to_device(device),
+      to_tiles(dataset, call), call,
+      draws = list(n_draws = to_scalar(n_draws), seed = to_scalar(seed))
+    ))
+  }
+  stop_if_of_maps(environment(), defaults, call, c("type", names_of_map))
   asked <- asked_of_python(object, x, device, coords, encoder, head, dataset, call)
   answer <- python_call("mcdropout_predict", list(
     object$state, asked$modules, asked$x, to_scalar(n_draws), to_scalar(seed), asked$device,

@@ -67,13 +67,17 @@ foundation_fit_multilabel <- function(encoder, x, y,
 #' Predict the labels of patches or their probabilities
 #'
 #' @param object A fit of [foundation_fit_multilabel()].
-#' @param type `"class"`, `"prob"` or `"label"`.
-#' @param threshold As in [foundation_fit_multilabel()], instead of those of the fit.
+#' @param type `"class"`, `"prob"` or `"label"`. Of a raster without `coords` one or both of the first
+#'   two.
+#' @param threshold As in [foundation_fit_multilabel()], instead of those of the fit; not of a raster
+#'   without `coords`.
 #' @inheritParams predict.edaphosbridge_classifier
 #'
 #' @return For `"class"` a logical matrix (N, L), for `"prob"` a numeric one, both with
 #'   `colnames = object$labels`; for `"label"` a list of N character vectors. `NA` for points of
-#'   `coords` outside the raster or without data in any band.
+#'   `coords` outside the raster or without data in any band. Of a raster without `coords` a map with a
+#'   layer a label, for `"class"` 1 where a patch has it and else 0.
+#' @inheritSection predict.edaphosbridge_classifier Maps
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- cbind(crop = x[, 1, 5, 5] > 0, water = x[, 2, 5, 5] > 0)
@@ -84,8 +88,11 @@ foundation_fit_multilabel <- function(encoder, x, y,
 #' @export
 predict.edaphosbridge_multilabel <- function(object, x, type = c("class", "prob", "label"),
                                              device = NULL, ..., threshold = NULL, coords = NULL,
-                                             encoder = NULL, newdata, dataset = NULL,
-                                             head = NULL) {
+                                             encoder = NULL, newdata, dataset = NULL, head = NULL,
+                                             filename = "", overwrite = FALSE, wopt = list(),
+                                             stride = 1L, block_size = NULL, method = c("exact", "dense"),
+                                             colours = NULL, client = NULL, resume = TRUE,
+                                             verbose = FALSE) {
   call <- sys.call()
   stop_if_unused("predict", ...)
   types <- c("class", "prob", "label")
@@ -95,6 +102,9 @@ predict.edaphosbridge_multilabel <- function(object, x, type = c("class", "prob"
     encoder, head, dataset, call,
     more = list(threshold = to_thresholds(threshold))
   )
+  if (!is.null(prediction$map)) {
+    return(prediction$map)
+  }
   if (!is.null(prediction$values)) {
     return(from_matrix(prediction$values, object$labels))
   }
@@ -153,6 +163,7 @@ augment.edaphosbridge_multilabel <- function(x, newdata, data = NULL, coords = N
                                              ...) {
   call <- sys.call()
   stop_if_unused("augment", ..., also = c("device", "encoder", "head"))
+  stop_if_map(newdata, coords, call)
   prob <- stats::predict(x, newdata, type = "prob", coords = coords, dataset = dataset, ...)
   held <- as.data.frame(sweep(prob, 2L, x$threshold, ">="))
   names(held) <- paste0(".pred_class_", x$labels)

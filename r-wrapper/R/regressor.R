@@ -79,7 +79,8 @@ foundation_fit_regressor <- function(encoder, x, y,
 #'
 #' @return A numeric vector of length N; a matrix (N, T) with `colnames = object$targets` where `y` was
 #'   a matrix or data frame. In the units of `y`. `NA` for points of `coords` outside the raster or
-#'   without data in any band.
+#'   without data in any band. Of a raster without `coords` a map with a layer a target.
+#' @inheritSection predict.edaphosbridge_classifier Maps
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
@@ -88,13 +89,16 @@ foundation_fit_regressor <- function(encoder, x, y,
 #' @export
 predict.edaphosbridge_regressor <- function(object, x, type = "response", device = NULL, ...,
                                             coords = NULL, encoder = NULL, newdata, dataset = NULL,
-                                            head = NULL) {
+                                            head = NULL, filename = "", overwrite = FALSE,
+                                            wopt = list(), stride = 1L, block_size = NULL,
+                                            method = c("exact", "dense"), colours = NULL,
+                                            client = NULL, resume = TRUE, verbose = FALSE) {
   call <- sys.call()
   stop_if_unused("predict", ...)
   prediction <- predict_in_python(
     object, x, newdata, type, "response", device, coords, encoder, head, dataset, call
   )
-  from_matrix(prediction$values, object$targets)
+  if (is.null(prediction$map)) from_matrix(prediction$values, object$targets) else prediction$map
 }
 
 #' @rdname tidiers.edaphosbridge
@@ -103,6 +107,7 @@ augment.edaphosbridge_regressor <- function(x, newdata, data = NULL, coords = NU
                                             ...) {
   call <- sys.call()
   stop_if_unused("augment", ..., also = c("device", "encoder", "head"))
+  stop_if_map(newdata, coords, call)
   predicted <- stats::predict(x, newdata, coords = coords, dataset = dataset, ...)
   if (is.null(x$targets)) {
     columns <- data.frame(.pred = predicted)

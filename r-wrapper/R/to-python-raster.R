@@ -9,9 +9,6 @@
 # terra shows every raster north up, and its columns as in the file. Python reads a file in the
 # directions that the transform says.
 to_raster <- function(stack, call, keep = FALSE, argument = "stack", frame = parent.frame()) {
-  if (missing(stack)) {
-    stop_input(argument, "is missing: a SpatRaster of terra, or the path of a raster.", call)
-  }
   raster <- as_spat_raster(stack, argument, call)
   files <- files_of(raster)
   if (is.null(files)) {
@@ -85,6 +82,9 @@ written <- function(raster, call, keep, argument, frame) {
 largest_kept <- 64 * 2^20 # bytes
 
 as_spat_raster <- function(stack, argument, call) {
+  if (missing(stack)) {
+    stop_input(argument, "is missing: a SpatRaster of terra, or the path of a raster.", call)
+  }
   is_path <- is.character(stack) && length(stack) > 0L && !anyNA(stack)
   several <- c("list", "SpatRasterCollection", "SpatRasterDataset")
   if (inherits(stack, several) && !inherits(stack, c("stars", "stars_proxy"))) {
@@ -122,6 +122,7 @@ as_spat_raster <- function(stack, argument, call) {
   if (!is_path && !requireNamespace("stars", quietly = TRUE)) {
     stop_input(argument, "needs the package stars: install.packages(\"stars\")", call)
   }
+  if (inherits(stack, c("stars", "stars_proxy"))) stop_if_other_dimensions(stack, argument, call)
   if (is_path) {
     stack <- path.expand(stack)
     missing_files <- stack[!file.exists(stack) & !is_name_of_gdal(stack)]
@@ -129,7 +130,7 @@ as_spat_raster <- function(stack, argument, call) {
       stop_input(argument, sprintf("names no file: %s", missing_files[[1]]), call)
     }
   }
-  tryCatch(
+  raster <- tryCatch(
     suppressWarnings(terra::rast(stack)),
     error = function(error) {
       found <- conditionMessage(error)
@@ -139,6 +140,26 @@ as_spat_raster <- function(stack, argument, call) {
       stop_input(argument, paste0("cannot be opened as a raster: ", found, hint), call)
     }
   )
+  # terra calls attributes of a stars object, if it has no bands, "clay_lyr.1"
+  if (!is_path && length(stack) > 1L && length(stack) == terra::nlyr(raster)) {
+    names(raster) <- names(stack)
+  }
+  raster
+}
+
+# A stars object of times and bands would become a raster of all pairs of them.
+stop_if_other_dimensions <- function(stack, argument, call) {
+  dimensions <- names(stars::st_dimensions(stack))
+  if (length(dimensions) > 3L) {
+    problem <- sprintf(
+      paste(
+        "must have two dimensions of places, and at most one of bands; found %s. Take one of each",
+        "further dimension, as stack[, , , , 1] does and then abind::adrop()."
+      ),
+      paste(dimensions, collapse = ", ")
+    )
+    stop_input(argument, problem, call)
+  }
 }
 
 # "/vsizip/a.zip/b.tif", "NETCDF:a.nc:b", "vrt://a.tif?bands=1": what is no path, but known to GDAL.

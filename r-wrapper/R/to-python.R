@@ -23,8 +23,8 @@ to_patches <- function(x, call, argument = "x") {
       argument,
       paste0(
         "is a raster (", class(x)[[1]], "), not patches (N, C, H, W). Of a raster ",
-        "foundation_tile_dataset() makes patches; predict() takes a raster together with points, ",
-        "`coords`: predict(fit, stack, coords = points)."
+        "foundation_tile_dataset() makes patches; predict() takes it as it is, for a map, or with ",
+        "points: predict(fit, stack, coords = points)."
       ),
       call
     )

@@ -9,11 +9,18 @@ test_that("the arguments and their defaults are those of the specification; othe
                      device = c("cpu", "mps", "cuda"), seed = NULL, verbose = FALSE) NULL)
   )
   # more: `coords` and `dataset` for a raster, `encoder` and `head` for modules of the user's own,
-  # `newdata`
+  # `newdata`, and what maps have, three kinds of doubt among it
   expect_identical(
-    formals(predict.edaphosbridge_classifier),
-    formals(function(object, x, type = c("class", "prob"), device = NULL, ...,
-                     coords = NULL, encoder = NULL, newdata, dataset = NULL, head = NULL) NULL)
+    as.pairlist(formals(predict.edaphosbridge_classifier)[1:10]),
+    formals(function(object, x, type = c("class", "prob", "entropy", "margin", "least_confidence"),
+                     device = NULL, ..., coords = NULL, encoder = NULL, newdata, dataset = NULL,
+                     head = NULL) NULL)
+  )
+  expect_identical(
+    as.pairlist(formals(predict.edaphosbridge_classifier)[11:20]),
+    formals(function(filename = "", overwrite = FALSE, wopt = list(), stride = 1L,
+                     block_size = NULL, method = c("exact", "dense"), colours = NULL, client = NULL,
+                     resume = TRUE, verbose = FALSE) NULL)
   )
 })
 
@@ -127,7 +134,7 @@ test_that("newdata is another name of x, and both are refused", {
     of = "predict"
   )
   expect_refused(predict(fit), "x", "is missing", of = "predict")
-  expect_refused(predict(fit, newdata = "a"), "x", "found 'a'", of = "predict")
+  expect_refused(predict(fit, newdata = "a"), "x", "names no file: a", of = "predict")
 })
 
 test_that("one patch and zero patches are predicted", {

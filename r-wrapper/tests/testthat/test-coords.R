@@ -204,12 +204,11 @@ test_that("predict() takes a dataset for an encoder without normalisation", {
   )
 })
 
-test_that("a raster without points, and points without their name, say what to write", {
+test_that("a raster where patches are needed, and points without their name, say what to write", {
   skip_if_no_python()
   says <- "predict(fit, stack, coords = points)"
-  expect_refused(predict(point_fit(), soil_stack()), "x", says, of = "predict")
   expect_refused(
-    predict(point_fit(), "stack.tif"), "x", "together with points, `coords`", of = "predict"
+    foundation_moco_embed(tile_fit(), soil_stack()), "patches", says, "foundation_moco_embed"
   )
   expect_refused(predict(point_fit(), soil_stack(), points), "type", says, of = "predict")
   at <- as.matrix(points[1:2])

@@ -17,7 +17,7 @@ def member_seeds(task: Any, K_ens: Any, base_seed: Any) -> list[float]:  # noqa:
 
 def describe_ensemble(states: list[Any], modules: Any) -> list[str]:
     """Return the lines that R prints of an ensemble."""
-    return _behind(states, modules).describe()
+    return ensemble_behind(states, modules).describe()
 
 
 @plain
@@ -32,11 +32,12 @@ def predict_ensemble(
 ) -> dict[str, Any]:
     """``predict()`` of an ensemble: an array of what each member predicts, or a mean or sd."""
     source, tiles = asked_for(x, coords, dataset)
-    ensemble = _behind(states, modules)
+    ensemble = ensemble_behind(states, modules)
     return predicted_fields(
         ensemble.predict(source, type=type, device=device, coords=coords, dataset=tiles)
     )
 
 
-def _behind(states: list[Any], modules: Any) -> FoundationEnsemble:
+def ensemble_behind(states: list[Any], modules: Any) -> FoundationEnsemble:
+    """Return the ensemble of the fits in `states`."""
     return FoundationEnsemble([fit_behind(state, modules) for state in states])

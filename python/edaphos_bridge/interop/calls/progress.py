@@ -7,6 +7,7 @@ from typing import Any
 
 from edaphos_bridge.cross_validate import FoldReport
 from edaphos_bridge.interop.answers import Interrupted
+from edaphos_bridge.maps.progress import BlockReport
 from edaphos_bridge.training.events import EpochReport, Events
 from edaphos_bridge.training.progress import ACCURACY, progress_line
 
@@ -37,6 +38,22 @@ class FoldsToldToR:
         """Tell R."""
         name, value = next(iter(report.result.measures.items()))
         _told(self._tell, report.done, report.total, None, f"{name}={value:.3f}", report.line())
+
+
+class BlocksToldToR:
+    """Tells R of each block of a map, and raises `Interrupted` where it wants to stop.
+
+    Of blocks that are not among the few that are printed the line is empty.
+    """
+
+    def __init__(self, tell: Callable[..., Any]) -> None:
+        self._tell = tell
+
+    def __call__(self, report: BlockReport) -> None:
+        """Tell R."""
+        line = report.line() if report.is_told else ""
+        status = f"{report.rate:.2f} blocks/s"
+        _told(self._tell, report.done, report.total, None, status, line)
 
 
 def _told(tell: Callable[..., Any], *values: Any) -> None:

@@ -1,0 +1,71 @@
+"""Calls that map a raster to a GeoTIFF: what a fit predicts, and what an encoder makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edaphos_bridge.any_fit import FoundationFit
+from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.classifier import FoundationClassifier
+from edaphos_bridge.embed_raster import embed_raster as make_embedding_map
+from edaphos_bridge.ensemble import FoundationEnsemble
+from edaphos_bridge.interop.calls.ensembles import ensemble_behind
+from edaphos_bridge.interop.calls.held import encoder_behind, fit_behind, tiles_behind
+from edaphos_bridge.interop.calls.progress import BlocksToldToR
+from edaphos_bridge.predict_raster import predict_raster as make_prediction_map
+from edaphos_bridge.raster.file_part import rasterio
+
+
+@plain
+def predict_raster(
+    state: Any,
+    modules: Any,
+    stack: Any,
+    dataset: Any,
+    settings: dict[str, Any],
+    on_block: Callable[..., Any],
+) -> dict[str, Any] | None:
+    """``predict()`` of a raster: a file, and the classes and colours of a map of classes.
+
+    `state` is that of a fit, or a list of those of an ensemble's members; `settings` are the other
+    arguments of the verb, ``out`` among them, and ``draw``, which gives a seed where there is none.
+    """
+    is_fit = isinstance(state, bytes | bytearray)
+    fitted = fit_behind(state, modules) if is_fit else ensemble_behind(state, modules)
+    given = {"n_draws": None, "seed": None, **settings}
+    path = make_prediction_map(
+        fitted, stack, dataset=_tiles(dataset), tell=BlocksToldToR(on_block), **given
+    )
+    return codes_of(path, fitted)
+
+
+@plain
+def embed_raster(
+    encoder: Any,
+    stack: Any,
+    dataset: Any,
+    settings: dict[str, Any],
+    on_block: Callable[..., Any],
+) -> None:
+    """``foundation_embed_raster()``: a file; `settings` are as those of `predict_raster`."""
+    make_embedding_map(
+        encoder_behind(encoder), stack, dataset=_tiles(dataset), tell=BlocksToldToR(on_block),
+        **settings,
+    )  # fmt: skip
+
+
+def codes_of(path: Any, fitted: FoundationFit | FoundationEnsemble) -> dict[str, Any] | None:
+    """Return the names and colours ``#rrggbb`` of the codes 1 to K of a map, None of numbers."""
+    first = fitted.members[0] if isinstance(fitted, FoundationEnsemble) else fitted
+    with rasterio().open(path) as file:
+        if not isinstance(first, FoundationClassifier) or file.dtypes[0] == "float32":
+            return None
+        table = file.colormap(1)
+    classes = [str(name) for name in first.classes]
+    colours = ["#{:02x}{:02x}{:02x}".format(*table[code]) for code in range(1, len(classes) + 1)]
+    return {"classes": classes, "colours": colours}
+
+
+def _tiles(dataset: Any) -> Any:
+    return None if dataset is None else tiles_behind(dataset)
