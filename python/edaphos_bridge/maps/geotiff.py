@@ -193,7 +193,10 @@ def _gdal_errors() -> tuple[type[Exception], ...]:
 
 
 def _table_of(layers: Layers) -> str:
-    """Return GDAL's raster attribute table of classes: codes, names and colours."""
+    """Return GDAL's raster attribute table of classes: codes, names and colours.
+
+    R's package stars takes the place of a row for its code: code 0, no data, has one without name.
+    """
     assert layers.classes is not None
     assert layers.colours is not None
     # name, type (0 a whole number, 2 text), usage of each column
@@ -209,11 +212,12 @@ def _table_of(layers: Layers) -> str:
         f"<Usage>{usage}</Usage></FieldDefn>"
         for place, (name, kind, usage) in enumerate(fields)
     )
+    named = [("", (0, 0, 0)), *zip(layers.classes, layers.colours, strict=True)]
     rows = "".join(
-        f'<Row index="{place}">'
-        + "".join(f"<F>{escape(str(value))}</F>" for value in (place + 1, name, *colour))
+        f'<Row index="{code}">'
+        + "".join(f"<F>{escape(str(value))}</F>" for value in (code, name, *colour))
         + "</Row>"
-        for place, (name, colour) in enumerate(zip(layers.classes, layers.colours, strict=True))
+        for code, (name, colour) in enumerate(named)
     )
     table = (
         f'<GDALRasterAttributeTable tableType="thematic">{header}{rows}</GDALRasterAttributeTable>'
