@@ -146,3 +146,11 @@ def test_bad_input_of_uncertainty_is_refused(probabilities, changes, argument, s
     with pytest.raises(InputError, match=says) as caught:
         foundation_uncertainty(**{"x": probabilities, **changes})
     assert caught.value.argument == argument
+
+
+def test_rs_na_is_missing_without_a_warning_of_numpys():
+    table = np.array([[0.5, 0.5], [0.5, 0.5]])
+    table.view(np.uint64)[1, 0] = 0x7FF00000000007A2  # a signalling NaN
+    with np.errstate(all="raise"):
+        found = foundation_uncertainty(table)
+    np.testing.assert_array_equal(found, [1.0, np.nan])

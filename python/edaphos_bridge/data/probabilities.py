@@ -44,6 +44,7 @@ def as_probabilities(x: Any, *kinds: str, argument: str = "x") -> NDArray[np.flo
         raise InputError(argument, problem, found=list(array.shape))
     values = np.array(np.ma.filled(array.astype(np.float64), np.nan))
     missing = ~np.isfinite(values).all(axis=axis)
+    np.moveaxis(values, axis, -1)[missing] = np.nan  # R's NA is a NaN that arithmetic warns of
     total = np.where(missing, 1.0, values.sum(axis=axis))
     lowest = np.where(missing, 0.0, values.min(axis=axis))
     bad = (np.abs(total - 1) > _OFF) | (lowest < -_OFF)
@@ -57,7 +58,6 @@ def as_probabilities(x: Any, *kinds: str, argument: str = "x") -> NDArray[np.flo
             found=found,
             hint="Divide per cent by 100; scores of several labels are no such probabilities.",
         )
-    np.moveaxis(values, axis, -1)[missing] = np.nan
     return values.clip(0, 1)
 
 
