@@ -50,6 +50,11 @@ def foundation_uncertainty(x: Any, measure: str = "entropy") -> NDArray[np.float
     >>> foundation_uncertainty([[0.5, 0.25, 0.25]], "margin").tolist()
     [0.75]
     """
+    return uncertainty_of(x, measure, LAYERS, ROWS)
+
+
+def uncertainty_of(x: Any, measure: Any, *kinds: str) -> NDArray[np.float64]:
+    """Do what `foundation_uncertainty` does, of these kinds of `as_probabilities` alone."""
     of = MEASURES[choice("measure", measure, list(MEASURES))]
-    probabilities = as_probabilities(x, LAYERS, ROWS)
+    probabilities = as_probabilities(x, *kinds)
     return of(probabilities, class_axis(probabilities))

@@ -33,6 +33,12 @@
 #'   `predict()` gives a data frame with `di`, `inside` and `lpd`, a row for each new case; `NA`
 #'   where a value is missing. `as.data.frame()` and `tidy()` give those of the training rows.
 #'
+#'   Of a raster `predict()` gives a `SpatRaster` with the layers `DI`, `AOA` (1 in the area of
+#'   applicability, 0 outside) and `LPD`, as `aoa()` of CAST calls them; of a stars object a stars
+#'   object, of a proxy a proxy. The map is made block by block, and written to a file, as
+#'   [predict()][predict.edaphosbridge_classifier] of a fit does: memory does not grow with it, Ctrl-C
+#'   stops it, and the same call goes on from the blocks that are finished.
+#'
 #' @section Differences from CAST:
 #' All is as in `trainDI()` and `aoa()` of the package CAST 1.0 with Euclidean distances. There
 #' a row at exactly the threshold is in the area of applicability, but does not count for the
@@ -51,6 +57,13 @@
 #' known <- foundation_applicability(train, folds = rep(1:5, 20))
 #' known
 #' predict(known, data.frame(clay = c(0, 9), ndvi = c(0, 9), slope = c(0, 9)))
+#'
+#' # a map
+#' if (requireNamespace("terra", quietly = TRUE)) {
+#'   stack <- terra::rast(nrows = 20, ncols = 30, nlyrs = 3, crs = "EPSG:32723", vals = 2 * rnorm(1800))
+#'   names(stack) <- c("clay", "ndvi", "slope")
+#'   terra::plot(predict(known, stack))
+#' }
 #' @export
 foundation_applicability <- function(x, object = NULL, ..., folds = NULL, weights = NULL) {
   call <- sys.call()
@@ -67,12 +80,25 @@ foundation_applicability <- function(x, object = NULL, ..., folds = NULL, weight
 
 #' @rdname foundation_applicability
 #' @param newdata Numeric matrix or data frame of new cases: the columns that were learnt from,
-#'   by name where they have names.
+#'   by name where they have names. Or a `SpatRaster` of terra, a stars object, or the paths of aligned
+#'   rasters, whose layers are the predictors: by name where all are there, else in order. Of embeddings
+#'   it is what [foundation_embed_raster()] gives.
+#' @inheritParams predict.edaphosbridge_classifier
 #' @export
-predict.edaphosbridge_applicability <- function(object, newdata, ...) {
+predict.edaphosbridge_applicability <- function(object, newdata, ..., filename = "",
+                                                overwrite = FALSE, wopt = list(),
+                                                block_size = NULL, client = NULL, resume = TRUE,
+                                                verbose = FALSE) {
   call <- sys.call()
   call[[1]] <- quote(predict)
   stop_if_unused("predict", ...)
+  if (!missing(newdata) && is_raster(newdata)) {
+    return(make_map(
+      name = "applicability_raster", list(to_applicability(object)), newdata, "newdata", list(),
+      list(), environment(), "FLT4S", "applicability", call
+    ))
+  }
+  stop_if_of_maps(environment(), formals(), call)
   answer <- python_call("measure_applicability", list(
     to_applicability(object), to_predictors(newdata, call, "newdata")
   ))

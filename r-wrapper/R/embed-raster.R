@@ -64,9 +64,10 @@ embed_map <- function(encoder, stack, values, call, argument) {
     projection = to_scalar(values$projection),
     device = to_choice(values$device, c("cpu", "mps", "cuda"))
   )
+  settings <- c(settings, to_patch_places(values))
   fitted <- list(to_encoder(encoder, call, argument))
   make_map(
-    name = "embed_raster", fitted, stack, "stack", to_tiles(values$dataset, call), settings, values,
-    "FLT4S", "embedding", call, also = c(encoder = argument)
+    name = "embed_raster", fitted, stack, "stack", list(to_tiles(values$dataset, call)), settings,
+    values, "FLT4S", "embedding", call, also = c(encoder = argument)
   )
 }

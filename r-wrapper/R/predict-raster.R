@@ -1,4 +1,4 @@
-# The one road of maps: from a fit or an encoder and a raster to what terra or stars has.
+# The one road of maps: from a raster, and what is computed of it, to what terra or stars has.
 
 # What `predict()` gives of a raster. `fitted` is the call's first arguments in Python, fit or members
 # and modules; `of` the fit that says what is predicted, `several` whether there are members or draws.
@@ -8,15 +8,19 @@ predict_map <- function(fitted, of, x, values, default, several, device, dataset
   kinds <- to_kinds(values$type, default, choices)
   classes <- if (inherits(of, "edaphosbridge_classifier")) of$classes
   holds_codes <- !is.null(classes) && (identical(kinds, list("class")) || (is.null(kinds) && !several))
-  datatype <- if (!holds_codes) "FLT4S" else if (length(classes) < 256L) "INT1U" else "INT2U"
+  datatype <- if (holds_codes) datatype_of_codes(length(classes)) else "FLT4S"
   settings <- list(
     type = kinds, device = device, colours = to_colours(values$colours, call), draw = draw_seed
   )
   what <- if (length(kinds) == 1L) kinds[[1]] else "prediction"
+  settings <- c(settings, to_patch_places(values), draws)
   make_map(
-    name = "predict_raster", fitted, x, "x", dataset, c(settings, draws), values, datatype, what, call
+    name = "predict_raster", fitted, x, "x", list(dataset), settings, values, datatype, what, call
   )
 }
+
+# What a file has codes 1 to n in.
+datatype_of_codes <- function(n) if (n < 256L) "INT1U" else "INT2U"
 
 # The kinds of layers that there are of a fit, the default first.
 kinds_of_map <- function(of, several) {
@@ -31,11 +35,11 @@ kinds_of_map <- function(of, several) {
   if (several) c("mean", "sd", if (is_classifier) own) else own
 }
 
-# A call of Python's that writes a map; `argument` is what the user's function calls the raster. What
-# the finished blocks of a temporary file leave when the map is stopped goes with the call.
-make_map <- function(name, fitted, stack, argument, dataset, settings, values, datatype, what, call,
-                     also = NULL) {
-  raster <- as_spat_raster(stack, argument, call)
+# A call of Python's that writes a map; `argument` is what the user's function calls the raster, which
+# crosses between `fitted` and `others`. What the finished blocks of a temporary file leave when the map is
+# stopped goes with the call.
+make_map <- function(name, fitted, stack, argument, others, settings, values, datatype, what, call,
+                     also = NULL, raster = as_spat_raster(stack, argument, call)) {
   map <- to_map(values, raster, datatype, call)
   if (!nzchar(values$filename)) {
     on.exit(unlink(paste0(map$out, ".parts"), recursive = TRUE))
@@ -49,12 +53,10 @@ make_map <- function(name, fitted, stack, argument, dataset, settings, values, d
       draw_seed()
     }
   }
-  answer <- python_call(name, c(fitted, list(
-    to_raster(stack, call, argument = argument),
-    dataset,
-    c(settings, map),
-    progress$on_epoch
-  )))
+  answer <- python_call(name, c(
+    fitted, list(to_raster(raster, call, argument = argument)), others,
+    list(c(settings, map), progress$on_epoch)
+  ))
   progress$resume()
   if ("edaphosbridge_input_error" %in% answer$error$classes) put_back(random)
   words <- c(out = "filename", options = "wopt", stack = argument, coords = argument, also)

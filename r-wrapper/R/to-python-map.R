@@ -22,9 +22,9 @@ stop_if_of_maps <- function(values, defaults, call, names = names_of_map) {
   for (name in intersect(names, names(defaults))) {
     if (!identical(values[[name]], eval(defaults[[name]], baseenv()))) {
       problem <- paste(
-        "is for the map of a raster: a SpatRaster, a stars object or the path of a raster, without",
-        "`coords`."
+        "is for the map of a raster: a SpatRaster, a stars object or the path of a raster%s."
       )
+      problem <- sprintf(problem, if ("coords" %in% names(defaults)) ", without `coords`" else "")
       stop_input(name, problem, call)
     }
   }
@@ -56,15 +56,37 @@ stop_if_map <- function(newdata, coords, call) {
 to_map <- function(values, raster, datatype, call) {
   list(
     out = to_map_file(values$filename, values$overwrite, raster, call),
-    stride = to_scalar(values$stride),
     block_size = to_scalar(values$block_size),
-    method = to_choice(values$method, c("exact", "dense")),
     client = if (is_python_object(values$client)) values$client else to_scalar(values$client),
     overwrite = to_scalar(values$overwrite),
     resume = to_scalar(values$resume),
     options = to_creation_options(values$wopt, datatype, call),
     verbose = to_scalar(values$verbose)
   )
+}
+
+# Settings of a map of what is computed of patches.
+to_patch_places <- function(values) {
+  list(
+    stride = to_scalar(values$stride),
+    method = to_choice(values$method, c("exact", "dense"))
+  )
+}
+
+# Of each layer, in their order: one number for all, several in order, or by the names of the layers.
+to_smoothness <- function(smoothness, layers, call) {
+  named <- if (is.atomic(smoothness)) names(smoothness)
+  if (is.null(named)) {
+    return(to_scalar(smoothness))
+  }
+  if (anyDuplicated(named) || !setequal(named, layers)) {
+    problem <- sprintf(
+      "must be one number, or one for each layer; names are those of the layers, %s; found %s.",
+      paste(layers, collapse = ", "), paste(named, collapse = ", ")
+    )
+    stop_input("smoothness", problem, call)
+  }
+  to_scalar(unname(smoothness[layers]))
 }
 
 # The path of the map's file. "" is one in terra's folder of temporary files, where its tmpFiles() finds

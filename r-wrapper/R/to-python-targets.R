@@ -79,8 +79,8 @@ numbers_to_python <- function(y, call) {
   list(values = array(as.double(values), shape), names = names)
 }
 
-# A table of predictors crosses as numbers_to_python() has it.
-to_predictors <- function(x, call, argument = "x") {
+# A table of predictors crosses as numbers_to_python() has it; `column` is what a column is of.
+to_predictors <- function(x, call, argument = "x", column = "predictor") {
   if (missing(x)) {
     stop_input(argument, "is missing.", call)
   }
@@ -94,9 +94,9 @@ to_predictors <- function(x, call, argument = "x") {
     }
     stop_input(argument, sprintf(
       paste(
-        "must be a numeric matrix or data frame (N, D), a row for each case and a column for each",
-        "predictor; found %s."
-      ), found
+        "must be a numeric matrix or data frame (N, %s), a row for each case and a column for each",
+        "%s; found %s."
+      ), if (column == "class") "K" else "D", column, found
     ), call)
   }
   numbers_to_python(x, call)

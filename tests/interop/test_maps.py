@@ -10,12 +10,17 @@ import rasterio
 import rpy2.robjects as ro
 
 from edaphos_bridge import (
+    foundation_applicability,
+    foundation_applicability_raster,
     foundation_embed_raster,
     foundation_fit_classifier,
     foundation_moco_pretrain_tiles,
     foundation_patches_at_coords,
     foundation_predict_raster,
+    foundation_smooth_raster,
     foundation_tile_dataset,
+    foundation_uncertainty,
+    foundation_uncertainty_raster,
 )
 from edaphos_bridge.interop.calls import call
 from edaphos_bridge.interop.rpy2 import install
@@ -25,6 +30,11 @@ ROOT = Path(__file__).parents[2]
 SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 2, "seed": 1}
 POINTS = np.array([[555.0, 845.0], [705.0, 755.0], [805.0, 655.0]])
 HEAD = {"head": "mlp", "hidden": [8], "dropout": 0.3, "epochs": 2, "val_split": 0, "seed": 1}
+
+MAPS = [
+    "class", "prob", "draws", "embedded", "smoothed", "majority", "margin", "applicability",
+]  # fmt: skip
+OF_CLASSES = ("class", "majority")
 
 # One R program for both entrances from R; `out` and `entrance` are set before it.
 R_CODE = """
@@ -50,7 +60,19 @@ invisible(predict(
 invisible(foundation_mcdropout_predict(
   fit, stack, n_draws = 5, seed = 3, filename = to("draws"), stride = 4
 ))
-invisible(foundation_embed_raster(encoder, stack, filename = to("embedded"), stride = 2))
+embedded <- foundation_embed_raster(encoder, stack, filename = to("embedded"), stride = 2)
+prob <- predict(fit, stack, type = "prob")
+invisible(foundation_smooth(
+  prob, window = 5, neigh_fraction = 0.4, smoothness = c(wet = 30, dry = 10),
+  filename = to("smoothed")
+))
+majority <- foundation_smooth(prob, "majority", colours = colours, filename = to("majority"))
+levels_of_majority <- do.call(paste, terra::levels(majority)[[1]])
+invisible(foundation_uncertainty(prob, "margin", filename = to("margin"), block_size = 16))
+train <- sin(outer(1:50, 1:6))
+known <- foundation_applicability(train, folds = rep(1:5, 10), weights = 1:6)
+invisible(predict(known, embedded, filename = to("applicability")))
+rows <- foundation_uncertainty(rbind(c(0.2, 0.8), c(0.5, 0.5), NA), "least_confidence")
 """
 
 
@@ -94,30 +116,47 @@ def map_in_python(out):
         options={"COMPRESS": "LZW"},
     )  # fmt: skip
     foundation_predict_raster(fit, stack, out / "python-draws.tif", n_draws=5, seed=3, stride=4)
-    foundation_embed_raster(encoder, stack, out / "python-embedded.tif", stride=2)
+    embedded = foundation_embed_raster(encoder, stack, out / "python-embedded.tif", stride=2)
+    prob = foundation_predict_raster(fit, stack, out / "prob.tif", type="prob")
+    foundation_smooth_raster(
+        prob, out / "python-smoothed.tif", window=5, neigh_fraction=0.4, smoothness=[10, 30]
+    )
+    foundation_smooth_raster(prob, out / "python-majority.tif", "majority", colours=colours)
+    foundation_uncertainty_raster(prob, out / "python-margin.tif", "margin", block_size=16)
+    train = np.sin(np.outer(np.arange(1.0, 51), np.arange(1.0, 7)))
+    known = foundation_applicability(train, folds=np.arange(50) % 5, weights=np.arange(1.0, 7))
+    foundation_applicability_raster(known, embedded, out / "python-applicability.tif")
 
 
 @pytest.mark.parametrize("entrance", ["rpy2", "reticulate"])
-@pytest.mark.parametrize("name", ["class", "prob", "draws", "embedded"])
+@pytest.mark.parametrize("name", MAPS)
 def test_a_map_from_r_has_pythons_bits_names_grid_and_options(folder, entrance, name):
     with (
         rasterio.open(folder / f"python-{name}.tif") as expected,
         rasterio.open(folder / f"{entrance}-{name}.tif") as found,
     ):
-        assert np.array_equal(found.read(), expected.read(), equal_nan=name != "class")
+        assert np.array_equal(found.read(), expected.read(), equal_nan=name not in OF_CLASSES)
         assert found.descriptions == expected.descriptions
         assert found.transform == expected.transform
         assert found.crs == expected.crs
         assert repr(found.profile) == repr(expected.profile)  # with NaN
-        if name == "class":
+        if name in OF_CLASSES:
             assert found.colormap(1) == expected.colormap(1)
             assert found.colormap(1)[2] == (0, 0, 255, 255)
 
 
 def test_the_embedded_r_has_levels_of_the_classes(folder):
     assert list(ro.r("levels_of")) == ["1 dry", "2 wet"]
+    assert list(ro.r("levels_of_majority")) == ["1 dry", "2 wet"]
     ro.r("of_stars <- predict(fit, stars::read_stars(file.path(out, 'stack.tif')))")
     assert list(ro.r("class(of_stars)")) == ["stars"]
+
+
+def test_the_doubt_of_rows_is_pythons(folder):
+    expected = foundation_uncertainty([[0.2, 0.8], [0.5, 0.5]], "least_confidence").tolist()
+    found = list(ro.r("rows"))
+    assert found[:2] == expected
+    assert np.isnan(found[2])
 
 
 def test_what_is_refused_speaks_of_rs_arguments(folder):
@@ -127,6 +166,9 @@ def test_what_is_refused_speaks_of_rs_arguments(folder):
     assert refusal("predict(fit, stack[[1:2]])").startswith("`x` must have 3 bands")
     assert "overwrite = TRUE" in refusal("predict(fit, stack, filename = to('class'))")
     assert refusal("predict(fit, stack, filename = '/no/map.tif')").startswith("`filename` names")
+    assert refusal("foundation_smooth(prob, window = 4)").startswith("`window` must be odd")
+    assert refusal("foundation_uncertainty(stack)").startswith("`x` must have probabilities")
+    assert refusal("predict(known, prob)").startswith("`newdata` must have the 6 predictors")
     assert refusal("predict(fit, stack, wopt = list(gdal = 'LEVEL=no'))").startswith("`wopt` ")
 
 

@@ -18,6 +18,6 @@ def open_probabilities(stack: Any, argument: str = "stack") -> Raster:
             argument,
             "must have a layer of probabilities for each of two classes or more",
             found=raster.bands,
-            hint="foundation_predict_raster() maps them with type='prob'.",
+            hint="A map of predictions of the type 'prob' has them.",
         )
     return raster

@@ -145,3 +145,99 @@ test_that("bad input is refused by its name", {
   of_predict(predict(known, unname(train[, 1:2])), "newdata", "must have 3 columns")
   of_predict(predict(known, train, type = "di"), "type", "is no argument")
 })
+
+# --- maps ----------------------------------------------------------------------------------
+
+known_of_soil <- function(...) {
+  cells <- stats::na.omit(terra::values(soil_stack()))
+  foundation_applicability(cells[seq(1, nrow(cells), 40), ], folds = rep_len(1:3, 30), ...)
+}
+
+test_that("a map has the index, the area and the density of its cells, called as by CAST", {
+  skip_if_no_python()
+  known <- known_of_soil()
+  cells <- terra::values(soil_stack())
+  expected <- predict(known, cells)
+  map <- predict(known, soil_stack(), block_size = 16)
+  expect_s4_class(map, "SpatRaster")
+  expect_true(terra::compareGeom(map, soil_stack(), stopOnError = FALSE))
+  expect_identical(names(map), c("DI", "AOA", "LPD"))
+  found <- cells_of(map)
+  expect_close(found[, "DI"], expected$di, 1e-6)
+  expect_identical(found[, "AOA"], as.numeric(expected$inside))
+  expect_identical(found[, "LPD"], as.numeric(expected$lpd))
+  expect_identical(which(is.na(found[, "DI"])), which(!stats::complete.cases(cells)))
+  expect_setequal(found[, "AOA"], c(0, 1, NA))
+})
+
+test_that("layers are found by name, or in order where the names are others", {
+  skip_if_no_python()
+  known <- known_of_soil()
+  expected <- cells_of(predict(known, soil_stack()))
+  more <- c(soil_stack()[[3]], soil_stack()[[1]] * 0, soil_stack()[[1:2]])
+  names(more) <- c("slope", "other", "clay", "ndvi")
+  expect_identical(cells_of(predict(known, more)), expected)
+  others <- soil_stack()
+  names(others) <- c("a", "b", "c")
+  expect_identical(cells_of(predict(known, others)), expected)
+})
+
+test_that("of embeddings the raster is that of foundation_embed_raster()", {
+  skip_if_no_python()
+  embedded <- foundation_embed_raster(tile_fit(), soil_stack(), stride = 2)
+  features <- foundation_embed(tile_fit(), foundation_patches_at_coords(
+    tile_fit(), centres_of(soil_stack())[c(1, 90, 333, 700, 900, 1100), ], soil_stack()
+  ))
+  known <- suppressMessages(foundation_applicability(features))
+  found <- cells_of(predict(known, embedded))
+  expected <- predict(known, terra::values(embedded))
+  expect_close(found[, "DI"], expected$di, 1e-6, size_of(expected$di))
+})
+
+test_that("a path gives a SpatRaster, a stars object a stars object, a proxy a proxy", {
+  skip_if_no_python()
+  known <- known_of_soil()
+  expected <- cells_of(predict(known, soil_stack()))
+  path <- withr::local_tempfile(fileext = ".tif")
+  map <- predict(known, terra::sources(soil_stack()), filename = path)
+  expect_identical(terra::sources(map), path)
+  expect_identical(cells_of(map), expected)
+  skip_if_lacking("stars")
+  for (proxy in c(FALSE, TRUE)) {
+    map <- predict(known, stars::read_stars(terra::sources(soil_stack()), proxy = proxy))
+    expect_s3_class(map, if (proxy) "stars_proxy" else "stars")
+    expect_identical(names(map), "applicability")
+    expect_identical(stars::st_get_dimension_values(map, 3), c("DI", "AOA", "LPD"))
+    cells <- matrix(as.vector(stars::st_as_stars(map)[[1]]), ncol = 3)
+    expect_identical(replace(cells, is.nan(cells), NA), unname(expected))
+  }
+})
+
+test_that("another model does not go on from the blocks of a map that was left", {
+  skip_if_no_python()
+  path <- withr::local_tempfile(fileext = ".tif")
+  make <- function(known) {
+    predict(known, soil_stack(), filename = path, block_size = 16, verbose = TRUE)
+  }
+  left <- tryCatch(make(known_of_soil()), message = conditionMessage)
+  expect_match(left, "block 1/6")
+  other <- known_of_soil(weights = c(1, 1, 2))
+  expect_refused(make(other), "filename", "resume = FALSE", of = "predict")
+  lines <- testthat::capture_messages(make(known_of_soil()))
+  expect_no_match(lines[[1]], "block 1/6")
+})
+
+test_that("what is not for a map, and what is not for rows, is refused", {
+  skip_if_no_python()
+  refused <- function(code, argument, says) expect_refused(code, argument, says, of = "predict")
+  known <- known_of_soil()
+  refused(predict(known, soil_stack()[[1:2]]), "newdata", "3 predictors")
+  refused(predict(known, "none.tif"), "newdata", "names no file")
+  refused(predict(known, terra::rast(nrows = 3, ncols = 3)), "newdata", "without values")
+  refused(predict(known, soil_stack(), filename = NA), "filename", "found logical")
+  refused(predict(known, soil_stack(), stride = 2), "stride", "is no argument")
+  refused(predict(known, soil_stack(), wopt = list(datatype = "INT1U")), "wopt", "\"FLT4S\"")
+  rows <- terra::values(soil_stack())
+  refused(predict(known, rows, filename = "a.tif"), "filename", "is for the map of a raster")
+  refused(predict(known, rows, block_size = 16), "block_size", "is for the map of a raster")
+})

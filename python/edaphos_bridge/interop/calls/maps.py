@@ -1,11 +1,11 @@
-"""Calls that map a raster to a GeoTIFF: what a fit predicts, and what an encoder makes of it."""
+"""Calls that map a raster to a GeoTIFF: predictions, embeddings, and what is made of such maps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from edaphos_bridge.any_fit import FoundationFit
+from edaphos_bridge.applicability_raster import applicability_raster as make_applicability_map
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.embed_raster import embed_raster as make_embedding_map
@@ -13,8 +13,12 @@ from edaphos_bridge.ensemble import FoundationEnsemble
 from edaphos_bridge.interop.calls.ensembles import ensemble_behind
 from edaphos_bridge.interop.calls.held import encoder_behind, fit_behind, tiles_behind
 from edaphos_bridge.interop.calls.progress import BlocksToldToR
+from edaphos_bridge.maps.applicability import FoundationApplicability
 from edaphos_bridge.predict_raster import predict_raster as make_prediction_map
 from edaphos_bridge.raster.file_part import rasterio
+from edaphos_bridge.raster.probabilities import open_probabilities
+from edaphos_bridge.smooth_raster import smooth_raster as make_smoothed_map
+from edaphos_bridge.uncertainty_raster import uncertainty_raster as make_uncertainty_map
 
 
 @plain
@@ -37,7 +41,8 @@ def predict_raster(
     path = make_prediction_map(
         fitted, stack, dataset=_tiles(dataset), tell=BlocksToldToR(on_block), **given
     )
-    return codes_of(path, fitted)
+    first = fitted.members[0] if isinstance(fitted, FoundationEnsemble) else fitted
+    return _codes_of(path, first.classes) if isinstance(first, FoundationClassifier) else None
 
 
 @plain
@@ -55,16 +60,44 @@ def embed_raster(
     )  # fmt: skip
 
 
-def codes_of(path: Any, fitted: FoundationFit | FoundationEnsemble) -> dict[str, Any] | None:
+@plain
+def smooth_raster(
+    stack: Any, settings: dict[str, Any], on_block: Callable[..., Any]
+) -> dict[str, Any] | None:
+    """``foundation_smooth()``: a file, and the classes and colours of a map of classes.
+
+    `settings` are the other arguments of ``foundation_smooth_raster``.
+    """
+    raster = open_probabilities(stack)
+    classes = raster.bands
+    raster.close()
+    path = make_smoothed_map(stack, tell=BlocksToldToR(on_block), **settings)
+    return _codes_of(path, classes)
+
+
+@plain
+def uncertainty_raster(stack: Any, settings: dict[str, Any], on_block: Callable[..., Any]) -> None:
+    """``foundation_uncertainty()`` of a raster: a file; `settings` are as in `smooth_raster`."""
+    make_uncertainty_map(stack, tell=BlocksToldToR(on_block), **settings)
+
+
+@plain
+def applicability_raster(
+    known: dict[str, Any], stack: Any, settings: dict[str, Any], on_block: Callable[..., Any]
+) -> None:
+    """``predict()`` of ``foundation_applicability()`` and a raster: a file."""
+    made = FoundationApplicability.from_dict(known)
+    make_applicability_map(made, stack, tell=BlocksToldToR(on_block), **settings)
+
+
+def _codes_of(path: Any, classes: Sequence[Any]) -> dict[str, Any] | None:
     """Return the names and colours ``#rrggbb`` of the codes 1 to K of a map, None of numbers."""
-    first = fitted.members[0] if isinstance(fitted, FoundationEnsemble) else fitted
     with rasterio().open(path) as file:
-        if not isinstance(first, FoundationClassifier) or file.dtypes[0] == "float32":
+        if file.dtypes[0] == "float32":
             return None
         table = file.colormap(1)
-    classes = [str(name) for name in first.classes]
     colours = ["#{:02x}{:02x}{:02x}".format(*table[code]) for code in range(1, len(classes) + 1)]
-    return {"classes": classes, "colours": colours}
+    return {"classes": [str(name) for name in classes], "colours": colours}
 
 
 def _tiles(dataset: Any) -> Any:

@@ -10,9 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.data.probabilities import ROWS
 from edaphos_bridge.interop.calls.held import fit_behind, patches, tiles_behind
 from edaphos_bridge.interop.calls.values import NA_INTEGER, with_na
 from edaphos_bridge.mcdropout import draw_predictions
+from edaphos_bridge.uncertainty import uncertainty_of
 
 
 @plain
@@ -52,6 +54,12 @@ def mcdropout_predict(
     fitted = fit_behind(state, modules)
     source, tiles = asked_for(x, coords, dataset)
     return draw_predictions(fitted, source, n_draws, seed, device, coords, tiles, draw)
+
+
+@plain
+def uncertainty(x: dict[str, Any], measure: Any) -> NDArray[np.float64]:
+    """``foundation_uncertainty()`` of rows: `x` has ``values``, a matrix."""
+    return uncertainty_of(x["values"], measure, ROWS)
 
 
 def asked_for(x: Any, coords: Any, dataset: Any) -> tuple[Any, Any]:
