@@ -6,16 +6,19 @@ import csv
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from benchmarks import bench, data, growth, growth_cell, profile_job, rows_predict, rows_r
 from benchmarks.data import TINY
 from benchmarks.machine import ROOT
 from benchmarks.row import NotMeasured, cost, difference, speed_up, surplus, value
+from benchmarks.rows_maps import looping, map_rows, mapping, mapping_scene, predicting
 from benchmarks.rows_training import (
     NO_CHANGE,
     fine_tuning_rows,
@@ -270,3 +273,19 @@ def test_every_job_can_be_profiled():
 def test_a_profile_names_what_took_the_time(capsys):
     profile_job.main(["conversion", "--quick", "--python", "--rows", "100"])
     assert "patches.py" in capsys.readouterr().out
+
+
+def test_a_map_has_the_values_of_its_references():
+    map_, prob = mapping("simclr", 20, "cpu")(), predicting("simclr", 20, "cpu")()
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning), rasterio.open(map_) as file:
+        found = file.read()
+    assert_close(found.reshape(3, -1).T, prob.astype(np.float32), 1e-6)
+    with rasterio.open(mapping_scene("simclr", 9, 12, "cpu")()) as file:
+        assert file.shape == (12, 352)
+    looping("simclr", 9, 12, "cpu")()
+
+
+def test_rows_of_maps_are_measured():
+    rows = figures(map_rows(replace(TINY, apart=False), "cpu"))
+    assert {"map-moco", "map-dense-simclr", "map-loop-moco-9", "map-agreement-moco"} <= set(rows)
+    assert 50 < rows["map-agreement-simclr"] <= 100
