@@ -131,9 +131,7 @@ def embed_raster(
     check_bands(module)
     check_channels(getattr(module, "in_channels", None), channels, "dataset")
     if wanted and not hasattr(module, "project"):
-        raise InputError(
-            "projection", "must be False for an encoder without projection", found=projection
-        )
+        raise InputError("projection", "needs an encoder that has a projection", found=projection)
     width = find_feature_dim(module, torch.zeros(1, channels, size, size, device=target))
     with closed_on_error(open_raster(stack)) as raster:
         order = tuple(band_order(raster, normalisation))

@@ -193,7 +193,7 @@ def _gdal_errors() -> tuple[type[Exception], ...]:
 
 
 def _table_of(layers: Layers) -> str:
-    """Return GDAL's raster attribute table of classes: codes, names and colours."""
+    """Return what GDAL keeps beside a file: names of codes, and a table of them with colours."""
     assert layers.classes is not None
     assert layers.colours is not None
     # name, type (0 a whole number, 2 text), usage of each column
@@ -218,7 +218,10 @@ def _table_of(layers: Layers) -> str:
     table = (
         f'<GDALRasterAttributeTable tableType="thematic">{header}{rows}</GDALRasterAttributeTable>'
     )
-    return f'<PAMDataset><PAMRasterBand band="1">{table}</PAMRasterBand></PAMDataset>\n'
+    # Some readers (stars) take rows of the table by their place: names by code go before it.
+    names = "".join(f"<Category>{escape(name)}</Category>" for name in ("", *layers.classes))
+    band = f"<CategoryNames>{names}</CategoryNames>{table}"
+    return f'<PAMDataset><PAMRasterBand band="1">{band}</PAMRasterBand></PAMDataset>\n'
 
 
 def _copy_to_cog(source: Path, target: Path, layers: Layers, options: Mapping[str, Any]) -> None:
