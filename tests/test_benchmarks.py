@@ -14,7 +14,17 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from benchmarks import bench, data, growth, growth_cell, profile_job, rows_predict, rows_r
+from benchmarks import (
+    bench,
+    data,
+    growth,
+    growth_cell,
+    profile_job,
+    rows_predict,
+    rows_r,
+    scale,
+    scale_rates,
+)
 from benchmarks.data import TINY
 from benchmarks.machine import ROOT
 from benchmarks.row import NotMeasured, cost, difference, speed_up, surplus, value
@@ -289,3 +299,22 @@ def test_rows_of_maps_are_measured():
     rows = figures(map_rows(replace(TINY, apart=False), "cpu"))
     assert {"map-moco", "map-dense-simclr", "map-loop-moco-9", "map-agreement-moco"} <= set(rows)
     assert 50 < rows["map-agreement-simclr"] <= 100
+
+
+def test_the_page_on_scale_is_worked_out_from_rates():
+    rates = {
+        name: scale.Rates({"exact": 1e4, "dense": 1e5}, {"exact": 2e4, "dense": 2e5}, 0.9)
+        for name in ("moco", "simclr")
+    }
+    page = scale.report(rates, {"exact": 50, "dense": 70}, (1e7, 1e6, 0.25), 2, "cpu")
+    # 8.51 million km2 at 250 m: 136.16 million patches
+    row = next(line for line in page if line.startswith("| 250 m | exact | MoCo"))
+    assert "| 136 million | 3.8 | 1.9 h |" in row
+    assert row.endswith("| 34 MB |")
+
+
+def test_rates_of_maps_are_measured():
+    assert scale_rates.rate_of("simclr", 20, "cpu", "exact", 1) > 0
+    assert scale_rates.peak_of(20, "cpu", "exact") > 0
+    reading, writing, size = scale_rates.file_rates(64)
+    assert min(reading, writing, size) > 0

@@ -157,3 +157,11 @@ def test_what_a_block_raises_stops_the_others_and_says_where(tmp_path, monkeypat
         foundation_predict_raster(fit, cells(), tmp_path / "map.tif", block_size=16)
     assert len(calls) < 12
     assert not (tmp_path / "map.tif").exists()
+
+
+def test_files_are_read_and_closed_by_the_threads_that_opened_them(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("edaphos_bridge.maps.blocks.n_threads", lambda: 4)
+    for number in range(3):
+        out = tmp_path / f"{number}.tif"
+        foundation_predict_raster(classifier(), files[1], out, type="prob", block_size=16)
+        assert out.read_bytes() == files[2]

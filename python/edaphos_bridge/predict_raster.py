@@ -24,7 +24,7 @@ from edaphos_bridge.maps.look import warn_of_other_input
 from edaphos_bridge.maps.method import METHODS, values_by
 from edaphos_bridge.maps.parts import kept_seed
 from edaphos_bridge.maps.progress import Tell
-from edaphos_bridge.maps.run import Output, closed_on_error, make_map
+from edaphos_bridge.maps.run import Output, make_map
 from edaphos_bridge.raster.patches_at import band_order
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import FoundationTileDataset
@@ -187,7 +187,7 @@ def predict_raster(
     target = resolve_device(first.device if device is None else device)
     normalisation = normalisation_for(first.encoder, first.patch_size, dataset, "stack")
     orientation = orientation_to_read(first.encoder)
-    with closed_on_error(open_raster(stack)) as raster:
+    with open_raster(stack) as raster:
         grid = MapGrid.of(raster, step)
         order = tuple(band_order(raster, normalisation))
         reader = PatchReader(grid, normalisation, order, orientation, is_as_built(first.encoder))
@@ -196,7 +196,7 @@ def predict_raster(
             values.seed = _seed(given, output, draw)
         warn_of_other_input(raster, reader)
         function = values_by(way, raster, reader, values)
-    return make_map(raster, function, output)
+        return make_map(raster, function, output)
 
 
 def _seed(given: int | None, output: Output, draw: Any) -> int:
