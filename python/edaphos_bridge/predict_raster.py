@@ -137,7 +137,9 @@ def foundation_predict_raster(
     >>> raster = np.random.default_rng(1).normal(size=(2, 40, 50))
     >>> tiles = eb.foundation_tile_dataset(raster, patch_size=8, n_patches=60, seed=1)
     >>> encoder = eb.foundation_encoder("moco", in_channels=2, seed=1)
-    >>> fit = eb.foundation_fit_classifier(encoder, tiles, ["dry", "wet"] * 30, epochs=1, seed=1)
+    >>> encoder.normalisation = tiles.normalisation
+    >>> labels = ["dry", "wet"] * 30
+    >>> fit = eb.foundation_fit_classifier(encoder, tiles, labels, epochs=1, val_split=0, seed=1)
     >>> soils = foundation_predict_raster(fit, raster, stride=4)
     >>> soils.shape, soils.attrs["classes"]
     ((1, 10, 13), ['dry', 'wet'])

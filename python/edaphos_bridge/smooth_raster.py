@@ -78,7 +78,7 @@ def foundation_smooth_raster(
     >>> forest = np.full((20, 30), 0.9)
     >>> forest[10, 10] = 0.4
     >>> smoothed = foundation_smooth_raster(np.stack([forest, 1 - forest]), window=3)
-    >>> smoothed[0, 10, 10].round(2).item()
+    >>> round(smoothed.values[0, 10, 10].item(), 2)
     0.84
     """
     return smooth_raster(

@@ -60,7 +60,7 @@ def foundation_uncertainty_raster(
     --------
     >>> import numpy as np
     >>> from edaphos_bridge import foundation_uncertainty_raster
-    >>> foundation_uncertainty_raster(np.full((2, 20, 30), 0.5)).max().item()
+    >>> foundation_uncertainty_raster(np.full((2, 20, 30), 0.5)).values.max().item()
     1.0
     """
     return uncertainty_raster(
