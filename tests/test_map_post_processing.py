@@ -113,6 +113,11 @@ BAD = {
 }
 
 
+def test_colours_are_for_the_majority_alone():
+    with pytest.raises(InputError, match="`colours` are for a map of classes"):
+        foundation_smooth_raster(HALVES, colours=["#000000", "#ffffff"])
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_named(name):
     verb, arguments, message = BAD[name]

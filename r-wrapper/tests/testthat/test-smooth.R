@@ -139,6 +139,8 @@ test_that("what cannot be smoothed is refused by its name", {
   refused(foundation_smooth(prob, smoothness = c(Oxisol = 1)), "smoothness", "Gleisol; found Oxisol")
   refused(foundation_smooth(prob, smoothness = "much"), "smoothness", "much")
   refused(foundation_smooth(prob, "majority", colours = "red"), "colours", "3 classes")
+  refused(foundation_smooth(prob, colours = c("red", "blue", "tan")), "colours", "'majority'")
+  refused(foundation_smooth(prob, "majority", colours = c(a = "red")), "colours", "a")
   refused(foundation_smooth(prob, colours = 1:3), "colours", "found 1, 2, 3")
   refused(foundation_smooth(prob, wopt = list(datatype = "INT1U")), "wopt", "\"FLT4S\"")
   refused(foundation_smooth(prob, block_size = 8), "block_size", "found 8")

@@ -68,9 +68,8 @@ def smooth_raster(
 
     `settings` are the other arguments of ``foundation_smooth_raster``.
     """
-    raster = open_probabilities(stack)
-    classes = raster.bands
-    raster.close()
+    with open_probabilities(stack) as raster:
+        classes = raster.bands
     path = make_smoothed_map(stack, tell=BlocksToldToR(on_block), **settings)
     return _codes_of(path, classes)
 
