@@ -29,7 +29,7 @@ from edaphos_bridge.raster.transform import IDENTITY
 
 _TILE = 512
 # Above, GDAL copies in a process of its own: nothing can interrupt it in this one.
-_MOST_AT_ONCE = 2**26
+_MOST_AT_ONCE = 2**24
 _COPY = (
     "import json, sys; from rasterio.shutil import copy; "
     "copy(*sys.argv[1:3], **json.loads(sys.argv[3]))"
