@@ -92,6 +92,15 @@ def test_options_that_gdal_does_not_take_are_refused_before_work(raster, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tif"]
 
 
+def test_a_map_tells_the_range_of_its_layers(raster, tmp_path):
+    out = mapped(raster, tmp_path / "map.tif", type="prob")
+    with rasterio.open(out) as file:
+        for number in (1, 2, 3):
+            tags, values = file.tags(number), file.read(number)
+            assert float(tags["STATISTICS_MINIMUM"]) == np.nanmin(values)
+            assert float(tags["STATISTICS_MAXIMUM"]) == np.nanmax(values)
+
+
 def test_a_map_of_many_classes_has_its_names_in_two_bytes(tmp_path):
     from edaphos_bridge.maps.layers import Layers
 
