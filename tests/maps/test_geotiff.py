@@ -64,7 +64,7 @@ def test_ctrl_c_ends_that_process_and_leaves_no_half_file(raster, tmp_path, monk
 @pytest.mark.usefixtures("always_apart")
 def test_what_that_process_says_is_the_error(raster, tmp_path, monkeypatch):
     monkeypatch.setattr("edaphos_bridge.maps.geotiff._COPY", "raise OSError('no room')")
-    with pytest.raises(InputError, match="cannot be written .*no room.*finished stay"):
+    with pytest.raises(InputError, match=r"cannot be written .*no room.*finished stay"):
         mapped(raster, tmp_path / "map.tif")
 
 
