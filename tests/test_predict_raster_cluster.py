@@ -4,6 +4,7 @@ import os
 import signal
 import warnings
 
+import distributed
 import numpy as np
 import pytest
 import rasterio
@@ -11,8 +12,6 @@ import rasterio
 from edaphos_bridge import foundation_predict_raster
 from edaphos_bridge.errors import InputError
 from mapped import cells, classifier, map_of
-
-distributed = pytest.importorskip("distributed")
 
 
 @pytest.fixture(scope="module")
