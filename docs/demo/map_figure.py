@@ -45,8 +45,8 @@ def draw_map(path: Path, scene: StatlogScene, found: SceneMap) -> None:
         figure.text(
             0.015, 0.953,
             "Linear probe on MoCo features of 9 by 9 pixels. Encoder and probe know the west "
-            f"alone;\n{found.tested.sum()} labelled pixels of the east test them, in one split of one "
-            f"scene. Mean entropy {right:.2f} where right, {wrong:.2f} where wrong.",
+            f"alone;\n{found.tested.sum()} labelled pixels of the east test them, in one split of "
+            f"one scene. Mean entropy {right:.2f} where right, {wrong:.2f} where wrong.",
             va="top", linespacing=1.35,
         )  # fmt: skip
         figure.savefig(path, dpi=150)
