@@ -18,7 +18,7 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # The kernels of the simplest processor: a bound that only some processors keep fails under them.
 PLAIN := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE
 
-.PHONY: help setup setup-python setup-r demo comparison fine-tuning bench growth test test-python test-r \
+.PHONY: help setup setup-python setup-r demo comparison fine-tuning bench growth scale test test-python test-r \
         test-plain test-modern lint \
         check-r document vignettes clean
 
@@ -32,6 +32,7 @@ help:
 	@echo "make fine-tuning  which way of fine-tuning? docs/results anew (under 10 minutes on one core)"
 	@echo "make bench   what is promised about speed and memory, measured: docs/benchmarks.md anew"
 	@echo "make growth  time and memory against N, C and H: docs/growth.md anew (up to half an hour)"
+	@echo "make scale   what a map of a country costs, from rates measured here: docs/scale.md anew"
 	@echo "make check-r   R CMD check --as-cran, with Python and without (needs qpdf)"
 	@echo "make document  R documentation from roxygen comments (needs roxygen2)"
 	@echo "make vignettes  the stored output of the vignettes anew"
@@ -83,6 +84,9 @@ bench: setup
 
 growth: setup
 	$(R_ENV) $(PY) -m benchmarks.growth $(ARGS)
+
+scale: setup-python
+	$(PY) -m benchmarks.scale $(ARGS)
 
 # Both suites side by side: each has one thread.
 BOTH = $(MAKE) --no-print-directory --jobs=2 --output-sync=target test-python test-r

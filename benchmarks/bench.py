@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import rows_predict, rows_r, rows_training
+from benchmarks import rows_maps, rows_predict, rows_r, rows_training
 from benchmarks.data import FULL, QUICK, Sizes
 from benchmarks.machine import provenance, require_device
 from benchmarks.row import NotMeasured, Row
@@ -47,6 +47,7 @@ def topics(sizes: Sizes, device: str) -> dict[str, Measure]:
         "sweep": rows_training.sweep_rows,
         "fine-tuning": rows_training.fine_tuning_rows,
         "predict": rows_predict.predict_rows,
+        "maps": rows_maps.map_rows,
         "moco": rows_training.moco_rows,
     }
     on_cpu = {

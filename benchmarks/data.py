@@ -28,6 +28,9 @@ class Sizes:
     sweep_epochs: int = 10
     fine_tune_epochs: int = 5
     moco_batch: int = 64
+    mapped: int = 128
+    scene_rows: int = 44
+    scene_epochs: int = 10
     moco_steps: int = 10
     runs: int = 9
     short_runs: int = 15  # where a run takes less than two seconds
@@ -37,6 +40,9 @@ class Sizes:
 
 FULL = Sizes()
 QUICK = Sizes(
+    mapped=64,
+    scene_rows=8,
+    scene_epochs=1,
     cached=5_000,
     swept=500,
     predicted=1_000,
@@ -51,6 +57,9 @@ QUICK = Sizes(
     many_runs=2,
 )
 TINY = Sizes(
+    mapped=24,
+    scene_rows=17,
+    scene_epochs=1,
     n=40,
     cached=200,
     swept=50,

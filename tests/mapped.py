@@ -14,6 +14,7 @@ from edaphos_bridge import (
     foundation_fit_regressor,
     foundation_tile_dataset,
 )
+from edaphos_bridge.predict_raster import predict_raster
 
 HEIGHT, WIDTH, SIZE = 41, 53, 8
 
@@ -100,3 +101,13 @@ def as_layers(values: np.ndarray, stride: int) -> np.ndarray:
     """Rows of values, one a cell, as layers."""
     rows, cols = centres(stride)
     return values.reshape(len(rows), len(cols), -1).transpose(2, 0, 1)
+
+
+def map_of(fit, raster, out, tell, **changes):
+    """Map to a file and tell of each block."""
+    settings = {
+        "type": None, "stride": 1, "block_size": 16, "method": "exact", "dataset": None,
+        "device": None, "n_draws": None, "seed": None, "colours": None, "client": None,
+        "overwrite": False, "resume": True, "options": None, "verbose": False,
+    }  # fmt: skip
+    return predict_raster(fit, raster, out, tell=tell, **{**settings, **changes})

@@ -6,16 +6,29 @@ import csv
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
-from benchmarks import bench, data, growth, growth_cell, profile_job, rows_predict, rows_r
+from benchmarks import (
+    bench,
+    data,
+    growth,
+    growth_cell,
+    profile_job,
+    rows_predict,
+    rows_r,
+    scale,
+    scale_rates,
+)
 from benchmarks.data import TINY
 from benchmarks.machine import ROOT
 from benchmarks.row import NotMeasured, cost, difference, speed_up, surplus, value
+from benchmarks.rows_maps import looping, map_rows, mapping, mapping_scene, predicting
 from benchmarks.rows_training import (
     NO_CHANGE,
     fine_tuning_rows,
@@ -270,3 +283,38 @@ def test_every_job_can_be_profiled():
 def test_a_profile_names_what_took_the_time(capsys):
     profile_job.main(["conversion", "--quick", "--python", "--rows", "100"])
     assert "patches.py" in capsys.readouterr().out
+
+
+def test_a_map_has_the_values_of_its_references():
+    map_, prob = mapping("simclr", 20, "cpu")(), predicting("simclr", 20, "cpu")()
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning), rasterio.open(map_) as file:
+        found = file.read()
+    assert_close(found.reshape(3, -1).T, prob.astype(np.float32), 1e-6)
+    with rasterio.open(mapping_scene("simclr", 9, 12, "cpu")()) as file:
+        assert file.shape == (12, 352)
+    looping("simclr", 9, 12, "cpu")()
+
+
+def test_rows_of_maps_are_measured():
+    rows = figures(map_rows(replace(TINY, apart=False), "cpu"))
+    assert {"map-moco", "map-dense-simclr", "map-loop-moco-9", "map-agreement-moco"} <= set(rows)
+    assert 50 < rows["map-agreement-simclr"] <= 100
+
+
+def test_the_page_on_scale_is_worked_out_from_rates():
+    rates = {
+        name: scale.Rates({"exact": 1e4, "dense": 1e5}, {"exact": 2e4, "dense": 2e5}, 0.9)
+        for name in ("moco", "simclr")
+    }
+    page = scale.report(rates, {"exact": 50, "dense": 70}, (1e7, 1e6, 0.25), 2, "cpu")
+    # 8.51 million km2 at 250 m: 136.16 million patches
+    row = next(line for line in page if line.startswith("| 250 m | exact | MoCo"))
+    assert "| 136 million | 3.8 | 1.9 h |" in row
+    assert row.endswith("| 34 MB |")
+
+
+def test_rates_of_maps_are_measured():
+    assert scale_rates.rate_of("simclr", 20, "cpu", "exact", 1) > 0
+    assert scale_rates.peak_of(20, "cpu", "exact") > 0
+    reading, writing, size = scale_rates.file_rates(64)
+    assert min(reading, writing, size) > 0

@@ -80,7 +80,7 @@ def test_features_that_are_not_finite_are_an_error(tmp_path):
 BAD = {
     "projection": (
         {"encoder": torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())},
-        "`projection` must be False",
+        "`projection` needs an encoder",
     ),
     "stride": ({"stride": 2.5}, "`stride` must be a positive whole number"),
     "patch_size": ({"patch_size": 1}, "`patch_size` must be a whole number of at least 2"),

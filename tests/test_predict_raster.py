@@ -1,15 +1,20 @@
 """`foundation_predict_raster()`: a map has what `predict()` says of the patch around a cell."""
 
+import json
+
+import dask.array
 import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import rasterio.shutil
 import torch
+import xarray
 from rasterio import Affine
 
 from closeness import assert_close
 from edaphos_bridge import foundation_mcdropout_predict, foundation_predict_raster
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosWarning, InputError
 from mapped import (
     as_layers,
     at_centres,
@@ -17,6 +22,7 @@ from mapped import (
     classifier,
     encoder,
     ensemble,
+    map_of,
     multilabel,
     regressor,
     tiles,
@@ -182,7 +188,6 @@ def test_a_file_gives_a_file_on_its_grid(write_tif, tmp_path, name, stride):
 
 
 def test_a_data_array_gives_coordinates_of_the_middles_of_cells():
-    xarray = pytest.importorskip("xarray")
     coords = {"y": 1000 - 10 * np.arange(41.0), "x": 200 + 10 * np.arange(53.0)}
     array = xarray.DataArray(cells(), dims=("band", "y", "x"), coords=coords)
     found = foundation_predict_raster(classifier(), array, type="prob", stride=4)
@@ -352,3 +357,47 @@ def test_a_table_of_the_map_has_the_classes_of_predict():
         found.values.ravel().astype(int) - 1, categories=found.attrs["classes"]
     )
     assert names.equals(expected)
+
+
+def test_colours_that_mean_nothing_are_refused():
+    with pytest.raises(InputError, match="`colours` are for a map of classes"):
+        foundation_predict_raster(classifier(), cells(), type="prob", colours=["#000000"] * 3)
+    with pytest.raises(InputError, match="`colours` must be of the classes dry, moist, wet"):
+        foundation_predict_raster(classifier(), cells(), colours={"swamp": "#000000"})
+
+
+def test_draws_go_on_with_the_seed_of_the_blocks_that_are_there(tmp_path):
+    fit, out = regressor(head="mlp", dropout=0.3), tmp_path / "map.tif"
+    how = {"stride": 2, "n_draws": 5, "block_size": 16}
+
+    def stop(report):
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        map_of(fit, cells(), out, stop, **how)
+    seed = json.loads((tmp_path / "map.tif.parts" / "map.json").read_text())["seed"]
+    foundation_predict_raster(fit, cells(), out, **how)
+    other = foundation_predict_raster(fit, cells(), tmp_path / "b.tif", seed=seed, **how)
+    assert out.read_bytes() == other.read_bytes()
+
+
+def test_a_vrt_is_a_raster(write_tif, tmp_path):
+    path = write_tif("in.tif", cells(), nodata=np.nan)
+    vrt = tmp_path / "in.vrt"
+    rasterio.shutil.copy(path, vrt, driver="VRT")
+    found = foundation_predict_raster(classifier(), vrt, type="prob", stride=4)
+    assert_close(found.values, naive(classifier(), 4).astype(np.float32), 1e-6)
+
+
+def test_an_array_that_dask_computes_is_read_block_by_block(tmp_path):
+    array = dask.array.from_array(cells(), chunks=(4, 16, 16))
+    coords = {"y": 1000 - 10 * np.arange(41.0), "x": 200 + 10 * np.arange(53.0)}
+    lazy = xarray.DataArray(array, dims=("band", "y", "x"), coords=coords)
+    found = foundation_predict_raster(classifier(), lazy, type="prob", stride=4, block_size=16)
+    assert_close(found.values, naive(classifier(), 4).astype(np.float32), 1e-6)
+    out = tmp_path / "map.tif"
+    with pytest.warns(EdaphosWarning, match="no coordinate reference system"):
+        foundation_predict_raster(classifier(), lazy, out, type="prob", stride=4, block_size=16)
+    with rasterio.open(out) as file:
+        assert file.transform[:6] == (40, 0, 195, 0, -40, 1005)
+        assert np.array_equal(file.read(), found.values, equal_nan=True)

@@ -4,16 +4,14 @@ import os
 import signal
 import warnings
 
+import distributed
 import numpy as np
 import pytest
 import rasterio
 
 from edaphos_bridge import foundation_predict_raster
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.predict_raster import predict_raster
-from mapped import cells, classifier
-
-distributed = pytest.importorskip("distributed")
+from mapped import cells, classifier, map_of
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +51,7 @@ def test_a_worker_that_is_killed_loses_nothing(cluster, raster, tmp_path):
             killed.append(next(iter(workers.values())))
             os.kill(killed[0], signal.SIGKILL)
 
-    predict_raster(
-        classifier(), raster, tmp_path / "map.tif", type="prob", stride=1, block_size=16,
-        method="exact", dataset=None, device=None, n_draws=None, seed=None, colours=None,
-        client=client, overwrite=False, resume=True, options=None, verbose=False, tell=tell,
-    )  # fmt: skip
+    map_of(classifier(), raster, tmp_path / "map.tif", tell, type="prob", client=client)
     assert killed
     foundation_predict_raster(
         classifier(), raster, tmp_path / "whole.tif", type="prob", block_size=16

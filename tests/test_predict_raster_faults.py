@@ -11,8 +11,7 @@ import rasterio
 
 from edaphos_bridge import foundation_predict_raster
 from edaphos_bridge.errors import EdaphosWarning, InputError
-from edaphos_bridge.predict_raster import predict_raster
-from mapped import cells, classifier
+from mapped import cells, classifier, map_of
 
 # A process that dies when some function of the package is called for the n-th time.
 DIES = """
@@ -78,18 +77,10 @@ def test_after_sigkill_the_same_call_keeps_blocks_and_writes_equal_bytes(files, 
     assert bool(kept) == (moment != "the first block")
     computed = []
     fit = classifier()
-    predict_raster_with(fit, files[1], out, lambda report: computed.append(report.done))
+    map_of(fit, files[1], out, lambda report: computed.append(report.done), type="prob")
     assert computed == list(range(len(kept) + 1, 13))
     assert out.read_bytes() == files[2]
     assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
-
-
-def predict_raster_with(fit, raster, out, tell):
-    return predict_raster(
-        fit, raster, out, type="prob", stride=1, block_size=16, method="exact", dataset=None,
-        device=None, n_draws=None, seed=None, colours=None, client=None, overwrite=False,
-        resume=True, options=None, verbose=False, tell=tell,
-    )  # fmt: skip
 
 
 def test_ctrl_c_ends_the_map_and_the_same_call_goes_on(files, tmp_path):
@@ -101,11 +92,11 @@ def test_ctrl_c_ends_the_map_and_the_same_call_goes_on(files, tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        predict_raster_with(classifier(), files[1], out, press)
+        map_of(classifier(), files[1], out, press, type="prob")
     assert seen == [1]
     assert not out.exists()
     rest = []
-    predict_raster_with(classifier(), files[1], out, lambda report: rest.append(report.done))
+    map_of(classifier(), files[1], out, lambda report: rest.append(report.done), type="prob")
     assert rest[0] >= 2
     assert rest[-1] == 12
     assert out.read_bytes() == files[2]
@@ -115,9 +106,9 @@ def test_ctrl_c_ends_the_map_and_the_same_call_goes_on(files, tmp_path):
 def test_a_full_disk_is_an_error_and_finished_blocks_stay(files, tmp_path, limited_files, size):
     out = tmp_path / "map.tif"
     with limited_files(size), pytest.raises(InputError, match="`out` cannot be written"):
-        predict_raster_with(classifier(), files[1], out, lambda report: None)
+        map_of(classifier(), files[1], out, lambda report: None, type="prob")
     assert not out.exists()
-    predict_raster_with(classifier(), files[1], out, lambda report: None)
+    map_of(classifier(), files[1], out, lambda report: None, type="prob")
     assert out.read_bytes() == files[2]
 
 
@@ -138,7 +129,7 @@ def test_blocks_of_a_raster_that_has_changed_are_not_taken(files, tmp_path):
         raise RuntimeError("enough")
 
     with pytest.raises(RuntimeError, match="enough"):
-        predict_raster_with(classifier(), raster, out, stop)
+        map_of(classifier(), raster, out, stop, type="prob")
     raster.write_bytes(files[1].read_bytes())
     os.utime(raster, ns=(1, 1))
     with pytest.raises(InputError, match=r"another map beside it \(another raster\).*resume=False"):
@@ -166,3 +157,11 @@ def test_what_a_block_raises_stops_the_others_and_says_where(tmp_path, monkeypat
         foundation_predict_raster(fit, cells(), tmp_path / "map.tif", block_size=16)
     assert len(calls) < 12
     assert not (tmp_path / "map.tif").exists()
+
+
+def test_files_are_read_and_closed_by_the_threads_that_opened_them(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("edaphos_bridge.maps.blocks.n_threads", lambda: 4)
+    for number in range(3):
+        out = tmp_path / f"{number}.tif"
+        foundation_predict_raster(classifier(), files[1], out, type="prob", block_size=16)
+        assert out.read_bytes() == files[2]

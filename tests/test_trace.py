@@ -35,3 +35,9 @@ def test_the_files_that_calls_pass_are_those_that_contributing_shows():
 def test_no_call_passes_more_than_twelve_rooms():
     assert len(rooms(shown())) == 3
     assert max(rooms(shown())) <= 12
+
+
+def test_no_way_leads_through_more_than_twelve_files():
+    ways = [int(number) for number in re.findall(r"way \((\d+)\)", shown())]
+    assert len(ways) == 3
+    assert max(ways) <= 12

@@ -23,7 +23,7 @@ r_packages=$(sed -n 's/^packages="\(.*\)"$/\1/p' r-wrapper/tools/install-r.sh)
 debian="ca-certificates r-base-dev r-cran-${r_packages// / r-cran-} python3-dev python3-venv python3-torch
     python3-pandas python3-platformdirs python3-tqdm python3-safetensors python3-rasterio
     python3-sklearn python3-matplotlib python3-hypothesis python3-pytest python3-zarr python3-xarray
-    python3-dask python3-h5py python3-torchvision"
+    python3-dask python3-distributed python3-h5py python3-torchvision"
 
 inside() { # inside FOLDER COMMAND...
     env -i HOME=/root PATH=/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8 LC_ALL=C.UTF-8 \

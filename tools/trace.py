@@ -9,7 +9,8 @@ model. For each it prints
 * the rooms among them, in the order in which they are entered: what must be read to follow the
   call. A room hands the call on, to another file outside of basics/, data/ and errors.py, or is
   where the first step is taken. None lies in those folders;
-* the leaves, all others: they check or make one thing, and the call comes back.
+* the way itself: the files on the stack when the first step is taken, from the public call down;
+* the leaves, all others than rooms: they check or make one thing, and the call comes back.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Trace:
     files: list[str] = field(default_factory=list)
     moves: int = 0
     handing_on: set[str] = field(default_factory=set)
+    way: list[str] = field(default_factory=list)
 
     @property
     def rooms(self) -> list[str]:
@@ -71,6 +73,7 @@ def traced(call: Callable[[], Any], step: tuple[str, str]) -> Trace:
             trace.handing_on.add(caller)
         if (name, frame.f_code.co_name) == step:
             trace.handing_on.add(name)
+            trace.way = _stack_of(frame)
             raise _Arrived
 
     sys.setprofile(enter)
@@ -88,6 +91,18 @@ def _file_of(frame: FrameType) -> str | None:
     if not path.is_relative_to(PACKAGE) or path.name == "__init__.py":
         return None
     return path.relative_to(PACKAGE).as_posix()
+
+
+def _stack_of(frame: FrameType) -> list[str]:
+    """Return the files of the package on the stack, the outermost first, each once."""
+    names: list[str] = []
+    above: FrameType | None = frame
+    while above is not None:
+        name = _file_of(above)
+        if name is not None:
+            names.insert(0, name)
+        above = above.f_back
+    return list(dict.fromkeys(names))
 
 
 def _caller_of(frame: FrameType) -> str | None:
@@ -125,6 +140,7 @@ def report(traces: dict[str, Trace]) -> list[str]:
         leaves = [name for name in trace.files if name not in rooms]
         lines += [
             f"{call}: {len(trace.files)} files in {trace.moves} moves, {len(rooms)} of them rooms",
+            *_wrapped(f"way ({len(trace.way)}):", trace.way),
             *_wrapped("rooms:", rooms),
             *_wrapped("leaves:", leaves),
         ]
@@ -133,7 +149,7 @@ def report(traces: dict[str, Trace]) -> list[str]:
 
 def _wrapped(title: str, names: list[str]) -> list[str]:
     return textwrap.wrap(
-        f"{title:<8}" + ", ".join(names), 99, initial_indent="  ", subsequent_indent=" " * 10
+        f"{title:<10}" + ", ".join(names), 99, initial_indent="  ", subsequent_indent=" " * 12
     )
 
 

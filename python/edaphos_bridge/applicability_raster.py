@@ -18,7 +18,7 @@ from edaphos_bridge.maps.cell_values import Cells, CellValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
 from edaphos_bridge.maps.progress import Tell
-from edaphos_bridge.maps.run import Output, closed_on_error, make_map
+from edaphos_bridge.maps.run import Output, make_map
 from edaphos_bridge.raster.sources import open_raster
 
 _LAYERS = ("DI", "AOA", "LPD")
@@ -97,11 +97,11 @@ def applicability_raster(
             "must be what foundation_applicability() returns",
             found=object.__class__.__name__,
         )
-    with closed_on_error(open_raster(stack)) as raster:
+    with open_raster(stack) as raster:
         order = _order(object, raster.bands)
         known = {"applicability": object.digest(), "bands": len(raster.bands), "order": order}
         cells = CellValues(MapGrid.of(raster, 1), Layers(_LAYERS), _Of(object, order), 0, known)
-    return make_map(raster, cells, output)
+        return make_map(raster, cells, output)
 
 
 def _order(known: FoundationApplicability, bands: list[str]) -> list[int]:

@@ -108,9 +108,7 @@ def foundation_embed_at_coords(
     check_bands(module)
     check_channels(getattr(module, "in_channels", None), channels, "dataset")
     if wanted and not hasattr(module, "project"):
-        raise InputError(
-            "projection", "must be False for an encoder without projection", found=projection
-        )
+        raise InputError("projection", "needs an encoder that has a projection", found=projection)
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     width = find_feature_dim(module, torch.zeros(1, channels, size, size, device=device))
 

@@ -25,7 +25,7 @@ from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.look import warn_of_other_input
 from edaphos_bridge.maps.method import METHODS, values_by
 from edaphos_bridge.maps.progress import Tell
-from edaphos_bridge.maps.run import Output, closed_on_error, make_map
+from edaphos_bridge.maps.run import Output, make_map
 from edaphos_bridge.raster.patches_at import band_order
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import FoundationTileDataset
@@ -131,11 +131,9 @@ def embed_raster(
     check_bands(module)
     check_channels(getattr(module, "in_channels", None), channels, "dataset")
     if wanted and not hasattr(module, "project"):
-        raise InputError(
-            "projection", "must be False for an encoder without projection", found=projection
-        )
+        raise InputError("projection", "needs an encoder that has a projection", found=projection)
     width = find_feature_dim(module, torch.zeros(1, channels, size, size, device=target))
-    with closed_on_error(open_raster(stack)) as raster:
+    with open_raster(stack) as raster:
         order = tuple(band_order(raster, normalisation))
         reader = PatchReader(
             MapGrid.of(raster, step), normalisation, order, orientation, is_as_built(module)
@@ -145,4 +143,4 @@ def embed_raster(
         )
         warn_of_other_input(raster, reader)
         function = values_by(way, raster, reader, values)
-    return make_map(raster, function, output)
+        return make_map(raster, function, output)

@@ -22,8 +22,9 @@ from edaphos_bridge.maps.fit_values import FitValues, types_of
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.look import warn_of_other_input
 from edaphos_bridge.maps.method import METHODS, values_by
+from edaphos_bridge.maps.parts import kept_seed
 from edaphos_bridge.maps.progress import Tell
-from edaphos_bridge.maps.run import Output, closed_on_error, make_map
+from edaphos_bridge.maps.run import Output, make_map
 from edaphos_bridge.raster.patches_at import band_order
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import FoundationTileDataset
@@ -136,7 +137,9 @@ def foundation_predict_raster(
     >>> raster = np.random.default_rng(1).normal(size=(2, 40, 50))
     >>> tiles = eb.foundation_tile_dataset(raster, patch_size=8, n_patches=60, seed=1)
     >>> encoder = eb.foundation_encoder("moco", in_channels=2, seed=1)
-    >>> fit = eb.foundation_fit_classifier(encoder, tiles, ["dry", "wet"] * 30, epochs=1, seed=1)
+    >>> encoder.normalisation = tiles.normalisation
+    >>> labels = ["dry", "wet"] * 30
+    >>> fit = eb.foundation_fit_classifier(encoder, tiles, labels, epochs=1, val_split=0, seed=1)
     >>> soils = foundation_predict_raster(fit, raster, stride=4)
     >>> soils.shape, soils.attrs["classes"]
     ((1, 10, 13), ['dry', 'wet'])
@@ -184,23 +187,24 @@ def predict_raster(
     given = None if seed is None else seed_number(seed)
     kinds = _types(fits, type, draws)
     target = resolve_device(first.device if device is None else device)
-    normalisation = normalisation_for(first.encoder, first.patch_size, dataset)
+    normalisation = normalisation_for(first.encoder, first.patch_size, dataset, "stack")
     orientation = orientation_to_read(first.encoder)
-    with closed_on_error(open_raster(stack)) as raster:
+    with open_raster(stack) as raster:
         grid = MapGrid.of(raster, step)
         order = tuple(band_order(raster, normalisation))
         reader = PatchReader(grid, normalisation, order, orientation, is_as_built(first.encoder))
-        values = FitValues(
-            fits, kinds, target, n_draws=draws, seed=_seed(given, draws, draw), colours=colours
-        )
+        values = FitValues(fits, kinds, target, n_draws=draws, colours=colours)
+        if draws:
+            values.seed = _seed(given, output, draw)
         warn_of_other_input(raster, reader)
         function = values_by(way, raster, reader, values)
-    return make_map(raster, function, output)
+        return make_map(raster, function, output)
 
 
-def _seed(given: int | None, n_draws: int, draw: Any) -> int:
-    if not n_draws:
-        return 0
+def _seed(given: int | None, output: Output, draw: Any) -> int:
+    """Return the seed of draws: where none is given, that of blocks which the same call left."""
+    if given is None and output.path is not None and output.resume:
+        given = kept_seed(output.path)
     return draw() if given is None else given
 
 

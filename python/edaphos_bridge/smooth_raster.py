@@ -17,7 +17,7 @@ from edaphos_bridge.maps.cell_values import Cells, CellValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
 from edaphos_bridge.maps.progress import Tell
-from edaphos_bridge.maps.run import Output, closed_on_error, make_map
+from edaphos_bridge.maps.run import Output, make_map
 from edaphos_bridge.maps.smoothing import NO_CLASS, bayesian, halo_of, majority, most_probable
 from edaphos_bridge.raster.probabilities import open_probabilities
 from edaphos_bridge.smooth import (
@@ -78,7 +78,7 @@ def foundation_smooth_raster(
     >>> forest = np.full((20, 30), 0.9)
     >>> forest[10, 10] = 0.4
     >>> smoothed = foundation_smooth_raster(np.stack([forest, 1 - forest]), window=3)
-    >>> smoothed[0, 10, 10].round(2).item()
+    >>> round(smoothed.values[0, 10, 10].item(), 2)
     0.84
     """
     return smooth_raster(
@@ -109,7 +109,7 @@ def smooth_raster(
     output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
     way = choice("method", method, [BAYESIAN, MAJORITY])
     side, kept = odd_window(window), neighbour_share(neigh_fraction)
-    with closed_on_error(open_probabilities(stack)) as raster:
+    with open_probabilities(stack) as raster:
         names = raster.bands
         known = {"smoothed": way, "window": side, "bands": len(names)}
         if way == MAJORITY:
@@ -121,7 +121,7 @@ def smooth_raster(
             layers = Layers(tuple(names))
             function = partial(_bayesian, window=side, kept=kept, variances=variances)
         cells = CellValues(MapGrid.of(raster, 1), layers, function, halo_of(side), known)
-    return make_map(raster, cells, output)
+        return make_map(raster, cells, output)
 
 
 def _majority(cells: Cells, window: int) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from edaphos_bridge.maps.cell_values import Cells, CellValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
 from edaphos_bridge.maps.progress import Tell
-from edaphos_bridge.maps.run import Output, closed_on_error, make_map
+from edaphos_bridge.maps.run import Output, make_map
 from edaphos_bridge.maps.uncertainty import MEASURES
 from edaphos_bridge.raster.probabilities import open_probabilities
 
@@ -60,7 +60,7 @@ def foundation_uncertainty_raster(
     --------
     >>> import numpy as np
     >>> from edaphos_bridge import foundation_uncertainty_raster
-    >>> foundation_uncertainty_raster(np.full((2, 20, 30), 0.5)).max().item()
+    >>> foundation_uncertainty_raster(np.full((2, 20, 30), 0.5)).values.max().item()
     1.0
     """
     return uncertainty_raster(
@@ -85,11 +85,11 @@ def uncertainty_raster(
     """Do what `foundation_uncertainty_raster` does; `tell` hears of blocks."""
     output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
     name = choice("measure", measure, list(MEASURES))
-    with closed_on_error(open_probabilities(stack)) as raster:
+    with open_probabilities(stack) as raster:
         known = {"measure": name, "bands": len(raster.bands)}
         function = partial(_of_cells, measure=name)
         cells = CellValues(MapGrid.of(raster, 1), Layers((name,)), function, 0, known)
-    return make_map(raster, cells, output)
+        return make_map(raster, cells, output)
 
 
 def _of_cells(cells: Cells, measure: str) -> NDArray[Any]:

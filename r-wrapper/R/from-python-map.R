@@ -2,7 +2,7 @@
 
 # A SpatRaster, or of a stars object one of its kind, on the file of a map. `codes` are classes and
 # colours of a map of classes, `what` names what several layers are.
-from_map <- function(path, codes, like, what) {
+from_raster_map <- function(path, codes, like, what) {
   raster <- terra::rast(path)
   # terra takes a file without one for longitude and latitude where its numbers could be
   if (inherits(like, "SpatRaster") && !nzchar(terra::crs(like))) terra::crs(raster) <- ""
@@ -13,13 +13,13 @@ from_map <- function(path, codes, like, what) {
     terra::coltab(raster) <- data.frame(value = seq_along(colours), col = colours)
   }
   if (inherits(like, c("stars", "stars_proxy"))) {
-    return(from_map_to_stars(raster, path, codes, like, what))
+    return(from_raster_map_to_stars(raster, path, codes, like, what))
   }
   raster
 }
 
 # A proxy stays one: its cells are in the file until they are asked for.
-from_map_to_stars <- function(raster, path, codes, like, what) {
+from_raster_map_to_stars <- function(raster, path, codes, like, what) {
   is_proxy <- inherits(like, "stars_proxy")
   map <- stars::read_stars(path, proxy = is_proxy, quiet = TRUE)
   names(map) <- if (terra::nlyr(raster) == 1L) names(raster) else what

@@ -59,7 +59,7 @@ make_map <- function(name, fitted, stack, argument, dataset, settings, values, d
   if ("edaphosbridge_input_error" %in% answer$error$classes) put_back(random)
   words <- c(out = "filename", options = "wopt", stack = argument, coords = argument, also)
   codes <- answer_value(in_words_of_r(answer, words), call)
-  from_map(map$out, codes, stack, what)
+  from_raster_map(map$out, codes, stack, what)
 }
 
 # An answer whose texts call arguments what the user's function calls them: `words` by Python's name.

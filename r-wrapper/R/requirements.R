@@ -7,8 +7,8 @@ what_checkout_is <- "a checkout of edaphos-bridge, or a wheel made of one"
 
 # What pip installs. `source` is a folder or a file, or an address, which pip wants with a name.
 python_requirements <- function(source, reticulate = utils::packageVersion("reticulate")) {
-  # all that R's functions use: pretraining's views and rasters
-  extras <- "[interpret,pretrain,raster]"
+  # all that R's functions use: pretraining's views, rasters and maps
+  extras <- "[interpret,maps,pretrain]"
   package <- if (is_address(source)) {
     paste0("edaphos-bridge", extras, " @ ", source)
   } else {

@@ -40,8 +40,9 @@ fit <- foundation_fit_classifier(
   val_split = 0, seed = 1
 )
 to <- function(name) file.path(out, paste0(entrance, "-", name, ".tif"))
-class <- predict(fit, stack, filename = to("class"), colours = c(wet = "#0000ff", dry = "#ffff00"))
-levels_of <- do.call(paste, terra::levels(class)[[1]])
+colours <- c(wet = "#0000ff", dry = "#ffff00")
+of_classes <- predict(fit, stack, filename = to("class"), colours = colours)
+levels_of <- do.call(paste, terra::levels(of_classes)[[1]])
 invisible(predict(
   fit, stack, type = c("prob", "entropy"), filename = to("prob"), stride = 3, block_size = 16,
   wopt = list(gdal = "COMPRESS=LZW")

@@ -87,6 +87,7 @@ def test_a_damaged_block_is_named(out, damage):
 
 def test_a_damaged_identity_is_of_another_map(out):
     with opened(out) as parts:
+        parts.keep(BLOCK, LAYERS)
         (parts.folder / "map.json").write_text("{")
     with pytest.raises(InputError, match="not readable"), opened(out):
         pass

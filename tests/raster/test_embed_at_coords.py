@@ -90,7 +90,7 @@ def test_a_module_of_a_users_own_works_with_a_dataset(tiles, image, points):
     found = foundation_embed_at_coords(module, points, image, dataset=tiles)
     patches = foundation_patches_at_coords(tiles, points, image)
     assert_close(found, patches.mean(axis=(2, 3)), 1e-6)
-    with pytest.raises(InputError, match="`projection` must be False"):
+    with pytest.raises(InputError, match="`projection` needs an encoder"):
         foundation_embed_at_coords(module, points, image, projection=True, dataset=tiles)
 
 

@@ -56,7 +56,10 @@ def find_normalisation(
 
 
 def normalisation_for(
-    encoder: Any, patch_size: list[int], dataset: FoundationTileDataset | None
+    encoder: Any,
+    patch_size: list[int],
+    dataset: FoundationTileDataset | None,
+    argument: str = "coords",
 ) -> Normalisation:
     """Return how raw cells become patches for a classifier on `encoder`, as `find_normalisation`.
 
@@ -65,7 +68,7 @@ def normalisation_for(
     """
     if dataset is None and normalisation_of(encoder) is None:
         raise InputError(
-            "coords",
+            argument,
             "needs an encoder that carries the normalisation of a tile dataset, which this one "
             "does not",
             hint="Give a `dataset` from foundation_tile_dataset().",

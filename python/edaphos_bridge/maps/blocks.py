@@ -82,7 +82,7 @@ def _on_cluster(job: MapJob, blocks: list[Window], parts: Parts, count: Count, c
     futures = client.map(_keep_of, blocks, job=shared, parts=parts, pure=False)
     try:
         with at_once():
-            for future in distributed.as_completed(futures):
+            for future in distributed.as_completed(futures, loop=client.loop):
                 future.result()
                 count.one_more()
                 future.release()

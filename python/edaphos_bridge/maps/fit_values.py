@@ -51,8 +51,11 @@ class FitValues(RowValues):
         Some of `types_of`. Classes stand alone: their layer holds codes.
     n_draws : int
         Passes in which dropout drops; 0 for none.
+
+    Attributes
+    ----------
     seed : int
-        Of the draws.
+        Of the draws, set before the first.
 
     Raises
     ------
@@ -68,7 +71,6 @@ class FitValues(RowValues):
         device: torch.device,
         *,
         n_draws: int = 0,
-        seed: int = 0,
         colours: Any = None,
     ) -> None:
         self.device = device
@@ -78,7 +80,7 @@ class FitValues(RowValues):
         self._task = fits[0].task
         self._types = tuple(types)
         self._n_draws = n_draws
-        self._seed = seed
+        self.seed = 0
         self._digest = hashlib.sha256(b"".join(fit.to_bytes() for fit in fits)).hexdigest()
         self._thresholds = getattr(self._task, "threshold", None)
         columns = fits[0].columns
@@ -94,6 +96,8 @@ class FitValues(RowValues):
         if self._is_one_label and self._types == ("class",):
             assert columns is not None
             self.layers = Layers.of_classes("class", columns, colours)
+        elif colours is not None:
+            raise InputError("colours", "are for a map of classes, type = 'class'", found=colours)
         else:
             self.layers = Layers(tuple(n for kind in types for n in _names(kind, columns)))
 
@@ -140,7 +144,7 @@ class FitValues(RowValues):
 
     def _randomness(self, seed: tuple[int, ...]) -> Randomness:
         """Return what the draws of one block come from, whoever computes it."""
-        mixed = np.random.SeedSequence([self._seed % 2**64, *seed]).generate_state(1, np.uint64)[0]
+        mixed = np.random.SeedSequence([self.seed % 2**64, *seed]).generate_state(1, np.uint64)[0]
         return Randomness(int(mixed) >> 1, self.device)
 
     def bytes_a_row(self) -> int:
@@ -154,7 +158,7 @@ class FitValues(RowValues):
             "fit": self._digest,
             "type": list(self._types),
             "n_draws": self._n_draws,
-            "seed": self._seed if self._n_draws else None,
+            "seed": self.seed if self._n_draws else None,
             "device": self.device.type,
             "layers": self.layers.to_dict(),
         }

@@ -16,6 +16,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edaphos_bridge.basics.interrupts import at_once, imported, pause
 from edaphos_bridge.basics.workers import own_libraries_first
@@ -29,7 +30,7 @@ from edaphos_bridge.raster.transform import IDENTITY
 
 _TILE = 512
 # Above, GDAL copies in a process of its own: nothing can interrupt it in this one.
-_MOST_AT_ONCE = 2**26
+_MOST_AT_ONCE = 2**24
 _COPY = (
     "import json, sys; from rasterio.shutil import copy; "
     "copy(*sys.argv[1:3], **json.loads(sys.argv[3]))"
@@ -148,11 +149,15 @@ def _write_plain(
     }
     if grid.transform != IDENTITY:
         profile["transform"] = package.Affine(*grid.transform)
+    ranges = _Ranges(layers)
     try:
         with package.open(path, "w", **profile) as file:
             for block in blocks:
                 pause()
-                file.write(np.ascontiguousarray(parts.read(block)), window=_place(block))
+                values = np.ascontiguousarray(parts.read(block))
+                file.write(values, window=_place(block))
+                ranges.add(values)
+            ranges.write_to(file)
             for number, name in enumerate(layers.names, 1):
                 file.set_band_description(number, name)
             if layers.colours is not None:
@@ -162,6 +167,26 @@ def _write_plain(
         raise InputError("out", f"cannot be written ({error})", found=str(path.parent)) from error
     if layers.classes is not None:
         _beside(path).write_text(_table_of(layers), encoding="utf-8")
+
+
+class _Ranges:
+    """The lowest and the highest number of each layer, where GDAL and terra look for them."""
+
+    def __init__(self, layers: Layers) -> None:
+        self._nodata = layers.nodata
+        self._low = np.full(len(layers.names), np.inf)
+        self._high = -self._low
+
+    def add(self, values: NDArray[Any]) -> None:
+        known = np.isfinite(values) & (values != self._nodata)
+        low = np.where(known, values, np.inf).min(axis=(1, 2))
+        high = np.where(known, values, -np.inf).max(axis=(1, 2))
+        self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
+
+    def write_to(self, file: Any) -> None:
+        for number, (low, high) in enumerate(zip(self._low, self._high, strict=True), 1):
+            if low <= high:
+                file.update_tags(number, STATISTICS_MINIMUM=low, STATISTICS_MAXIMUM=high)
 
 
 def _keeps_numbers(options: Mapping[str, Any]) -> bool:
@@ -193,7 +218,7 @@ def _gdal_errors() -> tuple[type[Exception], ...]:
 
 
 def _table_of(layers: Layers) -> str:
-    """Return GDAL's raster attribute table of classes: codes, names and colours."""
+    """Return what GDAL keeps beside a file: names of codes, and a table of them with colours."""
     assert layers.classes is not None
     assert layers.colours is not None
     # name, type (0 a whole number, 2 text), usage of each column
@@ -218,7 +243,10 @@ def _table_of(layers: Layers) -> str:
     table = (
         f'<GDALRasterAttributeTable tableType="thematic">{header}{rows}</GDALRasterAttributeTable>'
     )
-    return f'<PAMDataset><PAMRasterBand band="1">{table}</PAMRasterBand></PAMDataset>\n'
+    # Some readers (stars) take rows of the table by their place: names by code go before it.
+    names = "".join(f"<Category>{escape(name)}</Category>" for name in ("", *layers.classes))
+    band = f"<CategoryNames>{names}</CategoryNames>{table}"
+    return f'<PAMDataset><PAMRasterBand band="1">{band}</PAMRasterBand></PAMDataset>\n'
 
 
 def _copy_to_cog(source: Path, target: Path, layers: Layers, options: Mapping[str, Any]) -> None:

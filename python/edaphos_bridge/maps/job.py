@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from numpy.typing import NDArray
@@ -17,13 +16,12 @@ from edaphos_bridge.raster.sources import reopen
 class MapJob:
     """Computes blocks of a map, in any thread and, pickled, in any process.
 
-    A file of GDAL's is read by one thread at a time, so each thread at work has the files opened
-    for itself; they stay open for the next block.
+    Files are opened for each block, by the thread that computes it: GDAL's are of one thread.
 
     Parameters
     ----------
     raster : Raster
-        Stays open until `close`, which closes all that was opened.
+        May be closed if it is one of files.
     function : BlockFunction
     """
 
@@ -31,8 +29,6 @@ class MapJob:
         self.function = function
         self._described = raster.describe()
         self._in_memory = raster if self._described is None else None
-        self._free: list[Raster] = [raster] if self._described is not None else []
-        self._lock = threading.Lock()
         self._stopped = threading.Event()
 
     def __call__(self, block: Window) -> NDArray[Any]:
@@ -50,32 +46,14 @@ class MapJob:
         """Let blocks that are being computed end at their next batch."""
         self._stopped.set()
 
-    def close(self) -> None:
-        """Close the files."""
-        with self._lock:
-            while self._free:
-                self._free.pop().close()
-
-    @contextmanager
-    def _raster(self) -> Iterator[Raster]:
-        if self._described is None:
-            assert self._in_memory is not None
-            yield self._in_memory
-            return
-        with self._lock:
-            free = self._free.pop() if self._free else None
-        raster = reopen(self._described) if free is None else free
-        try:
-            yield raster
-        finally:
-            with self._lock:
-                self._free.append(raster)
+    def _raster(self) -> AbstractContextManager[Raster]:
+        if self._in_memory is not None:
+            return nullcontext(self._in_memory)
+        assert self._described is not None
+        return reopen(self._described)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        del state["_free"], state["_lock"], state["_stopped"]
-        return state
+        return {name: value for name, value in self.__dict__.items() if name != "_stopped"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._free, self._lock, self._stopped = [], threading.Lock(), threading.Event()
+        self.__dict__.update(state, _stopped=threading.Event())

@@ -78,6 +78,9 @@ def _colours(names: tuple[str, ...], given: Any) -> tuple[Colour, ...]:
     if given is None:
         return tuple(_own_colour(place) for place in range(len(names)))
     if isinstance(given, Mapping):
+        unknown = [str(key) for key in given if str(key) not in names]
+        if unknown:
+            raise InputError("colours", f"must be of the classes {', '.join(names)}", found=unknown)
         missing = [name for name in names if name not in {str(key) for key in given}]
         if missing:
             raise InputError("colours", "must have a colour for every class", found=missing)

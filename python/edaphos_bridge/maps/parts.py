@@ -53,7 +53,7 @@ class Parts:
             If another run computes the same map, the folder cannot be written to, or it has parts
             of another map.
         """
-        folder = out.with_name(f"{out.name}.parts")
+        folder = _folder_of(out)
         with ExitStack() as stack:
             try:
                 folder.mkdir(exist_ok=True)
@@ -80,7 +80,7 @@ class Parts:
         text = json.dumps(self._identity, indent=1, sort_keys=True)
         if not resume:
             self._clear()
-        elif kept.exists() and (found := kept.read_text(encoding="utf-8")) != text:
+        elif self._has_blocks() and (found := _text_of(kept)) != text:
             raise InputError(
                 "out",
                 f"has finished blocks of another map beside it ({_difference(found, text)})",
@@ -89,6 +89,9 @@ class Parts:
             )
         with writing(self.folder):
             write_atomically(kept, text.encode())
+
+    def _has_blocks(self) -> bool:
+        return any(path.suffix == ".npy" for path in self.folder.glob("[0-9]*"))
 
     def has(self, block: Window) -> bool:
         """Return whether a block is finished."""
@@ -139,6 +142,26 @@ class Parts:
         for path in self.folder.iterdir():
             if _OURS.match(path.name):
                 path.unlink(missing_ok=True)
+
+
+def kept_seed(out: Path) -> int | None:
+    """Return the seed that finished blocks of a map were drawn with, if there are any."""
+    try:
+        found = json.loads(_text_of(_folder_of(out) / _IDENTITY)).get("seed")
+    except (ValueError, AttributeError):
+        return None
+    return found if type(found) is int else None
+
+
+def _folder_of(out: Path) -> Path:
+    return out.with_name(f"{out.name}.parts")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,20 +94,10 @@ class Output:
         )
 
 
-@contextmanager
-def closed_on_error(raster: Raster) -> Iterator[Raster]:
-    """Yield a raster that is closed if the block raises; otherwise `make_map` closes it."""
-    try:
-        yield raster
-    except BaseException:
-        raster.close()
-        raise
-
-
 def make_map(raster: Raster, function: BlockFunction, output: Output) -> Any:
     """Return the path of the file with the map of `raster`, or a DataArray that computes it.
 
-    Files of `raster` are closed, when the map is finished or the DataArray goes.
+    Files of `raster` may be closed then: whoever computes a block opens them.
     """
     grid = function.grid
     size = block_size_for(function) if output.block_size is None else output.block_size
@@ -120,17 +110,14 @@ def make_map(raster: Raster, function: BlockFunction, output: Output) -> Any:
         warn("`stack` has no coordinate reference system, and so its map has none.")
     identity = {"block_size": size, "raster": identity_of(raster), **function.identity()}
     listening = nullcontext(output.tell) if output.tell else console(verbose=output.verbose)
-    try:
-        with (
-            connected(output.client) as client,
-            Parts.opened(output.path, identity, resume=output.resume) as parts,
-        ):
-            with listening as tell:
-                compute_parts(job, blocks, parts, client, tell)
-            write_map(output.path, parts, blocks, grid, function.layers, crs, output.options)
-            parts.remove()
-    finally:
-        job.close()
+    with (
+        connected(output.client) as client,
+        Parts.opened(output.path, identity, resume=output.resume) as parts,
+    ):
+        with listening as tell:
+            compute_parts(job, blocks, parts, client, tell)
+        write_map(output.path, parts, blocks, grid, function.layers, crs, output.options)
+        parts.remove()
     return output.path
 
 

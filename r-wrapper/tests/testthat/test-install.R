@@ -14,7 +14,7 @@ test_that("NumPy and pandas are pinned for an old reticulate", {
   expect_null(python_pins("1.45"))
   expect_identical(
     python_requirements("/a/checkout", reticulate = "1.28"),
-    c("/a/checkout[interpret,pretrain,raster]", "numpy<2", "pandas<3")
+    c("/a/checkout[interpret,maps,pretrain]", "numpy<2", "pandas<3")
   )
 })
 
@@ -22,14 +22,14 @@ test_that("an address goes to pip with the package's name, and a repository as o
   package <- function(source) python_requirements(checked_source(source, NULL), "1.45")
   expect_identical(
     package("git+https://example.org/bridge.git@main"),
-    "edaphos-bridge[interpret,pretrain,raster] @ git+https://example.org/bridge.git@main"
+    "edaphos-bridge[interpret,maps,pretrain] @ git+https://example.org/bridge.git@main"
   )
   expect_identical(
     package("https://example.org/bridge.git"),
-    "edaphos-bridge[interpret,pretrain,raster] @ git+https://example.org/bridge.git"
+    "edaphos-bridge[interpret,maps,pretrain] @ git+https://example.org/bridge.git"
   )
   wheel <- "https://example.org/edaphos_bridge-0.1.0-py3-none-any.whl"
-  expect_identical(package(wheel), paste("edaphos-bridge[interpret,pretrain,raster] @", wheel))
+  expect_identical(package(wheel), paste("edaphos-bridge[interpret,maps,pretrain] @", wheel))
 })
 
 test_that("a Python is usable from 3.10, and up to 3.12 where NumPy 1 is needed", {
@@ -46,7 +46,7 @@ test_that("the lines that install name a checkout or a wheel, since PyPI lacks t
   line <- install_command("/a path/python")
   pins <- sprintf(" \"%s\"", python_pins())
   expect_identical(line, paste0(
-    "'/a path/python' -m pip install --upgrade \"path/to/edaphos-bridge[interpret,pretrain,raster]\"",
+    "'/a path/python' -m pip install --upgrade \"path/to/edaphos-bridge[interpret,maps,pretrain]\"",
     paste(pins, collapse = ""), " # a checkout of edaphos-bridge, or a wheel made of one"
   ))
   # both are lines that run: what completes them is a comment
@@ -237,7 +237,7 @@ test_that("what fails is a classed error with the line that failed, and leaves n
     suppressMessages(install_offline(nothing, path, wheel)), class = "edaphosbridge_install_error"
   )
   expect_s3_class(condition, "edaphosbridge_error")
-  requirement <- shQuote(paste0(normalizePath(wheel), "[interpret,pretrain,raster]"))
+  requirement <- shQuote(paste0(normalizePath(wheel), "[interpret,maps,pretrain]"))
   installs <- paste("bin/python -m pip install --upgrade", requirement)
   expect_match(conditionMessage(condition), installs, fixed = TRUE)
   expect_match(conditionMessage(condition), paste("--no-index --find-links", nothing), fixed = TRUE)
