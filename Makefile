@@ -23,7 +23,7 @@ PLAIN := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBL
         check-r document vignettes clean
 
 help:
-	@echo "make demo    real soil patches, from Python and from R: table, figure, comparison"
+	@echo "make demo    real soil data, from Python and from R: map, table, figures, comparison"
 	@echo "make test    lint, types, pytest (Python, rpy2) and testthat"
 	@echo "make test-plain  pytest and testthat again, with the kernels of the simplest processor"
 	@echo "make test-modern  pytest and testthat on Debian 13, in a root folder in ~/.cache (needs root)"

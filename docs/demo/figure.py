@@ -62,7 +62,7 @@ def draw_figure(
     scene : StatlogScene
         Image and labels.
     soil_map : numpy.ndarray, shape (82, 100)
-        Predicted class codes, -1 where the neighbourhood is unknown.
+        Predicted class codes, -1 where the scene is unknown.
     is_test : numpy.ndarray, shape (82, 100), bool
         Where the test patches are centred.
     accuracy : float
@@ -90,7 +90,9 @@ def draw_figure(
         loss = figure.add_subplot(curves[0])
         _curves(loss, figure.add_subplot(curves[1], sharex=loss), fits)
         _confusion(figure.add_subplot(top[1]), truth, predicted)
-        _false_colour(figure.add_subplot(top[2]), scene.image)
+        scene_axes = figure.add_subplot(top[2])
+        scene_axes.set_anchor("NE")
+        false_colour(scene_axes, scene.image, "c  Scene (infrared, red, green)")
 
         maps = figure.add_gridspec(
             1, 2, left=0.015, right=0.985, top=0.535, bottom=0.085, wspace=0.03
@@ -98,8 +100,8 @@ def draw_figure(
         axes = [figure.add_subplot(cell) for cell in maps]
         for place, map_axes in zip("WE", axes, strict=True):
             map_axes.set_anchor(place)
-        _map(axes[0], scene.labels, scene.classes, "d  Labelled map")
-        _map(axes[1], soil_map, scene.classes, "e  Map predicted by full fine-tuning")
+        draw_codes(axes[0], scene.labels, scene.classes, "d  Labelled map")
+        draw_codes(axes[1], soil_map, scene.classes, "e  Map predicted by full fine-tuning")
         _mark_tests(axes[1], scene, soil_map, is_test)
         _legend(figure, scene.classes)
         figure.suptitle(
@@ -149,7 +151,7 @@ def _confusion(axes: Axes, truth: pd.Categorical, predicted: pd.Categorical) -> 
     axes.spines[:].set_visible(False)
 
 
-def _false_colour(axes: Axes, image: NDArray[np.int16]) -> None:
+def false_colour(axes: Axes, image: NDArray[np.int16], title: str) -> None:
     """Show the second near-infrared and the two visible bands, stretched over 2 to 98 %."""
     known = (image >= 0).all(axis=0)
     shown = np.ones((*known.shape, 3))
@@ -157,17 +159,17 @@ def _false_colour(axes: Axes, image: NDArray[np.int16]) -> None:
         low, high = np.percentile(image[band][known], (2, 98))
         shown[..., channel][known] = np.clip((image[band][known] - low) / (high - low), 0, 1)
     axes.imshow(shown)
-    axes.set_anchor("NE")
-    axes.set_title("c  Scene (infrared, red, green)")
-    _bare(axes)
+    axes.set_title(title)
+    bare(axes)
 
 
-def _map(axes: Axes, codes: NDArray[np.integer], classes: list[str], title: str) -> None:
+def draw_codes(axes: Axes, codes: NDArray[np.integer], classes: list[str], title: str) -> None:
+    """Show classes from 0 on; cells below are white."""
     colours = ListedColormap([COLOURS[name] for name in classes])
     shown = np.ma.masked_less(codes, 0)
     axes.imshow(shown, cmap=colours, vmin=-0.5, vmax=len(classes) - 0.5, interpolation="nearest")
     axes.set_title(title)
-    _bare(axes)
+    bare(axes)
 
 
 def _mark_tests(
@@ -185,7 +187,8 @@ def _mark_tests(
             axes.scatter(columns, rows, color=colour, **style)
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
+    """Leave a thin frame around a picture."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color="#999999", lw=0.6)
 

@@ -2,7 +2,7 @@
 # forest, in spatial blocks.
 #
 # Run from the repository root: Rscript docs/meuse/meuse.R docs/results
-# It writes meuse.csv, meuse.md and meuse.png. Needs edaphosbridge, terra, sp (the data) and
+# It writes meuse.csv, meuse.md, meuse.png and meuse_map.png. Needs edaphosbridge, terra, sp (the data) and
 # randomForest; on Debian r-cran-terra, r-cran-sp and r-cran-randomforest. One thread.
 
 library(edaphosbridge)
@@ -155,6 +155,52 @@ for (name in colnames(predicted)) {
 }
 invisible(grDevices::dev.off())
 
+# --- maps of the grid, of what learnt from all points -------------------------------------------------
+
+on_grid <- function(values) {
+  table <- data.frame(meuse.grid[c("x", "y")], values = values)
+  terra::rast(table, type = "xyz", crs = "EPSG:28992")
+}
+line <- stats::lm(log(zinc) ~ sqrt(dist) + ffreq2 + ffreq3 + soil2 + soil3, at_points)
+set.seed(seed)
+forest <- randomForest::randomForest(log(zinc) ~ dist + ffreq + soil, meuse)
+fit <- do.call(
+  foundation_fit_regressor, c(list(moco, x = x, y = y, val_split = 0, seed = seed), probe)
+)
+maps <- c(
+  on_grid(stats::predict(line, grid)), on_grid(stats::predict(forest, meuse.grid)),
+  terra::crop(predict(fit, stack), on_grid(1))
+)
+names(maps) <- c("linear regression", "random forest", "probe, from MoCo")
+
+grDevices::png(file.path(out, "meuse_map.png"), width = 1250, height = 560, res = 110)
+graphics::layout(matrix(1:4, 1), widths = c(1, 1, 1, 0.32))
+limits <- range(terra::minmax(maps), y)
+shades <- grDevices::hcl.colors(64, "YlOrRd", rev = TRUE)
+shade <- function(values) shades[1 + floor(63.999 * (values - limits[[1]]) / diff(limits))]
+for (name in names(maps)) {
+  terra::plot(
+    maps[[name]],
+    range = limits, col = shades, legend = FALSE, axes = FALSE, mar = c(0.5, 0.5, 2.5, 0.5)
+  )
+  graphics::title(name, line = 1, cex.main = 1.3)
+  graphics::points(points, pch = 21, bg = shade(y), col = "grey30", cex = 1.1, lwd = 0.5)
+}
+graphics::par(mar = c(3, 1, 4, 4.5), las = 1)
+ticks <- seq(limits[[1]], limits[[2]], length.out = 65)
+graphics::image(1, ticks, matrix(seq_len(64), 1), col = shades, axes = FALSE, xlab = "", ylab = "")
+graphics::axis(4)
+graphics::mtext("log zinc", line = 0.8, cex = 0.8)
+invisible(grDevices::dev.off())
+
+# How far the maps are from each other, and where: patches of cells near the edge reach beyond the grid.
+whole <- terra::focal(terra::extend(on_grid(1), patch_size), patch_size, function(cells) !anyNA(cells))
+whole <- terra::values(terra::crop(whole, on_grid(1)))[, 1] == 1
+difference_of_maps <- terra::values(maps[[3]] - maps[[1]])[, 1]
+of_grid <- !is.na(difference_of_maps)
+between <- stats::cor(terra::values(maps), use = "complete.obs")
+spread <- terra::global(maps, "sd", na.rm = TRUE)$sd
+
 # --- page ------------------------------------------------------------------------------------------
 
 cell_of <- function(name, form) {
@@ -185,6 +231,22 @@ page <- c(
   "# Zinc on the Meuse: a regressor beside linear regression and a random forest", "",
   "Held-out predictions of log zinc (ppm), with 95 % intervals.", "", table, "", verdict, "",
   "![Predicted against measured log zinc](meuse.png)", "",
+  "## Maps", "",
+  "![Maps of log zinc by three methods, and the measured points](meuse_map.png)", "",
+  sprintf(
+    paste(
+      "Of fits on all %d points, which are drawn in the colours of what was measured; the probe's map is",
+      "`predict(fit, stack)`. Correlation of its cells with those of linear regression %.2f, with those",
+      "of the random forest %.2f; standard deviation of cells %s. What lies beyond the grid counts as the",
+      "mean of its band, which shows along the edges: minus linear regression, the probe is %+.2f in the",
+      "mean at the %d cells whose patch reaches beyond the grid, and %+.2f at the %d others. The table",
+      "above says how far to trust each."
+    ),
+    length(y), between[3, 1], between[3, 2],
+    paste(sprintf("%.2f (%s)", spread, names(maps)), collapse = ", "),
+    mean(difference_of_maps[of_grid & !whole]), sum(of_grid & !whole),
+    mean(difference_of_maps[of_grid & whole]), sum(of_grid & whole)
+  ), "",
   "## Protocol", "",
   sprintf(
     "* `meuse` and `meuse.grid` of the R package sp (Rikken and Van Rijn 1993): %d points, each tested once.",

@@ -4,6 +4,8 @@
 # colours of a map of classes, `what` names what several layers are.
 from_raster_map <- function(path, codes, like, what) {
   raster <- terra::rast(path)
+  # terra takes a file without one for longitude and latitude where its numbers could be
+  if (inherits(like, "SpatRaster") && !nzchar(terra::crs(like))) terra::crs(raster) <- ""
   if (!is.null(codes)) {
     classes <- as.character(unlist(codes$classes))
     colours <- as.character(unlist(codes$colours))

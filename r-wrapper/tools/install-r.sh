@@ -7,7 +7,7 @@
 set -eu
 
 python=$1
-packages="reticulate cli terra codetools testthat callr withr generics ggplot2 knitr markdown sf stars tibble rsample"
+packages="reticulate cli terra codetools testthat callr withr generics ggplot2 knitr markdown ranger sf stars tibble rsample"
 
 # reticulate loads Python's shared library; rpy2 is compiled against R and Python.
 python_part() {

@@ -24,6 +24,16 @@ test_that("a map of classes is the prediction at the centre of each cell, with l
   expect_true(all(table(expected) > 0))
 })
 
+test_that("a map of a raster without a CRS has none, also where its numbers could be degrees", {
+  skip_if_no_python()
+  bare <- terra::crop(stack(), terra::ext(stack()))
+  terra::crs(bare) <- ""
+  terra::ext(bare) <- c(0, terra::ncol(bare), 0, terra::nrow(bare))
+  map <- suppressWarnings(predict(map_fit(), bare))
+  expect_identical(terra::crs(map), "")
+  expect_true(terra::compareGeom(map, bare, stopOnError = FALSE))
+})
+
 test_that("a map of probabilities has a layer a class, of its name", {
   skip_if_no_python()
   fit <- map_fit()
