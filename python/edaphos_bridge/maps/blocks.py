@@ -50,7 +50,7 @@ def _keep(job: MapJob, block: Window, parts: Parts) -> None:
 
 
 def _in_threads(job: MapJob, blocks: list[Window], parts: Parts, count: Count) -> None:
-    dask, callbacks = needs_dask("dask"), needs_dask("dask.callbacks")
+    dask, callbacks, threaded = map(needs_dask, ("dask", "dask.callbacks", "dask.threaded"))
     keep = dask.delayed(_keep, pure=False)
     shared, kept = (dask.delayed(value, traverse=False) for value in (job, parts))
     tasks = [keep(shared, block, kept) for block in blocks]
@@ -64,7 +64,7 @@ def _in_threads(job: MapJob, blocks: list[Window], parts: Parts, count: Count) -
     with ThreadPoolExecutor(n_threads()) as pool, callbacks.Callback(posttask=after):
         try:
             with at_once():
-                dask.compute(*tasks, scheduler="threads", pool=pool, optimize_graph=False)
+                dask.compute(*tasks, scheduler=threaded.get, pool=pool, optimize_graph=False)
         except BaseException:
             job.stop()
             raise
