@@ -40,8 +40,8 @@ def calls_with(kind: Callable[[torch.Tensor], Any]) -> Iterator[tuple[str, Calla
     for read in (eb.foundation_patches_at_coords, eb.foundation_embed_at_coords):
         yield "coords", lambda read=read: read(encoder, kind(points), raster, dataset=tiles)
         yield "stack", lambda read=read: read(encoder, points, kind(raster), dataset=tiles)
-    yield "stack", lambda: eb.foundation_predict_raster(fit, kind(raster), dataset=tiles)
-    yield "stack", lambda: eb.foundation_embed_raster(encoder, kind(raster), dataset=tiles)
+    yield "stack", lambda: _loaded(eb.foundation_predict_raster, fit, kind(raster), dataset=tiles)
+    yield "stack", lambda: _loaded(eb.foundation_embed_raster, encoder, kind(raster), dataset=tiles)
     array = xarray.DataArray(
         raster.numpy(), dims=("band", "y", "x"), attrs={"crs": "EPSG:32723"},
         coords={"y": range(9, 0, -1), "x": range(9)},
@@ -127,7 +127,12 @@ def _calls_about_maps(
     yield "smoothness", lambda: eb.foundation_smooth(layers, smoothness=kind(weights))
     yield "x", lambda: eb.foundation_uncertainty(kind(layers))
     known = eb.foundation_applicability(table)
-    yield "stack", lambda: eb.foundation_applicability_raster(known, kind(layers))
-    yield "stack", lambda: eb.foundation_smooth_raster(kind(layers))
+    yield "stack", lambda: _loaded(eb.foundation_applicability_raster, known, kind(layers))
+    yield "stack", lambda: _loaded(eb.foundation_smooth_raster, kind(layers))
     yield "smoothness", lambda: eb.foundation_smooth_raster(layers, smoothness=kind(weights))
-    yield "stack", lambda: eb.foundation_uncertainty_raster(kind(layers))
+    yield "stack", lambda: _loaded(eb.foundation_uncertainty_raster, kind(layers))
+
+
+def _loaded(verb: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Return a map whose blocks have been computed."""
+    return verb(*given, **named).load()
