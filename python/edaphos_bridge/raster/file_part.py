@@ -198,11 +198,15 @@ def _open(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", missing)
         try:
+            # As contexts they would begin an environment of GDAL's in this thread, which ends in
+            # the one that closes them.
             if file.data is None:
-                dataset = opened.enter_context(package.open(file.path))
+                dataset = package.open(file.path)
             else:  # nothing but a GeoTIFF, which names no other file
-                memory = opened.enter_context(package.MemoryFile(file.data))
-                dataset = opened.enter_context(memory.open(driver="GTiff"))
+                memory = package.MemoryFile(file.data)
+                opened.callback(memory.close)
+                dataset = memory.open(driver="GTiff")
+            opened.callback(dataset.close)
             a, b, c, d, e, f = (float(number) for number in dataset.transform[:6])
         except (package.errors.RasterioError, ValueError, TypeError) as error:
             raise InputError(
