@@ -18,7 +18,14 @@ from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
 from edaphos_bridge.maps.progress import Tell
 from edaphos_bridge.maps.run import Output, closed_on_error, make_map
-from edaphos_bridge.maps.smoothing import NO_CLASS, bayesian, halo_of, majority, most_probable
+from edaphos_bridge.maps.smoothing import (
+    NO_CLASS,
+    bayesian,
+    halo_of,
+    majority,
+    most_probable,
+    within,
+)
 from edaphos_bridge.raster.probabilities import open_probabilities
 from edaphos_bridge.smooth import (
     BAYESIAN,
@@ -78,7 +85,7 @@ def foundation_smooth_raster(
     >>> forest = np.full((20, 30), 0.9)
     >>> forest[10, 10] = 0.4
     >>> smoothed = foundation_smooth_raster(np.stack([forest, 1 - forest]), window=3)
-    >>> smoothed[0, 10, 10].round(2).item()
+    >>> round(float(smoothed[0, 10, 10]), 2)
     0.84
     """
     return smooth_raster(
@@ -109,8 +116,9 @@ def smooth_raster(
     output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
     way = choice("method", method, [BAYESIAN, MAJORITY])
     side, kept = odd_window(window), neighbour_share(neigh_fraction)
-    with closed_on_error(open_probabilities(stack)) as raster:
+    with closed_on_error(open_probabilities(stack), output) as raster:
         names = raster.bands
+        side = within(side, raster.height, raster.width)
         known = {"smoothed": way, "window": side, "bands": len(names)}
         if way == MAJORITY:
             layers = Layers.of_classes("class", names, colours)
