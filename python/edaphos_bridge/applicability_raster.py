@@ -97,7 +97,7 @@ def applicability_raster(
             "must be what foundation_applicability() returns",
             found=object.__class__.__name__,
         )
-    with closed_on_error(open_raster(stack)) as raster:
+    with closed_on_error(open_raster(stack), output) as raster:
         order = _order(object, raster.bands)
         known = {"applicability": object.digest(), "bands": len(raster.bands), "order": order}
         cells = CellValues(MapGrid.of(raster, 1), Layers(_LAYERS), _Of(object, order), 0, known)

@@ -133,7 +133,7 @@ def embed_raster(
     if wanted and not hasattr(module, "project"):
         raise InputError("projection", "needs an encoder that has a projection", found=projection)
     width = find_feature_dim(module, torch.zeros(1, channels, size, size, device=target))
-    with closed_on_error(open_raster(stack)) as raster:
+    with closed_on_error(open_raster(stack), output) as raster:
         order = tuple(band_order(raster, normalisation))
         reader = PatchReader(
             MapGrid.of(raster, step), normalisation, order, orientation, is_as_built(module)

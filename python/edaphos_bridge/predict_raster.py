@@ -137,7 +137,8 @@ def foundation_predict_raster(
     >>> raster = np.random.default_rng(1).normal(size=(2, 40, 50))
     >>> tiles = eb.foundation_tile_dataset(raster, patch_size=8, n_patches=60, seed=1)
     >>> encoder = eb.foundation_encoder("moco", in_channels=2, seed=1)
-    >>> fit = eb.foundation_fit_classifier(encoder, tiles, ["dry", "wet"] * 30, epochs=1, seed=1)
+    >>> y = ["dry", "wet"] * 30
+    >>> fit = eb.foundation_fit_classifier(encoder, tiles, y, epochs=1, val_split=0, seed=1)
     >>> soils = foundation_predict_raster(fit, raster, stride=4)
     >>> soils.shape, soils.attrs["classes"]
     ((1, 10, 13), ['dry', 'wet'])
@@ -187,7 +188,7 @@ def predict_raster(
     target = resolve_device(first.device if device is None else device)
     normalisation = normalisation_for(first.encoder, first.patch_size, dataset, "stack")
     orientation = orientation_to_read(first.encoder)
-    with closed_on_error(open_raster(stack)) as raster:
+    with closed_on_error(open_raster(stack), output) as raster:
         grid = MapGrid.of(raster, step)
         order = tuple(band_order(raster, normalisation))
         reader = PatchReader(grid, normalisation, order, orientation, is_as_built(first.encoder))
@@ -201,8 +202,8 @@ def predict_raster(
 
 def _seed(given: int | None, output: Output, draw: Any) -> int:
     """Return the seed of draws: where none is given, that of blocks which the same call left."""
-    if given is None and output.path is not None and output.resume:
-        given = kept_seed(output.path)
+    if given is None and output.place is not None and output.resume:
+        given = kept_seed(output.place)
     return draw() if given is None else given
 
 

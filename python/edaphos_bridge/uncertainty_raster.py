@@ -60,7 +60,7 @@ def foundation_uncertainty_raster(
     --------
     >>> import numpy as np
     >>> from edaphos_bridge import foundation_uncertainty_raster
-    >>> foundation_uncertainty_raster(np.full((2, 20, 30), 0.5)).max().item()
+    >>> float(foundation_uncertainty_raster(np.full((2, 20, 30), 0.5)).max())
     1.0
     """
     return uncertainty_raster(
@@ -85,7 +85,7 @@ def uncertainty_raster(
     """Do what `foundation_uncertainty_raster` does; `tell` hears of blocks."""
     output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
     name = choice("measure", measure, list(MEASURES))
-    with closed_on_error(open_probabilities(stack)) as raster:
+    with closed_on_error(open_probabilities(stack), output) as raster:
         known = {"measure": name, "bands": len(raster.bands)}
         function = partial(_of_cells, measure=name)
         cells = CellValues(MapGrid.of(raster, 1), Layers((name,)), function, 0, known)
