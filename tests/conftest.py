@@ -54,6 +54,15 @@ def easy():
 
 
 @pytest.fixture
+def several_threads():
+    """Blocks of maps are computed in as many threads as torch has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def encoder():
     """A small MoCo encoder for `x`, in training mode as a module is born."""
     return foundation_encoder("moco", 4, feature_dim=8, proj_dim=4, seed=1)

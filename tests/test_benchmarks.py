@@ -234,7 +234,7 @@ def test_a_device_that_is_not_there_ends_the_run_before_it_starts(monkeypatch, c
 
 
 def test_on_a_gpu_only_what_runs_there_is_measured():
-    expected = ["probe", "heads", "sweep", "fine-tuning", "predict", "moco"]
+    expected = ["probe", "heads", "sweep", "fine-tuning", "predict", "maps", "moco"]
     assert list(bench.topics(TINY, "cuda")) == expected
 
 

@@ -52,6 +52,26 @@ def test_probabilities_are_smoothed_as_in_one_piece(prob, tmp_path, block_size):
         assert file.descriptions == ("dry", "moist", "wet")
 
 
+@pytest.mark.parametrize("method", ["bayesian", "majority"])
+def test_a_window_larger_than_the_raster_sees_all_of_it_and_no_more_memory(prob, method):
+    raster = read(prob)[:, :9, :12]
+    whole = foundation_smooth(raster, method, window=23)
+    for window in (25, 20001, 2**31 - 1):
+        assert np.array_equal(
+            foundation_smooth(raster, method, window=window), whole, equal_nan=True
+        )
+        found = foundation_smooth_raster(raster, method=method, window=window).values
+        expected = whole.astype(found.dtype)
+        assert np.array_equal(found.squeeze(), expected.squeeze(), equal_nan=True)
+    if method == "majority":
+        codes = raster[0].round()
+        assert np.array_equal(
+            foundation_smooth(codes, method, window=2**31 - 1),
+            foundation_smooth(codes, method, window=23),
+            equal_nan=True,
+        )
+
+
 def test_the_majority_is_a_map_of_classes(prob, tmp_path):
     out = foundation_smooth_raster(prob, tmp_path / "out.tif", "majority", window=7, block_size=16)
     assert np.array_equal(read(out)[0], foundation_smooth(read(prob), "majority", window=7))

@@ -1,6 +1,7 @@
 """`foundation_predict_raster()`: a map has what `predict()` says of the patch around a cell."""
 
 import json
+import time
 
 import dask.array
 import numpy as np
@@ -13,7 +14,12 @@ import xarray
 from rasterio import Affine
 
 from closeness import assert_close
-from edaphos_bridge import foundation_mcdropout_predict, foundation_predict_raster
+from edaphos_bridge import (
+    foundation_embed_raster,
+    foundation_fit_classifier,
+    foundation_mcdropout_predict,
+    foundation_predict_raster,
+)
 from edaphos_bridge.errors import EdaphosWarning, InputError
 from mapped import (
     as_layers,
@@ -152,10 +158,60 @@ def encoder_that_writes():
         def forward(self, x):
             return x.mul_(2).mean(dim=(2, 3))
 
-    from edaphos_bridge import foundation_fit_classifier
-
     y = ["a", "b"] * 60
     return foundation_fit_classifier(Writes(), tiles(), y, epochs=2, seed=1, val_split=0)
+
+
+class Keeps(torch.nn.Module):
+    """Its features are what a hook has kept, as of many encoders that others trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.normalisation = tiles().normalisation
+        self.first = torch.nn.Flatten()
+        self.first.register_forward_hook(self.keep)
+
+    def keep(self, module, given, found):
+        self.kept = found
+
+    def forward(self, x):
+        self.first(x)
+        time.sleep(0.001)  # another thread's turn
+        return self.kept[:, ::16] + 0
+
+
+@pytest.mark.parametrize("what", ["encoder", "head"])
+def test_a_module_that_keeps_something_in_between_runs_in_one_thread_at_a_time(
+    write_tif, tmp_path, what, several_threads
+):
+    own, raster = Keeps(), write_tif("in.tif", cells(), nodata=np.nan)
+    y = ["a", "b"] * 60
+    if what == "encoder":
+        fit = foundation_fit_classifier(own, tiles(), y, epochs=1, seed=1, val_split=0)
+    else:
+        head = torch.nn.Sequential(KeepsFeatures(), torch.nn.Linear(8, 2))
+        fit = foundation_fit_classifier(
+            encoder(), tiles(), y, head=head, epochs=1, seed=1, val_split=0
+        )
+    how = {"type": "prob", "block_size": 16}
+    out = foundation_predict_raster(fit, raster, tmp_path / "map.tif", **how)
+    alone = foundation_predict_raster(fit, raster, **how).compute(scheduler="synchronous")
+    with rasterio.open(out) as file:
+        assert_close(file.read(), alone.values, 1e-6)
+    if what == "encoder":
+        out = foundation_embed_raster(own, raster, tmp_path / "e.tif", block_size=16)
+        alone = foundation_embed_raster(own, raster).compute(scheduler="synchronous")
+        with rasterio.open(out) as file:
+            assert_close(file.read(), alone.values, 1e-6)
+
+
+class KeepsFeatures(torch.nn.Module):
+    """Part of a head that keeps its input for a moment."""
+
+    def forward(self, x):
+        self.kept = x
+        time.sleep(0.001)
+        return self.kept + 0
 
 
 # --- rasters -------------------------------------------------------------------------------------

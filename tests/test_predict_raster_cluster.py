@@ -10,13 +10,17 @@ import pytest
 import rasterio
 
 from edaphos_bridge import foundation_predict_raster
+from edaphos_bridge.basics.workers import own_libraries_first
 from edaphos_bridge.errors import InputError
 from mapped import cells, classifier, map_of
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    with warnings.catch_warnings():
+    # An R that other tests have put into this process puts its libraries before Python's.
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        for name, value in own_libraries_first().items():
+            patch.setenv(name, value)
         warnings.simplefilter("ignore")
         with distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50

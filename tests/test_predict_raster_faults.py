@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 
 from edaphos_bridge import foundation_predict_raster
 from edaphos_bridge.errors import EdaphosWarning, InputError
@@ -165,3 +166,52 @@ def test_files_are_read_and_closed_by_the_threads_that_opened_them(files, tmp_pa
         out = tmp_path / f"{number}.tif"
         foundation_predict_raster(classifier(), files[1], out, type="prob", block_size=16)
         assert out.read_bytes() == files[2]
+
+
+@pytest.mark.parametrize("kind", ["the source of a VRT", "a mask beside a file"])
+def test_blocks_of_files_behind_a_raster_that_have_changed_are_not_taken(files, tmp_path, kind):
+    raster, out = tmp_path / "in.tif", tmp_path / "map.tif"
+    raster.write_bytes(files[1].read_bytes())
+    stack = raster
+    if kind == "the source of a VRT":
+        stack = tmp_path / "in.vrt"
+        rasterio.shutil.copy(raster, stack, driver="VRT")
+
+    def stop(report):
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        map_of(classifier(), stack, out, stop, type="prob")
+    before = raster.stat()
+    if stack == raster:
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(raster, "r+") as file:
+            file.write_mask(np.zeros((41, 53), dtype=bool))
+        os.utime(raster, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert raster.stat().st_size == before.st_size
+    else:
+        os.utime(raster, ns=(1, 1))
+    with pytest.raises(InputError, match=r"another map beside it \(another raster\)"):
+        map_of(classifier(), stack, out, lambda report: None, type="prob")
+
+
+def test_statistics_that_somebody_looked_at_meanwhile_change_no_raster(files, tmp_path):
+    raster, out = tmp_path / "in.tif", tmp_path / "map.tif"
+    raster.write_bytes(files[1].read_bytes())
+
+    def stop(report):
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        map_of(classifier(), raster, out, stop, type="prob")
+    (tmp_path / "in.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    map_of(classifier(), raster, out, lambda report: None, type="prob")
+    assert out.read_bytes() == files[2]
+
+
+def test_several_threads_read_the_raster_and_close_it(files, tmp_path, several_threads):
+    out = tmp_path / "map.tif"
+    with rasterio.Env(GDAL_NUM_THREADS=1) as environment:
+        map_of(classifier(), files[1], out, lambda report: None, type="prob")
+        assert environment.options["GDAL_NUM_THREADS"] == rasterio.env.getenv()["GDAL_NUM_THREADS"]
+    assert not rasterio.env.hasenv()
+    assert out.read_bytes() == files[2]

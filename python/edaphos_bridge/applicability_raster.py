@@ -98,6 +98,7 @@ def applicability_raster(
             found=object.__class__.__name__,
         )
     with open_raster(stack) as raster:
+        output.refuse_itself(raster)
         order = _order(object, raster.bands)
         known = {"applicability": object.digest(), "bands": len(raster.bands), "order": order}
         cells = CellValues(MapGrid.of(raster, 1), Layers(_LAYERS), _Of(object, order), 0, known)

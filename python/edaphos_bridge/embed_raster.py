@@ -134,6 +134,7 @@ def embed_raster(
         raise InputError("projection", "needs an encoder that has a projection", found=projection)
     width = find_feature_dim(module, torch.zeros(1, channels, size, size, device=target))
     with open_raster(stack) as raster:
+        output.refuse_itself(raster)
         order = tuple(band_order(raster, normalisation))
         reader = PatchReader(
             MapGrid.of(raster, step), normalisation, order, orientation, is_as_built(module)

@@ -190,6 +190,7 @@ def predict_raster(
     normalisation = normalisation_for(first.encoder, first.patch_size, dataset, "stack")
     orientation = orientation_to_read(first.encoder)
     with open_raster(stack) as raster:
+        output.refuse_itself(raster)
         grid = MapGrid.of(raster, step)
         order = tuple(band_order(raster, normalisation))
         reader = PatchReader(grid, normalisation, order, orientation, is_as_built(first.encoder))
@@ -203,8 +204,8 @@ def predict_raster(
 
 def _seed(given: int | None, output: Output, draw: Any) -> int:
     """Return the seed of draws: where none is given, that of blocks which the same call left."""
-    if given is None and output.path is not None and output.resume:
-        given = kept_seed(output.path)
+    if given is None and output.place is not None and output.resume:
+        given = kept_seed(output.place)
     return draw() if given is None else given
 
 

@@ -12,7 +12,7 @@ from edaphos_bridge.basics.arguments import choice, number, share, whole
 from edaphos_bridge.data.as_numpy import as_numpy
 from edaphos_bridge.data.probabilities import LAYERS, as_probabilities
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.maps.smoothing import NO_CLASS, bayesian, majority, most_probable
+from edaphos_bridge.maps.smoothing import NO_CLASS, bayesian, majority, most_probable, within
 
 BAYESIAN, MAJORITY = "bayesian", "majority"
 
@@ -88,6 +88,7 @@ def foundation_smooth(
     kept = neighbour_share(neigh_fraction)
     probabilities = as_probabilities(x, LAYERS)
     variances = class_smoothness(smoothness, len(probabilities))
+    side = within(side, *probabilities.shape[1:])
     return bayesian(probabilities, side, kept, variances)
 
 
@@ -125,7 +126,7 @@ def _majority(x: Any, window: int, nodata: int | None) -> NDArray[Any]:
     array = as_numpy(x, "x", wanted)
     if array.ndim == 3:
         codes = most_probable(as_probabilities(array, LAYERS))
-        return majority(codes, window, codes != NO_CLASS)
+        return majority(codes, within(window, *codes.shape), codes != NO_CLASS)
     if array.ndim != 2:
         raise InputError("x", f"must be {wanted}", found=list(array.shape))
     cells, masked = np.ma.getdata(array), np.ma.getmaskarray(array)
@@ -135,5 +136,5 @@ def _majority(x: Any, window: int, nodata: int | None) -> NDArray[Any]:
     broken = cells[valid & (cells != np.trunc(cells))] if cells.dtype.kind == "f" else []
     if len(broken):
         raise InputError("x", f"must be {wanted}", found=float(broken[0]))
-    smoothed = majority(cells, window, valid)
+    smoothed = majority(cells, within(window, *cells.shape), valid)
     return np.ma.masked_array(smoothed, masked) if masked.any() else smoothed

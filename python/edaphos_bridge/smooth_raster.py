@@ -19,7 +19,14 @@ from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
 from edaphos_bridge.maps.progress import Tell
 from edaphos_bridge.maps.run import Output, make_map
-from edaphos_bridge.maps.smoothing import NO_CLASS, bayesian, halo_of, majority, most_probable
+from edaphos_bridge.maps.smoothing import (
+    NO_CLASS,
+    bayesian,
+    halo_of,
+    majority,
+    most_probable,
+    within,
+)
 from edaphos_bridge.raster.probabilities import open_probabilities
 from edaphos_bridge.smooth import (
     BAYESIAN,
@@ -111,7 +118,9 @@ def smooth_raster(
     way = choice("method", method, [BAYESIAN, MAJORITY])
     side, kept = odd_window(window), neighbour_share(neigh_fraction)
     with open_probabilities(stack) as raster:
+        output.refuse_itself(raster)
         names = raster.bands
+        side = within(side, raster.height, raster.width)
         known = {"smoothed": way, "window": side, "bands": len(names)}
         if way == MAJORITY:
             layers = Layers.of_classes("class", names, colours)

@@ -86,6 +86,7 @@ def uncertainty_raster(
     output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
     name = choice("measure", measure, list(MEASURES))
     with open_probabilities(stack) as raster:
+        output.refuse_itself(raster)
         known = {"measure": name, "bands": len(raster.bands)}
         function = partial(_of_cells, measure=name)
         cells = CellValues(MapGrid.of(raster, 1), Layers((name,)), function, 0, known)

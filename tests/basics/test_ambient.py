@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray
 from torch import nn
 
 import edaphos_bridge as eb
@@ -22,6 +23,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
 X = np.random.default_rng(1).normal(size=(40, 4, 9, 9)).astype(np.float32)
 Y = ["dry", "wet"] * 20
 RASTER = np.random.default_rng(2).normal(size=(4, 30, 40))
+DRY = np.linspace(0.1, 0.9, 30).reshape(5, 6)
+PROB = np.stack([DRY, 1 - DRY])
+LYING = xarray.DataArray(
+    RASTER, dims=("band", "y", "x"), coords={"y": range(30, 0, -1), "x": range(40)},
+    attrs={"crs": "EPSG:32723"},
+)  # fmt: skip
 POINTS = [[10.5, 20.5], [-1.0, 2.0], [30.0, 12.0]]
 SMALL = {"feature_dim": 8, "proj_dim": 4, "batch_size": 8, "epochs": 2, "seed": 2}
 
@@ -208,6 +215,24 @@ CALLS = {
     "patches at coords": lambda g: eb.foundation_patches_at_coords(
         g["tiles"], POINTS, RASTER
     ).tobytes(),
+    "map": lambda g: eb.foundation_predict_raster(
+        g["at_points"], RASTER, type="prob", stride=3
+    ).values.tobytes(),
+    "map by the dense way": lambda g: eb.foundation_predict_raster(
+        g["at_points"], RASTER, type="prob", stride=3, method="dense"
+    ).values.tobytes(),
+    "map of embeddings of a raster": lambda g: eb.foundation_embed_raster(
+        g["on_tiles"], RASTER, stride=3
+    ).values.tobytes(),
+    "smooth": lambda g: eb.foundation_smooth(PROB, window=3).tobytes(),
+    "smooth a map": lambda g: eb.foundation_smooth_raster(PROB, window=3).values.tobytes(),
+    "doubt": lambda g: eb.foundation_uncertainty(PROB).tobytes(),
+    "map of doubt": lambda g: eb.foundation_uncertainty_raster(PROB).values.tobytes(),
+    "applicability": lambda g: eb.foundation_applicability(X, g["encoder"]).train_di.tobytes(),
+    "map of applicability": lambda g: eb.foundation_applicability_raster(
+        eb.foundation_applicability(RASTER.reshape(len(RASTER), -1).T[:50]), RASTER
+    ).values.tobytes(),
+    "align": lambda g: eb.foundation_tile_align([LYING]).read_bytes(),
     "save": lambda g: saved(g, g["fit"].save, "fit"),
     "load": lambda g: eb.FoundationClassifier.load(g["folder"] / "fit").to_bytes(),
     "load a pretraining": lambda g: eb.FoundationPretrain.load(g["folder"] / "moco").to_bytes(),

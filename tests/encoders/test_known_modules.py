@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
-from edaphos_bridge.encoders.known_modules import is_as_built, only_reads
+from edaphos_bridge.encoders.known_modules import is_as_built, only_reads, runs_side_by_side
 from edaphos_bridge.encoders.moco import MoCoEncoder
 
 # What a user might do to an encoder of ours; afterwards its own forward pass has to be called.
@@ -87,3 +87,21 @@ def test_a_hook_may_write():
     assert only_reads(module)
     module[0].register_forward_pre_hook(lambda layer, inputs: inputs[0].mul_(2))
     assert not only_reads(module)
+
+
+class Own(nn.Module):
+    """A module of a user's."""
+
+    def forward(self, x):
+        return x.flatten(1)
+
+
+def test_what_is_made_of_parts_that_keep_nothing_runs_in_several_threads(ours):
+    fit = foundation_fit_classifier(ours, torch.randn(9, 3, 4, 4), list("abc") * 3, epochs=1)
+    of_torch = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Flatten())
+    for module in (ours, fit.encoder, fit.head, of_torch):
+        assert runs_side_by_side(module)
+    assert not runs_side_by_side(Own())
+    assert not runs_side_by_side(nn.Sequential(of_torch, Own()))
+    of_torch[0].register_forward_hook(lambda *args: None)
+    assert not runs_side_by_side(of_torch)

@@ -1,5 +1,7 @@
 """A file as a raster: its values and where it has none."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import rasterio
@@ -113,3 +115,19 @@ def test_a_band_marked_as_alpha_is_data_and_a_warning_says_so(write_tif):
     with pytest.warns(EdaphosWarning, match="Band 4 of .*rgba.tif is marked as alpha"):
         found = whole(path)
     assert np.array_equal(found, array)
+
+
+def test_another_thread_may_close_it_and_no_environment_of_gdals_changes(write_tif):
+    path = write_tif("one.tif", np.ones((1, 5, 6)))
+    described = {"path": "", "bands": [1], "data": path.read_bytes()}
+    for stack in (path, {"files": [described]}):
+        with ThreadPoolExecutor(2) as pool, rasterio.Env(GDAL_NUM_THREADS="2"):
+            before = rasterio.env.getenv()
+            opened = [open_raster(stack), *pool.map(open_raster, [stack] * 3)]
+            assert all(raster.read(0, 0, 5, 6)[0].sum() == 30 for raster in opened)
+            for raster in opened:
+                raster.close()
+            assert rasterio.env.getenv() == before
+        assert not rasterio.env.hasenv()
+        with open_raster(stack):
+            assert not rasterio.env.hasenv()

@@ -59,6 +59,21 @@ def only_reads(module: nn.Module) -> bool:
     )
 
 
+def runs_side_by_side(module: nn.Module) -> bool:
+    """Return whether several threads may run `module` at once: none of its parts keeps anything.
+
+    So are encoders and heads of ours, and modules put together of torch's own layers; others may
+    keep a map until their hook, or the end of their forward pass, takes it.
+    """
+    return is_as_built(module) or not (
+        _calls_other_code(module)
+        or any(
+            not type(part).__module__.startswith(("torch.nn.modules.", "edaphos_bridge."))
+            for part in module.modules()
+        )
+    )
+
+
 def draws_of(module: nn.Module, randomness: Randomness) -> AbstractContextManager[Any]:
     """Return a context, to be used any number of times, in which `module` draws from `randomness`.
 

@@ -69,13 +69,19 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:
         yield temporary
-        _to_disk(temporary)
-        if before is not None:
-            _keep_owner_and_mode(temporary, before)
-        os.replace(temporary, target)
+        put_in_place(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def put_in_place(temporary: Path, target: Path) -> None:
+    """Give a whole file its name, and the mode and owner of a file that it replaces there."""
+    before = _stat_or_none(target)
+    _to_disk(temporary)
+    if before is not None:
+        _keep_owner_and_mode(temporary, before)
+    os.replace(temporary, target)
 
 
 def _to_disk(path: Path) -> None:

@@ -101,7 +101,8 @@ class DenseValues(BlockFunction):
                 height = len(strip.rows)
                 if strip.known.any():
                     features = self._features(strip, go_on)
-                    found = self.values.of_features(features)
+                    with self.values.alone():
+                        found = self.values.of_features(features)
                     result[:, row : row + height][:, strip.known] = found.T
                 row += height
         return result

@@ -31,7 +31,7 @@ class EmbeddingValues(RowValues):
     def __init__(
         self, encoder: nn.Module, width: int, device: torch.device, *, projection: bool = False
     ) -> None:
-        self.encoders = [encoder]
+        self.encoders = self.modules = [encoder]
         self.reads = "features"
         self.device = device
         self._projection = projection

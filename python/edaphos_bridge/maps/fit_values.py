@@ -75,6 +75,7 @@ class FitValues(RowValues):
     ) -> None:
         self.device = device
         self.encoders = [fit.encoder for fit in fits]
+        self.modules = [part for fit in fits for part in (fit.encoder, fit.head)]
         self.reads = reads_of(fits[0].head)
         self._members = [Model(fit.encoder, fit.head) for fit in fits]
         self._task = fits[0].task

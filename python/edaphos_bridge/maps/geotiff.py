@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edaphos_bridge.basics.interrupts import at_once, imported, pause
 from edaphos_bridge.basics.workers import own_libraries_first
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.files.disk import put_in_place
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
 from edaphos_bridge.maps.parts import Parts, writing
@@ -35,6 +36,12 @@ _COPY = (
     "import json, sys; from rasterio.shutil import copy; "
     "copy(*sys.argv[1:3], **json.loads(sys.argv[3]))"
 )
+
+# What lies beside a file that is replaced, and would belong to the new one.
+_OF_ANOTHER = (".ovr", ".msk")
+# Not options of GDAL's but of the function that hands them on.
+_NO_OPTIONS = ("driver", "src", "dst", "strict")
+_SIDES = range(128, 2**14 + 1, 16)
 
 DEFAULTS = {"COMPRESS": "DEFLATE", "PREDICTOR": "YES", "BIGTIFF": "IF_SAFER", "BLOCKSIZE": _TILE}
 
@@ -70,7 +77,9 @@ def write_map(
                 os.replace(names, _beside(out))
             else:
                 _beside(out).unlink(missing_ok=True)  # of a map that is replaced
-            os.replace(ready, out)
+            put_in_place(ready, out)
+            for ending in _OF_ANOTHER:
+                out.with_name(out.name + ending).unlink(missing_ok=True)
     finally:
         for path in (plain, ready):
             for each in (path, _beside(path)):
@@ -78,10 +87,21 @@ def write_map(
                     each.unlink(missing_ok=True)
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raise `InputError` if GDAL's COG driver does not know creation options.
+def check_names(options: Mapping[str, Any]) -> None:
+    """Raise `InputError` of what may not reach GDAL: it would end the process on some sides."""
+    for name, value in options.items():
+        if name in _NO_OPTIONS:
+            raise _refused(f"no option is called {name}", options)
+        if name.upper() == "BLOCKSIZE" and str(value) not in map(str, _SIDES):
+            raise _refused(
+                f"{name} must be a multiple of 16 from {_SIDES[0]} to {_SIDES[-1]}", options
+            )
 
-    GDAL only warns of them, and writes something else.
+
+def check_options(options: Mapping[str, Any], layers: Layers) -> None:
+    """Raise `InputError` if GDAL's COG driver cannot write such layers with creation options.
+
+    GDAL only warns of those that it does not know, and writes something else.
     """
     if not options:
         return
@@ -92,13 +112,21 @@ def check_options(options: Mapping[str, Any]) -> None:
     missing = package.errors.NotGeoreferencedWarning
     try:
         with package.MemoryFile() as source, package.MemoryFile() as target:
-            profile = {"driver": "GTiff", "count": 1, "height": 1, "width": 1, "dtype": "uint8"}
+            profile = {"driver": "GTiff", "count": 1, "height": 1, "width": 1}
+            # of all that there may be the one that takes most bits
+            most = 1 / 3 if layers.classes is None else len(layers.classes)
+            cell = np.full((1, 1, 1), most, dtype=layers.dtype)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", missing)
-                source.open(**profile).close()
+                with source.open(**profile, dtype=layers.dtype, nodata=layers.nodata) as file:
+                    file.write(cell)
+                    _colour(file, layers)
                 imported("rasterio.shutil").copy(
                     source.name, target.name, driver="COG", **{**DEFAULTS, **options}
                 )
+                with target.open() as file:
+                    if _keeps_numbers(options) and not np.array_equal(file.read(), cell):
+                        raise _refused("numbers would be rounded", options)
     except _gdal_errors() as error:
         raise _refused(error, options) from error
     finally:
@@ -160,9 +188,7 @@ def _write_plain(
             ranges.write_to(file)
             for number, name in enumerate(layers.names, 1):
                 file.set_band_description(number, name)
-            if layers.colours is not None:
-                table = {code: (*colour, 255) for code, colour in enumerate(layers.colours, 1)}
-                file.write_colormap(1, {0: (0, 0, 0, 0), **table})
+            _colour(file, layers)
     except _gdal_errors() as error:
         raise InputError("out", f"cannot be written ({error})", found=str(path.parent)) from error
     if layers.classes is not None:
@@ -187,6 +213,12 @@ class _Ranges:
         for number, (low, high) in enumerate(zip(self._low, self._high, strict=True), 1):
             if low <= high:
                 file.update_tags(number, STATISTICS_MINIMUM=low, STATISTICS_MAXIMUM=high)
+
+
+def _colour(file: Any, layers: Layers) -> None:
+    if layers.colours is not None:
+        table = {code: (*colour, 255) for code, colour in enumerate(layers.colours, 1)}
+        file.write_colormap(1, {0: (0, 0, 0, 0), **table})
 
 
 def _keeps_numbers(options: Mapping[str, Any]) -> bool:

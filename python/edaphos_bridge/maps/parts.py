@@ -54,7 +54,9 @@ class Parts:
             of another map.
         """
         folder = _folder_of(out)
+        parts = cls(folder, identity)
         with ExitStack() as stack:
+            stack.callback(parts._leave)
             try:
                 folder.mkdir(exist_ok=True)
                 stack.enter_context(locked(folder))
@@ -68,12 +70,9 @@ class Parts:
                     f"cannot have its finished blocks beside it ({error.strerror or error})",
                     found=str(folder),
                 ) from error
-            parts = cls(folder, identity)
+            stack.callback(parts._clear_if_over)
             parts._begin(resume=resume)
             yield parts
-        if parts._is_over:
-            with suppress(OSError):  # files of others are in it
-                folder.rmdir()
 
     def _begin(self, *, resume: bool) -> None:
         kept = self.folder / _IDENTITY
@@ -121,7 +120,17 @@ class Parts:
     def remove(self) -> None:
         """Delete what is there, when the map is whole."""
         self._clear()
-        self._is_over = True
+
+    def _clear_if_over(self) -> None:
+        """Leave nothing where no block is finished: of a map that is whole, or was refused."""
+        self._is_over = not self._has_blocks()
+        if self._is_over:
+            self._clear()
+
+    def _leave(self) -> None:
+        if self._is_over:
+            with suppress(OSError):  # files of others are in it
+                self.folder.rmdir()
 
     def token(self) -> str:
         """Return what tells this folder from one of the same name on another machine."""

@@ -71,7 +71,8 @@ class PatchValues(BlockFunction):
                 go_on()
                 yield batch
 
-        return self.values.of(int(np.count_nonzero(strip.known)), batches(), seed)
+        with self.values.alone():
+            return self.values.of(int(np.count_nonzero(strip.known)), batches(), seed)
 
     def bytes_for(self, height: int, width: int) -> int:
         """Return what windows and values take."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -10,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from edaphos_bridge.basics.arguments import flag, whole
-from edaphos_bridge.basics.paths import writable_file
 from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.maps.as_data_array import as_data_array
 from edaphos_bridge.maps.block_function import BlockFunction
 from edaphos_bridge.maps.blocks import compute_parts, connected
-from edaphos_bridge.maps.geotiff import check_options, write_map
+from edaphos_bridge.maps.geotiff import check_names, check_options, write_map
 from edaphos_bridge.maps.identity import identity_of
 from edaphos_bridge.maps.job import MapJob
 from edaphos_bridge.maps.parts import Parts
 from edaphos_bridge.maps.progress import Tell, console
+from edaphos_bridge.raster.file_part import writable_raster
 from edaphos_bridge.raster.raster import Raster
 
 # A block that its size is not given of takes about this much memory, and is no larger than that.
@@ -38,11 +39,15 @@ class Output:
     ----------
     path : pathlib.Path or None
         Of the file; None for a DataArray.
+    place : pathlib.Path or None
+        Where that lies, behind links and whatever the working directory becomes.
     """
 
     path: Path | None
+    place: Path | None
     block_size: int | None
     client: Any
+    overwrite: bool
     resume: bool
     options: Mapping[str, Any]
     verbose: bool
@@ -64,15 +69,9 @@ class Output:
 
         Raises `InputError` if one cannot be used, or `out` exists and is not to be replaced.
         """
-        path = None if out is None else writable_file("out", out)
-        if path is not None and path.exists() and not flag("overwrite", overwrite):
-            raise InputError(
-                "out",
-                "exists already",
-                found=str(path),
-                hint="overwrite=True replaces it when the new map is whole.",
-            )
-        flag("overwrite", overwrite)
+        path = None if out is None else writable_raster("out", out)
+        place = None if path is None else Path(os.path.realpath(path))
+        may_replace = flag("overwrite", overwrite)
         size = None if block_size is None else whole("block_size", block_size, minimum=16)
         if path is None and client is not None:
             raise InputError(
@@ -88,10 +87,33 @@ class Output:
             raise InputError(
                 "options", "must be creation options of GDAL's COG driver by name", found=options
             )
-        check_options(chosen)
-        return cls(
-            path, size, client, flag("resume", resume), chosen, flag("verbose", verbose), tell
-        )
+        check_names(chosen)
+        output = cls(
+            path, place, size, client, may_replace, flag("resume", resume), chosen,
+            flag("verbose", verbose), tell,
+        )  # fmt: skip
+        output.refuse_existing()
+        return output
+
+    def refuse_existing(self) -> None:
+        """Raise `InputError` if there is a file that is not to be replaced."""
+        if self.place is not None and self.place.exists() and not self.overwrite:
+            raise InputError(
+                "out",
+                "exists already",
+                found=str(self.path),
+                hint="overwrite=True replaces it when the new map is whole.",
+            )
+
+    def refuse_itself(self, raster: Raster) -> None:
+        """Raise `InputError` if the map would replace what it is made of."""
+        if self.place is not None and raster.is_made_of(self.place):
+            raise InputError(
+                "out",
+                "is a file of the raster itself",
+                found=str(self.path),
+                hint="Give another path.",
+            )
 
 
 def make_map(raster: Raster, function: BlockFunction, output: Output) -> Any:
@@ -99,24 +121,27 @@ def make_map(raster: Raster, function: BlockFunction, output: Output) -> Any:
 
     Files of `raster` may be closed then: whoever computes a block opens them.
     """
+    check_options(output.options, function.layers)
     grid = function.grid
     size = block_size_for(function) if output.block_size is None else output.block_size
     blocks = list(grid.blocks(size))
     crs = raster.crs
     job = MapJob(raster, function)
-    if output.path is None:
+    if output.place is None:
         return as_data_array(job, blocks, crs)
     if crs is None and raster.cell_size is not None:
         warn("`stack` has no coordinate reference system, and so its map has none.")
-    identity = {"block_size": size, "raster": identity_of(raster), **function.identity()}
     listening = nullcontext(output.tell) if output.tell else console(verbose=output.verbose)
+    identity = {"block_size": size, "raster": identity_of(raster), **function.identity()}
     with (
         connected(output.client) as client,
-        Parts.opened(output.path, identity, resume=output.resume) as parts,
+        Parts.opened(output.place, identity, resume=output.resume) as parts,
     ):
+        output.refuse_existing()  # another run may have just finished
         with listening as tell:
             compute_parts(job, blocks, parts, client, tell)
-        write_map(output.path, parts, blocks, grid, function.layers, crs, output.options)
+        output.refuse_existing()
+        write_map(output.place, parts, blocks, grid, function.layers, crs, output.options)
         parts.remove()
     return output.path
 

@@ -31,6 +31,11 @@ def halo_of(window: int) -> int:
     return window // 2
 
 
+def within(window: int, height: int, width: int) -> int:
+    """Return the side of the window that sees of a map all that one of `window` does."""
+    return min(window, 2 * max(height, width, 1) - 1)
+
+
 def most_probable(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the code, from 1 on, of each cell's most probable class, the first of equals.
 

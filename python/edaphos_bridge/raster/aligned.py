@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.arguments import choice, flag
-from edaphos_bridge.basics.paths import writable_file
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.files.disk import written_beside
 from edaphos_bridge.raster.aligned_grid import Grid, grid_for
 from edaphos_bridge.raster.data_array import is_data_array
-from edaphos_bridge.raster.file_part import rasterio
+from edaphos_bridge.raster.file_part import rasterio, writable_raster
 from edaphos_bridge.raster.raster import Raster, Window
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.warped import Warped
@@ -107,7 +106,7 @@ def _methods(method: Any, n: int) -> list[str]:
 
 def _target(filename: Any, overwrite: Any) -> Path:
     may_replace = flag("overwrite", overwrite)
-    path = writable_file("filename", filename)
+    path = writable_raster("filename", filename)
     if path.suffix.lower() not in (".tif", ".tiff"):
         raise InputError("filename", "must end in .tif: a GeoTIFF is written", found=str(path))
     if path.exists() and not may_replace:
@@ -119,12 +118,10 @@ def _target(filename: Any, overwrite: Any) -> Path:
 
 def _refuse_itself(path: Path, rasters: Sequence[Raster]) -> None:
     for row, raster in enumerate(rasters):
-        for file in (raster.describe() or {}).get("files", []):
-            with contextlib.suppress(OSError):
-                if os.path.samefile(file["path"], path):
-                    raise InputError(
-                        "filename", "must not be one of the sources", rows=[row], found=str(path)
-                    )
+        if raster.is_made_of(path):
+            raise InputError(
+                "filename", "must not be one of the sources", rows=[row], found=str(path)
+            )
 
 
 # --- the file ----------------------------------------------------------------------------------

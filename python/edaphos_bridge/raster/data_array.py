@@ -66,6 +66,7 @@ class DataArrayRaster(Raster):
             rows, columns = (1 if used[i] == own[i] else -1 for i in (4, 0))
             self._cells = self._cells[..., ::rows, ::columns]
         self._argument = argument
+        self._source = array.encoding.get("source")
         self._fills = fill_values(array)
         self._scale, self._offset = _scaling(array.attrs, channels, argument)
         super().__init__(
@@ -82,6 +83,10 @@ class DataArrayRaster(Raster):
 
     def describe(self) -> None:
         """Return None: an array has no name by which it could be found again."""
+
+    def files(self) -> list[str]:
+        """Return the file that the array was opened from, as xarray notes it."""
+        return [self._source] if isinstance(self._source, str) else []
 
     def _read(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         row, col, height, width = window

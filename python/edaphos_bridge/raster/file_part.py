@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.interrupts import imported
-from edaphos_bridge.basics.paths import as_path
+from edaphos_bridge.basics.paths import as_path, writable_file
 from edaphos_bridge.errors import EdaphosError, InputError, warn
 from edaphos_bridge.raster.raster import Window, only_finite
 from edaphos_bridge.raster.transform import IDENTITY, Transform, is_turned, north_up, same_grid
+
+# What lies beside a file without any cells of its own: whoever looks at it may write these.
+_NO_CELLS = (".aux.xml", ".ovr")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,16 @@ def raster_path(argument: str, given: Any) -> str:
     if is_gdals and "\0" not in text and not os.path.exists(text):
         return text
     return os.path.abspath(as_path(argument, given, "raster"))
+
+
+def writable_raster(argument: str, given: Any) -> Path:
+    """Return the path of a file that GDAL can write, or raise `InputError`, as `writable_file`."""
+    path = writable_file(argument, given)
+    try:
+        os.path.realpath(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(argument, "must be a path in UTF-8", found=str(path)) from error
+    return path
 
 
 class FilePart:
@@ -125,6 +138,11 @@ class FilePart:
         for band in self.bands:
             default = stem if self.dataset.count == 1 else f"{stem}_{band}"
             yield self.dataset.descriptions[band - 1] or default
+
+    def files(self) -> list[str]:
+        """Return the files that cells come from; none where the content is given."""
+        found = [] if self.file.data is not None else self.dataset.files
+        return [path for path in found if not path.endswith(_NO_CELLS)]
 
     def lay(self, transform: Transform) -> None:
         """Have `read` give rows and columns in the directions of a raster's transform.
@@ -198,11 +216,15 @@ def _open(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", missing)
         try:
+            # As contexts they would begin an environment of GDAL's in this thread, which ends in
+            # the one that closes them.
             if file.data is None:
-                dataset = opened.enter_context(package.open(file.path))
+                dataset = package.open(file.path)
             else:  # nothing but a GeoTIFF, which names no other file
-                memory = opened.enter_context(package.MemoryFile(file.data))
-                dataset = opened.enter_context(memory.open(driver="GTiff"))
+                memory = package.MemoryFile(file.data)
+                opened.callback(memory.close)
+                dataset = memory.open(driver="GTiff")
+            opened.callback(dataset.close)
             a, b, c, d, e, f = (float(number) for number in dataset.transform[:6])
         except (package.errors.RasterioError, ValueError, TypeError) as error:
             raise InputError(

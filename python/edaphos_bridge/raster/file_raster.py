@@ -79,6 +79,10 @@ class FileRaster(Raster):
             "crs": crs_text(self.crs),
         }
 
+    def files(self) -> list[str]:
+        """Return the files with the cells: those of a VRT, and masks beside a file, too."""
+        return [path for part in self._parts for path in part.files()]
+
     def close(self) -> None:
         """Close the files."""
         self._opened.close()

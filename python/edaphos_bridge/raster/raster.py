@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,6 +112,21 @@ class Raster(ABC):
     @abstractmethod
     def describe(self) -> dict[str, Any] | None:
         """Return JSON values from which `open_raster` opens the raster again; None for arrays."""
+
+    def files(self) -> list[str]:
+        """Return what GDAL reads of the raster, but for its cells' statistics and overviews.
+
+        Sources of a VRT and external masks are among them. Empty of what lies in no file.
+        """
+        return []
+
+    def is_made_of(self, path: Path) -> bool:
+        """Return whether the file of that path is one of `files`, under whatever name."""
+        for file in self.files():
+            with contextlib.suppress(OSError):  # no file yet, or a name that only GDAL knows
+                if os.path.samefile(file, path):
+                    return True
+        return False
 
     @abstractmethod
     def _read(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
