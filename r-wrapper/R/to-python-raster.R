@@ -47,11 +47,12 @@ written <- function(raster, call, keep, argument, frame) {
     )
   }
   path <- tempfile("edaphosbridge-", fileext = ".tif")
+  files <- paste0(path, c("", ".aux.xml")) # terra keeps levels beside the file
   # Colour tables do not fit numbers, and warnings would name a file that is not the user's.
   tryCatch(
     suppressWarnings(terra::writeRaster(raster, path, datatype = "FLT8S", NAflag = NaN)),
     error = function(error) {
-      unlink(path)
+      unlink(files)
       stop_input(
         argument, sprintf("cannot be read (%s); found %s.", conditionMessage(error), shown), call
       )
@@ -59,7 +60,7 @@ written <- function(raster, call, keep, argument, frame) {
   )
   bands <- as.list(seq_len(terra::nlyr(raster)))
   if (keep && file.size(path) <= largest_kept) {
-    on.exit(unlink(path))
+    on.exit(unlink(files))
     data <- readBin(path, "raw", file.size(path))
     return(list(path = "", bands = bands, data = data, shown = shown))
   }
@@ -74,7 +75,7 @@ written <- function(raster, call, keep, argument, frame) {
     )
     warning(warningCondition(text, class = "edaphosbridge_warning", call = call))
   } else {
-    do.call(on.exit, list(substitute(unlink(path), list(path = path)), add = TRUE), envir = frame)
+    do.call(on.exit, list(substitute(unlink(files), list(files = files)), add = TRUE), envir = frame)
   }
   list(path = path, bands = bands, shown = shown)
 }

@@ -70,6 +70,18 @@ test_that("what no file holds is kept if it is small, and else a warning says ho
   unlink(large$path)
 })
 
+test_that("what terra keeps beside a temporary file, such as levels, goes with it", {
+  stack <- soil_stack() * 2
+  levels(stack[[1]]) <- data.frame(id = 0:2, soil = c("a", "b", "c"))
+  leftover <- function() list.files(tempdir(), "^edaphosbridge-.*aux")
+  before <- leftover()
+  to_raster(stack, quote(f()), keep = TRUE)
+  expect_identical(leftover(), before)
+  crossed <- function() to_raster(stack, quote(f()))$files[[1]]$path
+  expect_false(file.exists(crossed()))
+  expect_identical(leftover(), before)
+})
+
 test_that("no warning speaks of the temporary file, and an error names the user's", {
   withr::local_options(warn = 2)
   stack <- terra::rast(soil_stack()[[1]] > 0)
