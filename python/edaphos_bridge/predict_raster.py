@@ -119,8 +119,9 @@ def foundation_predict_raster(
     ------
     InputError
         Before work starts: if an argument cannot be used, the raster has other bands, `out` exists,
-        or has blocks of another map beside it. Later: if the raster cannot be read, or there is no
-        room. Finished blocks stay, and `out` is never half written.
+        is a file of the raster, or has blocks of another map beside it. Later: if the raster cannot
+        be read, there is no room, or `out` has appeared meanwhile. Finished blocks stay, and `out`
+        is never half written.
     EdaphosError
         If dask, xarray or rasterio is not installed.
 
