@@ -31,6 +31,16 @@ NOTES: dict[str, str] = {
         "result in double precision (rows of the table), because Adam's first steps turn gradients "
         "that are rounding into steps of nearly `lr`. The losses agree."
     ),
+    **dict.fromkeys(
+        ("map-loop-moco-9", "map-loop-moco-16", "map-loop-simclr-16"),
+        "most of the loop's own time is the encoder's, which the exact map needs as well (the rows on "
+        "one prediction say so); what it saves is reading a window for each patch.",
+    ),
+    **dict.fromkeys(
+        ("map-dense-moco", "map-dense-simclr", "map-dense-moco-large", "map-dense-simclr-large"),
+        "on so small a map the windows that borders are learnt from, and writing the file, take as "
+        "long as the convolutions.",
+    ),
     "predict-class": (
         "the reference neither copies nor checks. Code of a user's may write to its input, so it "
         "gets a copy of each batch, and every cell is checked for NaN and infinity: passes over "

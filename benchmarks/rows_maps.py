@@ -49,6 +49,14 @@ def map_rows(sizes: Sizes, device: str) -> Iterator[Row]:
         times = alternated_apart(ours, dense, **how)
         job = f"map by method = 'dense', {size}, {name}"
         yield speed_up(f"map-dense-{key}", job, "the exact map", times, 20)
+        large = 2 * side
+        times = alternated_apart(
+            partial(mapping, encoder, large, device),
+            partial(mapping, encoder, large, device, method="dense"),
+            **{**how, "runs": min(runs, 3)},
+        )
+        job = f"map by method = 'dense', {large} x {large} cells, {name}"
+        yield speed_up(f"map-dense-{key}-large", job, "the exact map", times, 20)
     rows = sizes.scene_rows
     size = f"{rows} x {SCENE_WIDTH} cells, {SCENE_BANDS} bands"
     for name, patch in (("MoCo", 9), ("MoCo", 16), ("SimCLR", 16)):
@@ -144,13 +152,14 @@ def looping(encoder: str, patch: int, rows: int, device: str) -> Run:
 
 
 def _scene(encoder: str, patch: int, rows: int) -> tuple[Path, FoundationClassifier]:
-    """Return a GeoTIFF of bytes as Landsat's, and a fit that knows it."""
+    """Return a GeoTIFF stored as that scene is, and a fit that knows it."""
     rng = np.random.default_rng(1)
     cells = rng.integers(20, 200, size=(SCENE_BANDS, rows, SCENE_WIDTH), dtype=np.uint8)
     path = _place()
     profile = {
         "driver": "GTiff", "count": SCENE_BANDS, "height": rows, "width": SCENE_WIDTH,
         "dtype": "uint8", "crs": "EPSG:31985", "transform": rasterio.Affine(30, 0, 0, 0, -30, 0),
+        "compress": "deflate", "interleave": "pixel", "blockysize": 3,
     }  # fmt: skip
     with rasterio.open(path, "w", **profile) as file:
         file.write(cells)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -34,6 +34,8 @@ class BlockFunction(ABC):
 
     grid: MapGrid
     layers: Layers
+    smallest_block: ClassVar[int] = 64
+    """Cells in each direction below which what is read around a block costs too much."""
 
     @abstractmethod
     def compute(self, raster: Raster, block: Window, go_on: GoOn) -> NDArray[Any]:

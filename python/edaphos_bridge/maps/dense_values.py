@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ class DenseValues(BlockFunction):
     reader: PatchReader
     values: RowValues
     encoders: tuple[DenseEncoder, ...]
+    smallest_block: ClassVar[int] = 256
 
     @classmethod
     def learnt(cls, raster: Raster, reader: PatchReader, values: RowValues) -> DenseValues:

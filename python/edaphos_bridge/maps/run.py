@@ -26,9 +26,8 @@ from edaphos_bridge.raster.raster import Raster
 # A block that its size is not given of takes about this much memory, and is no larger than that.
 _BYTES = 2**27
 _LARGEST = 512
-# Small maps have so many blocks, if they do not become smaller than that.
+# Small maps have so many blocks, if these do not become smaller than their function allows.
 _BLOCKS = 16
-_SMALLEST = 64
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def block_size_for(function: BlockFunction) -> int:
     """Return how many cells of a map, in each direction, are computed at a time."""
     grid = function.grid
     wanted = math.isqrt(grid.height * grid.width // _BLOCKS)
-    size = min(_LARGEST, max(_SMALLEST, -(-wanted // 16) * 16))
+    size = min(_LARGEST, max(function.smallest_block, -(-wanted // 16) * 16))
     while size > 16 and function.bytes_for(size, size) > _BYTES:
         size -= 16
     return size
