@@ -33,8 +33,8 @@ NOTES: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("map-loop-moco-9", "map-loop-moco-16", "map-loop-simclr-16"),
-        "most of the loop's own time is the encoder's, which the exact map needs as well (the rows on "
-        "one prediction say so); what it saves is reading a window for each patch.",
+        "most of the loop's own time is the encoder's, which the exact map needs as well (the rows "
+        "on one prediction say so); what it saves is reading a window for each patch.",
     ),
     **dict.fromkeys(
         ("map-dense-moco", "map-dense-simclr", "map-dense-moco-large", "map-dense-simclr-large"),

@@ -135,7 +135,9 @@ def test_a_dataset_that_does_not_fit_is_refused(fit, stack, points, x):
         fit.predict(stack, coords=points, dataset=larger)
     with pytest.raises(InputError, match="`dataset` must be a data set"):
         fit.predict(stack, coords=points, dataset=stack)
-    with pytest.raises(InputError, match=r"`dataset` is for points of a raster. Give `coords` too"):
+    with pytest.raises(
+        InputError, match=r"`dataset` is for points of a raster. Give `coords` too, or make a map"
+    ):
         fit.predict(x, dataset=larger)
 
 

@@ -14,6 +14,7 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.data.predictors import Predictors
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.maps.applicability import FoundationApplicability
+from edaphos_bridge.maps.block_function import GoOn
 from edaphos_bridge.maps.cell_values import Cells, CellValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
@@ -115,6 +116,7 @@ def _order(known: FoundationApplicability, bands: list[str]) -> list[int]:
             "stack",
             f"must have the {len(known.center)} predictors that were learnt from as its layers",
             found=bands if len(bands) < 20 else len(bands),
+            hint="Where they are embeddings, foundation_embed_raster() makes the layers.",
         )
     return list(range(len(bands)))
 
@@ -126,7 +128,7 @@ class _Of:
     known: FoundationApplicability
     order: list[int]
 
-    def __call__(self, cells: Cells) -> NDArray[Any]:
+    def __call__(self, cells: Cells, go_on: GoOn) -> NDArray[Any]:
         _, height, width = cells.shape
         rows = cells[self.order].reshape(len(self.order), -1).T
         found = self.known.of(Predictors(np.ascontiguousarray(rows), self.known.names))

@@ -14,6 +14,7 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice
 from edaphos_bridge.data.probabilities import LAYERS, as_probabilities
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.maps.block_function import GoOn
 from edaphos_bridge.maps.cell_values import Cells, CellValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
@@ -138,12 +139,14 @@ def smooth_raster(
         return make_map(raster, cells, output)
 
 
-def _majority(cells: Cells, window: int) -> NDArray[Any]:
+def _majority(cells: Cells, go_on: GoOn, window: int) -> NDArray[Any]:
     codes = most_probable(as_probabilities(cells, LAYERS, argument="stack"))
-    return majority(codes, window, codes != NO_CLASS)[None]
+    return majority(codes, window, codes != NO_CLASS, go_on)[None]
 
 
 def _bayesian(
-    cells: Cells, window: int, kept: float, variances: NDArray[np.float64]
+    cells: Cells, go_on: GoOn, window: int, kept: float, variances: NDArray[np.float64]
 ) -> NDArray[Any]:
-    return bayesian(as_probabilities(cells, LAYERS, argument="stack"), window, kept, variances)
+    return bayesian(
+        as_probabilities(cells, LAYERS, argument="stack"), window, kept, variances, go_on
+    )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice
 from edaphos_bridge.data.probabilities import LAYERS, as_probabilities
+from edaphos_bridge.maps.block_function import GoOn
 from edaphos_bridge.maps.cell_values import Cells, CellValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
@@ -93,5 +94,5 @@ def uncertainty_raster(
         return make_map(raster, cells, output)
 
 
-def _of_cells(cells: Cells, measure: str) -> NDArray[Any]:
+def _of_cells(cells: Cells, _: GoOn, measure: str) -> NDArray[Any]:
     return MEASURES[measure](as_probabilities(cells, LAYERS, argument="stack"), 0)[None]

@@ -193,7 +193,9 @@ foundation_fit_classifier <- function(encoder, x, y,
 #' @param wopt Of a map: a list with some of what [terra::writeRaster()] takes. `gdal`, creation options
 #'   of GDAL's COG driver such as `"COMPRESS=ZSTD"`; `filetype`, `"GTiff"` or `"COG"`; `datatype`, if it
 #'   is the one that the map has, `"INT1U"` of up to 255 classes and else `"FLT4S"`.
-#' @param stride Of a map: a cell for every `stride` x `stride` cells of the raster.
+#' @param stride Of a map: a cell for every `stride` x `stride` cells of the raster, with the value of
+#'   the cell in the middle; where that would lie beyond the raster, of the last row or column. Patches at
+#'   the edge reach beyond the raster: what has no data there counts as its band's mean.
 #' @param block_size Of a map: its cells, in each direction, that are computed and kept at a time, at
 #'   least 16; by default as many as take about 128 MiB, at most 512.
 #' @param method Of a map: `"exact"`, or `"dense"`, which runs the convolutions once over a whole block.

@@ -108,6 +108,9 @@ to_map_file <- function(filename, overwrite, raster, call) {
     problem <- sprintf("is a file of the raster itself; found '%s'. Give another path.", filename)
     stop_input("filename", problem, call)
   }
+  if (dir.exists(path)) {
+    stop_input("filename", sprintf("must be the path of a file; found the folder '%s'.", filename), call)
+  }
   if (file.exists(path) && identical(overwrite, FALSE)) {
     problem <- sprintf(
       "exists already; found '%s'. overwrite = TRUE replaces it when the new map is whole.", filename

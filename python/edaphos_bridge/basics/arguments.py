@@ -54,7 +54,8 @@ def whole(
     """Return a whole number in a range; 40.0 is whole, 2.7 and True are not."""
     usable = _is_finite(value) and value == int(value)
     if not usable or value < minimum:
-        wanted = kind or ("positive whole number" if minimum == 1 else "whole number")
+        least = f"whole number of at least {minimum}" if minimum > 1 else "whole number"
+        wanted = kind or ("positive whole number" if minimum == 1 else least)
         raise InputError(argument, f"must be a {wanted}", found=value)
     if value > maximum:
         raise InputError(

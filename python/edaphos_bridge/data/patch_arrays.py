@@ -129,7 +129,7 @@ def _open_path(given: str | os.PathLike[str], argument: str) -> Any:
             f"must be {WANTED}, or the path of {_FORMATS}",
             found=os.fspath(given),
             hint="Of a raster foundation_tile_dataset() makes patches; predict() takes a raster "
-            "together with points, `coords`.",
+            "together with points, `coords`, and foundation_predict_raster() in Python maps it.",
         )
     if not path.exists():
         raise InputError(argument, "names no file", found=os.fspath(given))

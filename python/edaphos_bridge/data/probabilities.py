@@ -56,7 +56,8 @@ def as_probabilities(x: Any, *kinds: str, argument: str = "x") -> NDArray[np.flo
             "must have probabilities: from 0 to 1, with a sum of 1 over classes, which "
             f"{bad.sum()} of {bad.size} {'rows' if array.ndim == 2 else 'cells'} have not",
             found=found,
-            hint="Divide per cent by 100; scores of several labels are no such probabilities.",
+            hint="Divide per cent by 100, and leave out layers of anything else, such as entropy; "
+            "scores of several labels are no such probabilities.",
         )
     return values.clip(0, 1)
 

@@ -90,8 +90,8 @@ def read_cells(
             "must be patches (N, C, H, W) of {} x {} cells, as this fit was trained on, and not a "
             "table of cells".format(*patch_size),
             found=type(x).__name__,
-            hint="A raster itself gives a map: predict(fit, stack) in R, fit.predict(stack) in "
-            "Python; with `coords`, predictions at points.",
+            hint="A raster itself gives a map: predict(fit, stack) in R, "
+            "foundation_predict_raster(fit, stack) in Python; `coords` give points of it.",
         )
     known_by = None
     if dataset is not None or normalisation_of(encoder) is not None:

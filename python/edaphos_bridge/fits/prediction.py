@@ -77,7 +77,9 @@ def asked(
         yield cells.n, ((cells.known[i : i + size], cells.patches[i : i + size]) for i in starts)
         return
     if dataset is not None:
-        raise InputError("dataset", "is for points of a raster", hint="Give `coords` too.")
+        raise InputError(
+            "dataset", "is for points of a raster", hint="Give `coords` too, or make a map."
+        )
     patches = x if isinstance(x, Patches) else Patches(x, allow_empty=True)
     check_channels(in_channels, patches.channels)
     patches.read_for(encoder, training=False)

@@ -28,7 +28,8 @@ class CellValues(BlockFunction):
     layers : Layers
     function : callable
         From cells ``(C, h, w)`` in double precision, NaN without data and beyond the raster, to
-        layers ``(L, h, w)``. It can be pickled.
+        layers ``(L, h, w)``; the second argument is asked now and then whether to go on. It can be
+        pickled.
     halo : int
         How many cells in each direction a value depends on.
     settings : mapping
@@ -37,7 +38,7 @@ class CellValues(BlockFunction):
 
     grid: MapGrid
     layers: Layers
-    function: Callable[[Cells], NDArray[Any]]
+    function: Callable[[Cells, GoOn], NDArray[Any]]
     halo: int
     settings: Mapping[str, Any]
 
@@ -50,7 +51,7 @@ class CellValues(BlockFunction):
         go_on()
         values[~valid] = np.nan
         inside = np.s_[:, halo : halo + block.height, halo : halo + block.width]
-        return np.ascontiguousarray(self.function(values)[inside], dtype=self.layers.dtype)
+        return np.ascontiguousarray(self.function(values, go_on)[inside], dtype=self.layers.dtype)
 
     def bytes_for(self, height: int, width: int) -> int:
         """Return what windows and layers take, with a copy of each."""

@@ -7,7 +7,7 @@ the bits that the whole map gets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,12 @@ def most_probable(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.where(missing, NO_CLASS, probabilities.argmax(axis=0) + 1)
 
 
-def majority(codes: NDArray[Any], window: int, valid: NDArray[np.bool_]) -> NDArray[Any]:
+def majority(
+    codes: NDArray[Any],
+    window: int,
+    valid: NDArray[np.bool_],
+    go_on: Callable[[], None] = pause,
+) -> NDArray[Any]:
     """Return the class that most cells of each cell's window have, shape (h, w).
 
     Of classes that are equally frequent it is the cell's own, if that is among them, else the one
@@ -61,7 +66,7 @@ def majority(codes: NDArray[Any], window: int, valid: NDArray[np.bool_]) -> NDAr
     most = np.zeros(codes.shape, dtype=np.int64)
     winner, own = codes.copy(), np.zeros_like(most)
     for code in np.unique(codes[valid]):  # ascending: the first of equals stays
-        pause()
+        go_on()
         here = valid & (codes == code)
         votes = _sums(here, window)
         better = votes > most
@@ -90,6 +95,7 @@ def bayesian(
     window: int,
     neigh_fraction: float,
     smoothness: NDArray[np.float64],
+    go_on: Callable[[], None] = pause,
 ) -> NDArray[np.float64]:
     """Return the probabilities of classes, given those of the cells around, shape (K, h, w).
 
@@ -140,7 +146,7 @@ def bayesian(
         around = np.pad(logits, half, constant_values=np.nan)
         windows = sliding_window_view(around, (window, window))
         for place in _parts(logits.shape, window * window):
-            pause()
+            go_on()
             mean, spread = _prior(windows[place], neigh_fraction)
             x = logits[place].ravel()
             share = spread / (spread + variance)

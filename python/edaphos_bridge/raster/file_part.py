@@ -68,8 +68,10 @@ def raster_path(argument: str, given: Any) -> str:
 
 
 def writable_raster(argument: str, given: Any) -> Path:
-    """Return the path of a file that GDAL can write, or raise `InputError`, as `writable_file`."""
+    """Return the path of a GeoTIFF that can be written, or raise `InputError`."""
     path = writable_file(argument, given)
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        raise InputError(argument, "must end in .tif: a GeoTIFF is written", found=str(path))
     try:
         os.path.realpath(path).encode()
     except UnicodeEncodeError as error:
