@@ -28,7 +28,7 @@ class Sizes:
     sweep_epochs: int = 10
     fine_tune_epochs: int = 5
     moco_batch: int = 64
-    mapped: int = 192
+    mapped: int = 128
     scene_rows: int = 44
     scene_epochs: int = 10
     moco_steps: int = 10

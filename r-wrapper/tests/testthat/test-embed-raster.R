@@ -90,7 +90,7 @@ test_that("what cannot be used is refused by its name", {
   )
   refused_embedding(
     foundation_embed_raster(own_module(), stack, soil_tiles(), projection = TRUE), "projection",
-    "without projection"
+    "needs an encoder that has a projection"
   )
   refused_embedding(foundation_embed_raster(tile_fit(), stack, device = "tpu"), "device", "tpu")
   refused_embedding(
