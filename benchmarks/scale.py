@@ -152,13 +152,7 @@ def report(
         if device == "cpu"
         else "Measured on the GPU below: a core is its process."
     )
-    return [
-        *lines,
-        "",
-        gpu,
-        "",
-        f"* Command: `{' '.join(['python -m benchmarks.scale', *sys.argv[1:]])}`",
-    ]
+    return [*lines, "", gpu, ""]
 
 
 def _name(encoder: str) -> str:
