@@ -136,12 +136,19 @@ def test_a_relative_path_is_meant_from_where_the_call_began(raster, tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    "name", ["zip:x.tif", "file:x.tif", "GTIFF_DIR:1:x.tif", "a?b#c%20.tif", "ü ß&'\".tif", "x"]
+    "name", ["zip:x.tif", "file:x.tif", "GTIFF_DIR:1:x.tif", "a?b#c%20.tif", "ü ß&'\".tif", "x.TIF"]
 )
 def test_a_name_that_gdal_would_read_in_its_own_way_is_a_files(raster, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     mapped(raster, name, type="prob")
     assert names_in(tmp_path) == sorted(["in.tif", name])
+
+
+@pytest.mark.parametrize("name", ["x", "x.png", "x.tif.gz"])
+def test_a_name_of_another_kind_of_file_is_refused(raster, tmp_path, name):
+    with pytest.raises(InputError, match=r"`out` must end in \.tif: a GeoTIFF is written"):
+        mapped(raster, tmp_path / name)
+    assert names_in(tmp_path) == ["in.tif"]
 
 
 def test_a_name_that_is_no_text_is_refused_before_anything_is_computed(raster, tmp_path):
