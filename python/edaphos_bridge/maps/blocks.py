@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from edaphos_bridge.basics.allocator import keep_here
 from edaphos_bridge.basics.interrupts import at_once, imported
 from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.maps.job import MapJob
@@ -92,6 +93,7 @@ def _on_cluster(job: MapJob, blocks: list[Window], parts: Parts, count: Count, c
 
 
 def _keep_of(block: Window, job: MapJob, parts: Parts) -> None:
+    keep_here()
     _keep(job, block, parts)
 
 
