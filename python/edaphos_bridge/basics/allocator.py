@@ -31,10 +31,12 @@ def keep_here() -> None:
     A nanny of dask's has its workers give back all that is free beyond 64 KiB
     (``MALLOC_TRIM_THRESHOLD_``): a third of a map's time went into fresh pages.
     """
-    libc = ctypes.CDLL(None) if os.name == "posix" else None
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(_MMAP_THRESHOLD, 2**25)
-        libc.mallopt(_TRIM_THRESHOLD, 2**26)
+    if os.name != "posix":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, 2**25)
+        mallopt(_TRIM_THRESHOLD, 2**26)
 
 
 _settle()
