@@ -41,5 +41,6 @@ cells_of <- function(map) {
   for (layer in seq_len(terra::nlyr(map))) levels(map[[layer]]) <- NULL
   values <- terra::values(map)
   values[is.nan(values)] <- NA
+  storage.mode(values) <- "double" # of codes terra 1.8 gives integers
   values
 }
