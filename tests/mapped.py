@@ -14,6 +14,7 @@ from edaphos_bridge import (
     foundation_fit_regressor,
     foundation_tile_dataset,
 )
+from edaphos_bridge.maps.run import Output
 from edaphos_bridge.predict_raster import predict_raster
 
 HEIGHT, WIDTH, SIZE = 41, 53, 8
@@ -105,9 +106,14 @@ def as_layers(values: np.ndarray, stride: int) -> np.ndarray:
 
 def map_of(fit, raster, out, tell, **changes):
     """Map to a file and tell of each block."""
-    settings = {
-        "type": None, "stride": 1, "block_size": 16, "method": "exact", "dataset": None,
-        "device": None, "n_draws": None, "seed": None, "colours": None, "client": None,
-        "overwrite": False, "resume": True, "options": None, "verbose": False,
+    given = {
+        "out": out, "block_size": 16, "client": None, "overwrite": False, "resume": True,
+        "options": None, "verbose": False,
     }  # fmt: skip
-    return predict_raster(fit, raster, out, tell=tell, **{**settings, **changes})
+    settings = {
+        "type": None, "stride": 1, "method": "exact", "dataset": None, "device": None,
+        "n_draws": None, "seed": None, "colours": None,
+    }  # fmt: skip
+    for name, value in changes.items():
+        (given if name in given else settings)[name] = value
+    return predict_raster(fit, raster, Output.of(**given, tell=tell), **settings)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+import xarray
 
 from edaphos_bridge import (
     foundation_applicability,
@@ -76,7 +77,6 @@ def test_no_map_replaces_the_raster_that_it_is_made_of(raster, tmp_path, verb, k
 
 
 def test_a_data_array_remembers_the_file_that_it_was_opened_from(raster):
-    xarray = pytest.importorskip("xarray")
     array = xarray.DataArray(cells(), dims=("band", "y", "x"))
     array.encoding["source"] = str(raster)
     with pytest.raises(InputError, match="`out` is a file of the raster itself"):

@@ -18,7 +18,6 @@ from edaphos_bridge.maps.block_function import GoOn
 from edaphos_bridge.maps.cell_values import Cells, CellValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
-from edaphos_bridge.maps.progress import Tell
 from edaphos_bridge.maps.run import Output, make_map
 from edaphos_bridge.raster.sources import open_raster
 
@@ -71,27 +70,16 @@ def foundation_applicability_raster(
     >>> eb.foundation_applicability_raster(known, raster).shape
     (3, 20, 30)
     """
-    return applicability_raster(
-        object, stack, out, block_size=block_size, client=client, overwrite=overwrite,
-        resume=resume, options=options, verbose=verbose,
-    )  # fmt: skip
+    output = Output.of(out, block_size, client, overwrite, resume, options, verbose)
+    return applicability_raster(object, stack, output)
 
 
 def applicability_raster(
     object: Any,
     stack: Any,
-    out: Any,
-    *,
-    block_size: Any,
-    client: Any,
-    overwrite: Any,
-    resume: Any,
-    options: Any,
-    verbose: Any,
-    tell: Tell | None = None,
+    output: Output,
 ) -> Any:
-    """Do what `foundation_applicability_raster` does; `tell` hears of blocks."""
-    output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
+    """Do what `foundation_applicability_raster` does: what all entrances have in common."""
     if not isinstance(object, FoundationApplicability):
         raise InputError(
             "object",

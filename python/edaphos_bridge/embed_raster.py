@@ -24,7 +24,6 @@ from edaphos_bridge.maps.embedding_values import EmbeddingValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.look import warn_of_other_input
 from edaphos_bridge.maps.method import METHODS, values_by
-from edaphos_bridge.maps.progress import Tell
 from edaphos_bridge.maps.run import Output, make_map
 from edaphos_bridge.raster.patches_at import band_order
 from edaphos_bridge.raster.sources import open_raster
@@ -89,34 +88,26 @@ def foundation_embed_raster(
     >>> foundation_embed_raster(encoder, raster, dataset=tiles, stride=8).shape
     (64, 5, 7)
     """
+    output = Output.of(out, block_size, client, overwrite, resume, options, verbose)
     return embed_raster(
-        encoder, stack, out, dataset=dataset, patch_size=patch_size, stride=stride,
-        projection=projection, block_size=block_size, method=method, device=device, client=client,
-        overwrite=overwrite, resume=resume, options=options, verbose=verbose,
+        encoder, stack, output, dataset=dataset, patch_size=patch_size, stride=stride,
+        projection=projection, method=method, device=device,
     )  # fmt: skip
 
 
 def embed_raster(
     encoder: Any,
     stack: Any,
-    out: Any,
+    output: Output,
     *,
     dataset: FoundationTileDataset | None,
     patch_size: Any,
     stride: Any,
     projection: Any,
-    block_size: Any,
     method: Any,
     device: Any,
-    client: Any,
-    overwrite: Any,
-    resume: Any,
-    options: Any,
-    verbose: Any,
-    tell: Tell | None = None,
 ) -> Any:
-    """Do what `foundation_embed_raster` does; `tell` hears of blocks instead of the console."""
-    output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
+    """Do what `foundation_embed_raster` does: what all entrances have in common."""
     step, wanted = whole("stride", stride), flag("projection", projection)
     way = choice("method", method, METHODS)
     target = resolve_device(device)

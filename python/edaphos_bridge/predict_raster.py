@@ -23,7 +23,6 @@ from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.look import warn_of_other_input
 from edaphos_bridge.maps.method import METHODS, values_by
 from edaphos_bridge.maps.parts import kept_seed
-from edaphos_bridge.maps.progress import Tell
 from edaphos_bridge.maps.run import Output, make_map
 from edaphos_bridge.raster.patches_at import band_order
 from edaphos_bridge.raster.sources import open_raster
@@ -145,39 +144,31 @@ def foundation_predict_raster(
     >>> soils.shape, soils.attrs["classes"]
     ((1, 10, 13), ['dry', 'wet'])
     """
+    output = Output.of(out, block_size, client, overwrite, resume, options, verbose)
     return predict_raster(
-        fit, stack, out, type=type, stride=stride, block_size=block_size, method=method,
-        dataset=dataset, device=device, n_draws=n_draws, seed=seed, colours=colours, client=client,
-        overwrite=overwrite, resume=resume, options=options, verbose=verbose,
+        fit, stack, output, type=type, stride=stride, method=method, dataset=dataset,
+        device=device, n_draws=n_draws, seed=seed, colours=colours,
     )  # fmt: skip
 
 
 def predict_raster(
     fit: Any,
     stack: Any,
-    out: Any,
+    output: Output,
     *,
     type: Any,
     stride: Any,
-    block_size: Any,
     method: Any,
     dataset: FoundationTileDataset | None,
     device: Any,
     n_draws: Any,
     seed: Any,
     colours: Any,
-    client: Any,
-    overwrite: Any,
-    resume: Any,
-    options: Any,
-    verbose: Any,
-    tell: Tell | None = None,
     draw: Any = draw_seed,
 ) -> Any:
-    """Do what `foundation_predict_raster` does; `tell` hears of blocks instead of the console."""
+    """Do what `foundation_predict_raster` does: what all entrances have in common."""
     fits = _fits(fit)
     first = fits[0]
-    output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
     step = whole("stride", stride)
     way = choice("method", method, METHODS)
     draws = 0 if n_draws is None else whole("n_draws", n_draws, minimum=2)

@@ -18,7 +18,6 @@ from edaphos_bridge.maps.block_function import GoOn
 from edaphos_bridge.maps.cell_values import Cells, CellValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
-from edaphos_bridge.maps.progress import Tell
 from edaphos_bridge.maps.run import Output, make_map
 from edaphos_bridge.maps.smoothing import (
     NO_CLASS,
@@ -90,32 +89,24 @@ def foundation_smooth_raster(
     >>> round(smoothed.values[0, 10, 10].item(), 2)
     0.84
     """
+    output = Output.of(out, block_size, client, overwrite, resume, options, verbose)
     return smooth_raster(
-        stack, out, method, window=window, neigh_fraction=neigh_fraction, smoothness=smoothness,
-        colours=colours, block_size=block_size, client=client, overwrite=overwrite, resume=resume,
-        options=options, verbose=verbose,
+        stack, output, method, window=window, neigh_fraction=neigh_fraction, smoothness=smoothness,
+        colours=colours,
     )  # fmt: skip
 
 
 def smooth_raster(
     stack: Any,
-    out: Any,
+    output: Output,
     method: Any,
     *,
     window: Any,
     neigh_fraction: Any,
     smoothness: Any,
     colours: Any,
-    block_size: Any,
-    client: Any,
-    overwrite: Any,
-    resume: Any,
-    options: Any,
-    verbose: Any,
-    tell: Tell | None = None,
 ) -> Any:
-    """Do what `foundation_smooth_raster` does; `tell` hears of blocks instead of the console."""
-    output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
+    """Do what `foundation_smooth_raster` does: what all entrances have in common."""
     way = choice("method", method, [BAYESIAN, MAJORITY])
     side, kept = odd_window(window), neighbour_share(neigh_fraction)
     with open_probabilities(stack) as raster:

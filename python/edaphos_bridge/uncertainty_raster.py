@@ -16,7 +16,6 @@ from edaphos_bridge.maps.block_function import GoOn
 from edaphos_bridge.maps.cell_values import Cells, CellValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
-from edaphos_bridge.maps.progress import Tell
 from edaphos_bridge.maps.run import Output, make_map
 from edaphos_bridge.maps.uncertainty import MEASURES
 from edaphos_bridge.raster.probabilities import open_probabilities
@@ -64,27 +63,16 @@ def foundation_uncertainty_raster(
     >>> foundation_uncertainty_raster(np.full((2, 20, 30), 0.5)).values.max().item()
     1.0
     """
-    return uncertainty_raster(
-        stack, out, measure, block_size=block_size, client=client, overwrite=overwrite,
-        resume=resume, options=options, verbose=verbose,
-    )  # fmt: skip
+    output = Output.of(out, block_size, client, overwrite, resume, options, verbose)
+    return uncertainty_raster(stack, output, measure)
 
 
 def uncertainty_raster(
     stack: Any,
-    out: Any,
+    output: Output,
     measure: Any,
-    *,
-    block_size: Any,
-    client: Any,
-    overwrite: Any,
-    resume: Any,
-    options: Any,
-    verbose: Any,
-    tell: Tell | None = None,
 ) -> Any:
-    """Do what `foundation_uncertainty_raster` does; `tell` hears of blocks."""
-    output = Output.of(out, block_size, client, overwrite, resume, options, verbose, tell)
+    """Do what `foundation_uncertainty_raster` does: what all entrances have in common."""
     name = choice("measure", measure, list(MEASURES))
     with open_probabilities(stack) as raster:
         output.refuse_itself(raster)

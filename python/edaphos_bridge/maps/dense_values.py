@@ -11,41 +11,35 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edaphos_bridge.basics.ambient import plain_torch, use_threads
 from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.encoders.features import check_features
 from edaphos_bridge.errors import warn
-from edaphos_bridge.maps.block_function import BlockFunction, GoOn
+from edaphos_bridge.maps.block_function import GoOn
 from edaphos_bridge.maps.block_patches import PatchReader, Strip
 from edaphos_bridge.maps.borders import sample_count, sample_windows
 from edaphos_bridge.maps.dense import DenseEncoder
-from edaphos_bridge.maps.grid import MapGrid
-from edaphos_bridge.maps.layers import Layers
+from edaphos_bridge.maps.patch_values import ValuesOfPatches
 from edaphos_bridge.maps.row_values import RowValues
-from edaphos_bridge.raster.raster import Raster, Window
+from edaphos_bridge.raster.raster import Raster
 
-# Of a cell of a window: raw, known, normalised; and of the network's activations.
-_BYTES_A_CELL = 8 + 1 + 4
+# Of a patch, with those that are put together of its rings.
+_BYTES_OF_FEATURES = 2**10
 # Windows that are looked at for one with data.
 _TRIES = 20
 
 
 @dataclass(frozen=True)
-class DenseValues(BlockFunction):
+class DenseValues(ValuesOfPatches):
     """A map whose cells have about what `values` makes of the patches around them.
 
     Attributes
     ----------
-    reader : PatchReader
-        With the margin of the encoders.
-    values : RowValues
     encoders : tuple of DenseEncoder
-        One for each of `values`.
+        One for each of `values`. The reader has their margin.
     """
 
-    reader: PatchReader
-    values: RowValues
     encoders: tuple[DenseEncoder, ...]
+    method = "dense"
     smallest_block: ClassVar[int] = 256
 
     @classmethod
@@ -82,31 +76,10 @@ class DenseValues(BlockFunction):
         # Dense encoders know orientations themselves.
         return cls(replace(reader, margin=first.margin, channels_last=True), values, encoders)
 
-    @property
-    def grid(self) -> MapGrid:  # type: ignore[override]
-        """Where the cells lie."""
-        return self.reader.grid
-
-    @property
-    def layers(self) -> Layers:  # type: ignore[override]
-        """What the values are."""
-        return self.values.layers
-
-    def compute(self, raster: Raster, block: Window, go_on: GoOn) -> NDArray[Any]:
-        """Return the layers of a block; cells without data in any band have none."""
-        use_threads()
-        result = self.layers.empty(block.height, block.width)
-        row = 0
-        with plain_torch():
-            for strip in self.reader.strips(raster, block):
-                height = len(strip.rows)
-                if strip.known.any():
-                    features = self._features(strip, go_on)
-                    with self.values.alone():
-                        found = self.values.of_features(features)
-                    result[:, row : row + height][:, strip.known] = found.T
-                row += height
-        return result
+    def _of_strip(self, strip: Strip, go_on: GoOn, place: tuple[int, ...]) -> NDArray[Any]:
+        features = self._features(strip, go_on)
+        with self.values.alone():
+            return self.values.of_features(features)
 
     def _features(self, strip: Strip, go_on: GoOn) -> list[torch.Tensor]:
         """Return what each member reads of the known patches, row by row."""
@@ -132,12 +105,7 @@ class DenseValues(BlockFunction):
 
     def bytes_for(self, height: int, width: int) -> int:
         """Return what windows, features and values take."""
-        cells = self.reader.strip_cells(height, width) * len(self.reader.order)
-        return cells * _BYTES_A_CELL + height * width * (self.values.bytes_a_row() + 2**10)
-
-    def identity(self) -> dict[str, Any]:
-        """Return what patches are read and what becomes of them."""
-        return {"method": "dense", **self.reader.identity(), **self.values.identity()}
+        return super().bytes_for(height, width) + height * width * _BYTES_OF_FEATURES
 
 
 def _ranges(starts: NDArray[np.int64]) -> Iterator[tuple[slice, range]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,13 +20,13 @@ from edaphos_bridge.maps.layers import Layers
 from edaphos_bridge.maps.row_values import RowValues
 from edaphos_bridge.raster.raster import Raster, Window
 
-# Of a cell of a window: raw, known, two steps of normalisation, normalised.
+# Of a cell of a window: raw, known, normalised.
 _BYTES_A_CELL = 8 + 1 + 4
 
 
 @dataclass(frozen=True)
-class PatchValues(BlockFunction):
-    """A map whose cells have what `values` makes of the patches around them.
+class ValuesOfPatches(BlockFunction):
+    """A map whose cells have what `values` makes of the patches around them, strip by strip.
 
     Attributes
     ----------
@@ -35,6 +36,7 @@ class PatchValues(BlockFunction):
 
     reader: PatchReader
     values: RowValues
+    method: ClassVar[str]
 
     @property
     def grid(self) -> MapGrid:  # type: ignore[override]
@@ -56,13 +58,32 @@ class PatchValues(BlockFunction):
                 go_on()
                 height = len(strip.rows)
                 if strip.known.any():
-                    seed = (block.row + row, block.col)
-                    found = self._of_strip(strip, go_on, seed)
+                    place = (block.row + row, block.col)
+                    found = self._of_strip(strip, go_on, place)
                     result[:, row : row + height][:, strip.known] = found.T
                 row += height
         return result
 
-    def _of_strip(self, strip: Strip, go_on: GoOn, seed: tuple[int, ...]) -> NDArray[Any]:
+    @abstractmethod
+    def _of_strip(self, strip: Strip, go_on: GoOn, place: tuple[int, ...]) -> NDArray[Any]:
+        """Return the layers ``(n, L)`` of the n known patches; `place` is where they begin."""
+
+    def bytes_for(self, height: int, width: int) -> int:
+        """Return what windows and values take."""
+        cells = self.reader.strip_cells(height, width) * len(self.reader.order)
+        return cells * _BYTES_A_CELL + height * width * self.values.bytes_a_row()
+
+    def identity(self) -> dict[str, Any]:
+        """Return what patches are read and what becomes of them."""
+        return {"method": self.method, **self.reader.identity(), **self.values.identity()}
+
+
+class PatchValues(ValuesOfPatches):
+    """By the exact way: every patch goes through the encoder."""
+
+    method = "exact"
+
+    def _of_strip(self, strip: Strip, go_on: GoOn, place: tuple[int, ...]) -> NDArray[Any]:
         shape = (1, strip.window.shape[0], strip.patch_size, strip.patch_size)
         size = batch_size_for(shape, self.values.device.type, self.values.encoders[0])
 
@@ -72,13 +93,4 @@ class PatchValues(BlockFunction):
                 yield batch
 
         with self.values.alone():
-            return self.values.of(int(np.count_nonzero(strip.known)), batches(), seed)
-
-    def bytes_for(self, height: int, width: int) -> int:
-        """Return what windows and values take."""
-        cells = self.reader.strip_cells(height, width) * len(self.reader.order)
-        return cells * _BYTES_A_CELL + height * width * self.values.bytes_a_row()
-
-    def identity(self) -> dict[str, Any]:
-        """Return what patches are read and what becomes of them."""
-        return {"method": "exact", **self.reader.identity(), **self.values.identity()}
+            return self.values.of(int(np.count_nonzero(strip.known)), batches(), place)

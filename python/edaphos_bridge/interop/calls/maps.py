@@ -14,11 +14,14 @@ from edaphos_bridge.interop.calls.ensembles import ensemble_behind
 from edaphos_bridge.interop.calls.held import encoder_behind, fit_behind, tiles_behind
 from edaphos_bridge.interop.calls.progress import BlocksToldToR
 from edaphos_bridge.maps.applicability import FoundationApplicability
+from edaphos_bridge.maps.run import Output
 from edaphos_bridge.predict_raster import predict_raster as make_prediction_map
 from edaphos_bridge.raster.file_part import rasterio
 from edaphos_bridge.raster.probabilities import open_probabilities
 from edaphos_bridge.smooth_raster import smooth_raster as make_smoothed_map
 from edaphos_bridge.uncertainty_raster import uncertainty_raster as make_uncertainty_map
+
+_OF_OUTPUT = ("out", "block_size", "client", "overwrite", "resume", "options", "verbose")
 
 
 @plain
@@ -38,9 +41,8 @@ def predict_raster(
     is_fit = isinstance(state, bytes | bytearray)
     fitted = fit_behind(state, modules) if is_fit else ensemble_behind(state, modules)
     given = {"n_draws": None, "seed": None, **settings}
-    path = make_prediction_map(
-        fitted, stack, dataset=_tiles(dataset), tell=BlocksToldToR(on_block), **given
-    )
+    output, rest = _output(given, on_block)
+    path = make_prediction_map(fitted, stack, output, dataset=_tiles(dataset), **rest)
     first = fitted.members[0] if isinstance(fitted, FoundationEnsemble) else fitted
     return _codes_of(path, first.classes) if isinstance(first, FoundationClassifier) else None
 
@@ -54,10 +56,8 @@ def embed_raster(
     on_block: Callable[..., Any],
 ) -> None:
     """``foundation_embed_raster()``: a file; `settings` are as those of `predict_raster`."""
-    make_embedding_map(
-        encoder_behind(encoder), stack, dataset=_tiles(dataset), tell=BlocksToldToR(on_block),
-        **settings,
-    )  # fmt: skip
+    output, rest = _output(settings, on_block)
+    make_embedding_map(encoder_behind(encoder), stack, output, dataset=_tiles(dataset), **rest)
 
 
 @plain
@@ -70,14 +70,16 @@ def smooth_raster(
     """
     with open_probabilities(stack) as raster:
         classes = raster.bands
-    path = make_smoothed_map(stack, tell=BlocksToldToR(on_block), **settings)
+    output, rest = _output(settings, on_block)
+    path = make_smoothed_map(stack, output, **rest)
     return _codes_of(path, classes)
 
 
 @plain
 def uncertainty_raster(stack: Any, settings: dict[str, Any], on_block: Callable[..., Any]) -> None:
     """``foundation_uncertainty()`` of a raster: a file; `settings` are as in `smooth_raster`."""
-    make_uncertainty_map(stack, tell=BlocksToldToR(on_block), **settings)
+    output, rest = _output(settings, on_block)
+    make_uncertainty_map(stack, output, **rest)
 
 
 @plain
@@ -85,8 +87,17 @@ def applicability_raster(
     known: dict[str, Any], stack: Any, settings: dict[str, Any], on_block: Callable[..., Any]
 ) -> None:
     """``predict()`` of ``foundation_applicability()`` and a raster: a file."""
-    made = FoundationApplicability.from_dict(known)
-    make_applicability_map(made, stack, tell=BlocksToldToR(on_block), **settings)
+    output, _ = _output(settings, on_block)
+    make_applicability_map(FoundationApplicability.from_dict(known), stack, output)
+
+
+def _output(
+    settings: dict[str, Any], on_block: Callable[..., Any]
+) -> tuple[Output, dict[str, Any]]:
+    """Return where a map goes, which all verbs of maps are given alike, and the other settings."""
+    given = {name: settings[name] for name in _OF_OUTPUT}
+    rest = {name: value for name, value in settings.items() if name not in _OF_OUTPUT}
+    return Output.of(**given, tell=BlocksToldToR(on_block)), rest
 
 
 def _codes_of(path: Any, classes: Sequence[Any]) -> dict[str, Any] | None:
