@@ -110,6 +110,11 @@ def test_labels_of_which_a_patch_has_several_are_a_layer_each():
     assert np.array_equal(held.values, expected, equal_nan=True)
 
 
+def test_layers_that_two_kinds_would_share_say_which_they_are_of():
+    found = foundation_predict_raster(multilabel(), cells(), type=["class", "prob"], stride=8)
+    assert found.band.values.tolist() == ["sand_class", "silt_class", "sand_prob", "silt_prob"]
+
+
 def test_an_ensemble_maps_mean_and_standard_deviation():
     found = foundation_predict_raster(ensemble(), cells(), stride=4)
     assert found.band.values.tolist() == ["dry_mean", "wet_mean", "dry_sd", "wet_sd"]

@@ -100,11 +100,7 @@ class FitValues(RowValues):
         elif colours is not None:
             raise InputError("colours", "are for a map of classes, type = 'class'", found=colours)
         else:
-            self.layers = Layers(tuple(n for kind in types for n in _names(kind, columns)))
-
-    @property
-    def _several(self) -> bool:
-        return len(self._members) > 1 or self._n_draws > 0
+            self.layers = Layers(_names_of(types, columns))
 
     def of(self, n: int, batches: Batches, seed: tuple[int, ...]) -> NDArray[Any]:
         """Return the layers of n patches, ``(n, L)``."""
@@ -163,6 +159,13 @@ class FitValues(RowValues):
             "device": self.device.type,
             "layers": self.layers.to_dict(),
         }
+
+
+def _names_of(kinds: Sequence[str], columns: Sequence[Any] | None) -> tuple[str, ...]:
+    """Return the names of layers; those that two kinds would share say which they are of."""
+    names = [(name, kind) for kind in kinds for name in _names(kind, columns)]
+    plain = [name for name, _ in names]
+    return tuple(n if plain.count(n) == 1 else f"{n}_{kind}" for n, kind in names)
 
 
 def _names(kind: str, columns: Sequence[Any] | None) -> list[str]:

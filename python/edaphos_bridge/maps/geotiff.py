@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import secrets
 import subprocess
@@ -22,14 +21,14 @@ from edaphos_bridge.basics.interrupts import at_once, imported, pause
 from edaphos_bridge.basics.workers import own_libraries_first
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.files.disk import put_in_place
+from edaphos_bridge.maps.creation_options import DEFAULTS, TILE, keeps_numbers, write_colours
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
 from edaphos_bridge.maps.parts import Parts, writing
-from edaphos_bridge.raster.file_part import rasterio
+from edaphos_bridge.raster.file_part import gdal_errors, rasterio
 from edaphos_bridge.raster.raster import Window
 from edaphos_bridge.raster.transform import IDENTITY
 
-_TILE = 512
 # Above, GDAL copies in a process of its own: nothing can interrupt it in this one.
 _MOST_AT_ONCE = 2**24
 _COPY = (
@@ -39,11 +38,6 @@ _COPY = (
 
 # What lies beside a file that is replaced, and would belong to the new one.
 _OF_ANOTHER = (".ovr", ".msk")
-# Not options of GDAL's but of the function that hands them on.
-_NO_OPTIONS = ("driver", "src", "dst", "strict")
-_SIDES = range(128, 2**14 + 1, 16)
-
-DEFAULTS = {"COMPRESS": "DEFLATE", "PREDICTOR": "YES", "BIGTIFF": "IF_SAFER", "BLOCKSIZE": _TILE}
 
 
 def write_map(
@@ -71,7 +65,7 @@ def write_map(
             warnings.simplefilter("ignore", missing)
             _write_plain(plain, parts, blocks, grid, layers, crs)
             _copy_to_cog(plain, ready, layers, options)
-            _check(ready, parts, blocks, exactly=_keeps_numbers(options))
+            _check(ready, parts, blocks, exactly=keeps_numbers(options))
             names = _beside(ready)
             if names.exists():
                 os.replace(names, _beside(out))
@@ -85,66 +79,6 @@ def write_map(
             for each in (path, _beside(path)):
                 with contextlib.suppress(OSError):
                     each.unlink(missing_ok=True)
-
-
-def check_names(options: Mapping[str, Any]) -> None:
-    """Raise `InputError` of what may not reach GDAL: it would end the process on some sides."""
-    for name, value in options.items():
-        if name in _NO_OPTIONS:
-            raise _refused(f"no option is called {name}", options)
-        if name.upper() == "BLOCKSIZE" and str(value) not in map(str, _SIDES):
-            raise _refused(
-                f"{name} must be a multiple of 16 from {_SIDES[0]} to {_SIDES[-1]}", options
-            )
-
-
-def check_options(options: Mapping[str, Any], layers: Layers) -> None:
-    """Raise `InputError` if GDAL's COG driver cannot write such layers with creation options.
-
-    GDAL only warns of those that it does not know, and writes something else.
-    """
-    if not options:
-        return
-    package = rasterio()
-    heard = _Heard()
-    logger = logging.getLogger("rasterio")
-    logger.addHandler(heard)
-    missing = package.errors.NotGeoreferencedWarning
-    try:
-        with package.MemoryFile() as source, package.MemoryFile() as target:
-            profile = {"driver": "GTiff", "count": 1, "height": 1, "width": 1}
-            # of all that there may be the one that takes most bits
-            most = 1 / 3 if layers.classes is None else len(layers.classes)
-            cell = np.full((1, 1, 1), most, dtype=layers.dtype)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", missing)
-                with source.open(**profile, dtype=layers.dtype, nodata=layers.nodata) as file:
-                    file.write(cell)
-                    _colour(file, layers)
-                imported("rasterio.shutil").copy(
-                    source.name, target.name, driver="COG", **{**DEFAULTS, **options}
-                )
-                with target.open() as file:
-                    if _keeps_numbers(options) and not np.array_equal(file.read(), cell):
-                        raise _refused("numbers would be rounded", options)
-    except _gdal_errors() as error:
-        raise _refused(error, options) from error
-    finally:
-        logger.removeHandler(heard)
-    said = [text for text in heard.texts if "creation option" in text]
-    if said:
-        raise _refused("; ".join(said), options)
-
-
-class _Heard(logging.Handler):
-    """Keeps what GDAL warns of, which rasterio logs."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.texts: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(record.getMessage())
 
 
 def _beside(path: Path) -> Path:
@@ -170,8 +104,8 @@ def _write_plain(
         "nodata": layers.nodata,
         "crs": crs,
         "tiled": True,
-        "blockxsize": _TILE,
-        "blockysize": _TILE,
+        "blockxsize": TILE,
+        "blockysize": TILE,
         "interleave": "band",
         "BIGTIFF": "IF_SAFER",
     }
@@ -188,8 +122,8 @@ def _write_plain(
             ranges.write_to(file)
             for number, name in enumerate(layers.names, 1):
                 file.set_band_description(number, name)
-            _colour(file, layers)
-    except _gdal_errors() as error:
+            write_colours(file, layers)
+    except gdal_errors() as error:
         raise InputError("out", f"cannot be written ({error})", found=str(path.parent)) from error
     if layers.classes is not None:
         _beside(path).write_text(_table_of(layers), encoding="utf-8")
@@ -215,17 +149,6 @@ class _Ranges:
                 file.update_tags(number, STATISTICS_MINIMUM=low, STATISTICS_MAXIMUM=high)
 
 
-def _colour(file: Any, layers: Layers) -> None:
-    if layers.colours is not None:
-        table = {code: (*colour, 255) for code, colour in enumerate(layers.colours, 1)}
-        file.write_colormap(1, {0: (0, 0, 0, 0), **table})
-
-
-def _keeps_numbers(options: Mapping[str, Any]) -> bool:
-    compression = {name.upper(): value for name, value in options.items()}.get("COMPRESS", "NONE")
-    return str(compression).upper() in ("NONE", "DEFLATE", "LZW", "LZMA", "ZSTD", "PACKBITS")
-
-
 def _check(path: Path, parts: Parts, blocks: Sequence[Window], *, exactly: bool) -> None:
     """Raise OSError unless a file has all blocks: GDAL may not say that a disk was full."""
     try:
@@ -235,18 +158,13 @@ def _check(path: Path, parts: Parts, blocks: Sequence[Window], *, exactly: bool)
                 found = file.read(window=_place(block))
                 if exactly and not np.array_equal(found, parts.read(block), equal_nan=True):
                     raise OSError("it does not hold what was written to it")
-    except _gdal_errors() as error:
+    except gdal_errors() as error:
         raise OSError(f"it cannot be read again: {error}") from error
 
 
 def _place(block: Window) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return a window as rasterio has it."""
     return (block.row, block.row + block.height), (block.col, block.col + block.width)
-
-
-def _gdal_errors() -> tuple[type[Exception], ...]:
-    """Return what rasterio raises of GDAL: its own errors, and GDAL's as they are."""
-    return rasterio().errors.RasterioError, imported("rasterio._err").CPLE_BaseError
 
 
 def _table_of(layers: Layers) -> str:
@@ -287,7 +205,7 @@ def _copy_to_cog(source: Path, target: Path, layers: Layers, options: Mapping[st
     if source.stat().st_size <= _MOST_AT_ONCE:
         try:
             imported("rasterio.shutil").copy(source, target, **chosen)
-        except _gdal_errors() as error:
+        except gdal_errors() as error:
             raise OSError(str(error)) from error
         return
     _in_a_process(source, target, chosen)
@@ -307,8 +225,3 @@ def _in_a_process(source: Path, target: Path, chosen: Mapping[str, Any]) -> None
             raise
     if process.returncode:
         raise OSError(said.splitlines()[-1] if said else f"exit status {process.returncode}")
-
-
-def _refused(reason: Any, options: Mapping[str, Any]) -> InputError:
-    problem = f"must be creation options that GDAL's COG driver takes ({reason})"
-    return InputError("options", problem, found=dict(options))

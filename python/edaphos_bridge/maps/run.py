@@ -15,7 +15,8 @@ from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.maps.as_data_array import as_data_array
 from edaphos_bridge.maps.block_function import BlockFunction
 from edaphos_bridge.maps.blocks import compute_parts, connected
-from edaphos_bridge.maps.geotiff import check_names, check_options, write_map
+from edaphos_bridge.maps.creation_options import check_names, check_options
+from edaphos_bridge.maps.geotiff import write_map
 from edaphos_bridge.maps.identity import identity_of
 from edaphos_bridge.maps.job import MapJob
 from edaphos_bridge.maps.parts import Parts

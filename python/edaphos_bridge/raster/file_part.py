@@ -209,6 +209,11 @@ def rasterio() -> Any:
         ) from error
 
 
+def gdal_errors() -> tuple[type[Exception], ...]:
+    """Return what rasterio raises of GDAL: its own errors, and GDAL's as they are."""
+    return rasterio().errors.RasterioError, imported("rasterio._err").CPLE_BaseError
+
+
 def _open(
     file: FileBands, shown: str, argument: str, opened: contextlib.ExitStack
 ) -> tuple[Any, Transform]:
