@@ -3,16 +3,17 @@
 import os
 import signal
 import warnings
+from collections import Counter
 
 import distributed
 import numpy as np
 import pytest
 import rasterio
 
-from edaphos_bridge import foundation_predict_raster
+from edaphos_bridge import foundation_fit_classifier, foundation_predict_raster
 from edaphos_bridge.basics.workers import own_libraries_first
 from edaphos_bridge.errors import InputError
-from mapped import cells, classifier, map_of
+from mapped import NotesArrivals, cells, classifier, map_of, tiles
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +82,16 @@ def test_a_scheduler_that_is_not_there_is_named(raster, tmp_path, monkeypatch):
             classifier(), raster, tmp_path / "map.tif", client="tcp://127.0.0.1:9"
         )
     assert not list(tmp_path.glob("map*"))
+
+
+def test_a_worker_gets_the_encoder_once(cluster, raster, tmp_path):
+    y = ["dry", "wet"] * 60
+    encoder = NotesArrivals(tmp_path / "notes.txt")
+    fit = foundation_fit_classifier(encoder, tiles(), y, epochs=1, seed=1, val_split=0)
+    client = cluster.get_client()
+    (tmp_path / "notes.txt").unlink(missing_ok=True)
+    foundation_predict_raster(fit, raster, tmp_path / "map.tif", block_size=16, client=client)
+    arrivals = Counter((tmp_path / "notes.txt").read_text().split())
+    arrivals.pop(str(os.getpid()), None)
+    assert set(arrivals) <= {str(pid) for pid in client.run(os.getpid).values()}
+    assert set(arrivals.values()) == {1}
