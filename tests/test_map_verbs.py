@@ -88,6 +88,7 @@ def test_the_majority_of_probabilities_is_that_of_the_most_probable_classes(prob
         ({"smoothness": [1.0, 2.0]}, "smoothness", r"each of the 3 classes; found \[2\]"),
         ({"smoothness": [1.0, 2.0, -1.0]}, "smoothness", "greater than 0; found -1.0"),
         ({"smoothness": "much"}, "smoothness", "finite number"),
+        ({"smoothness": [[1.0], [2.0, 3.0]]}, "smoothness", "each of the 3 classes; found 'list'"),
         ({"x": np.ones((9, 8), dtype=int)}, "x", r"\(K, H, W\).*found \[9, 8\]"),
         ({"x": np.ones((1, 9, 8))}, "x", "two classes or more"),
         ({"x": np.full((2, 9, 8), 50.0)}, "x", r"72 of 72 cells have not; found \[50.0, 50.0\]"),
