@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.data.as_numpy import as_numpy
+from edaphos_bridge.data.tables import numbers_of
 from edaphos_bridge.errors import InputError
 
 _WANTED = "a table of numbers (N, D), a row for each case and a column for each predictor"
@@ -51,18 +51,17 @@ def as_predictors(x: Any, *, argument: str = "x", names: Any = None) -> Predicto
     """
     if isinstance(x, pd.DataFrame):
         names, x = [str(name) for name in x.columns], _of_frame(x, argument)
-    array = as_numpy(x, argument, _WANTED)
-    if array.ndim != 2 or array.shape[1] == 0:
+    values = numbers_of(x, argument, _WANTED)
+    if values.ndim != 2 or values.shape[1] == 0:
         hint = (
-            "foundation_embed() makes a row of features of each patch." if array.ndim == 4 else ""
+            "foundation_embed() makes a row of features of each patch." if values.ndim == 4 else ""
         )
-        raise InputError(argument, f"must be {_WANTED}", found=list(array.shape), hint=hint)
-    values = np.array(np.ma.filled(array.astype(np.float64), np.nan), order="C")
+        raise InputError(argument, f"must be {_WANTED}", found=list(values.shape), hint=hint)
     known = None if names is None else [str(name) for name in names]
     if known is not None and len(set(known)) < len(known):
         twice = sorted({name for name in known if known.count(name) > 1})
         raise InputError(argument, "must have one name for each column", found=twice)
-    return Predictors(values, known, argument)
+    return Predictors(np.ascontiguousarray(values), known, argument)
 
 
 def in_order(table: Predictors, names: Sequence[str] | None, n_columns: int) -> NDArray[np.float64]:

@@ -36,5 +36,5 @@ def numbers_in(column: Any, argument: str, name: Any, wanted: str) -> NDArray[np
 
 
 def numbers_of(array: Any, argument: str, wanted: str) -> NDArray[np.float64]:
-    """Return numbers as a plain array of the same shape; masked ones are NaN."""
+    """Return numbers as a new plain array of the same shape; masked ones are NaN."""
     return np.ma.filled(as_numpy(array, argument, wanted).astype(np.float64), np.nan)
