@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.data.tables import numbers_of
+from edaphos_bridge.data.tables import numbers_of, numbers_of_frame
 from edaphos_bridge.errors import InputError
 
 _WANTED = "a table of numbers (N, D), a row for each case and a column for each predictor"
@@ -50,7 +50,7 @@ def as_predictors(x: Any, *, argument: str = "x", names: Any = None) -> Predicto
         If `x` is no such table, or two columns have one name.
     """
     if isinstance(x, pd.DataFrame):
-        names, x = [str(name) for name in x.columns], _of_frame(x, argument)
+        names, x = [str(name) for name in x.columns], numbers_of_frame(x, argument)
     values = numbers_of(x, argument, _WANTED)
     if values.ndim != 2 or values.shape[1] == 0:
         hint = (
@@ -86,12 +86,3 @@ def in_order(table: Predictors, names: Sequence[str] | None, n_columns: int) -> 
             found=values.shape[1],
         )
     return values
-
-
-def _of_frame(table: pd.DataFrame, argument: str) -> NDArray[np.float64]:
-    for name, column in table.items():
-        if not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind == "c":
-            raise InputError(
-                argument, f"must have numbers in column {str(name)!r}", found=str(column.dtype)
-            )
-    return table.to_numpy(dtype=np.float64, na_value=np.nan)

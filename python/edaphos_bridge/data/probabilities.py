@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.data.tables import numbers_of
+from edaphos_bridge.data.tables import numbers_of, numbers_of_frame
 from edaphos_bridge.errors import InputError
 
 ROWS, LAYERS = "a table (N, K) of a row for each case", "an array (K, H, W) of a layer each class"
@@ -28,12 +28,12 @@ def as_probabilities(x: Any, *kinds: str, argument: str = "x") -> NDArray[np.flo
     Raises
     ------
     InputError
-        If `x` is of another shape, or the numbers of a case are not between 0 and 1 with a sum
-        of 1, to a thousandth.
+        If `x` holds no numbers, is of another shape, or the numbers of a case are not between 0
+        and 1 with a sum of 1, to a thousandth.
     """
     wanted = f"class probabilities, {' or '.join(kinds)}"
     if isinstance(x, pd.DataFrame):
-        x = x.to_numpy()
+        x = numbers_of_frame(x, argument)
     values = numbers_of(x, argument, wanted)
     dimensions = [2 if kind == ROWS else 3 for kind in kinds]
     if values.ndim not in dimensions:
