@@ -88,6 +88,7 @@ def test_the_majority_of_probabilities_is_that_of_the_most_probable_classes(prob
         ({"smoothness": [1.0, 2.0]}, "smoothness", r"each of the 3 classes; found \[2\]"),
         ({"smoothness": [1.0, 2.0, -1.0]}, "smoothness", "greater than 0; found -1.0"),
         ({"smoothness": "much"}, "smoothness", "finite number"),
+        ({"smoothness": [[1.0], [2.0, 3.0]]}, "smoothness", "each of the 3 classes; found 'list'"),
         ({"x": np.ones((9, 8), dtype=int)}, "x", r"\(K, H, W\).*found \[9, 8\]"),
         ({"x": np.ones((1, 9, 8))}, "x", "two classes or more"),
         ({"x": np.full((2, 9, 8), 50.0)}, "x", r"72 of 72 cells have not; found \[50.0, 50.0\]"),
@@ -117,6 +118,12 @@ def test_maps_have_classes_first_and_tables_last(measure, probabilities):
         np.testing.assert_array_equal(foundation_uncertainty(table, measure), found.ravel())
 
 
+def test_a_missing_number_of_a_table_is_a_case_without_data():
+    table = pd.DataFrame({"dry": [0.5, 1.0, 0.5], "wet": [0.5, 0.0, 0.5]}, dtype="Float64")
+    table.loc[2, "wet"] = pd.NA
+    np.testing.assert_array_equal(foundation_uncertainty(table), [1.0, 0.0, np.nan])
+
+
 def test_what_float32_has_lost_is_made_good():
     rows = np.array([[1 + 1e-7, -1e-7], [0.3, 0.7 + 1e-6]], dtype=np.float32)
     for measure in MEASURES:
@@ -139,7 +146,7 @@ def test_it_takes_what_a_classifier_predicts(encoder, x, y):
         ({"x": np.ones(3)}, "x", r"found \[3\]"),
         ({"x": np.ones((4, 1))}, "x", "two classes or more"),
         ({"x": [[0.4, 0.6], [0.9, 0.9]]}, "x", r"1 of 2 rows have not; found \[0.9, 0.9\]"),
-        ({"x": pd.DataFrame({"a": ["x"], "b": ["y"]})}, "x", "class probabilities"),
+        ({"x": pd.DataFrame({"a": ["x"], "b": ["y"]})}, "x", "numbers in column 'a'"),
     ],
 )
 def test_bad_input_of_uncertainty_is_refused(probabilities, changes, argument, says):

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.data.as_numpy import as_numpy
 from edaphos_bridge.data.folds import read_folds
 from edaphos_bridge.data.predictors import Predictors, as_predictors
+from edaphos_bridge.data.tables import numbers_of
 from edaphos_bridge.embeddings import features_of
 from edaphos_bridge.errors import InputError, NoteWarning, warn
 from edaphos_bridge.interpretation.outputs import as_patches
@@ -141,8 +141,7 @@ def _read_weights(weights: Any, table: Predictors | None) -> NDArray[np.float64]
             problem = "must have one number for each column, by its name"
             raise InputError("weights", problem, found=of_name.index.tolist())
         weights = of_name[table.names].to_numpy()
-    array = as_numpy(weights, "weights", wanted)
-    values = np.array(np.ma.filled(array.astype(np.float64), np.nan))
+    values = numbers_of(weights, "weights", wanted)
     if values.ndim != 1:
         raise InputError("weights", f"must be {wanted}", found=list(values.shape))
     bad = values[~(np.isfinite(values) & (values >= 0))]

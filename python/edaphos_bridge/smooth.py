@@ -11,6 +11,7 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, number, share, whole
 from edaphos_bridge.data.as_numpy import as_numpy
 from edaphos_bridge.data.probabilities import LAYERS, as_probabilities
+from edaphos_bridge.data.tables import numbers_of
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.maps.smoothing import NO_CLASS, bayesian, majority, most_probable, within
 
@@ -109,16 +110,15 @@ def neighbour_share(neigh_fraction: Any) -> float:
 def class_smoothness(smoothness: Any, n_classes: int) -> NDArray[np.float64]:
     """Return the smoothness of each class, or raise `InputError`."""
     wanted = f"a number, or one for each of the {n_classes} classes"
-    array = as_numpy(smoothness, "smoothness", wanted) if np.ndim(smoothness) else smoothness
-    if not np.ndim(array):
-        return np.full(n_classes, number("smoothness", array, above=0))
-    values = np.ma.filled(array.astype(np.float64), np.nan)
+    if not isinstance(smoothness, list | tuple) and np.ndim(smoothness) == 0:
+        return np.full(n_classes, number("smoothness", smoothness, above=0))
+    values = numbers_of(smoothness, "smoothness", wanted)
     if values.shape != (n_classes,):
         raise InputError("smoothness", f"must be {wanted}", found=list(values.shape))
     bad = values[~(np.isfinite(values) & (values > 0))]
     if len(bad):
         raise InputError("smoothness", "must be finite and greater than 0", found=float(bad[0]))
-    return np.array(values)
+    return values
 
 
 def _majority(x: Any, window: int, nodata: int | None) -> NDArray[Any]:

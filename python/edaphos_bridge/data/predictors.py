@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.data.as_numpy import as_numpy
+from edaphos_bridge.data.tables import numbers_of, numbers_of_frame
 from edaphos_bridge.errors import InputError
 
 _WANTED = "a table of numbers (N, D), a row for each case and a column for each predictor"
@@ -50,19 +50,18 @@ def as_predictors(x: Any, *, argument: str = "x", names: Any = None) -> Predicto
         If `x` is no such table, or two columns have one name.
     """
     if isinstance(x, pd.DataFrame):
-        names, x = [str(name) for name in x.columns], _of_frame(x, argument)
-    array = as_numpy(x, argument, _WANTED)
-    if array.ndim != 2 or array.shape[1] == 0:
+        names, x = [str(name) for name in x.columns], numbers_of_frame(x, argument)
+    values = numbers_of(x, argument, _WANTED)
+    if values.ndim != 2 or values.shape[1] == 0:
         hint = (
-            "foundation_embed() makes a row of features of each patch." if array.ndim == 4 else ""
+            "foundation_embed() makes a row of features of each patch." if values.ndim == 4 else ""
         )
-        raise InputError(argument, f"must be {_WANTED}", found=list(array.shape), hint=hint)
-    values = np.array(np.ma.filled(array.astype(np.float64), np.nan), order="C")
+        raise InputError(argument, f"must be {_WANTED}", found=list(values.shape), hint=hint)
     known = None if names is None else [str(name) for name in names]
     if known is not None and len(set(known)) < len(known):
         twice = sorted({name for name in known if known.count(name) > 1})
         raise InputError(argument, "must have one name for each column", found=twice)
-    return Predictors(values, known, argument)
+    return Predictors(np.ascontiguousarray(values), known, argument)
 
 
 def in_order(table: Predictors, names: Sequence[str] | None, n_columns: int) -> NDArray[np.float64]:
@@ -87,12 +86,3 @@ def in_order(table: Predictors, names: Sequence[str] | None, n_columns: int) -> 
             found=values.shape[1],
         )
     return values
-
-
-def _of_frame(table: pd.DataFrame, argument: str) -> NDArray[np.float64]:
-    for name, column in table.items():
-        if not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind == "c":
-            raise InputError(
-                argument, f"must have numbers in column {str(name)!r}", found=str(column.dtype)
-            )
-    return table.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.data.as_numpy import as_numpy
+from edaphos_bridge.data.tables import numbers_of, numbers_of_frame
 from edaphos_bridge.errors import InputError
 
 ROWS, LAYERS = "a table (N, K) of a row for each case", "an array (K, H, W) of a layer each class"
@@ -28,21 +28,20 @@ def as_probabilities(x: Any, *kinds: str, argument: str = "x") -> NDArray[np.flo
     Raises
     ------
     InputError
-        If `x` is of another shape, or the numbers of a case are not between 0 and 1 with a sum
-        of 1, to a thousandth.
+        If `x` holds no numbers, is of another shape, or the numbers of a case are not between 0
+        and 1 with a sum of 1, to a thousandth.
     """
     wanted = f"class probabilities, {' or '.join(kinds)}"
     if isinstance(x, pd.DataFrame):
-        x = x.to_numpy()
-    array = as_numpy(x, argument, wanted)
+        x = numbers_of_frame(x, argument)
+    values = numbers_of(x, argument, wanted)
     dimensions = [2 if kind == ROWS else 3 for kind in kinds]
-    if array.ndim not in dimensions:
-        raise InputError(argument, f"must be {wanted}", found=list(array.shape))
-    axis = class_axis(array)
-    if array.shape[axis] < 2:
+    if values.ndim not in dimensions:
+        raise InputError(argument, f"must be {wanted}", found=list(values.shape))
+    axis = class_axis(values)
+    if values.shape[axis] < 2:
         problem = f"must be {wanted}, of two classes or more"
-        raise InputError(argument, problem, found=list(array.shape))
-    values = np.array(np.ma.filled(array.astype(np.float64), np.nan))
+        raise InputError(argument, problem, found=list(values.shape))
     missing = ~np.isfinite(values).all(axis=axis)
     np.moveaxis(values, axis, -1)[missing] = np.nan  # R's NA is a NaN that arithmetic warns of
     total = np.where(missing, 1.0, values.sum(axis=axis))
@@ -54,7 +53,7 @@ def as_probabilities(x: Any, *kinds: str, argument: str = "x") -> NDArray[np.flo
         raise InputError(
             argument,
             "must have probabilities: from 0 to 1, with a sum of 1 over classes, which "
-            f"{bad.sum()} of {bad.size} {'rows' if array.ndim == 2 else 'cells'} have not",
+            f"{bad.sum()} of {bad.size} {'rows' if values.ndim == 2 else 'cells'} have not",
             found=found,
             hint="Divide per cent by 100, and leave out layers of anything else, such as entropy; "
             "scores of several labels are no such probabilities.",

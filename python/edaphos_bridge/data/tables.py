@@ -35,6 +35,16 @@ def numbers_in(column: Any, argument: str, name: Any, wanted: str) -> NDArray[np
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def numbers_of_frame(table: pd.DataFrame, argument: str) -> NDArray[np.float64]:
+    """Return the numbers of all columns, missing ones as NaN, or raise `InputError`."""
+    for name, column in table.items():
+        if not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind == "c":
+            raise InputError(
+                argument, f"must have numbers in column {str(name)!r}", found=str(column.dtype)
+            )
+    return table.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
 def numbers_of(array: Any, argument: str, wanted: str) -> NDArray[np.float64]:
-    """Return numbers as a plain array of the same shape; masked ones are NaN."""
+    """Return numbers as a new plain array of the same shape; masked ones are NaN."""
     return np.ma.filled(as_numpy(array, argument, wanted).astype(np.float64), np.nan)
