@@ -107,8 +107,6 @@ def _methods(method: Any, n: int) -> list[str]:
 def _target(filename: Any, overwrite: Any) -> Path:
     may_replace = flag("overwrite", overwrite)
     path = writable_raster("filename", filename)
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        raise InputError("filename", "must end in .tif: a GeoTIFF is written", found=str(path))
     if path.exists() and not may_replace:
         raise InputError(
             "filename", "is there already", found=str(path), hint="`overwrite` replaces it."
