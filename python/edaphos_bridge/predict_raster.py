@@ -64,8 +64,8 @@ def foundation_predict_raster(
     stack : path, sequence of paths, array or xarray.DataArray
         The raster, as in `foundation_tile_dataset`, of the bands that the encoder knows.
     out : path-like, optional
-        A GeoTIFF to write, tiled and compressed, in the layout of a cloud-optimised one. None
-        returns a DataArray.
+        A GeoTIFF to write, ending in .tif or .tiff, tiled and compressed, in the layout of a
+        cloud-optimised one. None returns a DataArray.
     type : str or sequence of str, optional
         Of a classifier ``"class"`` (codes 1 to K in the order of the classes, 0 for no data, with
         their names and colours), or ``"prob"`` (a layer a class), ``"entropy"``, ``"margin"`` and
@@ -79,7 +79,7 @@ def foundation_predict_raster(
         the cell in its middle.
     block_size : int, optional
         Cells of the map, in each direction, that are computed and kept at a time, at least 16. By
-        default as many as take about 128 MiB, at most 512.
+        default as many as take about 128 MiB, at most 512, and fewer of a small map.
     method : {"exact", "dense"}
         ``"dense"`` runs the convolutions once over a whole block and pools their maps by a moving
         window: an approximation, since patches then have neighbours where the exact way has their

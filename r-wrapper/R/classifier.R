@@ -187,19 +187,20 @@ foundation_fit_classifier <- function(encoder, x, y,
 #' @param dataset With a raster: a [foundation_tile_dataset()] that gives means and standard
 #'   deviations for an encoder without `normalisation`, with patches of the size that the
 #'   classifier was trained on. With a data frame of cells: one of any size.
-#' @param filename Of a map: the path of its file; `""` is a temporary one, in terra's folder
-#'   ([terra::terraOptions()]), which goes with the session.
+#' @param filename Of a map: the path of its file, which ends in `.tif` or `.tiff`; `""` is a temporary
+#'   one, in terra's folder ([terra::terraOptions()]), which goes with the session.
 #' @param overwrite Of a map: whether `filename` is replaced if it exists.
 #' @param wopt Of a map: a list with some of what [terra::writeRaster()] takes. `gdal`, creation options
 #'   of GDAL's COG driver such as `"COMPRESS=ZSTD"`; `filetype`, `"GTiff"` or `"COG"`; `datatype`, if it
-#'   is the one that the map has, `"INT1U"` of up to 255 classes and else `"FLT4S"`.
+#'   is the one that the map has: of classes `"INT1U"`, of more than 255 `"INT2U"`, else `"FLT4S"`.
 #' @param stride Of a map: a cell for every `stride` x `stride` cells of the raster, with the value of
 #'   the cell in the middle; where that would lie beyond the raster, of the last row or column. Patches at
 #'   the edge reach beyond the raster: what has no data there counts as its band's mean.
 #' @param block_size Of a map: its cells, in each direction, that are computed and kept at a time, at
-#'   least 16; by default as many as take about 128 MiB, at most 512.
+#'   least 16; by default as many as take about 128 MiB, at most 512, and fewer of a small map.
 #' @param method Of a map: `"exact"`, or `"dense"`, which runs the convolutions once over a whole block.
-#'   That is an approximation: patches then have neighbours where the exact way has their edge.
+#'   That is an approximation: patches then have neighbours where the exact way has their edge. For
+#'   encoders of this package.
 #' @param colours Of a map of classes: a colour for each, by name or in their order, as
 #'   [grDevices::col2rgb()] reads them. By default those of Okabe and Ito, which colour-blind people
 #'   tell apart too.

@@ -26,7 +26,8 @@
 #'   `"mode"`, `"max"`, `"min"`, `"med"`, `"q1"`, `"q3"`, `"sum"` or `"rms"`; one for all, or one a
 #'   source. Classes take `"nearest"`, or `"mode"` where cells become larger: any other makes numbers
 #'   between them, and is an error for a `SpatRaster` with levels.
-#' @param filename The GeoTIFF to write. By default one in the temporary folder of the session.
+#' @param filename The GeoTIFF to write, ending in `.tif` or `.tiff`. By default one in the temporary
+#'   folder of the session.
 #' @param overwrite Whether a file of that name may be replaced. That happens when the new one is whole.
 #'
 #' @return A `SpatRaster` of that file: the bands of all sources in order, with their names; float32

@@ -163,8 +163,6 @@ to_gdal_options <- function(options, call) {
   structure(as.list(sub("^[^=]+=", "", options)), names = sub("=.*", "", options))
 }
 
-names_or_none <- function(values) if (is.null(names(values))) rep("", length(values)) else names(values)
-
 # Colours as R writes them, "red" or "#ff0000", as "#rrggbb", by name if they have names.
 to_colours <- function(colours, call) {
   if (is.null(colours)) {

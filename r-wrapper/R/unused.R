@@ -11,7 +11,7 @@ stop_if_unused <- function(generic, ..., also = NULL, takes = NULL, call = NULL)
   caller <- sys.parent()
   if (is.null(takes)) takes <- formals(sys.function(caller))[-1L]
   takes <- takes[names(takes) != "..."]
-  names <- if (is.null(names(given))) rep("", length(given)) else names(given)
+  names <- names_or_none(given)
   unused <- which(!names %in% c(names(takes), also))
   if (length(unused) == 0L) {
     return(invisible())
@@ -28,6 +28,8 @@ stop_if_unused <- function(generic, ..., also = NULL, takes = NULL, call = NULL)
   }
   stop_input(called, paste0(what, nearest_to(called, takes), arguments_of(generic, takes)), call)
 }
+
+names_or_none <- function(values) if (is.null(names(values))) rep("", length(values)) else names(values)
 
 arguments_of <- function(generic, takes) {
   if (length(takes) == 0L) {

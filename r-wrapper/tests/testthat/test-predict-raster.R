@@ -425,6 +425,7 @@ test_that("what cannot be mapped is refused by its name, in R's words", {
   refused(predict(fit, stack(), filename = NA_character_), "filename", "found NA")
   refused(predict(fit, stack(), filename = c("a.tif", "b.tif")), "filename", "2 paths")
   refused(predict(fit, stack(), filename = "no/such/folder/map.tif"), "filename", "folder")
+  refused(predict(fit, stack(), filename = tempfile()), "filename", "must end in .tif")
   refused(
     predict(fit, stack(), filename = terra::sources(stack()), overwrite = TRUE), "filename",
     "of the raster itself"
