@@ -205,7 +205,8 @@ foundation_fit_classifier <- function(encoder, x, y,
 #'   [grDevices::col2rgb()] reads them. By default those of Okabe and Ito, which colour-blind people
 #'   tell apart too.
 #' @param client Of a map: the address of a scheduler of dask's, whose workers compute the blocks. They
-#'   must see raster and `filename` under the same names. By default threads of this process.
+#'   must see raster and `filename` under the same names. It needs the Python package distributed. By
+#'   default threads of this process.
 #' @param resume Of a map: whether blocks are taken that the same call left when it was stopped.
 #' @param verbose Of a map: whether to report blocks, rate and time left as messages.
 #'
