@@ -25,7 +25,7 @@ _WANTED = (
 )
 _MISSING = "Cells whose class is not known are NaN, None, masked, or the value of `unlabelled`."
 _CUT = "Cut measured numbers into a few classes, for example by numpy.digitize()."
-_KINDS = {str: "text", int: "whole numbers", bool: "bool"}
+_KINDS = {str, int, bool}
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ def _given(classes: Sequence[ClassLabel]) -> list[ClassLabel]:
         raise InputError("classes", wanted, found=classes)
     plain = [c.item() if isinstance(c, np.generic) else c for c in classes]
     kinds = {type(c) for c in plain}
-    if len(kinds) != 1 or not kinds <= set(_KINDS) or not 1 < len(set(plain)) == len(plain):
+    if len(kinds) != 1 or not kinds <= _KINDS or not 1 < len(set(plain)) == len(plain):
         raise InputError("classes", wanted, found=plain)
     if len(plain) > _MOST_CLASSES:
         raise InputError("classes", f"must be at most {_MOST_CLASSES}", found=len(plain))
