@@ -170,7 +170,6 @@ def test_what_is_given_is_not_written_to():
         (HOLED, {"classes": ["a", "b", "c"]}, "classes among 0, 1, 2 .*found -1. Cells whose"),
         (NAMES[CODES], {"classes": ["crop", "wood"]}, "found 'water'"),
         (CODES > 0, {"classes": ["land", "water"]}, "among land, water .*found False"),
-        (CODES, {"unlabelled": True, "classes": [0, 2]}, "found 1"),  # True is no 1
     ],
 )
 def test_anything_else_is_no_mask(masks, arguments, says):
@@ -186,3 +185,24 @@ def test_classes_are_at_least_two_different_names(classes):
     with pytest.raises(InputError, match="at least two different names") as caught:
         as_masks(CODES, classes=classes)
     assert caught.value.argument == "classes"
+
+
+@pytest.mark.parametrize(
+    ("masks", "value", "says"),
+    [
+        (CODES, "255", "must be a number, as the values of `masks` are; found '255'"),
+        (CODES, True, "must be a number"),
+        (CODES, [0, 1], "must be a number"),
+        (NAMES[CODES], 0, "must be text"),
+        (CODES > 0, 0, "must be True or False"),
+    ],
+)
+def test_a_value_that_no_cell_can_have_stands_for_nothing(masks, value, says):
+    with pytest.raises(InputError, match=says) as caught:
+        as_masks(masks, unlabelled=value)
+    assert caught.value.argument == "unlabelled"
+
+
+def test_a_value_that_does_not_occur_leaves_nothing_out():
+    for value in (99, math.nan, np.uint8(255), 0.5):
+        assert as_masks(CODES, unlabelled=value).codes.tolist() == CODES.tolist()

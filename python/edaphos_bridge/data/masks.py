@@ -85,7 +85,7 @@ def as_masks(
     ------
     InputError
         If masks are of another shape or type, hold what is none of the classes, label nothing, or
-        have fewer than two classes.
+        have fewer than two classes; if `unlabelled` is of another type than they are.
     """
     values, known = _read(masks)
     if values.ndim == 4 and values.shape[1] == 1:
@@ -100,6 +100,7 @@ def as_masks(
             found=list(values.shape),
         )
     kind = _kind_of(values)
+    _check_unlabelled(unlabelled, kind)
     flat = values.reshape(-1)
     places, found = pd.factorize(flat, use_na_sentinel=True)  # -1: NaN, None, NA
     if known is not None:
@@ -107,7 +108,7 @@ def as_masks(
     places = places.reshape(values.shape)
     occurs = np.bincount(places.reshape(-1) + 1, minlength=len(found) + 1)[1:] > 0
     labels = _labels(found, places, kind, occurs)
-    is_left_out = [label is not None and _is_value(label, unlabelled) for label in labels]
+    is_left_out = [label is not None and bool(label == unlabelled) for label in labels]
     there = [
         label
         for label, occurring, left_out in zip(labels, occurs, is_left_out, strict=True)
@@ -217,11 +218,16 @@ def _labels(
     return labels
 
 
-def _is_value(label: ClassLabel, value: ClassLabel | float | None) -> bool:
-    """Return whether a label is a value that a user has named; True is no 1."""
-    if value is None or isinstance(label, str) != isinstance(value, str):
-        return False
-    return label == value and isinstance(label, bool) == isinstance(value, bool | np.bool_)
+def _check_unlabelled(value: Any, kind: type) -> None:
+    """Raise `InputError` for a value that no cell of such masks can have."""
+    numbers = (int, float, np.integer, np.floating)
+    kinds = {str: (str,), int: numbers, bool: (bool, np.bool_)}[kind]
+    if value is None or (
+        isinstance(value, kinds) and (kind is bool or not isinstance(value, bool))
+    ):
+        return
+    what = {str: "text", int: "a number", bool: "True or False"}[kind]
+    raise InputError("unlabelled", f"must be {what}, as the values of `masks` are", found=value)
 
 
 def _sorted(labels: list[ClassLabel]) -> list[ClassLabel]:
