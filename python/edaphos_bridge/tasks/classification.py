@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from edaphos_bridge.data.class_weights import check_names, weights_of
 from edaphos_bridge.data.labels import ClassLabel, Labels
 from edaphos_bridge.errors import warn
 from edaphos_bridge.files.schema import check, is_count, is_flag, list_of, require
-from edaphos_bridge.tasks.class_weights import check_names, weights_of
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.plan import Plan
 
@@ -63,7 +63,8 @@ class Classification(Task):
         InputError
             If `class_weight` names other classes than there are.
         """
-        check_names(class_weight, labels.classes)
+        if isinstance(class_weight, dict):
+            check_names(class_weight, labels.classes)
         counts = labels.counts()
         return cls(labels.classes, labels.ordered, counts, class_weight, label_smoothing)
 
@@ -112,6 +113,8 @@ class Classification(Task):
                 f"the validation split left no training row of: {', '.join(absent)}. "
                 "The classifier cannot learn them; use another `seed` or `val_split`."
             )
+        if self.class_weight is None:
+            return replace(self, weights=None)
         weights = weights_of(self.class_weight, self.classes, counts.tolist())
         return replace(self, weights=weights)
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from edaphos_bridge.data.class_weights import ClassWeight, check_names, weights_of
 from edaphos_bridge.data.labels import ClassLabel
 from edaphos_bridge.data.masks import UNLABELLED, Masks, cells_of_classes
 from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.files.schema import check, is_count, is_number, list_of, one_of, require
-from edaphos_bridge.tasks.class_weights import ClassWeight, check_names, weights_of
 from edaphos_bridge.tasks.classification import are_classes
 from edaphos_bridge.tasks.overlap import Overlap, confusion_of, mean_of
 from edaphos_bridge.tasks.task import Task
@@ -80,7 +80,7 @@ class Segmentation(Task):
     loss_fn: str = "cross_entropy"
     gamma: float = 2.0
     threshold: float = 0.5
-    class_weight: ClassWeight = None
+    class_weight: ClassWeight | None = None
     weights: list[float] | None = None
 
     @classmethod
@@ -91,7 +91,7 @@ class Segmentation(Task):
         *,
         gamma: float = 2.0,
         threshold: float = 0.5,
-        class_weight: ClassWeight = None,
+        class_weight: ClassWeight | None = None,
     ) -> Segmentation:
         """Return the task of these masks; their codes are its targets.
 
@@ -100,7 +100,8 @@ class Segmentation(Task):
         InputError
             If `class_weight` names other classes than there are.
         """
-        check_names(class_weight, masks.classes)
+        if isinstance(class_weight, dict):
+            check_names(class_weight, masks.classes)
         return cls(
             masks.classes, masks.counts(), len(masks), loss_fn, gamma, threshold, class_weight
         )
@@ -210,6 +211,8 @@ class Segmentation(Task):
                 "no cell of the validation rows is labelled, so there is no score; "
                 "use another `seed` or `val_split`."
             )
+        if self.class_weight is None:
+            return replace(self, weights=None)
         return replace(self, weights=weights_of(self.class_weight, self.classes, counts))
 
     def settings(self) -> dict[str, Any]:

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from edaphos_bridge.data.labels import ClassLabel
 from edaphos_bridge.errors import InputError
 
-ClassWeight = str | dict[str, float] | None
+ClassWeight = str | dict[str, float]
 
 _MOST_CAPPED = 10.0
 
 
-def check_names(class_weight: ClassWeight, classes: Sequence[ClassLabel]) -> None:
+def check_names(class_weight: dict[str, float], classes: Sequence[ClassLabel]) -> None:
     """Raise `InputError` if weights by name are not one for each class."""
-    if not isinstance(class_weight, dict):
-        return
     names = [str(label) for label in classes]
     missing = [name for name in names if name not in class_weight]
     unknown = [name for name in class_weight if name not in names]
@@ -33,13 +31,11 @@ def check_names(class_weight: ClassWeight, classes: Sequence[ClassLabel]) -> Non
 
 def weights_of(
     class_weight: ClassWeight, classes: Sequence[ClassLabel], counts: Sequence[int]
-) -> list[float] | None:
-    """Return the weight of each class, of which so many train; None for none.
+) -> list[float]:
+    """Return the weight of each class, of which so many train.
 
     "balanced" is ``n / (K * n_k)`` for a class with n_k of n, "capped" the same, at most 10.
     """
-    if class_weight is None:
-        return None
     if isinstance(class_weight, dict):
         return [class_weight[str(label)] for label in classes]
     share = sum(counts) / len(counts)
