@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +129,8 @@ def _as_categorical(y: Any) -> pd.Categorical:
             hint="Convert the labels, for example with .astype(str).",
         )
     if kind == "string":
-        _refuse_unusual_text(series)
+        is_categorical = isinstance(series.dtype, pd.CategoricalDtype)
+        check_text(series.cat.categories if is_categorical else series.astype(object), "y")
     if isinstance(series.dtype, pd.CategoricalDtype):
         return pd.Categorical(series)
     return pd.Categorical(series.astype(object))
@@ -178,13 +180,12 @@ def _refuse_measured(labels: pd.Series) -> None:
         )
 
 
-def _refuse_unusual_text(labels: pd.Series) -> None:
+def check_text(labels: Iterable[str], argument: str) -> None:
     """Raise `InputError` for text that ends or changes on its way through C, R or a file."""
-    is_categorical = isinstance(labels.dtype, pd.CategoricalDtype)
-    for label in labels.cat.categories if is_categorical else labels.astype(object):
+    for label in labels:
         if "\0" in label or not (label.isascii() or _is_utf8(label)):
             raise InputError(
-                "y",
+                argument,
                 "must hold labels of valid text (UTF-8, without NUL)",
                 found=label,
                 hint="Read the labels again in the encoding that they were written in.",

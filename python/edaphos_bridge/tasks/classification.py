@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from edaphos_bridge.data.class_weights import check_names, weights_of
 from edaphos_bridge.data.labels import ClassLabel, Labels
-from edaphos_bridge.errors import InputError, warn
+from edaphos_bridge.errors import warn
 from edaphos_bridge.files.schema import check, is_count, is_flag, list_of, require
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.plan import Plan
-
-_MOST_CAPPED = 10.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Classification(Task):
             If `class_weight` names other classes than there are.
         """
         if isinstance(class_weight, dict):
-            _check_names(class_weight, [str(label) for label in labels.classes])
+            check_names(class_weight, labels.classes)
         counts = labels.counts()
         return cls(labels.classes, labels.ordered, counts, class_weight, label_smoothing)
 
@@ -115,16 +113,10 @@ class Classification(Task):
                 f"the validation split left no training row of: {', '.join(absent)}. "
                 "The classifier cannot learn them; use another `seed` or `val_split`."
             )
-        return replace(self, weights=self._weights(counts.tolist()))
-
-    def _weights(self, counts: list[int]) -> list[float] | None:
         if self.class_weight is None:
-            return None
-        if isinstance(self.class_weight, dict):
-            return [self.class_weight[str(label)] for label in self.classes]
-        share = sum(counts) / len(counts)
-        most = _MOST_CAPPED if self.class_weight == "capped" else math.inf
-        return [min(share / max(count, 1), most) for count in counts]
+            return replace(self, weights=None)
+        weights = weights_of(self.class_weight, self.classes, counts.tolist())
+        return replace(self, weights=weights)
 
     def describe(self) -> dict[str, Any]:
         """Return the classes, their order and their counts."""
@@ -137,7 +129,7 @@ class Classification(Task):
     @classmethod
     def from_description(cls, description: Any) -> Classification:
         """Return the task, or raise `WeightsError`; the first files have no counts and order."""
-        classes = check(description, {"classes": _are_classes})["classes"]
+        classes = check(description, {"classes": are_classes})["classes"]
         counts, ordered = description.get("class_counts"), description.get("ordered", False)
         require(
             counts is None or (list_of(is_count)(counts) and len(counts) == len(classes)),
@@ -147,21 +139,8 @@ class Classification(Task):
         return cls(classes, ordered, counts)
 
 
-def _check_names(weights: dict[str, float], classes: list[str]) -> None:
-    missing = [name for name in classes if name not in weights]
-    unknown = [name for name in weights if name not in classes]
-    if missing or unknown:
-        raise InputError(
-            "class_weight",
-            "must name each class once",
-            found=", ".join(
-                [f"no {name!r}" for name in missing] + [f"unknown {name!r}" for name in unknown]
-            ),
-            hint=f"The classes are {', '.join(classes)}.",
-        )
-
-
-def _are_classes(value: Any) -> bool:
+def are_classes(value: Any) -> bool:
+    """Return whether a value of a file is an ordered list of at least two classes."""
     if not isinstance(value, list) or len(value) < 2:
         return False
     kinds = {type(label) for label in value}

@@ -1,0 +1,43 @@
+"""Weights of classes in a loss, from what a user calls them and what trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from edaphos_bridge.data.labels import ClassLabel
+from edaphos_bridge.errors import InputError
+
+ClassWeight = str | dict[str, float]
+
+_MOST_CAPPED = 10.0
+
+
+def check_names(class_weight: dict[str, float], classes: Sequence[ClassLabel]) -> None:
+    """Raise `InputError` if weights by name are not one for each class."""
+    names = [str(label) for label in classes]
+    missing = [name for name in names if name not in class_weight]
+    unknown = [name for name in class_weight if name not in names]
+    if missing or unknown:
+        raise InputError(
+            "class_weight",
+            "must name each class once",
+            found=", ".join(
+                [f"no {name!r}" for name in missing] + [f"unknown {name!r}" for name in unknown]
+            ),
+            hint=f"The classes are {', '.join(names)}.",
+        )
+
+
+def weights_of(
+    class_weight: ClassWeight, classes: Sequence[ClassLabel], counts: Sequence[int]
+) -> list[float]:
+    """Return the weight of each class, of which so many train.
+
+    "balanced" is ``n / (K * n_k)`` for a class with n_k of n, "capped" the same, at most 10.
+    """
+    if isinstance(class_weight, dict):
+        return [class_weight[str(label)] for label in classes]
+    share = sum(counts) / len(counts)
+    most = _MOST_CAPPED if class_weight == "capped" else math.inf
+    return [min(share / max(count, 1), most) for count in counts]
