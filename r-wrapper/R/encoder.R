@@ -1,18 +1,22 @@
-#' An untrained encoder of edaphos
+#' An untrained encoder
 #'
-#' The two encoder architectures of the edaphos package with random weights: the
-#' from-scratch baseline.
+#' The two encoder architectures of the edaphos package, or the network of the rotation pretext
+#' task, with random weights: the from-scratch baseline.
 #'
 #' @param architecture `"moco"`: five 3x3 convolutions with BatchNorm and two
 #'   residual sums; or `"simclr"`: two convolutions. Both end in global average
-#'   pooling.
+#'   pooling. `"rotation"`: two 2x2 convolutions, each with pooling and dropout, and a dense layer on
+#'   all cells of the map, with dropout.
 #' @param in_channels Channels C of the patches.
 #' @param feature_dim,proj_dim Widths of the features and of the contrastive
-#'   projection; by default 64 and 32 for `"moco"`, 32 and 16 for `"simclr"`.
+#'   projection; by default 64 and 32 for `"moco"`, 32 and 16 for `"simclr"`. `"rotation"` has 256
+#'   features and no projection.
 #' @param seed Whole number; `NULL` draws one from R's generator.
+#' @param patch_size For `"rotation"`: height and width of its patches, in cells, at least 4. The
+#'   others take patches of any size.
 #'
 #' @return A list of class `edaphosbridge_encoder` with `architecture`,
-#'   `in_channels`, `feature_dim`, `proj_dim`, `normalisation` (`NULL` here),
+#'   `in_channels`, `feature_dim`, `proj_dim` or `patch_size`, `normalisation` (`NULL` here),
 #'   `patch_orientation`, `n_channels` (another name of `in_channels`) and `state` (raw by
 #'   `encoder$state`, a safetensors file). It survives `saveRDS()`.
 #'   `normalisation` and `patch_orientation` may be assigned, see
@@ -26,17 +30,19 @@
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' foundation_encoder("moco", in_channels = 4, seed = 1)
 #' @export
-foundation_encoder <- function(architecture = c("moco", "simclr"), in_channels,
-                               feature_dim = NULL, proj_dim = NULL, seed = NULL) {
+foundation_encoder <- function(architecture = c("moco", "simclr", "rotation"), in_channels,
+                               feature_dim = NULL, proj_dim = NULL, seed = NULL,
+                               patch_size = NULL) {
   call <- sys.call()
   if (missing(in_channels)) {
     stop_input("in_channels", "is missing: the number of channels of the patches.", call)
   }
   answer <- python_call("make_encoder", list(
-    to_choice(architecture, c("moco", "simclr")),
+    to_choice(architecture, c("moco", "simclr", "rotation")),
     to_scalar(in_channels),
     to_scalar(feature_dim),
     to_scalar(proj_dim),
+    to_scalar(patch_size),
     to_scalar(seed),
     draw_seed
   ))
@@ -46,10 +52,13 @@ foundation_encoder <- function(architecture = c("moco", "simclr"), in_channels,
 #' @export
 format.edaphosbridge_encoder <- function(x, ...) {
   turned <- if (identical(x$patch_orientation, "transposed")) ", of transposed patches" else ""
-  sprintf(
-    "<edaphosbridge_encoder> %s: %d channels -> %d features -> %d (projection)%s",
-    x$architecture, x$in_channels, x$feature_dim, x$proj_dim, turned
-  )
+  sprintf("<edaphosbridge_encoder> %s: %s%s", x$architecture, widths_line(x), turned)
+}
+
+# "4 channels -> 64 features -> 32 (projection)", of an encoder or a pretraining fit.
+widths_line <- function(x) {
+  projection <- if (is.null(x$proj_dim)) "" else sprintf(" -> %d (projection)", x$proj_dim)
+  sprintf("%d channels -> %d features%s", x$in_channels, x$feature_dim, projection)
 }
 
 #' @export

@@ -27,17 +27,20 @@ def trained():
     return encoder.eval()
 
 
-@pytest.fixture(params=["moco", "simclr"])
+@pytest.fixture(params=["moco", "simclr", "rotation"])
 def ours(request, trained):
+    if request.param == "rotation":
+        return foundation_encoder("rotation", 5, patch_size=9, seed=1).eval()
     return trained if request.param == "moco" else foundation_encoder("simclr", 5, seed=1).eval()
 
 
-@pytest.mark.parametrize("size", [(16, 16), (9, 9), (3, 5), (1, 1)])
-def test_features_are_within_1e_6(ours, size):
-    x = torch.randn(6, 5, *size, generator=torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        features, plain = folded(ours)(x), ours(x)
-    assert_close(features, plain, 1e-6, size_of(plain))
+def test_features_are_within_1e_6(ours):
+    any_size = [(16, 16), (9, 9), (3, 5), (1, 1)]
+    for size in [(9, 9)] if hasattr(ours, "patch_size") else any_size:
+        x = torch.randn(6, 5, *size, generator=torch.Generator().manual_seed(3))
+        with torch.no_grad():
+            features, plain = folded(ours)(x), ours(x)
+        assert_close(features, plain, 1e-6, size_of(plain))
 
 
 def test_folding_takes_a_copy(ours, state_of):

@@ -6,8 +6,9 @@ from torch import nn
 
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
-from edaphos_bridge.encoders.foundation import describe_encoder, rebuild_encoder
+from edaphos_bridge.encoders.foundation import ARCHITECTURES, describe_encoder, rebuild_encoder
 from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.files.schema import SIZES
 
 
 @pytest.mark.parametrize(
@@ -28,15 +29,19 @@ def test_widths_can_be_chosen_and_written_as_whole_floats(architecture):
     assert (type(module.in_channels), type(module.feature_dim)) == (int, int)
 
 
-@pytest.mark.parametrize("architecture", ["moco", "simclr"])
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
 def test_weights_come_from_the_seed_alone(architecture, equal_states):
+    def made(seed):
+        sizes = dict.fromkeys(SIZES[architecture][1:], 5)
+        return foundation_encoder(architecture, 4, **sizes, seed=seed).state_dict()
+
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    one = foundation_encoder(architecture, 4, seed=1).state_dict()
+    one = made(1)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(6)
-    assert equal_states(one, foundation_encoder(architecture, 4, seed=1).state_dict())
-    assert not equal_states(one, foundation_encoder(architecture, 4, seed=2).state_dict())
+    assert equal_states(one, made(1))
+    assert not equal_states(one, made(2))
 
 
 def test_without_a_seed_every_encoder_is_another(equal_states):
@@ -70,13 +75,37 @@ def test_an_argument_that_cannot_be_used_is_named(argument, value):
     assert f"found {value!r}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "argument", "value"),
+    [("moco", "patch_size", 5), ("simclr", "patch_size", 5), ("rotation", "proj_dim", 4)],
+)
+def test_what_an_encoder_does_not_have_is_refused(architecture, argument, value):
+    arguments = {"patch_size": 9} if architecture == "rotation" else {}
+    with pytest.raises(InputError, match=f"`{argument}` is nothing that a '{architecture}' enc"):
+        foundation_encoder(architecture, 4, **{**arguments, argument: value})
+
+
+@pytest.mark.parametrize("value", [None, 0, 2.5, "9"])
+def test_a_rotation_encoder_needs_the_size_of_its_patches(value):
+    with pytest.raises(InputError, match=f"`patch_size` must be .*found {value!r}"):
+        foundation_encoder("rotation", 4, patch_size=value)
+
+
+def test_files_know_the_sizes_of_every_encoder():
+    assert list(SIZES) == list(ARCHITECTURES)
+    for architecture, encoder_class in ARCHITECTURES.items():
+        module = encoder_class(**dict.fromkeys(SIZES[architecture], 5))
+        assert [getattr(module, size) for size in SIZES[architecture]] == [5, 5, 5]
+
+
 def weights(module):
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
-@pytest.mark.parametrize("architecture", ["moco", "simclr"])
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
 def test_an_encoder_of_ours_is_rebuilt_from_its_description(architecture, equal_states):
-    module = foundation_encoder(architecture, 4, feature_dim=6, proj_dim=3, seed=1)
+    sizes = dict.fromkeys(SIZES[architecture][1:], 5)
+    module = foundation_encoder(architecture, 4, **sizes, seed=1)
     twin = rebuild_encoder(describe_encoder(module), weights(module), None)
     assert type(twin) is type(module)
     assert equal_states(twin.state_dict(), module.state_dict())
@@ -119,6 +148,13 @@ def test_weights_of_other_widths_do_not_fit():
     module = foundation_encoder("simclr", 4, feature_dim=6, proj_dim=3)
     description = {**describe_encoder(module), "feature_dim": 7}
     with pytest.raises(WeightsError, match="do not fit the encoder"):
+        rebuild_encoder(description, weights(module), None)
+
+
+def test_sizes_that_no_encoder_has_are_an_error():
+    module = foundation_encoder("rotation", 4, feature_dim=6, patch_size=5)
+    description = {**describe_encoder(module), "patch_size": 3}
+    with pytest.raises(WeightsError, match="No encoder has the sizes in this file"):
         rebuild_encoder(description, weights(module), None)
 
 

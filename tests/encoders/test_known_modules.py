@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
-from edaphos_bridge.encoders.known_modules import is_as_built, only_reads, runs_side_by_side
+from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.encoders.known_modules import (
+    draws_of,
+    is_as_built,
+    only_reads,
+    runs_side_by_side,
+)
 from edaphos_bridge.encoders.moco import MoCoEncoder
 
 # What a user might do to an encoder of ours; afterwards its own forward pass has to be called.
@@ -19,7 +25,9 @@ CHANGES = {
     "a forward pass of its own": lambda module: setattr(module, "forward", lambda x: x.flatten(1)),
     "a hook": lambda module: module.register_forward_hook(lambda *args: None),
     "a hook before": lambda module: module.register_forward_pre_hook(lambda *args: None),
-    "a part's hook": lambda module: module.proj.register_forward_hook(lambda *args: None),
+    "a part's hook": lambda module: list(module.children())[-1].register_forward_hook(
+        lambda *args: None
+    ),
 }
 
 
@@ -27,9 +35,10 @@ def _first(module):
     return "backbone" if isinstance(module, MoCoEncoder) else "conv1"
 
 
-@pytest.fixture(params=["moco", "simclr"])
+@pytest.fixture(params=["moco", "simclr", "rotation"])
 def ours(request):
-    return foundation_encoder(request.param, 3, feature_dim=8, proj_dim=4, seed=1)
+    other = {"patch_size": 4} if request.param == "rotation" else {"proj_dim": 4}
+    return foundation_encoder(request.param, 3, feature_dim=8, **other, seed=1)
 
 
 def test_an_encoder_stays_as_built_when_its_weights_change(ours):
@@ -51,6 +60,24 @@ def test_other_settings_of_a_batchnorm_are_a_change():
     encoder = foundation_encoder("moco", 3, seed=1)
     encoder.backbone.bn2.momentum = None
     assert not is_as_built(encoder)
+
+
+def test_another_share_that_drops_is_a_change():
+    encoder = foundation_encoder("rotation", 3, patch_size=4, seed=1)
+    encoder.drop2.p = 0.1
+    assert not is_as_built(encoder)
+
+
+@pytest.mark.parametrize("kind", ["moco", "simclr", "rotation"])
+def test_what_an_encoder_of_ours_draws_comes_from_where_it_is_to(kind):
+    encoder = foundation_encoder(kind, 3, **({"patch_size": 4} if kind == "rotation" else {}))
+    found = []
+    for _ in range(2):
+        state = torch.get_rng_state()
+        with draws_of(encoder, Randomness(1)):
+            found.append(encoder(torch.ones(2, 3, 4, 4)))
+        assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(*found)
 
 
 def test_asking_draws_no_random_number(ours):

@@ -90,9 +90,10 @@ def test_the_linear_decoder_interpolates_a_linear_function_of_the_map():
 
 
 @pytest.mark.parametrize("name", list(DECODERS))
-@pytest.mark.parametrize("encoder", ["moco", "simclr"])
+@pytest.mark.parametrize("encoder", ["moco", "simclr", "rotation"])
 def test_each_works_on_each_encoder_and_every_weight_learns(name, encoder):
-    encoder = foundation_encoder(encoder, 4, feature_dim=6, seed=1)
+    own = {"patch_size": 9} if encoder == "rotation" else {}
+    encoder = foundation_encoder(encoder, 4, feature_dim=6, **own, seed=1)
     x = torch.randn(2, 4, 8, 12, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         maps = maps_of(encoder.eval(), x)

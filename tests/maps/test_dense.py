@@ -12,6 +12,7 @@ from torch import nn
 from closeness import assert_close, size_of
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.datasets import statlog_scene
+from edaphos_bridge.encoders.contrastive import ContrastiveEncoder
 from edaphos_bridge.encoders.encoder import concat_pooled
 from edaphos_bridge.encoders.features import encode
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
@@ -24,9 +25,12 @@ CPU = torch.device("cpu")
 CONTEXT = 24  # cells around a patch: more than any encoder sees, and a multiple of its strides
 
 
-@pytest.fixture(params=sorted(ARCHITECTURES))
+POOLED = [name for name, kind in ARCHITECTURES.items() if issubclass(kind, ContrastiveEncoder)]
+
+
+@pytest.fixture(params=POOLED)
 def encoder(request):
-    """An encoder of ours whose BatchNorms, if any, are far from their initial state."""
+    """An encoder whose BatchNorms, if any, are far from their initial state."""
     encoder = foundation_encoder(request.param, 3, feature_dim=6, proj_dim=4, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
@@ -204,6 +208,12 @@ def test_encoders_of_other_code_are_refused(encoder):
         with pytest.raises(InputError, match=r"`method` can be 'dense' only.*'exact'") as error:
             DenseEncoder(other, 5, CPU)
         assert error.value.found == type(other).__name__
+
+
+def test_an_encoder_whose_features_are_no_means_of_a_map_is_refused():
+    encoder = foundation_encoder("rotation", 3, patch_size=9, seed=1)
+    with pytest.raises(InputError, match=r"`method` can be 'dense' only for a MoCo or SimCLR"):
+        DenseEncoder(encoder, 9, CPU)
 
 
 @pytest.fixture

@@ -56,9 +56,10 @@ def test_downloads_go_to_the_platforms_cache_of_the_user():
     assert _cache_folder(None) == Path(platformdirs.user_cache_dir("edaphos-bridge", False))
 
 
-@pytest.mark.parametrize("architecture", ["moco", "simclr"])
+@pytest.mark.parametrize("architecture", ["moco", "simclr", "rotation"])
 def test_a_saved_encoder_comes_back_bit_for_bit_in_eval_mode(tmp_path, equal_states, architecture):
-    encoder = foundation_encoder(architecture, 3, feature_dim=6, proj_dim=5, seed=1)
+    other = {"patch_size": 5} if architecture == "rotation" else {"proj_dim": 5}
+    encoder = foundation_encoder(architecture, 3, feature_dim=6, **other, seed=1)
     path = foundation_weights_save(encoder, tmp_path / "encoder.safetensors")
     twin = foundation_weights_load(str(path))
     assert type(twin) is type(encoder)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
-from edaphos_bridge.data.normalisation import Normalisation
-from edaphos_bridge.data.orientation import ROWS_FIRST
+from edaphos_bridge.encoders.named import NamedEncoder
 
 
-class ContrastiveEncoder(nn.Module):
+class ContrastiveEncoder(NamedEncoder):
     """What the encoders of edaphos have in common.
 
-    Calling one gives the features before the projection; `project` takes them further.
+    Calling one gives the features before the projection; `project` takes them further. Features
+    are the means of the last map.
 
     Parameters
     ----------
@@ -20,20 +19,7 @@ class ContrastiveEncoder(nn.Module):
         Channels C of the patches.
     feature_dim, proj_dim : int
         Widths of the features and of the projection.
-
-    Attributes
-    ----------
-    normalisation : Normalisation or None
-        How raw raster cells become the input; None where it was pretrained on patches as they
-        are, or not at all.
-    patch_orientation : {"rows_first", "transposed"} or None
-        How the patches lay that it was pretrained on, where they came from a raster: what reads
-        one for this encoder gives it the same. None is not known.
     """
-
-    architecture: str
-    normalisation: Normalisation | None = None
-    patch_orientation: str | None = ROWS_FIRST
 
     def __init__(self, in_channels: int, feature_dim: int, proj_dim: int) -> None:
         super().__init__()

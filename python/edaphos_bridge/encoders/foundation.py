@@ -1,4 +1,4 @@
-"""`foundation_encoder()`: the encoders of edaphos by name, and their states in files."""
+"""`foundation_encoder()`: encoders by name, and their states in files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.orientation import ROWS_FIRST, as_orientation, orientation_of
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.named import NamedEncoder
+from edaphos_bridge.encoders.rotation import RotationEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.files.schema import SIZES
 
-ARCHITECTURES: dict[str, type[MoCoEncoder] | type[SimCLREncoder]] = {
+ARCHITECTURES: dict[str, type[NamedEncoder]] = {
     "moco": MoCoEncoder,
     "simclr": SimCLREncoder,
+    "rotation": RotationEncoder,
 }
 
 
@@ -32,25 +36,30 @@ def foundation_encoder(
     *,
     feature_dim: int | None = None,
     proj_dim: int | None = None,
+    patch_size: int | None = None,
     seed: int | None = None,
-) -> MoCoEncoder | SimCLREncoder:
-    """Return an untrained encoder of edaphos: the from-scratch baseline.
+) -> NamedEncoder:
+    """Return an untrained encoder: the from-scratch baseline.
 
     Parameters
     ----------
-    architecture : {"moco", "simclr"}
-        Which of the two encoders.
+    architecture : {"moco", "simclr", "rotation"}
+        Which encoder: one of the two of edaphos, or the network of the rotation pretext task, two
+        2x2 convolutions and a dense layer with dropout.
     in_channels : int
         Channels C of the patches ``(N, C, H, W)``.
     feature_dim, proj_dim : int, optional
         Widths of the features and of the projection; by default edaphos' own, 64 and 32
-        for "moco", 32 and 16 for "simclr".
+        for "moco", 32 and 16 for "simclr". "rotation" has 256 features and no projection.
+    patch_size : int, optional
+        For "rotation": height and width of its patches in cells, at least 4. The others take
+        patches of any size.
     seed : int, optional
         Seed of the initial weights; None draws one from the operating system.
 
     Returns
     -------
-    MoCoEncoder or SimCLREncoder
+    MoCoEncoder, SimCLREncoder or RotationEncoder
         A ``torch.nn.Module`` from float32 ``(B, C, H, W)`` to ``(B, feature_dim)``.
 
     Raises
@@ -65,7 +74,9 @@ def foundation_encoder(
     >>> encoder(torch.zeros(2, 4, 9, 9)).shape
     torch.Size([2, 64])
     """
-    return make_encoder(architecture, in_channels, feature_dim, proj_dim, seed, draw_seed)
+    return make_encoder(
+        architecture, in_channels, feature_dim, proj_dim, patch_size, seed, draw_seed
+    )
 
 
 def make_encoder(
@@ -73,30 +84,42 @@ def make_encoder(
     in_channels: int,
     feature_dim: int | None,
     proj_dim: int | None,
+    patch_size: int | None,
     seed: int | None,
     draw: Callable[[], int],
-) -> MoCoEncoder | SimCLREncoder:
+) -> NamedEncoder:
     """Return what `foundation_encoder` does; `draw` gives the seed when there is none."""
-    encoder_class = ARCHITECTURES[choice("architecture", architecture, tuple(ARCHITECTURES))]
-    widths = {"in_channels": whole("in_channels", in_channels)}
-    if feature_dim is not None:
-        widths["feature_dim"] = whole("feature_dim", feature_dim)
-    if proj_dim is not None:
-        widths["proj_dim"] = whole("proj_dim", proj_dim)
+    name = choice("architecture", architecture, tuple(ARCHITECTURES))
+    encoder_class, names = ARCHITECTURES[name], SIZES[name]
+    given = {
+        "in_channels": in_channels,
+        "feature_dim": feature_dim,
+        "proj_dim": proj_dim,
+        "patch_size": patch_size,
+    }
+    for size, value in given.items():
+        if value is not None and size not in names:
+            raise InputError(size, f"is nothing that a {name!r} encoder has", found=value)
+    needed = ("in_channels", "patch_size")  # which have no default
+    sizes = {
+        size: whole(size, given[size])
+        for size in names
+        if size in needed or given[size] is not None
+    }
     number = None if seed is None else seed_number(seed)
-    check_size(encoder_class, **widths)
+    check_size(encoder_class, **sizes)
     randomness = Randomness(draw() if number is None else number)
     with plain_torch(), randomness.everywhere():
-        return encoder_class(**widths)
+        return encoder_class(**sizes)
 
 
-def check_size(encoder_class: Callable[..., nn.Module], **widths: int) -> None:
-    """Raise `InputError` if an encoder of these widths has weights that no memory could hold."""
-    found = ", ".join(f"{name} = {width}" for name, width in widths.items())
-    widest = max(widths, key=lambda name: widths[name])
+def check_size(encoder_class: Callable[..., nn.Module], **sizes: int) -> None:
+    """Raise `InputError` if an encoder of these sizes has weights that no memory could hold."""
+    found = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+    widest = max(sizes, key=lambda name: sizes[name])
     try:
         with on_meta():
-            weights = encoder_class(**widths).state_dict().values()
+            weights = encoder_class(**sizes).state_dict().values()
     except RuntimeError as error:  # their number does not even fit in 64 bits
         raise InputError(
             widest, "asks for more weights than can be counted", found=found
@@ -115,9 +138,7 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
         if type(module) is encoder_class:
             return {
                 "architecture": architecture,
-                "in_channels": module.in_channels,
-                "feature_dim": module.feature_dim,
-                "proj_dim": module.proj_dim,
+                **{size: getattr(module, size) for size in SIZES[architecture]},
                 **carries,
             }
     return {
@@ -147,10 +168,13 @@ def rebuild_encoder(
         )
     elif architecture in ARCHITECTURES:
         # On "meta" nothing is allocated before the shapes in the file are known to fit.
-        with on_meta():
-            module = ARCHITECTURES[architecture](
-                **{name: description[name] for name in ("in_channels", "feature_dim", "proj_dim")}
-            )
+        try:
+            with on_meta():
+                module = ARCHITECTURES[architecture](
+                    **{size: description[size] for size in SIZES[architecture]}
+                )
+        except InputError as error:
+            raise WeightsError(f"No encoder has the sizes in this file: {error}") from error
         into_meta = True
     else:
         raise WeightsError(f"Unknown encoder architecture {architecture!r} in the file.")

@@ -13,8 +13,11 @@ from torch.nn.modules.dropout import _DropoutNd
 from edaphos_bridge.basics.devices import on_meta
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.rotation import RotationEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.files.schema import SIZES
 
+_OURS = (MoCoEncoder, SimCLREncoder, RotationEncoder)
 # Layers of torch's that draw, in training at least.
 _RANDOM = (
     _DropoutNd, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d, nn.MultiheadAttention, nn.RNNBase,
@@ -29,19 +32,19 @@ def is_as_built(module: nn.Module) -> bool:
     be called, nor one with layers that were exchanged or given other settings.
     """
     encoder_class = type(module)
-    if encoder_class not in (MoCoEncoder, SimCLREncoder) or _calls_other_code(module):
+    if encoder_class not in _OURS or _calls_other_code(module):
         return False
-    widths = [getattr(module, name) for name in ("in_channels", "feature_dim", "proj_dim")]
-    return all(type(width) is int for width in widths) and (
-        repr(module) == _layers_as_built(encoder_class, *widths)
+    sizes = {name: getattr(module, name) for name in SIZES[encoder_class.architecture]}
+    return all(type(size) is int for size in sizes.values()) and (
+        repr(module) == _layers_as_built(encoder_class, **sizes)
     )
 
 
 @functools.lru_cache(maxsize=32)
-def _layers_as_built(encoder_class: Callable[..., nn.Module], *widths: int) -> str:
+def _layers_as_built(encoder_class: Callable[..., nn.Module], **sizes: int) -> str:
     """Return the layers with their settings, as a module prints them."""
     with on_meta():
-        return repr(encoder_class(*widths))
+        return repr(encoder_class(**sizes))
 
 
 def only_reads(module: nn.Module) -> bool:
@@ -77,10 +80,10 @@ def runs_side_by_side(module: nn.Module) -> bool:
 def draws_of(module: nn.Module, randomness: Randomness) -> AbstractContextManager[Any]:
     """Return a context, to be used any number of times, in which `module` draws from `randomness`.
 
-    It does nothing for what is known to draw no numbers: encoders of ours, and modules put together
-    of torch's own layers that are not random.
+    It does nothing for what is known to draw no numbers: modules put together of ours and of
+    torch's own layers, none of them random.
     """
-    known = is_as_built(module) or not (
+    known = not (
         _calls_other_code(module)
         or any(
             isinstance(part, _RANDOM)

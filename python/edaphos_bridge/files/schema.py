@@ -17,7 +17,14 @@ from edaphos_bridge.errors import EdaphosError, WeightsError
 
 Check = Callable[[Any], bool]
 
-_WIDTHS = ("in_channels", "feature_dim", "proj_dim")
+_CONTRASTIVE = ("in_channels", "feature_dim", "proj_dim")
+SIZES: dict[str, tuple[str, ...]] = {
+    "moco": _CONTRASTIVE,
+    "simclr": _CONTRASTIVE,
+    "rotation": ("in_channels", "feature_dim", "patch_size"),
+}
+"""The encoders that files may hold, and the whole numbers that each is made of."""
+
 # What builds a module must not take more than the tensors of a file can have.
 _LARGEST = 2**31 - 1
 _LARGEST_IN_R = 2**53
@@ -65,6 +72,11 @@ def is_patch_size(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Return whether a value is a finite number."""
     return type(value) in (int, float) and abs(value) < math.inf
+
+
+def is_share(value: Any) -> bool:
+    """Return whether a value is a number between 0 and 1."""
+    return is_number(value) and 0 <= value <= 1
 
 
 def is_count(value: Any) -> bool:
@@ -142,22 +154,22 @@ RECORD: dict[str, Check] = {
 # --- encoders ----------------------------------------------------------------------------
 
 
-def check_encoder(description: Any, **widths: int) -> dict[str, Any]:
+def check_encoder(description: Any, **sizes: int) -> dict[str, Any]:
     """Return what `rebuild_encoder` takes, checked; see `describe_encoder`.
 
-    What else the file says of `widths` must be what an encoder of ours says of itself.
+    What else the file says of `sizes` must be what an encoder of ours says of itself.
     """
-    check(description, {"architecture": one_of("moco", "simclr", "custom")})
+    check(description, {"architecture": one_of(*SIZES, "custom")})
     if description["architecture"] == "custom":
         check(description, {"class": is_text})
     else:
-        check(description, dict.fromkeys(_WIDTHS, is_whole))
+        check(description, dict.fromkeys(SIZES[description["architecture"]], is_whole))
     orientation = description.get("patch_orientation")  # older files have none
     known = one_of("rows_first", "transposed")
     require(orientation is None or known(orientation), "'patch_orientation' is no orientation")
     if description.get("normalisation") is not None:
         check_normalisation(description["normalisation"])
-    for name, value in widths.items():
+    for name, value in sizes.items():
         require(description.get(name, value) == value, f"two values of {name!r} differ")
     return dict(description)
 
