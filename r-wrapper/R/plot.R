@@ -2,7 +2,7 @@
 #'
 #' Of a classifier the loss and the validation accuracy of each epoch, side by side, or one after the
 #' other where the device has several panels already; of a regressor the root mean squared error, of a
-#' multi-label classifier the macro F1. A dotted line marks the first epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss.
+#' multi-label classifier the macro F1. A dotted line marks the first epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss, and of one by turns the accuracy of held-out patches too.
 #'
 #' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
 #'   [foundation_fit_multilabel()], or of [foundation_moco_pretrain()] and its
@@ -46,11 +46,18 @@ plot.edaphosbridge_fit <- function(x, which = c("loss", score_of(x)), type = NUL
 
 #' @rdname plot.edaphosbridge_fit
 #' @export
-plot.edaphosbridge_pretrain <- function(x, type = NULL, xlab = "epoch", ylab = loss_name(x),
+plot.edaphosbridge_pretrain <- function(x, type = NULL, xlab = "epoch", ylab = pretrain_labels(x),
                                         main = paste(x$method, "pretraining"), ...) {
   stop_if_unused("plot", ..., also = graphical_parameters())
-  epochs <- seq_along(x$loss_history)
-  draw_course(epochs, x$loss_history, type, xlab = xlab, ylab = ylab, main = main, ...)
+  history <- history_of(x)
+  drawn <- names(pretrain_labels(x))
+  ylab <- rep_len(ylab, length(drawn))
+  restore <- use_panels(length(drawn))
+  on.exit(restore())
+  for (i in seq_along(drawn)) {
+    values <- history[[drawn[[i]]]]
+    draw_course(history$epoch, values, type, xlab = xlab, ylab = ylab[[i]], main = main, ...)
+  }
   invisible(x)
 }
 
@@ -66,7 +73,12 @@ epoch_name <- function(fit) {
 }
 
 loss_name <- function(fit) {
-  if (fit$method == "moco") "InfoNCE loss" else "loss"
+  switch(fit$method, moco = "InfoNCE loss", rotation = "cross-entropy", "loss")
+}
+
+# Of the loss, and of the accuracy where patches were held out.
+pretrain_labels <- function(fit) {
+  c(loss = loss_name(fit), if (length(score_of(fit))) c(val_accuracy = "validation accuracy"))
 }
 
 # A value for each epoch: a line, or a point where a line would have no length; ticks at whole epochs.

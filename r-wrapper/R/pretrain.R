@@ -97,7 +97,7 @@
 #' Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework
 #' for contrastive learning of visual representations. ICML 2020.
 #'
-#' @seealso [foundation_fit_classifier()]
+#' @seealso [foundation_rotation_pretrain()], [foundation_fit_classifier()]
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' x <- (data$x - mean(data$x)) / sd(data$x)
@@ -163,6 +163,11 @@ foundation_moco_pretrain_tiles <- function(dataset,
                                            steps_per_epoch = 1L,
                                            momentum_schedule = NULL) {
   call <- sys.call()
+  from_pretrain(fit_in_python("pretrain_tiles", list("moco", to_dataset(dataset, call)), call, "moco"))
+}
+
+# A tile dataset, which must be there.
+to_dataset <- function(dataset, call) {
   if (missing(dataset)) {
     stop_input("dataset", "is missing. foundation_tile_dataset() makes one.", call)
   }
@@ -170,7 +175,7 @@ foundation_moco_pretrain_tiles <- function(dataset,
   if (is.null(source)) {
     stop_input("dataset", "must be a tile dataset; found NULL.", call)
   }
-  from_pretrain(fit_in_python("pretrain_tiles", list("moco", source), call, "moco"))
+  source
 }
 
 #' @rdname foundation_moco_pretrain

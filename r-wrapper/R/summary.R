@@ -10,8 +10,8 @@
 #'   `summary.edaphosbridge_classifier` too, with
 #'   \item{regime}{`"linear probing"`, `"frozen backbone"` or `"full fine-tuning"`; of a recipe its
 #'     name, such as `"fine_tune"` or `"lp_ft"`}
-#'   \item{architecture}{of the encoder: `"moco"`, `"simclr"`, or `"custom"` for a module of your
-#'     own}
+#'   \item{architecture}{of the encoder: `"moco"`, `"simclr"`, `"rotation"`, or `"custom"` for a module
+#'     of your own}
 #'   \item{head_type, feature_dim, in_channels, patch_size, device, config}{as in the fit}
 #'   \item{n}{labelled patches, validation rows included}
 #'   \item{class_counts}{integer, how many of them each class has; both are `NA` for a fit that was
@@ -29,7 +29,8 @@
 #'
 #'   Of a pretraining fit, of class `summary.edaphosbridge_pretrain`, with `method`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
-#'   `history` (without `val_accuracy`) and `final_loss`.
+#'   `history` (without `val_accuracy`) and `final_loss`. Of [foundation_rotation_pretrain()] without
+#'   `proj_dim` and, where patches were held out, with `val_accuracy` and `final_val_accuracy`.
 #'
 #'   Of a sweep, of class `summary.edaphosbridge_probe_sweep`, with `best` and `config` as in the
 #'   sweep; `settings`, the best first; `val_accuracy` and `val_accuracy_sd` of the best; `n_seeds`;
@@ -96,9 +97,19 @@ summary.edaphosbridge_pretrain <- function(object, ...) {
     "normalisation"
   )
   structure(
-    c(unclass(object)[kept], list(history = history_of(object), final_loss = object$final_loss)),
+    c(
+      unclass(object)[intersect(kept, names(object))],
+      list(history = history_of(object), final_loss = object$final_loss),
+      final_val_accuracy_of(object)
+    ),
     class = c("summary.edaphosbridge_pretrain", "summary.edaphosbridge_fit")
   )
+}
+
+# The last accuracy of held-out patches in a list, or an empty one.
+final_val_accuracy_of <- function(fit) {
+  accuracies <- fit$val_accuracy_history
+  if (is.null(accuracies)) list() else list(final_val_accuracy = accuracies[[length(accuracies)]])
 }
 
 #' @rdname summary.edaphosbridge
@@ -146,23 +157,23 @@ format.summary.edaphosbridge_fit <- function(x, ...) {
 
 #' @export
 format.summary.edaphosbridge_pretrain <- function(x, ...) {
-  what <- c(moco = "MoCo v2", simclr = "SimCLR")[[x$method]]
+  what <- c(moco = "MoCo v2", simclr = "SimCLR", rotation = "quarter turns")[[x$method]]
   normalised <- if (is.null(x$normalisation)) "as given" else paste(
     if (x$normalisation$normalise) "normalised" else "raw", "tiles of",
     paste(x$normalisation$bands, collapse = ", ")
   )
   c(
     sprintf("Pretraining without labels: %s", what),
-    sprintf(
-      "  encoder:   %d channels -> %d features -> %d (projection)",
-      x$in_channels, x$feature_dim, x$proj_dim
-    ),
+    paste0("  encoder:   ", widths_line(x)),
     sprintf(
       "  patches:   %d x %d x %d (C x H x W), %s",
       x$in_channels, x$patch_size[[1]], x$patch_size[[2]], normalised
     ),
     training_line(x),
-    loss_line(x)
+    loss_line(x),
+    if (!is.null(x$final_val_accuracy)) {
+      sprintf("  val_acc:   %.3f at the end, where chance is 0.25", x$final_val_accuracy)
+    }
   )
 }
 

@@ -31,6 +31,7 @@ LYING = xarray.DataArray(
 )  # fmt: skip
 POINTS = [[10.5, 20.5], [-1.0, 2.0], [30.0, 12.0]]
 SMALL = {"feature_dim": 8, "proj_dim": 4, "batch_size": 8, "epochs": 2, "seed": 2}
+TURNS = {"feature_dim": 8, "batch_size": 8, "epochs": 2, "steps_per_epoch": 1, "seed": 2}
 
 
 @contextmanager
@@ -205,6 +206,10 @@ CALLS = {
     "encoder": lambda g: encoder_bytes(eb.foundation_encoder("moco", 3, seed=4)),
     "moco": lambda g: eb.foundation_moco_pretrain(X, **SMALL).to_bytes(),
     "simclr": lambda g: eb.foundation_simclr_pretrain(X, **SMALL).to_bytes(),
+    "rotation": lambda g: eb.foundation_rotation_pretrain(X, **TURNS).to_bytes(),
+    "rotation on tiles": lambda g: eb.foundation_rotation_pretrain_tiles(
+        g["tiles"], **TURNS
+    ).to_bytes(),
     "moco on tiles": lambda g: eb.foundation_moco_pretrain_tiles(g["tiles"], **SMALL).to_bytes(),
     "tiles": lambda g: eb.foundation_tile_dataset(RASTER, 8, 9, seed=1).sample(4, 1).tobytes(),
     "embed": lambda g: eb.foundation_moco_embed(g["encoder"], X, projection=True).tobytes(),

@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edaphos_bridge import foundation_encoder, foundation_fit_classifier
+from edaphos_bridge import (
+    foundation_embed,
+    foundation_encoder,
+    foundation_fit_classifier,
+    foundation_rotation_pretrain,
+)
 from edaphos_bridge.interop.rpy2 import _r_sources
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +30,14 @@ for (freeze in c(TRUE, FALSE)) {
                                    dropout = 0.2, epochs = 2, seed = 11)
   name <- file.path(out, paste0(entrance, freeze))
   writeBin(as.vector(predict(fit, x, type = "prob")), paste0(name, ".prob"))
+  writeBin(c(fit$loss_history, fit$val_accuracy_history), paste0(name, ".history"))
+  writeBin(fit$state, paste0(name, ".state"))
+}
+for (mode in c("all", "fixed")) {
+  fit <- foundation_rotation_pretrain(x, mode = mode, feature_dim = 8, batch_size = 8, epochs = 2,
+                                      seed = 11)
+  name <- file.path(out, paste0(entrance, mode))
+  writeBin(as.vector(foundation_embed(fit, x)), paste0(name, ".prob"))
   writeBin(c(fit$loss_history, fit$val_accuracy_history), paste0(name, ".history"))
   writeBin(fit$state, paste0(name, ".state"))
 }
@@ -67,6 +80,15 @@ def fit_in_python(out):
         history = np.array(fit.loss_history + fit.val_accuracy_history)
         (folder / f"{name}.history").write_bytes(history.tobytes())
         fit.save(folder / f"{name}.state")
+    for mode in ("all", "fixed"):
+        fit = foundation_rotation_pretrain(
+            x, mode=mode, feature_dim=8, batch_size=8, epochs=2, seed=11
+        )
+        features = foundation_embed(fit, x).astype(np.float64)
+        (folder / f"python{mode}.prob").write_bytes(features.tobytes(order="F"))
+        history = np.array(fit.loss_history + fit.val_accuracy_history)
+        (folder / f"python{mode}.history").write_bytes(history.tobytes())
+        fit.save(folder / f"python{mode}.state")
 
 
 def pd_factor():
@@ -87,11 +109,12 @@ def fit_in_embedded_r(out):
 
 
 @pytest.mark.parametrize("entrance", ["reticulate", "rpy2"])
-@pytest.mark.parametrize("freeze", ["TRUE", "FALSE"])
+@pytest.mark.parametrize("which", ["TRUE", "FALSE", "all", "fixed"])
 @pytest.mark.parametrize("what", ["prob", "history", "state"])
-def test_r_gives_pythons_bits(folder, entrance, freeze, what):
-    python = (folder / f"python{freeze}.{what}").read_bytes()
-    there = (folder / f"{entrance}{freeze}.{what}").read_bytes()
+def test_r_gives_pythons_bits(folder, entrance, which, what):
+    """Of a fit with its encoder frozen or not, and of a pretraining by turns in both modes."""
+    python = (folder / f"python{which}.{what}").read_bytes()
+    there = (folder / f"{entrance}{which}.{what}").read_bytes()
     assert len(python) > 0
     assert hashlib.sha256(there).hexdigest() == hashlib.sha256(python).hexdigest()
 

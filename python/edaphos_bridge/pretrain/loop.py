@@ -8,9 +8,11 @@ from collections.abc import Mapping
 import torch
 
 from edaphos_bridge.basics.interrupts import pause
+from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.errors import InputError, TrainingError, WeightsError, warn
 from edaphos_bridge.files.container import prefixed, without_prefix
-from edaphos_bridge.files.schema import require_form
+from edaphos_bridge.files.schema import require, require_form
 from edaphos_bridge.optim.adam import adam
 from edaphos_bridge.optim.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.pretrain.method import Method
@@ -18,6 +20,8 @@ from edaphos_bridge.pretrain.settings import PretrainSettings
 from edaphos_bridge.pretrain.source import Source
 from edaphos_bridge.training.checkpoint import Checkpoints, Progress, unreadable
 from edaphos_bridge.training.events import EpochReport, Events
+from edaphos_bridge.training.loop import History
+from edaphos_bridge.training.plan import draw_plan
 
 
 def pretrain(
@@ -26,51 +30,86 @@ def pretrain(
     settings: PretrainSettings,
     device: torch.device,
     events: Events,
-    generator: torch.Generator,
+    randomness: Randomness,
     *,
     checkpoints: Checkpoints | None,
     progress: Progress | None,
-) -> list[float]:
-    """Train `method` in place, with Adam, and return for each epoch the mean of its losses.
+) -> History:
+    """Train `method` in place, with Adam.
 
-    A step takes ``settings.batch_size`` of the patches at random; batches and views are drawn from
-    `generator`, the cpu's. `checkpoints` and `progress` say where to save, and what was saved.
+    A step takes ``settings.batch_size`` of the patches at random, of those that are not held out.
+    All that is random comes from `randomness`; rows and views from its generator of the cpu.
+    `checkpoints` and `progress` say where to save, and what was saved.
+
+    Returns for each epoch the mean of its losses and the share of the method's questions about
+    held-out patches that was answered right then; no shares where none are held out.
+
     Raises `TrainingError` if a loss or a weight is not finite.
     """
     trained = [weight for weight in method.parameters() if weight.requires_grad]
     optimizer = adam([{"params": trained, "lr": settings.lr}])
+    generator, draws = randomness.generator, draws_of(method, randomness)
+    size, per_epoch = settings.batch_size, settings.steps_per_epoch
+    assert per_epoch is not None
+    plan = draw_plan(source.shape[0], method.val_split, generator)
+    method.begin(source.shape[0], generator)
 
     def drawn(size: int) -> torch.Tensor:
-        return torch.randperm(source.shape[0], generator=generator)[:size]
+        rows = plan.train_rows
+        return rows[torch.randperm(len(rows), generator=generator)[:size]]
 
-    def views(rows: torch.Tensor, number: int) -> list[torch.Tensor]:
-        batch = source.read(rows).to(device)
-        return [settings.augmentations.view(batch, generator) for _ in range(number)]
+    def view(patches: torch.Tensor) -> torch.Tensor:
+        return settings.augmentations.view(patches, generator)
+
+    def read(rows: torch.Tensor) -> torch.Tensor:
+        return source.read(rows).to(device)
 
     def tensors() -> dict[str, torch.Tensor]:
-        return {**method.state_dict(), **prefixed("optimizer", adam_tensors(optimizer))}
+        return {
+            **method.state_dict(),
+            **prefixed("optimizer", adam_tensors(optimizer)),
+            **prefixed("rng", randomness.states()[1]),
+        }
+
+    @torch.no_grad()
+    def score() -> float:
+        method.eval()
+        right = []
+        for rows in plan.val_rows.split(size):
+            pause()
+            with draws:
+                right.append(method.right(method.views(read(rows), rows, view)))
+        method.train()
+        return float(torch.cat(right).double().mean())
 
     losses: list[float] = []
-    size = settings.batch_size
+    scores: list[float] = []
     if progress is not None:
-        losses = list(progress.losses)
+        losses, scores = list(progress.losses), list(progress.scores)
         try:
+            n_scores = len(losses) // per_epoch if len(plan.val_rows) else 0
+            require(len(scores) == n_scores, "its scores are of another number")
             _restore(method, optimizer, progress.tensors)
+            others = without_prefix("rng", progress.tensors)  # of a device that may not be here
+            here = {name: others[name] for name in randomness.states()[1] if name in others}
+            randomness.restore(progress.rng, here)
         except WeightsError as error:
             raise unreadable(progress.path, error) from error
-        generator.set_state(progress.rng)
     elif method.negatives:
         rows = drawn(math.ceil(method.negatives / size) * size)
-        method.warm_up(views(batch, 1)[0] for batch in rows.split(size))
-    steps = settings.epochs * settings.steps_per_epoch
+        method.warm_up(view(read(batch)) for batch in rows.split(size))
+    steps = settings.epochs * per_epoch
     if checkpoints is not None and len(losses) < steps:
-        checkpoints.probe(tensors(), steps)
+        checkpoints.probe(tensors(), steps + settings.epochs)
     unread: list[torch.Tensor] = []  # to read a loss is to wait for the device
     for step in range(len(losses) + 1, steps + 1):
         pause()
-        unread.append(take_step(method, optimizer, views(drawn(size), 2), (step - 1) / steps))
+        rows = drawn(size)
+        views = method.views(read(rows), rows, view)
+        with draws:
+            unread.append(take_step(method, optimizer, views, (step - 1) / steps))
         events.on_step(unread[-1])
-        ends_epoch = step % settings.steps_per_epoch == 0
+        ends_epoch = step % per_epoch == 0
         saves = checkpoints is not None and (checkpoints.due(step) or step == steps)
         if not (ends_epoch or saves):
             continue
@@ -79,21 +118,23 @@ def pretrain(
         if (step == steps or saves) and not _all_finite(tensors()):
             last = "the last step" if step == steps else f"step {step}"
             raise _diverged(f"Weights are not finite after {last}", source)
+        if ends_epoch and len(plan.val_rows):
+            scores.append(score())
         if checkpoints is not None and saves:
-            progress = Progress(step, losses, tensors(), generator.get_state())
+            progress = Progress(step, losses, tensors(), generator.get_state(), scores=scores)
             _save(checkpoints, progress, is_last=step == steps)
         if ends_epoch:
-            epoch = step // settings.steps_per_epoch
-            (loss,) = _epoch_means(losses[-settings.steps_per_epoch :], settings.steps_per_epoch)
-            events.on_epoch(EpochReport(epoch, settings.epochs, loss))
+            (loss,) = _epoch_means(losses[-per_epoch:], per_epoch)
+            score_then = scores[-1] if scores else None
+            events.on_epoch(EpochReport(step // per_epoch, settings.epochs, loss, score_then))
     events.on_end()
-    return _epoch_means(losses, settings.steps_per_epoch)
+    return History(_epoch_means(losses, per_epoch), scores)
 
 
 def take_step(
     method: Method, optimizer: torch.optim.Optimizer, views: list[torch.Tensor], done: float
 ) -> torch.Tensor:
-    """Take one step on two views of a batch and return the loss before it, a scalar."""
+    """Take one step on the views of a batch and return the loss before it, a scalar."""
     loss = method.loss(views)
     optimizer.zero_grad()
     loss.backward()
@@ -107,7 +148,8 @@ def _restore(
 ) -> None:
     """Take up a saved state, or raise `WeightsError`."""
     of_optimizer = without_prefix("optimizer", tensors)
-    state = {name: t for name, t in tensors.items() if not name.startswith("optimizer.")}
+    others = ("optimizer.", "rng.")
+    state = {name: t for name, t in tensors.items() if not name.startswith(others)}
     require_form("method", method.state_dict(), state)
     method.load_state_dict(state)
     fill_adam(optimizer, of_optimizer)

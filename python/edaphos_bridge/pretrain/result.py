@@ -27,19 +27,22 @@ class FoundationPretrain:
 
     Attributes
     ----------
-    encoder : MoCoEncoder or SimCLREncoder
+    encoder : MoCoEncoder, SimCLREncoder or RotationEncoder
         The trained (query) encoder, in eval mode.
     loss_history : list of float
         One value an epoch.
     config : dict
-        The settings, with the seed and the queue size used.
-    method : {"moco", "simclr"}
+        The settings, with the seed, the queue size and the steps an epoch used.
+    method : {"moco", "simclr", "rotation"}
     device : {"cpu", "mps", "cuda"}
         Where it was trained.
     in_channels : int
         Channels C of the patches.
     patch_size : list of int
         Height and width ``[H, W]`` of the patches, in cells.
+    val_accuracy_history : list of float or None
+        After each epoch, in which share of the held-out patches the turn was told; None without
+        any, and of the other methods.
     """
 
     encoder: nn.Module
@@ -49,6 +52,7 @@ class FoundationPretrain:
     device: str
     in_channels: int
     patch_size: list[int]
+    val_accuracy_history: list[float] | None = None
 
     @property
     def feature_dim(self) -> int:
@@ -56,9 +60,9 @@ class FoundationPretrain:
         return int(self.config["feature_dim"])
 
     @property
-    def proj_dim(self) -> int:
-        """Width of the projection."""
-        return int(self.config["proj_dim"])
+    def proj_dim(self) -> int | None:
+        """Width of the projection; None for an encoder that has none."""
+        return self.config.get("proj_dim")
 
     @property
     def batch_size(self) -> int:
@@ -67,7 +71,7 @@ class FoundationPretrain:
 
     @property
     def queue_size(self) -> int | None:
-        """Keys in the queue of MoCo; None for SimCLR, which has none."""
+        """Keys in the queue of MoCo; None for the others, which have none."""
         return self.config.get("queue_size")
 
     @property
@@ -83,6 +87,8 @@ class FoundationPretrain:
     def plot(self, ax: Any = None) -> Any:
         """Draw the loss of each epoch and return the axes (needs matplotlib).
 
+        The accuracy of held-out patches, where there are any, has an axis of its own at the right.
+
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
@@ -92,6 +98,11 @@ class FoundationPretrain:
             _, ax = imported("matplotlib.pyplot").subplots()
         ax.plot(range(1, len(self.loss_history) + 1), self.loss_history)
         ax.set(xlabel="epoch", ylabel=_LOSS[self.method], title=f"{self.method} pretraining")
+        if self.val_accuracy_history is not None:
+            right = ax.twinx()
+            epochs = range(1, len(self.val_accuracy_history) + 1)
+            right.plot(epochs, self.val_accuracy_history, color="C1", linestyle="--")
+            right.set(ylabel="validation accuracy (dashed)")
         return ax
 
     @plain
@@ -129,6 +140,8 @@ class FoundationPretrain:
         state = encoder_state(self.encoder)
         require_finite("encoder", state)
         metadata = {name: getattr(self, name) for name in _plain_fields()}
+        if self.val_accuracy_history is None:
+            del metadata["val_accuracy_history"]
         metadata["encoder"] = describe_encoder(self.encoder)
         return pack("pretraining", state, metadata)
 
@@ -145,11 +158,10 @@ class FoundationPretrain:
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
-        widths = (
-            f"  in_channels = {self.in_channels}  feature_dim = {self.feature_dim}  "
-            f"proj_dim = {self.proj_dim}"
-        )
-        batch, temperature = self.config["batch_size"], self.config["temperature"]
+        widths = f"  in_channels = {self.in_channels}  feature_dim = {self.feature_dim}"
+        if self.proj_dim is not None:
+            widths += f"  proj_dim = {self.proj_dim}"
+        batch, temperature = self.batch_size, self.config.get("temperature")
         if self.method == "moco":
             title = "<edaphos_foundation_moco>  (MoCo v2)"
             settings = (
@@ -157,18 +169,24 @@ class FoundationPretrain:
                 f"momentum = {self.config['momentum']:.4f}  tau = {temperature:.3g}  "
                 f"batch = {batch}"
             )
-        else:
+        elif self.method == "simclr":
             title = "<edaphos_foundation_simclr>"
             settings = f"  batch = {batch}  temperature = {temperature:.3g}"
-        loss = f"final {_LOSS[self.method]} = {self.final_loss:.4g}"
-        return [title, widths, settings, f"  epochs = {len(self.loss_history)}  {loss}"]
+        else:
+            title = "<edaphos_foundation_rotation>"
+            settings = f"  mode = {self.config['mode']}  batch = {batch}"
+        end = f"  epochs = {len(self.loss_history)}  final {_LOSS[self.method]} = "
+        end += f"{self.final_loss:.4g}"
+        if self.val_accuracy_history is not None:
+            end += f"  val_acc = {self.val_accuracy_history[-1]:.3f}"
+        return [title, widths, settings, end]
 
     def __repr__(self) -> str:
         """Return what the R original's ``print()`` shows."""
         return "\n".join(self.describe())
 
 
-_LOSS = {"moco": "InfoNCE loss", "simclr": "loss"}
+_LOSS = {"moco": "InfoNCE loss", "simclr": "loss", "rotation": "cross-entropy"}
 
 
 def _plain_fields() -> list[str]:

@@ -16,19 +16,24 @@ from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.augmentations import kornia_transforms
 from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
-from edaphos_bridge.errors import AdjustedWarning, InputError, warn
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.result import FoundationPretrain
-from edaphos_bridge.pretrain.settings import SETTINGS, MoCoSettings, PretrainSettings
+from edaphos_bridge.pretrain.rotation import Rotation
+from edaphos_bridge.pretrain.settings import SETTINGS, PretrainSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
 from edaphos_bridge.training.checkpoint import FILE, Checkpoints, Progress, read_checkpoint
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
 
-_METHODS: dict[str, Callable[[Any, Any], Method]] = {"moco": MoCo, "simclr": SimCLR}
+_METHODS: dict[str, Callable[[Any, Any], Method]] = {
+    "moco": MoCo,
+    "simclr": SimCLR,
+    "rotation": Rotation,
+}
 
 
 @dataclass(frozen=True)
@@ -92,14 +97,10 @@ def pretrain_encoder(
     the input is known to be good.
     """
     kornia_transforms()
-    n, channels, height, width = source.shape
-    settings, architecture = _fitted_to(settings, n), ARCHITECTURES[settings.method]
-    check_size(
-        architecture,
-        in_channels=channels,
-        feature_dim=settings.feature_dim,
-        proj_dim=settings.proj_dim,
-    )
+    _, channels, height, width = source.shape
+    settings, architecture = settings.fitted_to(source), ARCHITECTURES[settings.method]
+    sizes = {"in_channels": channels, **settings.encoder_sizes(height)}
+    check_size(architecture, **sizes)
     with ExitStack() as held:
         checkpoints = progress = None
         if place.checkpoint_dir is not None or place.resume is not None:
@@ -119,24 +120,25 @@ def pretrain_encoder(
         settings = replace(settings, seed=seed)
         if checkpoints is not None:
             checkpoints.identity["seed"] = seed
-        randomness = Randomness(seed)
+        randomness = Randomness(seed, place.device)
         with randomness.everywhere():
-            encoder = architecture(channels, settings.feature_dim, settings.proj_dim)
-        method = _METHODS[settings.method](encoder.to(place.device), settings)
-        losses = pretrain(
-            method,
+            encoder = architecture(**sizes)
+            method = _METHODS[settings.method](encoder, settings)
+        history = pretrain(
+            method.to(place.device),
             source,
             settings,
             place.device,
             events,
-            randomness.generator,
+            randomness,
             checkpoints=checkpoints,
             progress=progress,
         )
     encoder.normalisation = source.normalisation
     return FoundationPretrain(
         encoder=encoder.eval(),
-        loss_history=losses,
+        loss_history=history.losses,
+        val_accuracy_history=history.scores or None,
         config=settings.config(),
         method=settings.method,
         device=place.device.type,
@@ -156,25 +158,3 @@ def _further(progress: Progress | None, folder: Path, identity: dict[str, Any]) 
             hint=f"There is no {FILE} in it.",
         )
     return found if progress is None or found.step > progress.step else progress
-
-
-def _fitted_to(settings: PretrainSettings, n: int) -> PretrainSettings:
-    """Return the settings with the sizes that `n` patches allow."""
-    if n < 2:
-        raise InputError(
-            "batch_size",
-            f"must not be larger than the number of patches, {n}",
-            found=settings.batch_size,
-            hint="Give more patches.",
-        )
-    if settings.batch_size > n:
-        warn(
-            f"note: batch_size = {settings.batch_size} is larger than the number of patches, {n}; "
-            f"using batch_size = {n}.",
-            AdjustedWarning,
-        )
-        settings = replace(settings, batch_size=n)
-    if not isinstance(settings, MoCoSettings):
-        return settings
-    size = min(settings.queue_size, max(2, n - settings.batch_size))
-    return replace(settings, queue_size=size)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from edaphos_bridge.files.schema import RECORD, check, check_encoder, one_of, require, settings_of
+from edaphos_bridge.files.schema import (
+    RECORD,
+    check,
+    check_encoder,
+    is_share,
+    list_of,
+    one_of,
+    require,
+    settings_of,
+)
 from edaphos_bridge.pretrain.settings import SETTINGS
 
 
@@ -17,12 +26,18 @@ def check_pretraining(metadata: Any) -> dict[str, Any]:
     found = check(metadata, {**RECORD, "method": one_of(*SETTINGS)})
     settings = settings_of(SETTINGS[found["method"]].checked, found["config"])
     require(settings.seed is not None, "there is no seed")
+    require(settings.steps_per_epoch is not None, "there is no number of steps")
     require(len(found["loss_history"]) == settings.epochs, "it has not one loss for each epoch")
+    accuracies = metadata.get("val_accuracy_history")
+    if getattr(settings, "val_split", 0) == 0:
+        require(accuracies is None, "no patch was held out, and yet it has accuracies")
+    else:
+        known = list_of(is_share)(accuracies) and len(accuracies) == settings.epochs
+        require(known, "it has not one accuracy for each epoch")
     encoder = check_encoder(
         metadata.get("encoder"),
         in_channels=found["in_channels"],
-        feature_dim=settings.feature_dim,
-        proj_dim=settings.proj_dim,
+        **settings.encoder_sizes(found["patch_size"][0]),
     )
     require(encoder["architecture"] == found["method"], "the encoder is of another method")
-    return {**found, "encoder": encoder}
+    return {**found, "val_accuracy_history": accuracies, "encoder": encoder}
