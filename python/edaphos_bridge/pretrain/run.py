@@ -15,8 +15,9 @@ from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.augmentations import kornia_transforms
-from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
+from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.errors import AdjustedWarning, InputError, warn
+from edaphos_bridge.pretrain.encoder import start_of
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
@@ -76,10 +77,11 @@ def pretrained(
     place = Place.checked(**arguments)
     patches = source()
     with console(method, verbose) if events is None else nullcontext(events) as listener:
-        return pretrain_encoder(patches, settings, place, listener, draw)
+        return pretrain_encoder(arguments["encoder"], patches, settings, place, listener, draw)
 
 
 def pretrain_encoder(
+    encoder: Any,
     source: Source,
     settings: PretrainSettings,
     place: Place,
@@ -88,24 +90,21 @@ def pretrain_encoder(
 ) -> FoundationPretrain:
     """Check the data, pretrain from the last checkpoint if there is one, and wrap the result.
 
-    `draw` gives the seed when the settings have none and no checkpoint does; it is called when
-    the input is known to be good.
+    `encoder` is what the user gave, see `start_of`. `draw` gives the seed when the settings have
+    none and no checkpoint does; it is called when the input is known to be good.
     """
     kornia_transforms()
     n, channels, height, width = source.shape
-    settings, architecture = _fitted_to(settings, n), ARCHITECTURES[settings.method]
-    check_size(
-        architecture,
-        in_channels=channels,
-        feature_dim=settings.feature_dim,
-        proj_dim=settings.proj_dim,
-    )
+    settings = _fitted_to(settings, n)
+    start = start_of(encoder, settings, source, place.device)
+    settings = replace(settings, **start.widths)
     with ExitStack() as held:
         checkpoints = progress = None
         if place.checkpoint_dir is not None or place.resume is not None:
             identity = {
                 "method": settings.method,
                 **settings.config(),
+                **start.identity,
                 source.name: source.fingerprint(),
             }
             if place.checkpoint_dir is not None:
@@ -119,25 +118,28 @@ def pretrain_encoder(
         settings = replace(settings, seed=seed)
         if checkpoints is not None:
             checkpoints.identity["seed"] = seed
-        randomness = Randomness(seed)
+        randomness = Randomness(seed, place.device)
         with randomness.everywhere():
-            encoder = architecture(channels, settings.feature_dim, settings.proj_dim)
-        method = _METHODS[settings.method](encoder.to(place.device), settings)
+            trained = start.make()
+            method = _METHODS[settings.method](trained, settings)
+        method.to(place.device)
         losses = pretrain(
             method,
             source,
             settings,
             place.device,
             events,
-            randomness.generator,
+            randomness,
             checkpoints=checkpoints,
             progress=progress,
         )
-    encoder.normalisation = source.normalisation
+    if source.normalisation is not None:
+        known = source.normalisation.completed_by(normalisation_of(trained))
+        trained.normalisation = known  # type: ignore[assignment]
     return FoundationPretrain(
-        encoder=encoder.eval(),
+        encoder=trained.eval(),
         loss_history=losses,
-        config=settings.config(),
+        config={**settings.config(), **start.config},
         method=settings.method,
         device=place.device.type,
         in_channels=channels,
