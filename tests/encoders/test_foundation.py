@@ -6,7 +6,12 @@ from torch import nn
 
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder, XResNet
-from edaphos_bridge.encoders.foundation import ARCHITECTURES, describe_encoder, rebuild_encoder
+from edaphos_bridge.encoders.foundation import (
+    ARCHITECTURES,
+    IN_FILES,
+    describe_encoder,
+    rebuild_encoder,
+)
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.files.schema import ENCODERS
 from small_encoders import NAMES, small_encoder

@@ -175,6 +175,6 @@ def test_a_unet_joins_the_maps_that_fastais_joins():
     x = torch.randn(2, 4, 64, 48)
     for stem, joined in (("standard", [3, 2, 1, 0]), ("small", [3, 2, 1])):
         maps = maps_of(small_encoder("xresnet18", 4, stem=stem).eval(), x)
-        decoder = make_decoder("unet", MapShapes.of(maps, x), 3)
+        decoder = make_decoder("unet", MapShapes.of([h.shape[1:] for h in (x, *maps)]), 3)
         assert decoder.skips == joined
-        assert decoder(maps, x).shape == (2, 3, 64, 48)
+        assert decoder([x, *maps]).shape == (2, 3, 64, 48)
