@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import rows_maps, rows_predict, rows_r, rows_training
+from benchmarks import rows_maps, rows_predict, rows_r, rows_segmenters, rows_training
 from benchmarks.data import FULL, QUICK, Sizes
 from benchmarks.machine import provenance, require_device
 from benchmarks.row import NotMeasured, Row
@@ -32,9 +32,10 @@ NOTES: dict[str, str] = {
         "that are rounding into steps of nearly `lr`. The losses agree."
     ),
     **dict.fromkeys(
-        ("map-loop-moco-9", "map-loop-moco-16", "map-loop-simclr-16"),
-        "most of the loop's own time is the encoder's, which the exact map needs as well (the rows "
-        "on one prediction say so); what it saves is reading a window for each patch.",
+        ("map-loop-moco-9", "map-loop-moco-16"),
+        "the map is as fast as one prediction over its patches in memory (the row on that), so no "
+        "exact map is faster by much: so large a part of the loop is the encoder. What a map saves "
+        "is reading a window for each patch.",
     ),
     **dict.fromkeys(
         ("map-dense-moco", "map-dense-simclr", "map-dense-moco-large", "map-dense-simclr-large"),
@@ -56,6 +57,7 @@ def topics(sizes: Sizes, device: str) -> dict[str, Measure]:
         "heads": rows_training.head_rows,
         "sweep": rows_training.sweep_rows,
         "fine-tuning": rows_training.fine_tuning_rows,
+        "segmenters": rows_segmenters.segmenter_rows,
         "predict": rows_predict.predict_rows,
         "maps": rows_maps.map_rows,
         "moco": rows_training.moco_rows,

@@ -13,6 +13,8 @@ from torch import nn
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.basics.seeding import Randomness
 
+Make = Callable[[], nn.Module]
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -29,7 +31,7 @@ class Sizes:
     fine_tune_epochs: int = 5
     moco_batch: int = 64
     mapped: int = 128
-    scene_rows: int = 44
+    scene_rows: int = 352
     scene_epochs: int = 10
     moco_steps: int = 10
     runs: int = 9
@@ -104,6 +106,11 @@ def labels(n: int) -> list[str]:
     return [CLASSES[code] for code in codes]
 
 
+def masks(n: int, side: int = 16) -> NDArray[np.int64]:
+    """Return masks ``(n, side, side)`` of three classes, drawn evenly."""
+    return np.random.default_rng(3).integers(0, len(CLASSES), size=(n, side, side))
+
+
 def flatten() -> nn.Module:
     """Return the encoder that hands features on as they are."""
     return nn.Flatten()
@@ -117,6 +124,11 @@ def moco() -> nn.Module:
 def simclr() -> nn.Module:
     """Return an untrained SimCLR encoder with edaphos' own widths."""
     return foundation_encoder("simclr", 31, seed=1)
+
+
+def xresnet() -> nn.Module:
+    """Return an untrained XResNet-18 for patches of 16 x 16 cells, 128 features."""
+    return foundation_encoder("xresnet18", 31, width=16, stem="small", seed=1)
 
 
 class Residual(nn.Module):
@@ -165,6 +177,7 @@ def of_a_user() -> nn.Module:
 
 
 OUR_ENCODERS: dict[str, Callable[[], nn.Module]] = {"MoCo": moco, "SimCLR": simclr}
+FINE_TUNED = {**OUR_ENCODERS, "XResNet-18": xresnet}
 ENCODERS = {**OUR_ENCODERS, "a user's own class": of_a_user}
 
 
@@ -173,3 +186,8 @@ def problem(
 ) -> tuple[nn.Module, NDArray[np.float32], list[str]]:
     """Return an encoder, `n` patches that it reads (features for `flatten`) and their labels."""
     return make(), features(n) if make is flatten else patches(n), labels(n)
+
+
+def masked_problem(make: Make, n: int) -> tuple[nn.Module, NDArray[np.float32], NDArray[np.int64]]:
+    """Return an encoder, patches and masks."""
+    return make(), patches(n), masks(n)

@@ -36,6 +36,7 @@ from benchmarks.rows_maps import (
     predicting,
     scene_file,
 )
+from benchmarks.rows_segmenters import FINE_TUNED, FROZEN, segmenter_rows
 from benchmarks.rows_training import (
     NO_CHANGE,
     fine_tuning_rows,
@@ -149,21 +150,19 @@ def test_a_sweep_has_the_losses_and_accuracies_of_its_single_fits():
 
 def test_fine_tuning_has_the_losses_and_probabilities_of_the_plain_loop():
     found = figures(fine_tuning_rows(TINY, "cpu"))
-    assert found.keys() == {
-        "fine-tuning",
-        "fine-tuning-losses",
-        "fine-tuning-result",
-        "fine-tuning-exact",
-        "fine-tuning-rounding",
-        "fine-tuning-simclr",
-        "fine-tuning-simclr-losses",
-        "fine-tuning-simclr-result",
-        "fine-tuning-simclr-exact",
-        "fine-tuning-simclr-rounding",
-    }
-    for key in ("fine-tuning", "fine-tuning-simclr"):
+    encoders = ("fine-tuning", "fine-tuning-simclr", "fine-tuning-xresnet-18")
+    rows = ("", "-losses", "-result", "-exact", "-rounding")
+    assert found.keys() == {f"{key}{row}" for key in encoders for row in rows}
+    for key in encoders:
         assert found[f"{key}-losses"] <= 1e-4
         assert found[f"{key}-result"] <= 1e-4
+
+
+def test_segmenters_have_the_losses_of_the_plain_loop():
+    found = figures(segmenter_rows(TINY, "cpu"))
+    keys = [*FROZEN, *FINE_TUNED]
+    assert found.keys() == {key + end for key in keys for end in ("", "-losses")}
+    assert max(found[f"{key}-losses"] for key in keys) <= 1e-4
 
 
 def test_predictions_of_every_encoder_are_those_of_the_eager_forward():
@@ -248,7 +247,10 @@ def test_a_device_that_is_not_there_ends_the_run_before_it_starts(monkeypatch, c
 
 
 def test_on_a_gpu_only_what_runs_there_is_measured():
-    expected = ["probe", "heads", "sweep", "fine-tuning", "predict", "maps", "moco", "rotation"]
+    expected = [
+        "probe", "heads", "sweep", "fine-tuning", "segmenters", "predict", "maps", "moco",
+        "rotation",
+    ]  # fmt: skip
     assert list(bench.topics(TINY, "cuda")) == expected
 
 

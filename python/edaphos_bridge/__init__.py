@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from edaphos_bridge.band_importance import foundation_band_importance
     from edaphos_bridge.calibrate import foundation_calibrate
     from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
+    from edaphos_bridge.compare_segmenters import (
+        FoundationSegmenterComparison,
+        foundation_compare_segmenters,
+    )
     from edaphos_bridge.cross_validate import (
         FoundationCrossValidation,
         foundation_cross_validate,
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
     from edaphos_bridge.rotation_pretrain import foundation_rotation_pretrain
     from edaphos_bridge.rotation_pretrain_tiles import foundation_rotation_pretrain_tiles
+    from edaphos_bridge.segmenter import FoundationSegmenter, foundation_fit_segmenter
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.smooth import foundation_smooth
     from edaphos_bridge.smooth_raster import foundation_smooth_raster
@@ -79,6 +84,8 @@ __all__ = [
     "FoundationPretrain",
     "FoundationProbeSweep",
     "FoundationRegressor",
+    "FoundationSegmenter",
+    "FoundationSegmenterComparison",
     "FoundationTileDataset",
     "LRFind",
     "Phase",
@@ -88,6 +95,7 @@ __all__ = [
     "foundation_attribute",
     "foundation_band_importance",
     "foundation_calibrate",
+    "foundation_compare_segmenters",
     "foundation_cross_validate",
     "foundation_embed",
     "foundation_embed_at_coords",
@@ -100,6 +108,7 @@ __all__ = [
     "foundation_fit_classifier",
     "foundation_fit_multilabel",
     "foundation_fit_regressor",
+    "foundation_fit_segmenter",
     "foundation_interpret",
     "foundation_knn",
     "foundation_lr_find",
@@ -142,6 +151,9 @@ _HOMES = {
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
+    "FoundationSegmenter": "edaphos_bridge.segmenter",
+    "FoundationSegmenterComparison": "edaphos_bridge.compare_segmenters",
+    "foundation_compare_segmenters": "edaphos_bridge.compare_segmenters",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_applicability": "edaphos_bridge.applicability",
     "foundation_applicability_raster": "edaphos_bridge.applicability_raster",
@@ -164,6 +176,7 @@ _HOMES = {
     "foundation_finetune_ensemble": "edaphos_bridge.ensemble",
     "foundation_fit_multilabel": "edaphos_bridge.multi_label",
     "foundation_fit_regressor": "edaphos_bridge.regressor",
+    "foundation_fit_segmenter": "edaphos_bridge.segmenter",
     "foundation_mcdropout_predict": "edaphos_bridge.mcdropout",
     "foundation_interpret": "edaphos_bridge.interpret",
     "foundation_knn": "edaphos_bridge.knn",

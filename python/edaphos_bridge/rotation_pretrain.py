@@ -28,6 +28,7 @@ def foundation_rotation_pretrain(
     checkpoint_dir: str | os.PathLike[str] | None = None,
     checkpoint_every: int | None = None,
     steps_per_epoch: int | None = None,
+    encoder: Any = None,
 ) -> FoundationPretrain:
     """Pretrain an encoder without labels, by telling the quarter turn of patches.
 
@@ -42,14 +43,15 @@ def foundation_rotation_pretrain(
     Parameters
     ----------
     patches : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
-        Square patches of at least 4 x 4 cells, of any real dtype and memory order, without missing
-        values. Those that are not in memory are read step by step, see
-        `foundation_fit_classifier`.
+        Square patches, for the method's own encoder of at least 4 x 4 cells, of any real dtype and
+        memory order, without missing values. Those that are not in memory are read step by
+        step, see `foundation_fit_classifier`.
     mode : {"all", "fixed"}
         "all" takes every patch of a batch in all four turns, as Gidaris et al. do; "fixed" draws
         one turn for each patch, which it keeps for the whole run.
     feature_dim : int
-        Width of the features.
+        Width of the features. An `encoder` that has a width of its own keeps it: then leave this
+        out.
     batch_size : int
         Patches a step; with "all" the encoder sees four times as many. All that train, with a
         warning, if there are fewer.
@@ -65,18 +67,21 @@ def foundation_rotation_pretrain(
     steps_per_epoch : int, optional
         Steps an epoch; by default as many as the batches of the patches that train.
         ``loss_history`` has their mean.
+    encoder : str, torch.nn.Module or fit, optional
+        What to train instead of the method's own encoder, see `foundation_moco_pretrain`. A
+        projection that it has is left as it is.
 
     Returns
     -------
     FoundationPretrain
-        Its encoder is that of ``foundation_encoder("rotation", ...)``, with dropout while it
-        trains. Goes straight into `foundation_fit_classifier`.
+        By default its encoder is that of ``foundation_encoder("rotation", ...)``, with dropout
+        while it trains. Goes straight into `foundation_fit_classifier`.
 
     Raises
     ------
     InputError
-        If an argument cannot be used, patches are not square, or `checkpoint_dir` holds the
-        checkpoint of another run; before any training.
+        If an argument or the encoder cannot be used, patches are not square, or `checkpoint_dir`
+        holds the checkpoint of another run; before any training.
     WeightsError
         If the checkpoint is damaged.
     TrainingError

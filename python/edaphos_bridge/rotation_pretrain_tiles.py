@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.pretrain.result import FoundationPretrain
@@ -28,6 +29,7 @@ def foundation_rotation_pretrain_tiles(
     checkpoint_every: int | None = None,
     resume: str | os.PathLike[str] | None = None,
     steps_per_epoch: int | None = None,
+    encoder: Any = None,
 ) -> FoundationPretrain:
     """Pretrain by turns on the tiles of a raster, read as they are needed.
 
@@ -46,6 +48,8 @@ def foundation_rotation_pretrain_tiles(
         See `foundation_moco_pretrain_tiles`.
     steps_per_epoch
         See `foundation_rotation_pretrain`.
+    encoder : str, torch.nn.Module or fit, optional
+        See `foundation_moco_pretrain_tiles`.
 
     Returns
     -------

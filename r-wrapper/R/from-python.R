@@ -40,7 +40,9 @@ from_counts <- function(counts, classes) {
 }
 
 from_encoder <- function(fields) {
-  sizes <- intersect(c("in_channels", "feature_dim", "proj_dim", "patch_size"), names(fields))
+  sizes <- intersect(
+    c("in_channels", "feature_dim", "proj_dim", "width", "patch_size"), names(fields)
+  )
   fields[sizes] <- lapply(fields[sizes], as.integer)
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
@@ -194,7 +196,7 @@ from_pretrain <- function(fields) {
   if (!is.null(fields$config$crop_ratio)) {
     fields$config$crop_ratio <- as.numeric(unlist(fields$config$crop_ratio))
   }
-  fields$encoder <- from_encoder(fields$encoder)
+  if (!is_python_object(fields$encoder)) fields$encoder <- from_encoder(fields$encoder)
   histories <- intersect(c("loss_history", "val_accuracy_history"), names(fields))
   fields[histories] <- lapply(fields[histories], from_history)
   fields$patch_size <- as.integer(unlist(fields$patch_size))

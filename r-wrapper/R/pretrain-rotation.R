@@ -13,12 +13,13 @@
 #'
 #' @inheritParams foundation_moco_pretrain
 #' @inheritSection foundation_moco_pretrain Checkpoints
-#' @param patches Array `(N, C, H, W)` of square patches of at least 4 x 4 cells: double, integer or
-#'   logical, without missing values. Or a file or tile dataset that holds them, as in
+#' @param patches Array `(N, C, H, W)` of square patches, for the method's own encoder of at least
+#'   4 x 4 cells: double, integer or logical, without missing values. Or a file or tile dataset that holds them, as in
 #'   [foundation_fit_classifier()].
 #' @param mode `"all"` takes every patch of a batch in all four turns, as Gidaris et al. do; `"fixed"`
 #'   draws one turn for each patch, which it keeps for the whole run.
-#' @param feature_dim Width of the features.
+#' @param feature_dim Width of the features. An `encoder` that has a width of its own keeps it: then
+#'   leave this out.
 #' @param batch_size Patches a step; with `"all"` the encoder sees four times as many. All that train,
 #'   with a message, if there are fewer.
 #' @param epochs Passes, or `steps_per_epoch` steps each.
@@ -26,13 +27,15 @@
 #'   drawn one by one: where patches share cells, as tiles may, the accuracy says little.
 #' @param steps_per_epoch Steps an epoch, `NULL` for as many as the batches of the patches that train.
 #'   `loss_history` has their mean.
+#' @param encoder What to train instead of the method's own encoder, as in
+#'   [foundation_moco_pretrain()]. A projection that it has is left as it is.
 #'
 #' @return A list of class `c("edaphosbridge_pretrain", "edaphosbridge_fit",
 #'   "edaphos_foundation_rotation")`, as of [foundation_moco_pretrain()], without `proj_dim` and
 #'   `queue_size`, and with
 #'   \item{val_accuracy_history}{numeric, after each epoch in which share of the held-out patches (with
 #'     `"all"`, of their turns) the turn was told; not there without any}
-#'   Its encoder is that of `foundation_encoder("rotation", ...)`, with dropout while it trains.
+#'   By default its encoder is that of `foundation_encoder("rotation", ...)`, with dropout while it trains.
 #'
 #' @references
 #' Gidaris, S., Singh, P. and Komodakis, N. (2018). Unsupervised representation learning by
@@ -58,11 +61,11 @@ foundation_rotation_pretrain <- function(patches,
                                          device = c("cpu", "mps", "cuda"),
                                          checkpoint_dir = NULL,
                                          checkpoint_every = NULL,
-                                         steps_per_epoch = NULL) {
+                                         steps_per_epoch = NULL,
+                                         encoder = NULL) {
   call <- sys.call()
-  from_pretrain(fit_in_python(
-    "pretrain", list("rotation", to_patches(patches, call, "patches")), call, "rotation"
-  ))
+  data <- list("rotation", to_patches(patches, call, "patches"), to_beginning(encoder, call))
+  from_pretrain(fit_in_python("pretrain", data, call, "rotation"))
 }
 
 #' @rdname foundation_rotation_pretrain
@@ -80,9 +83,9 @@ foundation_rotation_pretrain_tiles <- function(dataset,
                                                checkpoint_dir = NULL,
                                                checkpoint_every = NULL,
                                                resume = NULL,
-                                               steps_per_epoch = NULL) {
+                                               steps_per_epoch = NULL,
+                                               encoder = NULL) {
   call <- sys.call()
-  from_pretrain(fit_in_python(
-    "pretrain_tiles", list("rotation", to_dataset(dataset, call)), call, "rotation"
-  ))
+  data <- list("rotation", to_dataset(dataset, call), to_beginning(encoder, call))
+  from_pretrain(fit_in_python("pretrain_tiles", data, call, "rotation"))
 }

@@ -10,7 +10,7 @@
 #'   `summary.edaphosbridge_classifier` too, with
 #'   \item{regime}{`"linear probing"`, `"frozen backbone"` or `"full fine-tuning"`; of a recipe its
 #'     name, such as `"fine_tune"` or `"lp_ft"`}
-#'   \item{architecture}{of the encoder: `"moco"`, `"simclr"`, `"rotation"`, or `"custom"` for a module
+#'   \item{architecture}{of the encoder, as [foundation_encoder()] has it, or `"custom"` for a module
 #'     of your own}
 #'   \item{head_type, feature_dim, in_channels, patch_size, device, config}{as in the fit}
 #'   \item{n}{labelled patches, validation rows included}
@@ -29,8 +29,9 @@
 #'
 #'   Of a pretraining fit, of class `summary.edaphosbridge_pretrain`, with `method`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
-#'   `history` (without `val_accuracy`) and `final_loss`. Of [foundation_rotation_pretrain()] without
-#'   `proj_dim` and, where patches were held out, with `val_accuracy` and `final_val_accuracy`.
+#'   `architecture`, `history` (without `val_accuracy`) and `final_loss`. Of
+#'   [foundation_rotation_pretrain()] without `proj_dim` and, where patches were held out, with
+#'   `val_accuracy` and `final_val_accuracy`.
 #'
 #'   Of a sweep, of class `summary.edaphosbridge_probe_sweep`, with `best` and `config` as in the
 #'   sweep; `settings`, the best first; `val_accuracy` and `val_accuracy_sd` of the best; `n_seeds`;
@@ -99,7 +100,10 @@ summary.edaphosbridge_pretrain <- function(object, ...) {
   structure(
     c(
       unclass(object)[intersect(kept, names(object))],
-      list(history = history_of(object), final_loss = object$final_loss),
+      list(
+        architecture = architecture_of(object), history = history_of(object),
+        final_loss = object$final_loss
+      ),
       final_val_accuracy_of(object)
     ),
     class = c("summary.edaphosbridge_pretrain", "summary.edaphosbridge_fit")
@@ -164,7 +168,9 @@ format.summary.edaphosbridge_pretrain <- function(x, ...) {
   )
   c(
     sprintf("Pretraining without labels: %s", what),
-    paste0("  encoder:   ", widths_line(x)),
+    paste0(
+      "  encoder:   ", if (!is.null(x$config$encoder)) paste0(x$architecture, ", "), widths_line(x)
+    ),
     sprintf(
       "  patches:   %d x %d x %d (C x H x W), %s",
       x$in_channels, x$patch_size[[1]], x$patch_size[[2]], normalised

@@ -14,7 +14,7 @@ from edaphos_bridge.encoders.known_modules import (
     only_reads,
     runs_side_by_side,
 )
-from edaphos_bridge.encoders.moco import MoCoEncoder
+from small_encoders import NAMES, small_encoder
 
 # What a user might do to an encoder of ours; afterwards its own forward pass has to be called.
 CHANGES = {
@@ -25,26 +25,25 @@ CHANGES = {
     "a forward pass of its own": lambda module: setattr(module, "forward", lambda x: x.flatten(1)),
     "a hook": lambda module: module.register_forward_hook(lambda *args: None),
     "a hook before": lambda module: module.register_forward_pre_hook(lambda *args: None),
-    "a part's hook": lambda module: list(module.children())[-1].register_forward_hook(
+    "a part's hook": lambda module: module.get_submodule(_first(module)).register_forward_hook(
         lambda *args: None
     ),
 }
 
 
 def _first(module):
-    return "backbone" if isinstance(module, MoCoEncoder) else "conv1"
+    return "conv1" if module.architecture in ("simclr", "rotation") else "backbone"
 
 
-@pytest.fixture(params=["moco", "simclr", "rotation"])
+@pytest.fixture(params=NAMES)
 def ours(request):
-    other = {"patch_size": 4} if request.param == "rotation" else {"proj_dim": 4}
-    return foundation_encoder(request.param, 3, feature_dim=8, **other, seed=1)
+    return small_encoder(request.param, 3)
 
 
 def test_an_encoder_stays_as_built_when_its_weights_change(ours):
     assert is_as_built(ours)
     assert is_as_built(copy.deepcopy(ours).eval().requires_grad_(False))
-    fit = foundation_fit_classifier(ours, torch.randn(9, 3, 4, 4), list("abc") * 3, epochs=1)
+    fit = foundation_fit_classifier(ours, torch.randn(9, 3, 5, 5), list("abc") * 3, epochs=1)
     assert is_as_built(fit.encoder)
     assert only_reads(fit.encoder)
 
@@ -63,19 +62,23 @@ def test_other_settings_of_a_batchnorm_are_a_change():
 
 
 def test_another_share_that_drops_is_a_change():
-    encoder = foundation_encoder("rotation", 3, patch_size=4, seed=1)
+    encoder = small_encoder("rotation", 3)
     encoder.drop2.p = 0.1
     assert not is_as_built(encoder)
 
 
-@pytest.mark.parametrize("kind", ["moco", "simclr", "rotation"])
-def test_what_an_encoder_of_ours_draws_comes_from_where_it_is_to(kind):
-    encoder = foundation_encoder(kind, 3, **({"patch_size": 4} if kind == "rotation" else {}))
+def test_another_stem_is_a_change():
+    encoder = small_encoder("xresnet18", 3)
+    encoder.stem = "standard"
+    assert not is_as_built(encoder)
+
+
+def test_what_an_encoder_of_ours_draws_comes_from_where_it_is_to(ours):
     found = []
     for _ in range(2):
         state = torch.get_rng_state()
-        with draws_of(encoder, Randomness(1)):
-            found.append(encoder(torch.ones(2, 3, 4, 4)))
+        with draws_of(ours, Randomness(1)):
+            found.append(ours(torch.ones(2, 3, 5, 5)))
         assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(*found)
 
@@ -124,7 +127,7 @@ class Own(nn.Module):
 
 
 def test_what_is_made_of_parts_that_keep_nothing_runs_in_several_threads(ours):
-    fit = foundation_fit_classifier(ours, torch.randn(9, 3, 4, 4), list("abc") * 3, epochs=1)
+    fit = foundation_fit_classifier(ours, torch.randn(9, 3, 5, 5), list("abc") * 3, epochs=1)
     of_torch = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Flatten())
     for module in (ours, fit.encoder, fit.head, of_torch):
         assert runs_side_by_side(module)

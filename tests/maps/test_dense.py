@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from closeness import assert_close, size_of
-from edaphos_bridge import foundation_encoder
 from edaphos_bridge.datasets import statlog_scene
 from edaphos_bridge.encoders.contrastive import ContrastiveEncoder
 from edaphos_bridge.encoders.encoder import concat_pooled
@@ -20,6 +19,7 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.maps import dense
 from edaphos_bridge.maps.borders import BorderCorrection, sample_windows
 from edaphos_bridge.maps.dense import DenseEncoder, reach_of
+from small_encoders import small_encoder, with_other_norms
 
 CPU = torch.device("cpu")
 CONTEXT = 24  # cells around a patch: more than any encoder sees, and a multiple of its strides
@@ -31,16 +31,7 @@ POOLED = [name for name, kind in ARCHITECTURES.items() if issubclass(kind, Contr
 @pytest.fixture(params=POOLED)
 def encoder(request):
     """An encoder whose BatchNorms, if any, are far from their initial state."""
-    encoder = foundation_encoder(request.param, 3, feature_dim=6, proj_dim=4, seed=1)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for layer in encoder.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.weight.uniform_(0.5, 2, generator=generator)
-                layer.bias.normal_(0, 0.3, generator=generator)
-                layer.running_mean.normal_(0, 0.3, generator=generator)
-                layer.running_var.uniform_(0.1, 3, generator=generator)
-    return encoder.eval()
+    return with_other_norms(small_encoder(request.param, 3))
 
 
 def window_of(height, width, bands=3):
@@ -210,10 +201,10 @@ def test_encoders_of_other_code_are_refused(encoder):
         assert error.value.found == type(other).__name__
 
 
-def test_an_encoder_whose_features_are_no_means_of_a_map_is_refused():
-    encoder = foundation_encoder("rotation", 3, patch_size=9, seed=1)
+@pytest.mark.parametrize("name", sorted({*ARCHITECTURES} - {*POOLED}))
+def test_an_encoder_of_another_kind_is_refused(name):
     with pytest.raises(InputError, match=r"`method` can be 'dense' only for a MoCo or SimCLR"):
-        DenseEncoder(encoder, 9, CPU)
+        DenseEncoder(small_encoder(name, 3), 5, CPU)
 
 
 @pytest.fixture

@@ -200,7 +200,7 @@ def test_tensors_of_another_shape_are_a_damaged_checkpoint(pretrain, tmp_path):
 def test_a_run_that_began_on_another_device_goes_on_here(pretrain, tmp_path, stopped):
     stopped(lambda: pretrain(checkpoint_dir=tmp_path, checkpoint_every=1), 2)
     tensors, document = unpack("pretraining checkpoint", (tmp_path / FILE).read_bytes())
-    tensors["method.rng.cuda"] = torch.zeros(16, dtype=torch.uint8)
+    tensors["method.generators.cuda"] = torch.zeros(16, dtype=torch.uint8)
     metadata = {key: document[key] for key in ("step", "identity")}
     (tmp_path / FILE).write_bytes(pack("pretraining checkpoint", tensors, metadata))
     assert pretrain(checkpoint_dir=tmp_path).to_bytes() == pretrain().to_bytes()

@@ -128,15 +128,13 @@ def test_an_answer_is_right_where_the_largest_output_is_that_of_the_turn(mode):
     assert 0 < sum(expected) < len(expected)
 
 
-def test_any_encoder_with_a_feature_dim_will_do():
+def test_the_head_is_on_the_features_of_any_encoder():
     class Mine(nn.Module):
-        feature_dim = 2
-
         def forward(self, x):
-            return {"embedding": x.mean(dim=(2, 3))}
+            return {"embedding": x.mean(dim=(2, 3)).repeat(1, 3)}
 
     method = made(encoder=Mine())
-    assert method.head.in_features == 2
+    assert method.head.in_features == 6
     assert method.loss(method.views(some(1), torch.arange(4), unchanged)).shape == ()
 
 
@@ -256,8 +254,9 @@ def test_patches_that_are_not_square_are_refused_with_the_reason(rotation, patch
 
 
 def test_patches_that_the_encoder_pools_away_are_refused(rotation, patches):
-    with pytest.raises(InputError, match="`patches` must have at least 4 cells to a side"):
+    with pytest.raises(InputError, match="`patches` must be square, of at least 4 cells to a side"):
         rotation(patches[:, :, :3, :3])
+    assert rotation(patches[:, :, :3, :3], encoder="simclr").patch_size == [3, 3]
 
 
 def test_a_share_that_leaves_no_patch_to_train_on_is_refused(rotation, patches):

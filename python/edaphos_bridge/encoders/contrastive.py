@@ -21,11 +21,17 @@ class ContrastiveEncoder(NamedEncoder):
         Widths of the features and of the projection.
     """
 
+    settings = ("in_channels", "feature_dim", "proj_dim")
+
     def __init__(self, in_channels: int, feature_dim: int, proj_dim: int) -> None:
         super().__init__()
         self.in_channels = in_channels
         self.feature_dim = feature_dim
         self.proj_dim = proj_dim
+
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        """Map features ``(B, feature_dim)`` to unit vectors ``(B, proj_dim)``."""
+        raise NotImplementedError
 
 
 def l2_normalise(z: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
@@ -16,18 +17,41 @@ from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.orientation import ROWS_FIRST, as_orientation, orientation_of
 from edaphos_bridge.encoders.copying import own_copy
+from edaphos_bridge.encoders.from_scratch import FromScratchEncoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.named import NamedEncoder
 from edaphos_bridge.encoders.rotation import RotationEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.encoders.xresnet import STEMS, XResNet18, XResNet34, XResNet50
 from edaphos_bridge.errors import InputError, WeightsError
-from edaphos_bridge.files.schema import SIZES
 
 ARCHITECTURES: dict[str, type[NamedEncoder]] = {
-    "moco": MoCoEncoder,
-    "simclr": SimCLREncoder,
-    "rotation": RotationEncoder,
+    encoder_class.architecture: encoder_class
+    for encoder_class in (
+        MoCoEncoder,
+        SimCLREncoder,
+        RotationEncoder,
+        XResNet18,
+        XResNet34,
+        XResNet50,
+    )
 }
+"""Those that a user may name."""
+
+IN_FILES: dict[str, type[NamedEncoder]] = {
+    **ARCHITECTURES,
+    FromScratchEncoder.architecture: FromScratchEncoder,
+}
+"""Those that files hold by name."""
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(("feature_dim", "proj_dim", "patch_size", "width"), whole),
+    "stem": partial(choice, allowed=STEMS),
+}
+"""How each setting of an encoder is checked."""
+
+_NEEDED = ("patch_size",)
+"""Those that have no default."""
 
 
 def foundation_encoder(
@@ -36,36 +60,46 @@ def foundation_encoder(
     *,
     feature_dim: int | None = None,
     proj_dim: int | None = None,
+    width: int | None = None,
+    stem: str | None = None,
     patch_size: int | None = None,
     seed: int | None = None,
 ) -> NamedEncoder:
-    """Return an untrained encoder: the from-scratch baseline.
+    """Return an untrained encoder: the from-scratch baseline, and what pretraining begins with.
 
     Parameters
     ----------
-    architecture : {"moco", "simclr", "rotation"}
-        Which encoder: one of the two of edaphos, or the network of the rotation pretext task, two
-        2x2 convolutions and a dense layer with dropout.
+    architecture : {"moco", "simclr", "rotation", "xresnet18", "xresnet34", "xresnet50"}
+        One of the two encoders of edaphos; the network of the rotation pretext task, two 2x2
+        convolutions and a dense layer with dropout; or fastai's XResNet of that many layers.
     in_channels : int
         Channels C of the patches ``(N, C, H, W)``.
     feature_dim, proj_dim : int, optional
-        Widths of the features and of the projection; by default edaphos' own, 64 and 32
-        for "moco", 32 and 16 for "simclr". "rotation" has 256 features and no projection.
+        Of "moco" and "simclr": widths of the features and of the projection; by default edaphos'
+        own, 64 and 32 for "moco", 32 and 16 for "simclr". "rotation" has 256 features by default,
+        and no projection.
+    width : int, optional
+        Of an XResNet: channels of its first stage, 64 by default. Its features have 8 times as
+        many, those of "xresnet50" 32 times; it has no projection.
+    stem : {"standard", "small"}, optional
+        Of an XResNet: whether height and width are quartered before the first stage, as by
+        default, or left as they are, for small patches. The last map has a 32nd, or an 8th, of the
+        patch's rows and columns.
     patch_size : int, optional
-        For "rotation": height and width of its patches in cells, at least 4. The others take
-        patches of any size.
+        Of "rotation", which needs it: height and width of its patches in cells, at least 4. The
+        others take patches of any size.
     seed : int, optional
         Seed of the initial weights; None draws one from the operating system.
 
     Returns
     -------
-    MoCoEncoder, SimCLREncoder or RotationEncoder
+    MoCoEncoder, SimCLREncoder, RotationEncoder or XResNet
         A ``torch.nn.Module`` from float32 ``(B, C, H, W)`` to ``(B, feature_dim)``.
 
     Raises
     ------
     InputError
-        If an argument is not one of those values.
+        If an argument is not one of those values, or not one of this architecture.
 
     Examples
     --------
@@ -73,58 +107,76 @@ def foundation_encoder(
     >>> encoder = foundation_encoder("moco", in_channels=4, seed=1)
     >>> encoder(torch.zeros(2, 4, 9, 9)).shape
     torch.Size([2, 64])
+    >>> encoder = foundation_encoder("xresnet18", in_channels=4, width=8, stem="small", seed=1)
+    >>> encoder(torch.zeros(2, 4, 9, 9)).shape
+    torch.Size([2, 64])
     """
-    return make_encoder(
-        architecture, in_channels, feature_dim, proj_dim, patch_size, seed, draw_seed
-    )
+    given = {
+        "feature_dim": feature_dim,
+        "proj_dim": proj_dim,
+        "width": width,
+        "stem": stem,
+        "patch_size": patch_size,
+    }
+    return make_encoder(architecture, in_channels, given, seed, draw_seed)
 
 
 def make_encoder(
     architecture: str,
     in_channels: int,
-    feature_dim: int | None,
-    proj_dim: int | None,
-    patch_size: int | None,
+    given: Mapping[str, Any],
     seed: int | None,
     draw: Callable[[], int],
 ) -> NamedEncoder:
-    """Return what `foundation_encoder` does; `draw` gives the seed when there is none."""
-    name = choice("architecture", architecture, tuple(ARCHITECTURES))
-    encoder_class, names = ARCHITECTURES[name], SIZES[name]
-    given = {
-        "in_channels": in_channels,
-        "feature_dim": feature_dim,
-        "proj_dim": proj_dim,
-        "patch_size": patch_size,
-    }
-    for size, value in given.items():
-        if value is not None and size not in names:
-            raise InputError(size, f"is nothing that a {name!r} encoder has", found=value)
-    needed = ("in_channels", "patch_size")  # which have no default
-    sizes = {
-        size: whole(size, given[size])
-        for size in names
-        if size in needed or given[size] is not None
-    }
+    """Return what `foundation_encoder` does.
+
+    Of the settings `given` those that are None have their default; `draw` gives the seed when there
+    is none.
+    """
+    encoder_class = ARCHITECTURES[choice("architecture", architecture, tuple(ARCHITECTURES))]
+    settings = {"in_channels": whole("in_channels", in_channels)}
+    for name, value in given.items():
+        is_own = name in encoder_class.settings
+        if value is None and not (is_own and name in _NEEDED):
+            continue
+        if not is_own:
+            raise InputError(
+                name,
+                f"is no setting of {architecture!r}, which has "
+                f"{' and '.join(encoder_class.settings[1:])}",
+                found=value,
+            )
+        settings[name] = _CHECKS[name](name, value)
     number = None if seed is None else seed_number(seed)
-    check_size(encoder_class, **sizes)
+    check_size(encoder_class, **settings)
     randomness = Randomness(draw() if number is None else number)
     with plain_torch(), randomness.everywhere():
-        return encoder_class(**sizes)
+        return encoder_class(**settings)
 
 
-def check_size(encoder_class: Callable[..., nn.Module], **sizes: int) -> None:
-    """Raise `InputError` if an encoder of these sizes has weights that no memory could hold."""
-    found = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-    widest = max(sizes, key=lambda name: sizes[name])
+def check_size(encoder_class: Callable[..., NamedEncoder], **settings: Any) -> int:
+    """Return the width of the features of an encoder with these settings.
+
+    Raises `InputError` if it has weights that no memory could hold.
+    """
+    found = ", ".join(f"{name} = {value}" for name, value in settings.items())
+    widths = {name: value for name, value in settings.items() if isinstance(value, int)}
+    widest = max(widths, key=lambda name: widths[name])
     try:
         with on_meta():
-            weights = encoder_class(**sizes).state_dict().values()
+            encoder = encoder_class(**settings)
+            weights = encoder.state_dict().values()
     except RuntimeError as error:  # their number does not even fit in 64 bits
         raise InputError(
             widest, "asks for more weights than can be counted", found=found
         ) from error
     check_memory(widest, sum(weight.nbytes for weight in weights), found)
+    return encoder.feature_dim
+
+
+def is_ours(module: nn.Module) -> TypeGuard[NamedEncoder]:
+    """Return whether a module is of one of the classes that `foundation_encoder` makes."""
+    return type(module) in IN_FILES.values()
 
 
 def describe_encoder(module: nn.Module) -> dict[str, Any]:
@@ -134,13 +186,10 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
         "normalisation": None if carried is None else carried.to_dict(),
         "patch_orientation": orientation_of(module),
     }
-    for architecture, encoder_class in ARCHITECTURES.items():
-        if type(module) is encoder_class:
-            return {
-                "architecture": architecture,
-                **{size: getattr(module, size) for size in SIZES[architecture]},
-                **carries,
-            }
+    if is_ours(module):
+        names = dict.fromkeys((*module.settings, "feature_dim"))
+        made_from = {name: getattr(module, name) for name in names}
+        return {"architecture": module.architecture, **made_from, **carries}
     return {
         "architecture": "custom",
         "class": f"{type(module).__module__}.{type(module).__qualname__}",
@@ -166,16 +215,22 @@ def rebuild_encoder(
             f"The encoder of this classifier is a module of your own ({description['class']}), "
             "and a file holds weights, not code. Build that module and give it as `encoder=`."
         )
-    elif architecture in ARCHITECTURES:
+    elif architecture in IN_FILES:
+        encoder_class = IN_FILES[architecture]
         # On "meta" nothing is allocated before the shapes in the file are known to fit.
         try:
             with on_meta():
-                module = ARCHITECTURES[architecture](
-                    **{size: description[size] for size in SIZES[architecture]}
+                made: NamedEncoder = encoder_class(
+                    **{name: description[name] for name in encoder_class.settings}
                 )
         except InputError as error:
-            raise WeightsError(f"No encoder has the sizes in this file: {error}") from error
-        into_meta = True
+            raise WeightsError(f"No encoder has the settings in this file: {error}") from error
+        if made.feature_dim != description["feature_dim"]:
+            raise WeightsError(
+                f"The description in this file is damaged: an encoder of {architecture!r} with its "
+                f"settings has {made.feature_dim} features, not {description['feature_dim']}."
+            )
+        module, into_meta = made, True
     else:
         raise WeightsError(f"Unknown encoder architecture {architecture!r} in the file.")
     fill(module, state, "encoder", assign=into_meta)
@@ -199,7 +254,7 @@ def check_bands(module: nn.Module) -> None:
     """Raise `InputError` if an encoder of ours carries a normalisation of other channels."""
     carried = normalisation_of(module)
     channels = getattr(module, "in_channels", None)
-    if type(module) in ARCHITECTURES.values() and carried and len(carried.bands) != channels:
+    if is_ours(module) and carried and len(carried.bands) != channels:
         raise InputError(
             "normalisation",
             f"must be of {channels} bands, the channels of the encoder",
@@ -213,7 +268,7 @@ def encoder_state(module: nn.Module) -> dict[str, torch.Tensor]:
     A module of the user's own is kept as it is.
     """
     state: dict[str, torch.Tensor] = module.state_dict()
-    return as_float32(state, "encoder") if type(module) in ARCHITECTURES.values() else state
+    return as_float32(state, "encoder") if is_ours(module) else state
 
 
 def as_float32(state: dict[str, torch.Tensor], what: str) -> dict[str, torch.Tensor]:

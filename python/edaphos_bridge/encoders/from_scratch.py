@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from edaphos_bridge.encoders.named import NamedEncoder
 
-class FromScratchEncoder(nn.Module):
+
+class FromScratchEncoder(NamedEncoder):
     """Two 3x3 convolutions to 64 channels with ReLU, then 2x2 max pooling.
 
     State-dict names are those of the original.
@@ -16,6 +18,9 @@ class FromScratchEncoder(nn.Module):
     Clay Foundation Model, fine-tuning: "the network we are using to train the downstream task
     from scratch", its ``encoder``.
     """
+
+    architecture = "from_scratch"
+    settings = ("in_channels",)
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()

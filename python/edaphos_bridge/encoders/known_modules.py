@@ -15,9 +15,11 @@ from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.rotation import RotationEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
-from edaphos_bridge.files.schema import SIZES
+from edaphos_bridge.encoders.xresnet import XResNet18, XResNet34, XResNet50
 
-_OURS = (MoCoEncoder, SimCLREncoder, RotationEncoder)
+# Encoders of ours that only read, and draw only what torch's own layers do.
+_OURS = (MoCoEncoder, SimCLREncoder, RotationEncoder, XResNet18, XResNet34, XResNet50)
+
 # Layers of torch's that draw, in training at least.
 _RANDOM = (
     _DropoutNd, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d, nn.MultiheadAttention, nn.RNNBase,
@@ -34,17 +36,17 @@ def is_as_built(module: nn.Module) -> bool:
     encoder_class = type(module)
     if encoder_class not in _OURS or _calls_other_code(module):
         return False
-    sizes = {name: getattr(module, name) for name in SIZES[encoder_class.architecture]}
-    return all(type(size) is int for size in sizes.values()) and (
-        repr(module) == _layers_as_built(encoder_class, **sizes)
+    settings = {name: getattr(module, name) for name in encoder_class.settings}
+    return all(type(value) in (int, str) for value in settings.values()) and (
+        repr(module) == _layers_as_built(encoder_class, **settings)
     )
 
 
 @functools.lru_cache(maxsize=32)
-def _layers_as_built(encoder_class: Callable[..., nn.Module], **sizes: int) -> str:
+def _layers_as_built(encoder_class: Callable[..., nn.Module], **settings: int | str) -> str:
     """Return the layers with their settings, as a module prints them."""
     with on_meta():
-        return repr(encoder_class(**sizes))
+        return repr(encoder_class(**settings))
 
 
 def only_reads(module: nn.Module) -> bool:

@@ -1,6 +1,8 @@
-"""What the encoders have in common that are made by name and live in files."""
+"""What every encoder that is made by its name has: how it was made, and what it carries."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from torch import nn
 
@@ -9,16 +11,16 @@ from edaphos_bridge.data.orientation import ROWS_FIRST
 
 
 class NamedEncoder(nn.Module):
-    """An encoder that `foundation_encoder` makes.
-
-    Calling one gives features ``(B, feature_dim)`` of patches ``(B, in_channels, H, W)``. What its
-    constructor takes, whole numbers, it keeps under the same names; `SIZES` of ``files/schema.py``
-    lists them.
+    """An encoder of `foundation_encoder`: patches ``(B, C, H, W)`` to ``(B, feature_dim)``.
 
     Attributes
     ----------
     architecture : str
         Its name.
+    settings : tuple of str
+        What it is made from: arguments of its class, each kept under its name.
+    in_channels, feature_dim : int
+        Channels C of the patches, and the width of the features.
     normalisation : Normalisation or None
         How raw raster cells become the input; None where it was pretrained on patches as they
         are, or not at all.
@@ -27,7 +29,8 @@ class NamedEncoder(nn.Module):
         one for this encoder gives it the same. None is not known.
     """
 
-    architecture: str
+    architecture: ClassVar[str]
+    settings: ClassVar[tuple[str, ...]]
     in_channels: int
     feature_dim: int
     normalisation: Normalisation | None = None

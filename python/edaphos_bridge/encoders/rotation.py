@@ -36,6 +36,7 @@ class RotationEncoder(NamedEncoder):
     """
 
     architecture = "rotation"
+    settings = ("in_channels", "feature_dim", "patch_size")
 
     def __init__(self, in_channels: int, feature_dim: int = 256, *, patch_size: int) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ from edaphos_bridge.basics.workers import one_thread, without_main, workers
 from edaphos_bridge.data.folds import Fold
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module
-from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.encoders.foundation import is_ours
 from edaphos_bridge.errors import EdaphosError, EdaphosWarning, InputError, TrainingError, warn
 from edaphos_bridge.experiments.measures import measures_of
 from edaphos_bridge.fits.result import FoundationFit
@@ -59,7 +59,7 @@ class FoldResult:
         Rows that trained and that were held out.
     measures : dict of str to float
         How good the predictions of those are.
-    values : numpy.ndarray, shape (n_test, n_outputs), float64
+    values : numpy.ndarray, shape (n_test, n_outputs, ...), float64
         What was predicted for them, in ascending order of rows.
     columns : list of str, int or bool
         What the outputs are.
@@ -90,12 +90,13 @@ def result_of(recipe: Recipe, encoder: Any, x: Any, y: Any, fold: Fold) -> FoldR
             patches.read_for(fitted.encoder, training=False)
         held_out = patches.rows(_as_tensor(fold.test))
         values = fitted.values(held_out, None, None, None)
+        shown = fitted.complete(values)
     return FoldResult(
         n_train=len(fold.train),
         n_test=len(fold.test),
         measures=measures_of(fitted, y, fold.test, values),
-        values=values,
-        columns=_columns(fitted, values),
+        values=shown,
+        columns=_columns(fitted, shown),
         task=fitted.task.name,
     )
 
@@ -206,7 +207,7 @@ def _carried_patches(x: Any) -> Iterator[Any]:
 
 def require_crossing(encoder: Any, values: Mapping[str, Any]) -> None:
     """Raise `InputError` for what another process could not be given."""
-    if type(as_module(encoder)) not in ARCHITECTURES.values():
+    if not is_ours(as_module(encoder)):
         raise InputError(
             "n_jobs",
             "must be 1 for an encoder of your own: a module cannot be given to another process",

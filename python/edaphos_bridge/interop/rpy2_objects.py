@@ -24,6 +24,12 @@ def _fit_from_r(fields: dict[str, Any]) -> Any:
     return FoundationFit.from_bytes(_bytes_of(fields["state"]), *modules)
 
 
+def _pretrain_from_r(fields: dict[str, Any]) -> FoundationPretrain:
+    held = from_r(fields["encoder"])
+    module = held if isinstance(held, torch.nn.Module) else None
+    return FoundationPretrain.from_bytes(_bytes_of(fields["state"]), module)
+
+
 def _ensemble_from_r(fields: dict[str, Any]) -> FoundationEnsemble:
     members = fields["members"]
     return FoundationEnsemble([_fit_from_r(dict(zip(m.names, m, strict=True))) for m in members])
@@ -43,11 +49,14 @@ def _sweep_from_r(fields: dict[str, Any]) -> FoundationProbeSweep:
 def _cross_validation_from_r(fields: dict[str, Any]) -> FoundationCrossValidation:
     config = from_r(fields["config"])
     columns = np.atleast_1d(from_r(fields["columns"])).tolist()
+    predictions = np.array(from_r(fields["predictions"]))
+    is_table = predictions.ndim == 2
     return FoundationCrossValidation(
         table=_table(fields["table"]),
-        predictions=pd.DataFrame(np.array(from_r(fields["predictions"])), columns=columns),
+        predictions=pd.DataFrame(predictions, columns=columns) if is_table else predictions,
         config={**config, "k": int(config["k"]), "seed": int(config["seed"])},
         task=from_r(fields["task"]),
+        columns=columns,
     )
 
 
@@ -56,9 +65,7 @@ FROM_R: dict[str, Callable[[dict[str, Any]], Any]] = {
     "edaphosbridge_regressor": _fit_from_r,
     "edaphosbridge_multilabel": _fit_from_r,
     "edaphosbridge_ensemble": _ensemble_from_r,
-    "edaphosbridge_pretrain": lambda fields: FoundationPretrain.from_bytes(
-        _bytes_of(fields["state"])
-    ),
+    "edaphosbridge_pretrain": _pretrain_from_r,
     "edaphosbridge_probe_sweep": _sweep_from_r,
     "edaphosbridge_cross_validation": _cross_validation_from_r,
     # theirs to change

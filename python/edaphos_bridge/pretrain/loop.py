@@ -46,9 +46,9 @@ def pretrain(
 
     Raises `TrainingError` if a loss or a weight is not finite.
     """
+    generator, draws = randomness.generator, draws_of(method, randomness)
     trained = [weight for weight in method.parameters() if weight.requires_grad]
     optimizer = adam([{"params": trained, "lr": settings.lr}])
-    generator, draws = randomness.generator, draws_of(method, randomness)
     size, per_epoch = settings.batch_size, settings.steps_per_epoch
     assert per_epoch is not None
     plan = draw_plan(source.shape[0], method.val_split, generator)
@@ -68,7 +68,7 @@ def pretrain(
         return {
             **method.state_dict(),
             **prefixed("optimizer", adam_tensors(optimizer)),
-            **prefixed("rng", randomness.states()[1]),
+            **prefixed("generators", randomness.states()[1]),  # of a GPU, if there is one
         }
 
     @torch.no_grad()
@@ -89,15 +89,13 @@ def pretrain(
         try:
             n_scores = len(losses) // per_epoch if len(plan.val_rows) else 0
             require(len(scores) == n_scores, "its scores are of another number")
-            _restore(method, optimizer, progress.tensors)
-            others = without_prefix("rng", progress.tensors)  # of a device that may not be here
-            here = {name: others[name] for name in randomness.states()[1] if name in others}
-            randomness.restore(progress.rng, here)
+            _restore(method, optimizer, randomness, progress)
         except WeightsError as error:
             raise unreadable(progress.path, error) from error
     elif method.negatives:
         rows = drawn(math.ceil(method.negatives / size) * size)
-        method.warm_up(view(read(batch)) for batch in rows.split(size))
+        with draws:
+            method.warm_up(view(read(batch)) for batch in rows.split(size))
     steps = settings.epochs * per_epoch
     if checkpoints is not None and len(losses) < steps:
         checkpoints.probe(tensors(), steps + settings.epochs)
@@ -144,15 +142,20 @@ def take_step(
 
 
 def _restore(
-    method: Method, optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+    method: Method, optimizer: torch.optim.Optimizer, randomness: Randomness, progress: Progress
 ) -> None:
     """Take up a saved state, or raise `WeightsError`."""
-    of_optimizer = without_prefix("optimizer", tensors)
-    others = ("optimizer.", "rng.")
-    state = {name: t for name, t in tensors.items() if not name.startswith(others)}
+    parts = {part: without_prefix(part, progress.tensors) for part in ("optimizer", "generators")}
+    others = tuple(f"{part}." for part in parts)
+    state = {name: t for name, t in progress.tensors.items() if not name.startswith(others)}
     require_form("method", method.state_dict(), state)
     method.load_state_dict(state)
-    fill_adam(optimizer, of_optimizer)
+    # a weight of a user's own module that never had a gradient has no moments
+    fill_adam(optimizer, parts["optimizer"], partial=True)
+    known = randomness.states()[1]  # the run may have begun on another device
+    randomness.restore(
+        progress.rng, {name: s for name, s in parts["generators"].items() if name in known}
+    )
 
 
 def _save(checkpoints: Checkpoints, progress: Progress, *, is_last: bool) -> None:

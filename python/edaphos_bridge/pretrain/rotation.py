@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -27,11 +26,11 @@ class Rotation(Method):
     predicting image rotations. ICLR 2018.
     """
 
-    def __init__(self, encoder: Any, settings: RotationSettings) -> None:
+    def __init__(self, encoder: nn.Module, settings: RotationSettings) -> None:
         super().__init__(encoder)
         self.settings = settings
         self.val_split = settings.val_split
-        self.head = nn.Linear(encoder.feature_dim, TURNS)
+        self.head = nn.Linear(settings.feature_dim, TURNS)
         nn.init.xavier_uniform_(self.head.weight)  # as the encoder's own layers
         nn.init.zeros_(self.head.bias)
 

@@ -15,8 +15,9 @@ from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.augmentations import kornia_transforms
-from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
+from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.pretrain.encoder import start_of
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
@@ -81,10 +82,11 @@ def pretrained(
     place = Place.checked(**arguments)
     patches = source()
     with console(method, verbose) if events is None else nullcontext(events) as listener:
-        return pretrain_encoder(patches, settings, place, listener, draw)
+        return pretrain_encoder(arguments["encoder"], patches, settings, place, listener, draw)
 
 
 def pretrain_encoder(
+    encoder: Any,
     source: Source,
     settings: PretrainSettings,
     place: Place,
@@ -93,20 +95,21 @@ def pretrain_encoder(
 ) -> FoundationPretrain:
     """Check the data, pretrain from the last checkpoint if there is one, and wrap the result.
 
-    `draw` gives the seed when the settings have none and no checkpoint does; it is called when
-    the input is known to be good.
+    `encoder` is what the user gave, see `start_of`. `draw` gives the seed when the settings have
+    none and no checkpoint does; it is called when the input is known to be good.
     """
     kornia_transforms()
     _, channels, height, width = source.shape
-    settings, architecture = settings.fitted_to(source), ARCHITECTURES[settings.method]
-    sizes = {"in_channels": channels, **settings.encoder_sizes(height)}
-    check_size(architecture, **sizes)
+    settings = settings.fitted_to(source)
+    start = start_of(encoder, settings, source, place.device)
+    settings = replace(settings, **start.widths)
     with ExitStack() as held:
         checkpoints = progress = None
         if place.checkpoint_dir is not None or place.resume is not None:
             identity = {
                 "method": settings.method,
                 **settings.config(),
+                **start.identity,
                 source.name: source.fingerprint(),
             }
             if place.checkpoint_dir is not None:
@@ -122,8 +125,8 @@ def pretrain_encoder(
             checkpoints.identity["seed"] = seed
         randomness = Randomness(seed, place.device)
         with randomness.everywhere():
-            encoder = architecture(**sizes)
-            method = _METHODS[settings.method](encoder, settings)
+            trained = start.make()
+            method = _METHODS[settings.method](trained, settings)
         history = pretrain(
             method.to(place.device),
             source,
@@ -134,12 +137,14 @@ def pretrain_encoder(
             checkpoints=checkpoints,
             progress=progress,
         )
-    encoder.normalisation = source.normalisation
+    if source.normalisation is not None:
+        known = source.normalisation.completed_by(normalisation_of(trained))
+        trained.normalisation = known  # type: ignore[assignment]
     return FoundationPretrain(
-        encoder=encoder.eval(),
+        encoder=trained.eval(),
         loss_history=history.losses,
         val_accuracy_history=history.scores or None,
-        config=settings.config(),
+        config={**settings.config(), **start.config},
         method=settings.method,
         device=place.device.type,
         in_channels=channels,

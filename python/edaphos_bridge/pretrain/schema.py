@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.files.schema import (
     RECORD,
     check,
@@ -14,6 +15,7 @@ from edaphos_bridge.files.schema import (
     require,
     settings_of,
 )
+from edaphos_bridge.pretrain.encoder import GIVEN
 from edaphos_bridge.pretrain.settings import SETTINGS
 
 
@@ -37,7 +39,10 @@ def check_pretraining(metadata: Any) -> dict[str, Any]:
     encoder = check_encoder(
         metadata.get("encoder"),
         in_channels=found["in_channels"],
-        **settings.encoder_sizes(found["patch_size"][0]),
+        patch_size=found["patch_size"][0],
+        **settings.widths,
     )
-    require(encoder["architecture"] == found["method"], "the encoder is of another method")
+    begun = found["config"].get("encoder", settings.architecture)
+    require(one_of(*ARCHITECTURES, GIVEN)(begun), f"'encoder' is {repr(begun)[:60]}")
+    require(begun in (GIVEN, encoder["architecture"]), "the encoder is another than it began with")
     return {**found, "val_accuracy_history": accuracies, "encoder": encoder}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from edaphos_bridge.basics.arguments import choice, number, ratios, seed_number, share, whole
 from edaphos_bridge.data.augmentations import Augmentations
-from edaphos_bridge.encoders.rotation import SMALLEST_PATCH
 from edaphos_bridge.errors import AdjustedWarning, InputError, warn
 from edaphos_bridge.pretrain.source import Source
 from edaphos_bridge.training.plan import validation_size
@@ -35,6 +34,9 @@ class PretrainSettings(ABC):
     seed: int | None
 
     method = ""
+    # The method's own encoder, and the widths that its verb has by default.
+    architecture = ""
+    usual_widths: ClassVar[Mapping[str, int]] = {}
     optional: ClassVar[tuple[str, ...]] = ("seed", "momentum_schedule")
     """Those that may be None."""
 
@@ -56,9 +58,11 @@ class PretrainSettings(ABC):
     def augmentations(self) -> Augmentations:
         """The changes that make a view."""
 
-    @abstractmethod
-    def encoder_sizes(self, patch_size: int) -> dict[str, int]:
-        """Return what the encoder is made of beside its channels, for patches of so many cells."""
+    @property
+    def widths(self) -> dict[str, int]:
+        """Those that are widths of the encoder."""
+        names = ("feature_dim", "proj_dim")
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     def fitted_to(self: Self, source: Source) -> Self:
         """Return the settings with the sizes that these patches allow, or raise `InputError`."""
@@ -99,10 +103,6 @@ class ContrastiveSettings(PretrainSettings):
                 hint="A patch is contrasted with the others of its batch.",
             )
 
-    def encoder_sizes(self, patch_size: int) -> dict[str, int]:
-        """Return the two widths."""
-        return {"feature_dim": self.feature_dim, "proj_dim": self.proj_dim}
-
     def fitted_to(self: Contrastive, source: Source) -> Contrastive:
         """Return the settings with a batch of at least 2 and at most all patches."""
         n = source.shape[0]
@@ -120,7 +120,8 @@ class ContrastiveSettings(PretrainSettings):
 class SimCLRSettings(ContrastiveSettings):
     """Arguments of `foundation_simclr_pretrain`."""
 
-    method = "simclr"
+    method = architecture = "simclr"
+    usual_widths: ClassVar[Mapping[str, int]] = {"feature_dim": 32, "proj_dim": 16}
 
     @property
     def augmentations(self) -> Augmentations:
@@ -143,7 +144,8 @@ class MoCoSettings(ContrastiveSettings):
     cutout_size_ratio: float
     brightness_jitter: float
 
-    method = "moco"
+    method = architecture = "moco"
+    usual_widths: ClassVar[Mapping[str, int]] = {"feature_dim": 64, "proj_dim": 32}
 
     @property
     def augmentations(self) -> Augmentations:
@@ -165,17 +167,14 @@ class RotationSettings(PretrainSettings):
     mode: str
     val_split: float
 
-    method = "rotation"
+    method = architecture = "rotation"
+    usual_widths: ClassVar[Mapping[str, int]] = {"feature_dim": 256}
     optional = ("seed", "steps_per_epoch")
 
     @property
     def augmentations(self) -> Augmentations:
         """None: patches are turned, and stay as they are otherwise."""
         return Augmentations()
-
-    def encoder_sizes(self, patch_size: int) -> dict[str, int]:
-        """Return the width of the features and the size of the patches."""
-        return {"feature_dim": self.feature_dim, "patch_size": patch_size}
 
     def fitted_to(self, source: Source) -> RotationSettings:
         """Return the settings with batches, and their number an epoch, of the rows that train."""
@@ -184,12 +183,6 @@ class RotationSettings(PretrainSettings):
             raise InputError(
                 source.name,
                 "must be square: a quarter turn would give them another shape",
-                found=f"{height} x {width} cells",
-            )
-        if height < SMALLEST_PATCH:
-            raise InputError(
-                source.name,
-                f"must have at least {SMALLEST_PATCH} cells to a side: the encoder pools twice",
                 found=f"{height} x {width} cells",
             )
         n_train = n - validation_size(n, self.val_split)

@@ -107,10 +107,10 @@ def foundation_weights_load(
 ) -> NamedEncoder:
     """Return an encoder from a file or, by its name, one that edaphos has published.
 
-    Architecture and widths are found from the names and shapes of the tensors. Files of
-    `foundation_weights_save`, of R torch (state dicts and modules of serialization version 3,
-    state dicts of the older RDS form), and safetensors with the names of edaphos can be
-    opened. No pickle is ever loaded.
+    Files of `foundation_weights_save`, of R torch (state dicts and modules of serialization
+    version 3, state dicts of the older RDS form), and safetensors with the names of edaphos can be
+    opened. Of the latter two, architecture and widths are found from the names and shapes of the
+    tensors; weights of an XResNet alone do not tell its stem. No pickle is ever loaded.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def foundation_weights_load(
 
     Returns
     -------
-    MoCoEncoder, SimCLREncoder or RotationEncoder
+    MoCoEncoder, SimCLREncoder, RotationEncoder or XResNet
         In eval mode, on the cpu.
 
     Raises
@@ -156,7 +156,7 @@ def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
 
     Parameters
     ----------
-    encoder : an encoder of `foundation_encoder`, or a fit that holds one
+    encoder : encoder of `foundation_encoder`, or a fit that holds one
         The encoder. It is not changed.
     path : str or path
         The file; an existing one is replaced.
@@ -187,7 +187,7 @@ def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
     if describe_encoder(module)["architecture"] == "custom":
         raise InputError(
             "encoder",
-            "must be an encoder of foundation_encoder(): a file holds weights, not code",
+            "must be one of foundation_encoder(): a file holds weights, not code",
             found=type(module).__name__,
             hint="Save the state dict of a module of your own with safetensors.",
         )
@@ -266,6 +266,8 @@ def load(
 def _check_widths(encoder: NamedEncoder, wanted: dict[str, int], source: str) -> None:
     for name, value in wanted.items():
         has = getattr(encoder, "in_channels" if name == "n_channels" else name, None)
+        if has is None:
+            raise InputError(name, f"is nothing that the encoder in {source!r} has", found=value)
         if value != has:
             raise InputError(name, f"must be {has}, as the encoder in {source!r} has", found=value)
 

@@ -29,7 +29,7 @@ test_that("the arguments and their defaults are Python's", {
     formals(function(patches, mode = c("all", "fixed"), feature_dim = 256L, batch_size = 64L,
                      epochs = 10L, lr = 0.001, val_split = 0.2, seed = NULL, verbose = FALSE,
                      device = c("cpu", "mps", "cuda"), checkpoint_dir = NULL,
-                     checkpoint_every = NULL, steps_per_epoch = NULL) NULL)
+                     checkpoint_every = NULL, steps_per_epoch = NULL, encoder = NULL) NULL)
   )
   tiles <- formals(foundation_rotation_pretrain_tiles)
   both <- setdiff(names(tiles), c("dataset", "resume"))
@@ -58,6 +58,27 @@ test_that("a fit has the accuracy of held-out patches, and no projection", {
   )
   expect_identical(fit$encoder$patch_size, 5L)
   expect_null(quick_rotation(val_split = 0)$val_accuracy_history)
+})
+
+test_that("another encoder is trained, from patches and from tiles", {
+  skip_if_no_python()
+  encoder <- foundation_encoder("xresnet18", 4, seed = 1, width = 2, stem = "small")
+  fit <- foundation_rotation_pretrain(
+    soil_x, batch_size = 8, epochs = 2, seed = 1, encoder = encoder
+  )
+  expect_identical(fit$encoder$architecture, "xresnet18")
+  expect_identical(c(fit$feature_dim, fit$config$feature_dim), c(16L, 16L))
+  expect_false(identical(fit$encoder$state, encoder$state))
+  expect_length(fit$val_accuracy_history, 2)
+  tiles <- foundation_rotation_pretrain_tiles(
+    soil_tiles(), feature_dim = 6, batch_size = 8, epochs = 2, seed = 1, encoder = "simclr"
+  )
+  expect_identical(tiles$encoder$architecture, "simclr")
+  expect_identical(tiles$encoder$normalisation, tile_fit()$normalisation)
+  expect_error(
+    quick_rotation(encoder = encoder), "must be 16, the width",
+    class = "edaphosbridge_input_error"
+  )
 })
 
 test_that("the numbers are Python's, to the last bit, in both modes", {
@@ -189,7 +210,7 @@ test_that("summary() has the accuracy of each epoch and of the last", {
   summary <- summary(shown_rotation())
   expect_named(summary, c(
     "method", "in_channels", "feature_dim", "patch_size", "device", "config", "normalisation",
-    "history", "final_loss", "final_val_accuracy"
+    "architecture", "history", "final_loss", "final_val_accuracy"
   ))
   expect_identical(summary$history, data.frame(
     epoch = 1:3, loss = c(1.5, 1.25, 1), val_accuracy = c(0.25, 0.5, 0.625)

@@ -62,6 +62,7 @@ CALLS: dict[str, Callable[..., Any]] = {
         predictions.mcdropout_predict,
         predictions.predict,
         predictions.uncertainty,
+        pretraining.filled_encoder,
         pretraining.pretrain,
         pretraining.pretrain_tiles,
         rasters.embed_at_coords,
