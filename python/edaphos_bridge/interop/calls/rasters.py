@@ -14,7 +14,7 @@ from edaphos_bridge.interop.calls.held import encoder_behind, tiles_behind
 from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
 from edaphos_bridge.raster.aligned import align
 from edaphos_bridge.raster.tile_file import tiles_to_bytes
-from edaphos_bridge.raster.tiles import make_tile_dataset
+from edaphos_bridge.tile_dataset import make_tile_dataset
 
 
 @plain
