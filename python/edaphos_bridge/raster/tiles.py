@@ -8,15 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from edaphos_bridge.basics.arguments import seed_number, whole
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.as_numpy import as_numpy
+from edaphos_bridge.data.labels import ClassLabel
+from edaphos_bridge.data.masks import UNLABELLED, Masks
 from edaphos_bridge.data.normalisation import Normalisation
-from edaphos_bridge.data.orientation import ROWS_FIRST, turn
-from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.data.orientation import ROWS_FIRST, TRANSPOSED, turn
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.centres import count_overlapping, window_start
+from edaphos_bridge.raster.kept_tiles import read_kept
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.reopened import ReopenedRaster
 
@@ -38,18 +42,24 @@ class FoundationTileDataset:
     seed : int
         The seed that was used.
     patch_orientation : {"rows_first", "transposed"}
-        How its patches lie; see `oriented`.
+        How its patches and masks lie; see `oriented`.
     """
 
     patch_orientation = ROWS_FIRST
 
     def __init__(
-        self, raster: Raster, normalisation: Normalisation, cells: NDArray[np.int64], seed: int
+        self,
+        raster: Raster,
+        normalisation: Normalisation,
+        cells: NDArray[np.int64],
+        seed: int,
+        masks: Masks | None = None,
     ) -> None:
         self.raster = raster
         self.normalisation = normalisation
         self.cells = cells
         self.seed = seed
+        self._masks = masks
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -124,6 +134,52 @@ class FoundationTileDataset:
         """Columns of the raster."""
         return self.raster.width
 
+    @property
+    def coords(self) -> NDArray[np.float64]:
+        """Return x and y of the centres of patches, ``(n_patches, 2)``, in the middle of cells.
+
+        They are in the CRS of the raster; without coordinates x is the column and y the row.
+        """
+        a, b, c, d, e, f = self.raster.transform
+        rows, columns = self.cells.T + 0.5
+        return np.stack([a * columns + b * rows + c, d * columns + e * rows + f], axis=1)
+
+    @property
+    def classes(self) -> list[ClassLabel] | None:
+        """Classes of the cells in their order; None of a data set without labels."""
+        return None if self._masks is None else list(self._masks.classes)
+
+    def masks(self, rows: ArrayLike | None = None) -> Masks:
+        """Return the masks of patches, cut and turned as these are.
+
+        Parameters
+        ----------
+        rows : array-like of int, optional
+            Which patches, counted from 0, in this order; by default all.
+
+        Returns
+        -------
+        Masks
+            ``codes`` of shape ``(len(rows), patch_size, patch_size)``, int16, are positions in
+            ``classes``, -1 where a cell is unlabelled.
+
+        Raises
+        ------
+        InputError
+            If the data set has no labels.
+        """
+        if self._masks is None:
+            raise InputError(
+                "labels",
+                "are needed for masks, and this tile data set has none",
+                hint="Give them to foundation_tile_dataset().",
+            )
+        codes = self._masks.codes
+        codes = codes.clone() if rows is None else codes[torch.from_numpy(self._rows(rows))]
+        if self.patch_orientation == TRANSPOSED:
+            codes = codes.transpose(1, 2).contiguous()
+        return Masks(codes, list(self._masks.classes))
+
     def read(self, rows: ArrayLike) -> NDArray[np.float32]:
         """Return some patches in the order asked for.
 
@@ -136,12 +192,7 @@ class FoundationTileDataset:
         -------
         numpy.ndarray, shape (len(rows), C, patch_size, patch_size), float32
         """
-        known = f"whole numbers from 0 to {len(self) - 1}"
-        given = as_numpy(rows, "rows", known)
-        usable = given.ndim == 1 and (given.size == 0 or given.dtype.kind in "iu")
-        if not usable or np.ma.is_masked(given) or ((given < 0) | (given >= len(self))).any():
-            raise InputError("rows", f"must be {known}", found=given.tolist())
-        wanted = given.astype(np.int64)
+        wanted = self._rows(rows)
         size = self.patch_size
         result = np.empty((len(wanted), self.n_channels, size, size), dtype=np.float32)
         starts = window_start(self.cells[wanted], size)
@@ -155,9 +206,19 @@ class FoundationTileDataset:
             result[some] = turn(patches, self.patch_orientation)
         return result
 
+    def _rows(self, rows: ArrayLike) -> NDArray[np.int64]:
+        known = f"whole numbers from 0 to {len(self) - 1}"
+        given = as_numpy(rows, "rows", known)
+        usable = given.ndim == 1 and (given.size == 0 or given.dtype.kind in "iu")
+        if not usable or np.ma.is_masked(given) or ((given < 0) | (given >= len(self))).any():
+            raise InputError("rows", f"must be {known}", found=given.tolist())
+        return given.astype(np.int64)
+
     def oriented(self, orientation: str) -> FoundationTileDataset:
         """Return the same data set, on the same open files, with patches in an orientation."""
-        turned = FoundationTileDataset(self.raster, self.normalisation, self.cells, self.seed)
+        turned = FoundationTileDataset(
+            self.raster, self.normalisation, self.cells, self.seed, self._masks
+        )
         turned.patch_orientation = orientation
         return turned
 
@@ -178,7 +239,7 @@ class FoundationTileDataset:
         return self.read(generator.choice(len(self), number, replace=False))
 
     def fingerprint(self) -> str:
-        """Return a digest of the places and statistics: equal for equal data sets.
+        """Return a digest of places, statistics and masks: equal for equal data sets.
 
         It is the same wherever the files lie.
         """
@@ -187,12 +248,15 @@ class FoundationTileDataset:
         known = [normalisation, self.height, self.width]
         digest = hashlib.sha256(json.dumps(known).encode())
         digest.update(self.cells.astype("<i8").tobytes())
+        if self._masks is not None:
+            digest.update(json.dumps(self._masks.classes).encode())
+            digest.update(self._masks.codes.numpy().astype("<i2").tobytes())
         return digest.hexdigest()[:16]
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows."""
         size = self.patch_size
-        return [
+        lines = [
             "<edaphos_tile_dataset>",
             f"  stack       : {self.height} x {self.width} x {self.n_channels} "
             "(rows x cols x channels)",
@@ -200,12 +264,19 @@ class FoundationTileDataset:
             f"  n_patches   : {self.n_patches}",
             f"  channels    : {', '.join(self.bands)}",
         ]
+        if self._masks is not None:
+            share = 100 * (self._masks.codes != UNLABELLED).double().mean().item()
+            lines += [
+                f"  classes     : {', '.join(map(str, self._masks.classes))}",
+                f"  labelled    : {share:.3g} % of the cells of patches",
+            ]
+        return lines
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values from which `from_dict` opens the same data set again.
 
-        All are JSON values but ``cells``, the array of that name, and the bytes of files that
-        lie nowhere.
+        All are JSON values but ``cells``, the array of that name, ``masks``, the codes of masks
+        where there are any, and the bytes of files that lie nowhere.
 
         Raises
         ------
@@ -220,7 +291,7 @@ class FoundationTileDataset:
                 found="an array",
                 hint="Write it to a GeoTIFF first.",
             )
-        return {
+        values = {
             "stack": stack,
             "height": self.height,
             "width": self.width,
@@ -228,6 +299,10 @@ class FoundationTileDataset:
             "cells": self.cells.copy(),
             "seed": self.seed,
         }
+        if self._masks is not None:
+            codes, classes = self._masks.codes.numpy().copy(), list(self._masks.classes)
+            values |= {"classes": classes, "masks": codes}
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FoundationTileDataset:
@@ -241,21 +316,7 @@ class FoundationTileDataset:
         WeightsError
             If these are no values of a data set.
         """
-        try:
-            stack, seed = values["stack"], int(values["seed"])
-            height, width = int(values["height"]), int(values["width"])
-            normalisation = Normalisation.from_dict(values["normalisation"])
-            cells = np.array(values["cells"], dtype=np.int64)
-            if cells.ndim != 2 or cells.shape[1] != 2 or len(cells) == 0:
-                raise ValueError("no rows and columns of cells")
-            starts = window_start(cells, normalisation.patch_size)
-            ends = np.array([height, width]) - normalisation.patch_size
-            if (starts < 0).any() or (starts > ends).any():
-                raise ValueError("patches beyond the raster")
-            raster = ReopenedRaster(stack, normalisation.bands, height, width)
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-            raise WeightsError(f"These are no values of a tile data set ({error!r}).") from error
-        return cls(raster, normalisation, cells, seed)
+        return cls(*read_kept(values))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what copies and pickles hold: of files, what they are and not that they are open.
