@@ -96,5 +96,7 @@ def test_shapes_with_a_corner_without_a_place_are_left_out_with_a_warning(utm):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         expected = shapes([None, None, here, point(-45, -9)], 4326).in_crs_of(utm, "labels")
+    with pytest.raises(InputError, match=r"must have a place in the coordinate .*EPSG:4326"):
+        shapes([far, None, broken], 4326).in_crs_of(utm, "labels")
     for name in ("corners", "ring", "shape"):
         assert np.array_equal(getattr(found, name), getattr(expected, name))

@@ -19,7 +19,7 @@ np.rec  # noqa: B018  (NumPy 2 imports it when pandas first asks, in the middle 
 
 ClassLabel = str | int | bool
 
-CUT = "Cut measured numbers into a few classes, for example by numpy.digitize()."
+CUT = "Cut measured numbers into a few classes, by numpy.digitize() or R's cut()."
 """What to do with numbers that are no classes."""
 
 _CLASSES_WANTED = (

@@ -48,8 +48,8 @@ class Shapes:
         """Return them in the CRS of a raster, corner by corner: edges stay straight.
 
         Those without a CRS are taken to be in it, as numbers are. Raises `InputError` if the CRS is
-        of no known kind. Warns `EdaphosWarning` if the raster has none, and of shapes that are left
-        out because corners have no place there.
+        of no known kind, or none of them has a place in that of the raster. Warns `EdaphosWarning`
+        if the raster has none, and of shapes that are left out because corners have no place there.
         """
         x, y = self.corners.T
         if self.crs is not None and not raster.crs:
@@ -73,6 +73,13 @@ class Shapes:
         lost = np.unique(self.shape[self.ring[~np.isfinite(self.corners).all(axis=1)]])
         if not len(lost):
             return self
+        if len(lost) == len(np.unique(self.shape)):
+            raise InputError(
+                argument,
+                "must have a place in the coordinate reference system of `stack`",
+                found=str(self.crs)[:60],
+                hint="Are their coordinates in the system that they say?",
+            )
         warn(
             f"{len(lost)} of the {len(self.labels)} shapes of `{argument}` have corners without a "
             "place in the coordinate reference system of `stack`, and label nothing."
