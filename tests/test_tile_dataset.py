@@ -17,7 +17,7 @@ from edaphos_bridge import (
     foundation_tile_dataset,
 )
 from edaphos_bridge.data.masks import UNLABELLED, Masks
-from edaphos_bridge.errors import EdaphosWarning, InputError, WeightsError
+from edaphos_bridge.errors import EdaphosWarning, InputError, NoteWarning, WeightsError
 from edaphos_bridge.raster.cell_labels import CellLabels
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.tile_file import tiles_from_bytes, tiles_to_bytes
@@ -74,7 +74,7 @@ def centres_near(values, known, size):
 @pytest.mark.parametrize("size", [2, 5, 8])
 def test_masks_are_cut_as_patches_are(values, land, size):
     tiles = foundation_tile_dataset(
-        values, patch_size=size, n_patches=60, normalise=False, seed=1, labels=land
+        values, patch_size=size, n_patches=35, normalise=False, seed=1, labels=land
     )
     masks = tiles.masks()
     assert isinstance(masks, Masks)
@@ -83,7 +83,7 @@ def test_masks_are_cut_as_patches_are(values, land, size):
     expected = codes_of(land)
     expected[3, 4] = UNLABELLED  # without data
     assert np.array_equal(masks.codes, cut(expected, tiles.cells, size))
-    places = tiles.read(range(60))[:, 0].astype(int)
+    places = tiles.read(range(35))[:, 0].astype(int)
     labelled = masks.codes.numpy() >= 0
     assert np.array_equal(masks.codes.numpy()[labelled], expected.reshape(-1)[places[labelled]])
 
@@ -135,8 +135,8 @@ def test_a_tile_holds_a_labelled_cell_and_any_such_tile_can_be_drawn(values, lan
 def test_a_label_where_nothing_was_seen_makes_no_tile(values):
     land = np.full((HEIGHT, WIDTH), np.nan)
     land[3, 4], land[15, 20], land[15, 25] = 1, 2, 3  # the first has no data
-    with pytest.warns(EdaphosWarning, match="None of the 200 patches has a cell of: 1"):
-        tiles = foundation_tile_dataset(values, 3, 200, seed=1, labels=land)
+    with pytest.warns(EdaphosWarning, match="None of the 18 patches has a cell of: 1"):
+        tiles = foundation_tile_dataset(values, 3, 18, seed=1, labels=land)
     assert tiles.cells.min(axis=0).tolist() == [14, 19]
 
 
@@ -152,10 +152,10 @@ def test_neither_blocks_nor_kinds_of_labels_change_a_bit(write_tif, values, land
     codes = codes_of(land)
     path = write_tif("labels.tif", (codes + 1).astype(np.uint8)[None], nodata=0)
     stack = write_tif("stack.tif", values)
-    expected = foundation_tile_dataset(values, 5, 90, seed=1, labels=land)
+    expected = foundation_tile_dataset(values, 5, 70, seed=1, labels=land)
     for limit in (40, 300, 10**6):
         monkeypatch.setattr("edaphos_bridge.raster.raster._BLOCK_VALUES", limit)
-        found = foundation_tile_dataset(stack, 5, 90, seed=1, labels=path)
+        found = foundation_tile_dataset(stack, 5, 70, seed=1, labels=path)
         assert np.array_equal(found.cells, expected.cells)
         assert torch.equal(found.masks().codes, expected.masks().codes)
         assert found.masks().classes == [1, 2, 3]
@@ -163,7 +163,7 @@ def test_neither_blocks_nor_kinds_of_labels_change_a_bit(write_tif, values, land
 
 def test_statistics_are_of_all_cells_and_where_all_are_labelled_places_are_as_without(values, land):
     plain = foundation_tile_dataset(values, 5, 300, seed=1)
-    labelled = foundation_tile_dataset(values, 5, 300, seed=1, labels=land)
+    labelled = foundation_tile_dataset(values, 5, 70, seed=1, labels=land)
     assert (labelled.means, labelled.sds) == (plain.means, plain.sds)
     assert not np.array_equal(labelled.cells, plain.cells)
     everywhere = np.where(land == None, "rest", land)  # noqa: E711
@@ -342,6 +342,15 @@ def test_a_class_that_no_patch_has_a_cell_of_is_told(values, land):
         tiles = foundation_tile_dataset(values, 2, 2, seed=3, labels=land)
     assert tiles.classes == ["crop", "water", "wood"]
     assert tiles.masks().counts()[0] == 0
+
+
+def test_more_patches_than_hold_a_label_are_drawn_twice_which_is_told(values):
+    land = np.full((HEIGHT, WIDTH), np.nan)
+    land[10, 10], land[10, 11] = 1, 2
+    with pytest.warns(NoteWarning, match="Only 30 different patches hold a labelled cell"):
+        tiles = foundation_tile_dataset(values, 5, 31, seed=1, labels=land)
+    assert len(np.unique(tiles.cells, axis=0)) < len(tiles) == 31
+    foundation_tile_dataset(values, 5, 30, seed=1, labels=land)
 
 
 def test_labels_that_no_patch_can_hold_are_an_error_that_speaks_of_them(values, land):

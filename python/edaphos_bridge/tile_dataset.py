@@ -15,7 +15,7 @@ from edaphos_bridge.basics.memory import check_memory
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.masks import Masks
 from edaphos_bridge.data.normalisation import Normalisation
-from edaphos_bridge.errors import InputError, warn
+from edaphos_bridge.errors import InputError, NoteWarning, warn
 from edaphos_bridge.raster.cell_labels import CellLabels, open_labels
 from edaphos_bridge.raster.centres import window_start
 from edaphos_bridge.raster.crs import crs_text
@@ -97,7 +97,8 @@ def foundation_tile_dataset(
     to south and columns from west to east, whatever their order in a file.
 
     With `labels` each patch holds a labelled cell at least: of the centres for which that is so,
-    all are equally likely. Sparse labels need no more patches than others do.
+    all are equally likely. Where there are fewer such centres than patches, some patches are drawn
+    twice, and a `NoteWarning` says so.
 
     A polygon labels the cells whose centres it holds (GDAL's rule without ``ALL_TOUCHED``), a
     point the cell that it lies in, and where several do, the last one counts. Polygons of no
@@ -189,6 +190,12 @@ def make_tile_dataset(
         cells = found.centres.draw(number, used)
         if known is not None:
             masks = _cut(known, cells, size)
+            if number > found.centres.total:
+                warn(
+                    f"Only {found.centres.total} different patches hold a labelled cell; of the "
+                    f"{number} some are the same.",
+                    NoteWarning,
+                )
     normalisation = Normalisation(
         bands=tuple(raster.bands),
         means=found.means,

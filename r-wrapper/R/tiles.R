@@ -11,7 +11,8 @@
 #'
 #' @section Labels:
 #' With `labels` the dataset has masks: the class of each cell of each patch, or `NA`. Every patch then
-#' holds a labelled cell at least, and all that do are equally likely, so that a few labels will do.
+#' holds a labelled cell at least, and all that do are equally likely, so that a few labels will do. Where
+#' fewer do than are asked for, some are drawn twice, and a message says so.
 #'
 #' A raster of classes has whole numbers, or levels, which are then the classes in their order. `NA` is
 #' unlabelled, and 0 a class like any other. Polygons (sf, terra, or a file of them) are brought into the

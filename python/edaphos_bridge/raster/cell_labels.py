@@ -230,9 +230,7 @@ def _check_unlabelled(value: Any, names: list[ClassLabel]) -> None:
     else:
         usable = isinstance(value, str) and isinstance(names[0], str)
     if not usable:
-        raise InputError(
-            "unlabelled", f"must be of the type of classes: {_shown(names)}", found=value
-        )
+        raise InputError("unlabelled", f"must be as classes are: {_shown(names)}", found=value)
 
 
 def _too_few(classes: list[ClassLabel]) -> InputError:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphos_bridge.errors import InputError, warn
-from edaphos_bridge.raster.crs import as_crs
+from edaphos_bridge.raster.crs import as_crs, crs_text
 from edaphos_bridge.raster.moved import moved
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.transform import to_cells
@@ -77,7 +77,7 @@ class Shapes:
             raise InputError(
                 argument,
                 "must have a place in the coordinate reference system of `stack`",
-                found=str(self.crs)[:60],
+                found=crs_text(as_crs(self.crs)),
                 hint="Are their coordinates in the system that they say?",
             )
         warn(
