@@ -457,6 +457,16 @@ def test_a_decoder_of_the_users_works(x, masks, encoder):
         FoundationSegmenter.from_bytes(fit.to_bytes())
 
 
+def test_a_file_asks_for_the_users_decoder_and_a_fits_own_trains_again(x, masks, encoder):
+    fit = segment(encoder, x, masks, decoder=nn.Conv2d(6, 3, 1))
+    for anew in (nn.Conv2d(6, 3, 1), fit.head):
+        twin = FoundationSegmenter.from_bytes(fit.to_bytes(), head=anew)
+        assert np.array_equal(twin.predict_proba(x), fit.predict_proba(x))
+        assert twin.to_bytes() == fit.to_bytes()
+    longer = segment(encoder, x, masks, decoder=fit.head)
+    assert longer.loss_history[0] < fit.loss_history[0]
+
+
 # --- what cannot be used -------------------------------------------------------------------------
 
 
@@ -494,6 +504,7 @@ def test_bad_input_is_an_error_before_anything_is_done(
     x, masks, encoder, changes, argument, says, monkeypatch
 ):
     monkeypatch.setattr("edaphos_bridge.fits.run.run", lambda *args: pytest.fail("it began"))
+    monkeypatch.setattr(inputs, "computed_once", lambda *args: pytest.fail("all maps were made"))
     given = {"encoder": encoder, "x": x, "masks": masks, **changes}
     with pytest.raises(InputError, match=says) as caught:
         segment(given.pop("encoder"), given.pop("x"), given.pop("masks"), **given)

@@ -29,6 +29,12 @@ class OwnDecoder(Decoder):
         return resized(self.decoder(maps[-1]), maps[0])
 
 
+def as_decoder(module: nn.Module) -> nn.Module:
+    """Return a user's module as a decoder: itself where it reads all maps or is one already."""
+    is_one = isinstance(module, Decoder) or reads_of(module) == MAPS
+    return module if is_one else OwnDecoder(module)
+
+
 def own_decoder(given: Any, shapes: MapShapes, n_outputs: int) -> nn.Module:
     """Return a copy of a user's module as a decoder, or of what a factory makes.
 
@@ -56,7 +62,7 @@ def own_decoder(given: Any, shapes: MapShapes, n_outputs: int) -> nn.Module:
         made = copy.deepcopy(made)  # a function may give the same module again and again
         if any(p.is_meta for p in made.parameters()):
             raise InputError("decoder", "has weights on the meta device, which hold no values")
-        decoder = made if reads_of(made) == MAPS else OwnDecoder(made)
+        decoder = as_decoder(made)
         device = next((p.device for p in decoder.parameters()), torch.device("cpu"))
         maps = [torch.zeros(2, *shape, device=device) for shape in (shapes.patch, *shapes.maps)]
         with torch.enable_grad():
