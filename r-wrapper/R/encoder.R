@@ -46,9 +46,10 @@ foundation_encoder <- function(architecture = c("moco", "simclr"), in_channels,
 #' @export
 format.edaphosbridge_encoder <- function(x, ...) {
   turned <- if (identical(x$patch_orientation, "transposed")) ", of transposed patches" else ""
+  projection <- if (is.null(x$proj_dim)) "" else sprintf(" -> %d (projection)", x$proj_dim)
   sprintf(
-    "<edaphosbridge_encoder> %s: %d channels -> %d features -> %d (projection)%s",
-    x$architecture, x$in_channels, x$feature_dim, x$proj_dim, turned
+    "<edaphosbridge_encoder> %s: %d channels -> %d features%s%s",
+    x$architecture, x$in_channels, x$feature_dim, projection, turned
   )
 }
 

@@ -16,6 +16,13 @@ from_matrix <- function(values, names) {
   matrix(values, ncol = length(names), dimnames = list(NULL, names))
 }
 
+# An array with names in one of its dimensions, that of classes; of more than a matrix.
+from_columns_of_cells <- function(values, names, place) {
+  values <- from_array(values)
+  dimnames(values) <- replace(vector("list", length(dim(values))), place, list(names))
+  values
+}
+
 # Columns of a table; "" and NaN stand for what is not known.
 from_table <- function(columns) {
   columns <- lapply(columns, function(values) {
@@ -40,8 +47,8 @@ from_counts <- function(counts, classes) {
 }
 
 from_encoder <- function(fields) {
-  fields[c("in_channels", "feature_dim", "proj_dim")] <-
-    lapply(fields[c("in_channels", "feature_dim", "proj_dim")], as.integer)
+  whole <- intersect(c("in_channels", "feature_dim", "proj_dim"), names(fields))
+  fields[whole] <- lapply(fields[whole], as.integer)
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
   fields$state <- shelved(fields$state)
@@ -86,8 +93,10 @@ from_config <- function(config) {
   whole <- intersect(c("epochs", "batch_size"), names(config)) # L-BFGS has no batches
   config[whole] <- lapply(config[whole], as.integer)
   config$seed <- from_seed(config$seed)
-  config$hidden <- as.integer(unlist(config$hidden))
-  config$dropout <- as.numeric(unlist(config$dropout))
+  if (!is.null(config$head)) { # which segmenters have none of
+    config$hidden <- as.integer(unlist(config$hidden))
+    config$dropout <- as.numeric(unlist(config$dropout))
+  }
   config
 }
 
@@ -138,6 +147,18 @@ from_multilabel <- function(fields) {
   )
 }
 
+from_segmenter <- function(fields) {
+  fields$classes <- as.character(unlist(fields$classes))
+  # more than R's integers reach
+  fields$pixel_counts <- structure(as.numeric(unlist(fields$pixel_counts)), names = fields$classes)
+  fields$n_patches <- as.integer(fields$n_patches)
+  from_fit(
+    fields, c("edaphosbridge_segmenter", "edaphosbridge_fit", "edaphos_foundation_segmenter"),
+    learnt = c("classes", "regime", "loss_fn"), score = "val_iou_history",
+    data = c("pixel_counts", "n_patches")
+  )
+}
+
 # From members that are R objects already.
 from_ensemble <- function(fields) {
   members <- fields$members
@@ -145,7 +166,7 @@ from_ensemble <- function(fields) {
   histories <- lapply(members, function(member) member$loss_history)
   task <- c(
     edaphosbridge_classifier = "classification", edaphosbridge_regressor = "regression",
-    edaphosbridge_multilabel = "multilabel"
+    edaphosbridge_multilabel = "multilabel", edaphosbridge_segmenter = "segmentation"
   )[[leaf_class_of(first)]]
   elements <- list(
     members = members, encoder = if (first$freeze_backbone) first$encoder, task = task,

@@ -52,6 +52,7 @@ score_of_progress <- function(what) {
   switch(what,
     regressor = "val_rmse",
     multilabel = "val_f1",
+    segmenter = "val_iou",
     "val_acc"
   )
 }

@@ -12,7 +12,7 @@ to_split <- function(values, call) {
     blocks = if (!is.null(values$blocks)) to_points(values$blocks, call, "blocks"),
     block_size = to_scalar(values$block_size),
     buffer = to_scalar(values$buffer),
-    folds = to_folds(values$folds, NROW(values$y), call),
+    folds = to_folds(values$folds, NROW(if (is.null(values$masks)) values$y else values$masks), call),
     fold = to_scalar(values$fold),
     validation = to_validation(values$validation, call)
   )

@@ -270,6 +270,10 @@ to_settings <- function(values, defaults, call) {
       to_table(value, name, call)
     } else if (name == "threshold") {
       to_thresholds(value)
+    } else if (name == "classes") {
+      if (!is.null(value)) to_numbers(value)
+    } else if (name == "decoder" && identical(value, default)) {
+      NULL # the network from scratch has its own
     } else if (length(default) < 2L && !(name == "dropout" && length(value) > 1L)) {
       to_scalar(value)
     } else if (is.character(default)) {
@@ -280,7 +284,7 @@ to_settings <- function(values, defaults, call) {
   })
 }
 
-names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "patches", "dataset")
+names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "masks", "patches", "dataset")
 names_of_tables <- c("augment", "class_weight", "recipe", "split")
 names_of_place <- c("device", "checkpoint_dir", "checkpoint_every", "resume")
 
@@ -356,12 +360,12 @@ checked_classes <- function(y, call) {
 }
 
 # UTF-8 without a change: R would translate bytes that it believes to be of another encoding.
-checked_text <- function(text, call) {
+checked_text <- function(text, call, argument = "y") {
   latin <- Encoding(text) == "latin1"
   text[latin] <- enc2utf8(text[latin])
   bad <- !is.na(text) & (!validUTF8(text) | Encoding(text) == "bytes")
   if (any(bad)) {
-    stop_input("y", sprintf(
+    stop_input(argument, sprintf(
       paste0(
         "must hold labels of valid text (UTF-8, without NUL); found %s. ",
         "Read the labels again in the encoding that they were written in."

@@ -65,6 +65,7 @@ with held():
     from edaphos_bridge.interop.calls.multi_labels import multilabel_fields
     from edaphos_bridge.interop.calls.pretraining import pretrain_fields
     from edaphos_bridge.interop.calls.regressors import regressor_fields
+    from edaphos_bridge.interop.calls.segmenters import segmenter_fields
     from edaphos_bridge.interop.calls.values import NA_INTEGER
     from edaphos_bridge.interop.rpy2_objects import FROM_R
     from edaphos_bridge.interop.rpy2_values import (
@@ -85,6 +86,7 @@ with held():
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep
     from edaphos_bridge.regressor import FoundationRegressor
+    from edaphos_bridge.segmenter import FoundationSegmenter
 
 # Files of the R package that only make sense with reticulate.
 _RETICULATE_ONLY = {
@@ -265,7 +267,7 @@ def _array_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
         is_masked = isinstance(value, np.ma.MaskedArray)
         if value.dtype.kind in "biuf" and (value.ndim == 4 or is_masked):
             return array_to_r(value)
-        if is_masked and value.dtype.kind in "UO" and value.ndim == 1:
+        if is_masked and value.dtype.kind in "UO":
             return strings_to_r(value)
         if is_masked and np.ma.is_masked(value):  # other rules would take the mask off
             raise InputError("value", "must not be masked in R", found=value.dtype)
@@ -301,6 +303,7 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationClassifier: ("from_classifier", classifier_fields),
     FoundationRegressor: ("from_regressor", regressor_fields),
     FoundationMultiLabel: ("from_multilabel", multilabel_fields),
+    FoundationSegmenter: ("from_segmenter", segmenter_fields),
     FoundationEnsemble: ("from_ensemble", lambda ensemble: ensemble_fields(ensemble)),
     FoundationPretrain: ("from_pretrain", pretrain_fields),
     FoundationProbeSweep: ("from_probe_sweep", sweep_fields),

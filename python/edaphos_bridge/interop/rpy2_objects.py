@@ -58,6 +58,7 @@ FROM_R: dict[str, Callable[[dict[str, Any]], Any]] = {
     "edaphosbridge_classifier": _fit_from_r,
     "edaphosbridge_regressor": _fit_from_r,
     "edaphosbridge_multilabel": _fit_from_r,
+    "edaphosbridge_segmenter": _fit_from_r,
     "edaphosbridge_ensemble": _ensemble_from_r,
     "edaphosbridge_pretrain": lambda fields: FoundationPretrain.from_bytes(
         _bytes_of(fields["state"])

@@ -26,6 +26,7 @@ from edaphos_bridge.interop.calls import (
     rasters,
     recipes,
     regressors,
+    segmenters,
     weights,
 )
 
@@ -74,6 +75,7 @@ CALLS: dict[str, Callable[..., Any]] = {
         recipes.lr_find,
         recipes.phase,
         regressors.regress,
+        segmenters.segment,
         weights.weights_download,
         weights.weights_list,
         weights.weights_load,
