@@ -467,6 +467,20 @@ def test_a_file_asks_for_the_users_decoder_and_a_fits_own_trains_again(x, masks,
     assert longer.loss_history[0] < fit.loss_history[0]
 
 
+def test_folds_of_segmenters_are_kept_and_are_the_same_in_processes(x, masks, encoder, tmp_path):
+    text = np.where(masks == 2, None, np.array(["dry", "wet", ""])[masks].astype(object))
+    how = {"k": 2, "seed": 1, "epochs": 1, "decoder": "linear", "checkpoint_dir": tmp_path}
+    name = "foundation_fit_segmenter"
+    found = foundation_cross_validate(name, encoder, x, text, n_jobs=2, **how)
+    kept = foundation_cross_validate(name, encoder, x, text, **how)
+    assert np.array_equal(kept.predictions, found.predictions)
+    assert kept.table.equals(found.table)
+    with pytest.raises(InputError, match="other"):
+        foundation_cross_validate(name, encoder, x, np.where(text == "dry", None, text), **how)
+    again = foundation_cross_validate(name, encoder, x, text, **{**how, "checkpoint_dir": None})
+    assert np.array_equal(again.predictions, found.predictions)
+
+
 # --- what cannot be used -------------------------------------------------------------------------
 
 

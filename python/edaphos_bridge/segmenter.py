@@ -198,13 +198,8 @@ def fit_segmenter(
     `arguments` are those of `foundation_fit_segmenter` by name, without the data; `parting` are
     those of `read_split`, where they are not among them.
     """
-    regime, decoder = regime_and_decoder(arguments["regime"], arguments["decoder"])
-    how = how_it_trains(regime, arguments["backbone_lr_mult"])
-    settings = FitSettings.among({**arguments, "decoder": decoder, **how})
+    regime, settings, of_task = settings_in(arguments)
     of_masks = {name: arguments[name] for name in ("classes", "unlabelled")}
-    loss_fn = choice("loss", arguments["loss"], SEGMENTATION_LOSSES)
-    gamma = number("gamma", arguments["gamma"], minimum=0)
-    threshold = number("threshold", arguments["threshold"], above=0, below=1)
     parting = parting_in(arguments) if parting is None else parting
     folder = folder_or_none("checkpoint_dir", arguments["checkpoint_dir"])
 
@@ -212,11 +207,9 @@ def fit_segmenter(
         found = masks_of(patches, masks, **of_masks)
         task = Segmentation.of(
             found,
-            loss_fn,
-            gamma=gamma,
-            threshold=threshold,
             unlabelled=of_masks["unlabelled"],
             class_weight=settings.class_weight,
+            **of_task,
         )
         return task, found.codes
 
@@ -234,6 +227,19 @@ def fit_segmenter(
         parting=parting,
         checkpoint_dir=folder,
     )
+
+
+def settings_in(arguments: Mapping[str, Any]) -> tuple[str, FitSettings, dict[str, Any]]:
+    """Return the regime, the settings of the fit and those of its task, or raise `InputError`."""
+    regime, decoder = regime_and_decoder(arguments["regime"], arguments["decoder"])
+    how = how_it_trains(regime, arguments["backbone_lr_mult"])
+    settings = FitSettings.among({**arguments, "decoder": decoder, **how})
+    of_task = {
+        "loss_fn": choice("loss", arguments["loss"], SEGMENTATION_LOSSES),
+        "gamma": number("gamma", arguments["gamma"], minimum=0),
+        "threshold": number("threshold", arguments["threshold"], above=0, below=1),
+    }
+    return regime, settings, of_task
 
 
 def untrained_network(encoder: Any, channels: int) -> FromScratchEncoder:

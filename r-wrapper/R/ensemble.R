@@ -132,7 +132,7 @@ predict.edaphosbridge_ensemble <- function(object, x,
   types <- c("members", "mean", "sd")
   of_members <- length(type) > 1L || identical(to_choice(type, types), "members")
   if (!is.null(names)) {
-    from_columns_of_cells(values, names, if (of_members) 3L else 2L)
+    from_named(values, names, if (of_members) 3L else 2L)
   } else if (of_members) {
     values
   } else {

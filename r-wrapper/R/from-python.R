@@ -16,8 +16,8 @@ from_matrix <- function(values, names) {
   matrix(values, ncol = length(names), dimnames = list(NULL, names))
 }
 
-# An array with names in one of its dimensions, that of classes; of more than a matrix.
-from_columns_of_cells <- function(values, names, place) {
+# An array with names in one of its dimensions, that of classes, labels or targets.
+from_named <- function(values, names, place) {
   values <- from_array(values)
   dimnames(values) <- replace(vector("list", length(dim(values))), place, list(names))
   values
@@ -243,10 +243,7 @@ from_cross_validation <- function(fields) {
   whole <- c("fold", "n_train", "n_test")
   fields$table[whole] <- lapply(fields$table[whole], as.integer)
   fields$columns <- as.character(unlist(fields$columns))
-  fields$predictions <- matrix(
-    from_array(fields$predictions),
-    ncol = length(fields$columns), dimnames = list(NULL, fields$columns)
-  )
+  fields$predictions <- from_named(fields$predictions, fields$columns, 2L)
   fields$config$seed <- from_seed(fields$config$seed)
   fields$config$k <- as.integer(fields$config$k)
   from_object(

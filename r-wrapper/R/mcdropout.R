@@ -70,5 +70,5 @@ foundation_mcdropout_predict <- function(object, x, n_draws = 50L, seed = NULL, 
   ))
   draws <- answer_value(answer, call)
   names <- columns_of(object)
-  if (is.null(names)) from_array(draws) else from_columns_of_cells(draws, names, 3L)
+  if (is.null(names)) from_array(draws) else from_named(draws, names, 3L)
 }

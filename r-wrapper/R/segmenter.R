@@ -161,7 +161,7 @@ predict.edaphosbridge_segmenter <- function(object, x,
   if (is.null(prediction$values)) {
     return(structure(prediction$codes, levels = object$classes))
   }
-  from_columns_of_cells(prediction$values, object$classes, 2L)
+  from_named(prediction$values, object$classes, 2L)
 }
 
 # The network from scratch needs no encoder.

@@ -294,10 +294,7 @@ is_table <- function(value) {
 
 # Named values, lists of text, or phases. Python's tables have each name once.
 to_table <- function(values, argument, call) {
-  if (anyDuplicated(names(values))) {
-    problem <- sprintf("names '%s' twice.", names(values)[duplicated(names(values))][[1]])
-    stop_input(argument, problem, call)
-  }
+  stop_if_twice(names(values), argument, call)
   values <- if (is.list(values)) values else as.list(values)
   lapply(values, function(value) {
     if (inherits(value, "edaphosbridge_phase")) {
@@ -308,6 +305,12 @@ to_table <- function(values, argument, call) {
       to_numbers(value)
     }
   })
+}
+
+stop_if_twice <- function(names, argument, call) {
+  if (anyDuplicated(names)) {
+    stop_input(argument, sprintf("names '%s' twice.", names[duplicated(names)][[1]]), call)
+  }
 }
 
 to_phase <- function(phase) {

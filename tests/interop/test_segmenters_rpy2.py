@@ -6,10 +6,13 @@ import rpy2.robjects as ro
 
 from edaphos_bridge import (
     FoundationSegmenter,
+    foundation_compare_segmenters,
+    foundation_cross_validate,
     foundation_encoder,
     foundation_finetune_classifier,
     foundation_finetune_ensemble,
     foundation_fit_segmenter,
+    foundation_interpret,
 )
 from edaphos_bridge.interop.calls.held import masks_behind
 from edaphos_bridge.interop.calls.segmenters import settings_of_masks
@@ -118,6 +121,56 @@ def test_ensembles_and_recipes_are_pythons(r, x, masks, encoder):
     r("tuned <- foundation_finetune_classifier(fit, x, masks, epochs = 1, seed = 2)")
     tuned = foundation_finetune_classifier(given("fit"), x, masks, epochs=1, seed=2)
     assert given("tuned").to_bytes() == tuned.to_bytes()
+
+
+def test_scores_of_masks_are_pythons(r, x, masks, encoder):
+    fit = foundation_fit_segmenter(encoder, x, masks, epochs=1, seed=3)
+    found = foundation_interpret(fit, x, masks, n_boot=10, seed=2, n_pictures=3)
+    with converter.context():
+        ro.globalenv["fit"], ro.globalenv["given"] = fit, found
+    r("found <- foundation_interpret(fit, x, masks, n_boot = 10, seed = 2, n_pictures = 3)")
+    assert r("identical(given, found)")[0]
+    assert list(r("format(found)")) == found.describe()
+    table = found.as_table()
+    for name in ("estimate", "conf_low", "conf_high"):
+        in_r = np.array(r(f"found$scores${name.replace('_', '.')}"))
+        np.testing.assert_array_equal(in_r, table[name])
+    top = found.top_losses(5)
+    assert list(r("top_losses(found, 5)$row")) == (top["row"] + 1).tolist()
+    assert list(r("top_losses(found, 5)$pixel_accuracy")) == top["pixel_accuracy"].tolist()
+
+
+def test_a_comparison_is_pythons_and_crosses(r, x, masks, encoder):
+    models = {"probe": {}, "U-Net": {"regime": "finetune", "decoder": "unet", "epochs": 1}}
+    how = {"models": models, "decoder": "linear", "epochs": 2, "n_boot": 10, "seed": 1}
+    groups = np.arange(20) % 5
+    expected = foundation_compare_segmenters(encoder, x, masks, groups=groups, **how)
+    r(
+        "found <- foundation_compare_segmenters(e, x, masks, groups = rep(1:5, 4), "
+        "models = list(probe = list(), 'U-Net' = list(regime = 'finetune', decoder = 'unet', "
+        "epochs = 1)), decoder = 'linear', epochs = 2, n_boot = 10, seed = 1)"
+    )
+    with converter.context():
+        ro.globalenv["given"] = expected
+    assert list(r("format(found)")) == expected.describe()
+    for name in ("scores", "predicted", "masks", "rows", "interpretations", "colours"):
+        assert r(f"identical(given${name}, found${name})")[0], name
+    for name, fit in expected.fits.items():
+        ro.globalenv["of_r"] = r(f"found$fits[['{name}']]")
+        assert given("of_r").loss_history == fit.loss_history
+
+
+def test_folds_of_masks_have_pythons_numbers(r, x, masks, encoder):
+    expected = foundation_cross_validate(
+        "foundation_fit_segmenter", encoder, x, masks, k=2, seed=1, epochs=1
+    )
+    r("result <- foundation_cross_validate(foundation_fit_segmenter, e, x, masks, k = 2, "
+      "seed = 1, epochs = 1)")  # fmt: skip
+    np.testing.assert_array_equal(np.array(r("result$predictions")), expected.predictions)
+    assert list(r("result$table$iou")) == expected.table["iou"].tolist()
+    back = given("result")
+    np.testing.assert_array_equal(back.predictions, expected.predictions)
+    assert back.columns == expected.columns
 
 
 def test_bad_masks_are_errors_of_r_by_name(r):

@@ -54,6 +54,7 @@ with held():
     from edaphos_bridge.interop.calls import CALLS
     from edaphos_bridge.interop.calls.applicability import applicability_fields
     from edaphos_bridge.interop.calls.classifiers import classifier_fields, sweep_fields
+    from edaphos_bridge.interop.calls.comparisons import comparison_fields
     from edaphos_bridge.interop.calls.cross_validation import cross_validation_fields
     from edaphos_bridge.interop.calls.encoders import encoder_fields
     from edaphos_bridge.interop.calls.interpretation import (
@@ -81,6 +82,7 @@ with held():
     from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
     from edaphos_bridge.interpretation.importance import FoundationBandImportance
     from edaphos_bridge.interpretation.result import FoundationInterpretation
+    from edaphos_bridge.interpretation.segmenter_comparison import FoundationSegmenterComparison
     from edaphos_bridge.maps.applicability import FoundationApplicability
     from edaphos_bridge.multi_label import FoundationMultiLabel
     from edaphos_bridge.pretrain.result import FoundationPretrain
@@ -313,6 +315,7 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationBandImportance: ("from_importance", importance_fields),
     FoundationEmbeddingMap: ("from_map", map_fields),
     FoundationApplicability: ("from_applicability", applicability_fields),
+    FoundationSegmenterComparison: ("from_segmenter_comparison", comparison_fields),
     FoundationCrossValidation: ("from_cross_validation", cross_validation_fields),
 }
 """R's constructor and the fields that it takes, for each class of Python."""

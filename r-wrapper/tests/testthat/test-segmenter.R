@@ -1,24 +1,5 @@
 # foundation_fit_segmenter() and what R does with its fits.
 
-# Cells are wet where the first channel is high; the classes are in no order of the alphabet.
-wetness <- c("wet", "dry")
-soil_masks <- array(ifelse(soil_x[, 1, , ] > 1, "wet", "dry"), c(48, 5, 5))
-as_codes <- function(masks, levels = wetness) {
-  structure(match(masks, levels), dim = dim(masks), levels = levels)
-}
-holed <- withr::with_seed(4, replace(soil_masks, sample(length(soil_masks), 900), NA))
-
-quick_segmenter <- function(masks = as_codes(soil_masks), ..., x = soil_x, epochs = 2, seed = 5) {
-  foundation_fit_segmenter(soil_encoder(), x, masks, ..., epochs = epochs, seed = seed)
-}
-
-wet_fit <- function() {
-  if (is.null(made$wet_fit)) {
-    made$wet_fit <- quick_segmenter(epochs = 30, lr = 0.02)
-  }
-  made$wet_fit
-}
-
 # --- the fit -------------------------------------------------------------------------------
 
 test_that("a fit is of its classes and has what it learnt from and how it went", {
@@ -349,6 +330,27 @@ def dropping(width, n_outputs):
   draws <- foundation_mcdropout_predict(fit, patches(1:3), n_draws = 4, seed = 1)
   expect_identical(dim(draws), c(4L, 3L, 2L, 5L, 5L))
   expect_identical(dimnames(draws)[[3]], wetness)
+})
+
+test_that("folds of masks give the share that is right, and probabilities of cells", {
+  skip_if_no_python()
+  fold <- rep(1:3, 16)
+  result <- foundation_cross_validate(
+    foundation_fit_segmenter, soil_encoder(), soil_x, as_codes(holed), folds = fold, epochs = 2, seed = 5
+  )
+  expect_identical(result$task, "segmentation")
+  expect_named(result$table, c("fold", "n_train", "n_test", "iou", "pixel_accuracy"))
+  expect_identical(dim(result$predictions), c(48L, 2L, 5L, 5L))
+  expect_identical(dimnames(result$predictions)[[2]], wetness)
+  of_first <- quick_segmenter(as_codes(holed), folds = fold, fold = 1)
+  rows <- fold == 1
+  expect_identical(result$predictions[rows, , , ], predict(of_first, soil_x[rows, , , ], type = "prob"))
+  right <- as_codes(holed)[rows, , ] == predict(of_first, soil_x[rows, , , ])
+  expect_close(result$table$pixel_accuracy[[1]], mean(right, na.rm = TRUE), 1e-12)
+  tuned <- foundation_cross_validate(
+    foundation_finetune_classifier, wet_fit(), soil_x, holed, k = 2, epochs = 1, seed = 1
+  )
+  expect_identical(tuned$columns, wetness)
 })
 
 # --- what is refused -----------------------------------------------------------------------
