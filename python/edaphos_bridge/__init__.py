@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.band_importance import foundation_band_importance
     from edaphos_bridge.calibrate import foundation_calibrate
     from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
-    from edaphos_bridge.compare_segmenters import (
-        FoundationSegmenterComparison,
-        foundation_compare_segmenters,
-    )
+    from edaphos_bridge.compare_segmenters import foundation_compare_segmenters
     from edaphos_bridge.cross_validate import (
         FoundationCrossValidation,
         foundation_cross_validate,
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
     from edaphos_bridge.interpretation.importance import FoundationBandImportance
     from edaphos_bridge.interpretation.result import FoundationInterpretation
+    from edaphos_bridge.interpretation.segmenter_comparison import FoundationSegmenterComparison
     from edaphos_bridge.knn import foundation_knn
     from edaphos_bridge.lr_find import LRFind, foundation_lr_find
     from edaphos_bridge.maps.applicability import FoundationApplicability
@@ -149,7 +147,7 @@ _HOMES = {
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
     "FoundationSegmenter": "edaphos_bridge.segmenter",
-    "FoundationSegmenterComparison": "edaphos_bridge.compare_segmenters",
+    "FoundationSegmenterComparison": "edaphos_bridge.interpretation.segmenter_comparison",
     "foundation_compare_segmenters": "edaphos_bridge.compare_segmenters",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_applicability": "edaphos_bridge.applicability",

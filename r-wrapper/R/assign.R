@@ -78,6 +78,13 @@ in_state <- list(
       "`dataset` for an encoder without normalisation."
     )
   ),
+  edaphosbridge_segmenter = list(
+    names = c("encoder", "normalisation", "patch_orientation", "classes", "regime", "loss_fn"),
+    instead = paste(
+      "foundation_fit_segmenter() makes another fit; predict() takes a `dataset` for an encoder",
+      "without normalisation."
+    )
+  ),
   edaphosbridge_ensemble = list(
     names = c("members", "encoder", "task", "K_ens"),
     instead = "foundation_finetune_ensemble() makes another ensemble."

@@ -3,12 +3,12 @@
 #' The same as `plot()`, as an object of ggplot2. The methods are there when
 #' ggplot2 is.
 #'
-#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of
-#'   [foundation_probe_sweep()], [foundation_cross_validate()] or [foundation_lr_find()].
+#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
+#'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], of [foundation_moco_pretrain()] and
+#'   its sisters, or of [foundation_probe_sweep()], [foundation_cross_validate()] or [foundation_lr_find()].
 #' @param ... Not used: an argument of another name is an error.
 #' @return A `ggplot`: the loss of each epoch and, of a fit with validation rows,
-#'   their score (accuracy, RMSE or F1) in a second panel, with a dotted line at the first
+#'   their score (accuracy, RMSE, F1 or IoU) in a second panel, with a dotted line at the first
 #'   epoch of the best; of a sweep, a cross-validation or a learning rate finder what their
 #'   `plot()` draws.
 #' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)

@@ -43,6 +43,8 @@ to_learnt <- function(start, y, call) {
     to_targets(y, call)
   } else if (inherits(start, "edaphosbridge_multilabel")) {
     to_label_sets(y, call)
+  } else if (inherits(start, "edaphosbridge_segmenter")) {
+    to_masks(y, call)
   } else {
     to_labels(y, call)
   }
@@ -54,6 +56,8 @@ from_fit_of <- function(start, fields) {
     from_regressor(fields)
   } else if (inherits(start, "edaphosbridge_multilabel")) {
     from_multilabel(fields)
+  } else if (inherits(start, "edaphosbridge_segmenter")) {
+    from_segmenter(fields)
   } else {
     from_classifier(fields)
   }

@@ -16,6 +16,13 @@ from_matrix <- function(values, names) {
   matrix(values, ncol = length(names), dimnames = list(NULL, names))
 }
 
+# An array with names in one of its dimensions, that of classes, labels or targets.
+from_named <- function(values, names, place) {
+  values <- from_array(values)
+  dimnames(values) <- replace(vector("list", length(dim(values))), place, list(names))
+  values
+}
+
 # Columns of a table; "" and NaN stand for what is not known.
 from_table <- function(columns) {
   columns <- lapply(columns, function(values) {
@@ -95,8 +102,10 @@ from_config <- function(config) {
   whole <- intersect(c("epochs", "batch_size"), names(config)) # L-BFGS has no batches
   config[whole] <- lapply(config[whole], as.integer)
   config$seed <- from_seed(config$seed)
-  config$hidden <- as.integer(unlist(config$hidden))
-  config$dropout <- as.numeric(unlist(config$dropout))
+  if (!is.null(config$head)) { # which segmenters have none of
+    config$hidden <- as.integer(unlist(config$hidden))
+    config$dropout <- as.numeric(unlist(config$dropout))
+  }
   config
 }
 
@@ -147,6 +156,18 @@ from_multilabel <- function(fields) {
   )
 }
 
+from_segmenter <- function(fields) {
+  fields$classes <- as.character(unlist(fields$classes))
+  # more than R's integers reach
+  fields$pixel_counts <- structure(as.numeric(unlist(fields$pixel_counts)), names = fields$classes)
+  fields$n_patches <- as.integer(fields$n_patches)
+  from_fit(
+    fields, c("edaphosbridge_segmenter", "edaphosbridge_fit", "edaphos_foundation_segmenter"),
+    learnt = c("classes", "regime", "loss_fn"), score = "val_iou_history",
+    data = c("pixel_counts", "n_patches")
+  )
+}
+
 # From members that are R objects already.
 from_ensemble <- function(fields) {
   members <- fields$members
@@ -154,7 +175,7 @@ from_ensemble <- function(fields) {
   histories <- lapply(members, function(member) member$loss_history)
   task <- c(
     edaphosbridge_classifier = "classification", edaphosbridge_regressor = "regression",
-    edaphosbridge_multilabel = "multilabel"
+    edaphosbridge_multilabel = "multilabel", edaphosbridge_segmenter = "segmentation"
   )[[leaf_class_of(first)]]
   elements <- list(
     members = members, encoder = if (first$freeze_backbone) first$encoder, task = task,
@@ -231,10 +252,7 @@ from_cross_validation <- function(fields) {
   whole <- c("fold", "n_train", "n_test")
   fields$table[whole] <- lapply(fields$table[whole], as.integer)
   fields$columns <- as.character(unlist(fields$columns))
-  fields$predictions <- matrix(
-    from_array(fields$predictions),
-    ncol = length(fields$columns), dimnames = list(NULL, fields$columns)
-  )
+  fields$predictions <- from_named(fields$predictions, fields$columns, 2L)
   fields$config$seed <- from_seed(fields$config$seed)
   fields$config$k <- as.integer(fields$config$k)
   from_object(

@@ -23,6 +23,10 @@ words_of <- function(fit) {
     multilabel = list(
       loss = "binary cross-entropy", score = "validation F1", form = "%.3f", best = which.max
     ),
+    segmenter = list(
+      loss = c(cross_entropy = "cross-entropy", dice = "Dice loss", focal = "focal loss")[[fit$loss_fn]],
+      score = "validation IoU", form = "%.3f", best = which.max
+    ),
     list(loss = "cross-entropy", score = "validation accuracy", form = "%.3f", best = which.max)
   )
 }
@@ -36,6 +40,8 @@ best_epoch_of <- function(fit) {
 regime_of <- function(fit) {
   if (!is.null(fit$config$recipe)) {
     fit$config$recipe
+  } else if (identical(fit$regime, "from_scratch")) {
+    "from scratch"
   } else if (!fit$freeze_backbone) {
     "full fine-tuning"
   } else if (fit$head_type != "linear") {

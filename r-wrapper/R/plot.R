@@ -2,12 +2,13 @@
 #'
 #' Of a classifier the loss and the validation accuracy of each epoch, side by side, or one after the
 #' other where the device has several panels already; of a regressor the root mean squared error, of a
-#' multi-label classifier the macro F1. A dotted line marks the first epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss.
+#' multi-label classifier the macro F1, of a segmenter the intersection over union. A dotted line marks the first epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss.
 #'
-#' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()], or of [foundation_moco_pretrain()] and its
-#'   sisters.
-#' @param which `"loss"`, `"val_accuracy"` (`"val_rmse"`, `"val_f1"`) or both, as by default. Without validation rows
+#' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
+#'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], or of [foundation_moco_pretrain()] and
+#'   its sisters.
+#' @param which `"loss"`, `"val_accuracy"` (`"val_rmse"`, `"val_f1"`, `"val_iou"`) or both, as by
+#'   default. Without validation rows
 #'   (`val_split = 0`) only the loss is drawn.
 #' @param type,xlab,ylab,main,... As in [graphics::plot.default()]. `type` is a line by default, and a
 #'   point where there is one epoch only.

@@ -275,6 +275,10 @@ to_settings <- function(values, defaults, call) {
       to_table(value, name, call)
     } else if (name == "threshold") {
       to_thresholds(value)
+    } else if (name == "classes") {
+      if (!is.null(value)) to_numbers(value)
+    } else if (name == "decoder" && identical(value, default)) {
+      NULL # the network from scratch has its own
     } else if (length(default) < 2L && !(name == "dropout" && length(value) > 1L)) {
       to_scalar(value)
     } else if (is.character(default)) {
@@ -285,7 +289,7 @@ to_settings <- function(values, defaults, call) {
   })
 }
 
-names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "patches", "dataset")
+names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "masks", "patches", "dataset")
 names_of_tables <- c("augment", "class_weight", "recipe", "split")
 names_of_place <- c("device", "checkpoint_dir", "checkpoint_every", "resume")
 
@@ -295,10 +299,7 @@ is_table <- function(value) {
 
 # Named values, lists of text, or phases. Python's tables have each name once.
 to_table <- function(values, argument, call) {
-  if (anyDuplicated(names(values))) {
-    problem <- sprintf("names '%s' twice.", names(values)[duplicated(names(values))][[1]])
-    stop_input(argument, problem, call)
-  }
+  stop_if_twice(names(values), argument, call)
   values <- if (is.list(values)) values else as.list(values)
   lapply(values, function(value) {
     if (inherits(value, "edaphosbridge_phase")) {
@@ -309,6 +310,12 @@ to_table <- function(values, argument, call) {
       to_numbers(value)
     }
   })
+}
+
+stop_if_twice <- function(names, argument, call) {
+  if (anyDuplicated(names)) {
+    stop_input(argument, sprintf("names '%s' twice.", names[duplicated(names)][[1]]), call)
+  }
 }
 
 to_phase <- function(phase) {

@@ -23,7 +23,7 @@ _MOST_CLASSES = 256
 _WANTED = (
     "an array (N, H, W) with the class of each cell of each patch: whole numbers, text or bool"
 )
-_MISSING = "Cells whose class is not known are NaN, None, masked, or the value of `unlabelled`."
+_MISSING = "Cells whose class is not known are NaN (R's NA), None, masked, or `unlabelled`."
 _KINDS = {str, int, bool}
 
 

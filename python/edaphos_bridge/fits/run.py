@@ -148,10 +148,13 @@ def fit(
     for phase in phases:
         phase.rates(n_groups)
     reads = settings.head.reads if head is None else reads_of(head)
+    check_shapes = settings.head.check_shapes if head is None else None
 
     def inputs_for(phase: AnyPhase) -> Inputs:
         cached = phase.is_probe(n_groups) and aids.view is None
-        return inputs_of(encoder, patches, device, cached=cached, reads=reads)
+        return inputs_of(
+            encoder, patches, device, cached=cached, reads=reads, check_shapes=check_shapes
+        )
 
     inputs = inputs or inputs_for(phases[0])
     if head is None and isinstance(settings.head.own, nn.Module):  # which draws nothing

@@ -14,6 +14,7 @@ from edaphos_bridge.interop.answers import answered
 from edaphos_bridge.interop.calls import (
     applicability,
     classifiers,
+    comparisons,
     cross_validation,
     datasets,
     encoders,
@@ -26,6 +27,7 @@ from edaphos_bridge.interop.calls import (
     rasters,
     recipes,
     regressors,
+    segmenters,
     weights,
 )
 
@@ -36,6 +38,7 @@ CALLS: dict[str, Callable[..., Any]] = {
         applicability.measure_applicability,
         classifiers.fit,
         classifiers.probe_sweep,
+        comparisons.compare_segmenters,
         cross_validation.cross_validation,
         datasets.landsat,
         datasets.scene,
@@ -76,6 +79,7 @@ CALLS: dict[str, Callable[..., Any]] = {
         recipes.lr_find,
         recipes.phase,
         regressors.regress,
+        segmenters.segment,
         weights.weights_download,
         weights.weights_list,
         weights.weights_load,
