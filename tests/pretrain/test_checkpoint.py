@@ -265,7 +265,7 @@ def test_a_full_disk_is_found_before_the_first_step(pretrain, tmp_path, limited_
     assert os.listdir(tmp_path) == []
 
 
-def test_the_probe_is_as_large_as_the_last_checkpoint(pretrain, tmp_path, limited_files):
+def test_what_is_rehearsed_is_as_large_as_the_last_checkpoint(pretrain, tmp_path, limited_files):
     pretrain(checkpoint_dir=tmp_path / "one")
     size = (tmp_path / "one" / FILE).stat().st_size
     with limited_files(size - 1), pytest.raises(InputError, match="cannot be written"):

@@ -64,7 +64,7 @@ def pretrain(
         method.warm_up(views(batch, 1)[0] for batch in rows.split(size))
     steps = settings.epochs * settings.steps_per_epoch
     if checkpoints is not None and len(losses) < steps:
-        checkpoints.probe(tensors(), steps)
+        checkpoints.rehearse(tensors(), steps)
     unread: list[torch.Tensor] = []  # to read a loss is to wait for the device
     for step in range(len(losses) + 1, steps + 1):
         pause()
