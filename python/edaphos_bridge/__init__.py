@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from edaphos_bridge.interpretation.importance import FoundationBandImportance
     from edaphos_bridge.interpretation.result import FoundationInterpretation
     from edaphos_bridge.knn import foundation_knn
+    from edaphos_bridge.knn_probe import KNNProbe
+    from edaphos_bridge.linear_probe import LinearProbe
     from edaphos_bridge.lr_find import LRFind, foundation_lr_find
     from edaphos_bridge.maps.applicability import FoundationApplicability
     from edaphos_bridge.mcdropout import foundation_mcdropout_predict
@@ -78,7 +80,9 @@ __all__ = [
     "FoundationProbeSweep",
     "FoundationRegressor",
     "FoundationTileDataset",
+    "KNNProbe",
     "LRFind",
+    "LinearProbe",
     "Phase",
     "__version__",
     "foundation_applicability",
@@ -125,6 +129,8 @@ __all__ = [
 
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
+    "KNNProbe": "edaphos_bridge.knn_probe",
+    "LinearProbe": "edaphos_bridge.linear_probe",
     "FoundationApplicability": "edaphos_bridge.maps.applicability",
     "FoundationAttribution": "edaphos_bridge.interpretation.attribution_result",
     "FoundationBandImportance": "edaphos_bridge.interpretation.importance",

@@ -7,6 +7,7 @@ from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.pretrain.probe import Probe
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import PatchSource
@@ -39,6 +40,7 @@ def foundation_moco_pretrain(
     checkpoint_every: int | None = None,
     steps_per_epoch: int = 1,
     momentum_schedule: str | None = None,
+    probe: Probe | None = None,
 ) -> FoundationPretrain:
     """Pretrain a MoCo v2 encoder on patches without labels.
 
@@ -105,6 +107,10 @@ def foundation_moco_pretrain(
         Steps an epoch; ``loss_history`` has their mean.
     momentum_schedule : {None, "cosine"}
         "cosine" raises the momentum to 1 in the course of the run (as BYOL does).
+    probe : LinearProbe or KNNProbe, optional
+        Looks every few epochs at what the encoder is worth for labelled patches. The run is the
+        same with and without it, to the last bit, unless the probe has patience, which ends it and
+        keeps the best encoder.
 
     Returns
     -------

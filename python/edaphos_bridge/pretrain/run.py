@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from edaphos_bridge.basics.arguments import flag, whole
 from edaphos_bridge.basics.devices import resolve_device
@@ -20,10 +21,12 @@ from edaphos_bridge.errors import AdjustedWarning, InputError, warn
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
+from edaphos_bridge.pretrain.probe import Probe, as_probe
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.settings import SETTINGS, MoCoSettings, PretrainSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
+from edaphos_bridge.pretrain.watch import Watch
 from edaphos_bridge.training.checkpoint import FILE, Checkpoints, Progress, read_checkpoint
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
@@ -67,16 +70,17 @@ def pretrained(
 ) -> FoundationPretrain:
     """Do what a function of ours was called for: what all entrances have in common.
 
-    `arguments` are those of the function, of which settings and place take theirs; `source` makes
-    the patches when they are known to be good. By default lines or a bar on the console tell of the
-    run. For `draw` see `pretrain_encoder`.
+    `arguments` are those of the function, of which settings, place and ``probe`` take theirs;
+    `source` makes the patches when they are known to be good. By default lines or a bar on the
+    console tell of the run. For `draw` see `pretrain_encoder`.
     """
     settings = SETTINGS[method].checked(**arguments)
     verbose = flag("verbose", arguments["verbose"])
     place = Place.checked(**arguments)
+    probe = as_probe(arguments.get("probe"))
     patches = source()
     with console(method, verbose) if events is None else nullcontext(events) as listener:
-        return pretrain_encoder(patches, settings, place, listener, draw)
+        return pretrain_encoder(patches, settings, place, listener, draw, probe)
 
 
 def pretrain_encoder(
@@ -85,28 +89,32 @@ def pretrain_encoder(
     place: Place,
     events: Events,
     draw: Callable[[], int],
+    probe: Probe | None = None,
 ) -> FoundationPretrain:
     """Check the data, pretrain from the last checkpoint if there is one, and wrap the result.
 
     `draw` gives the seed when the settings have none and no checkpoint does; it is called when
-    the input is known to be good.
+    the input is known to be good. `probe` looks at the encoder as the fit will have it.
     """
     kornia_transforms()
     n, channels, height, width = source.shape
-    settings, architecture = _fitted_to(settings, n), ARCHITECTURES[settings.method]
+    settings = _fitted_to(settings, n)
     check_size(
-        architecture,
+        ARCHITECTURES[settings.method],
         in_channels=channels,
         feature_dim=settings.feature_dim,
         proj_dim=settings.proj_dim,
     )
+    if probe is not None:
+        probe.check(_untrained(source, settings, Randomness(0)), source.shape, settings.epochs)
     with ExitStack() as held:
         checkpoints = progress = None
         if place.checkpoint_dir is not None or place.resume is not None:
-            identity = {
+            identity: dict[str, Any] = {
                 "method": settings.method,
                 **settings.config(),
                 source.name: source.fingerprint(),
+                **({} if probe is None else {"probe": probe.identity()}),
             }
             if place.checkpoint_dir is not None:
                 made = Checkpoints(place.checkpoint_dir, place.checkpoint_every, identity)
@@ -120,9 +128,9 @@ def pretrain_encoder(
         if checkpoints is not None:
             checkpoints.identity["seed"] = seed
         randomness = Randomness(seed)
-        with randomness.everywhere():
-            encoder = architecture(channels, settings.feature_dim, settings.proj_dim)
-        method = _METHODS[settings.method](encoder.to(place.device), settings)
+        encoder = _untrained(source, settings, randomness).to(place.device)
+        watch = Watch(encoder, probe)
+        method = _METHODS[settings.method](encoder, settings)
         losses = pretrain(
             method,
             source,
@@ -132,17 +140,32 @@ def pretrain_encoder(
             randomness.generator,
             checkpoints=checkpoints,
             progress=progress,
+            watch=watch,
         )
-    encoder.normalisation = source.normalisation
     return FoundationPretrain(
         encoder=encoder.eval(),
         loss_history=losses,
-        config=settings.config(),
+        config={
+            **settings.config(),
+            "epochs": len(losses),
+            **({} if probe is None else {"probe": probe.describe()}),
+        },
         method=settings.method,
         device=place.device.type,
         in_channels=channels,
         patch_size=[height, width],
+        probe_history=watch.history(),
     )
+
+
+def _untrained(source: Source, settings: PretrainSettings, randomness: Randomness) -> nn.Module:
+    """Return the encoder that a run begins with."""
+    with randomness.everywhere():
+        encoder = ARCHITECTURES[settings.method](
+            source.shape[1], settings.feature_dim, settings.proj_dim
+        )
+    encoder.normalisation = source.normalisation
+    return encoder
 
 
 def _further(progress: Progress | None, folder: Path, identity: dict[str, Any]) -> Progress:
