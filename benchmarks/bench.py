@@ -32,9 +32,10 @@ NOTES: dict[str, str] = {
         "that are rounding into steps of nearly `lr`. The losses agree."
     ),
     **dict.fromkeys(
-        ("map-loop-moco-9", "map-loop-moco-16", "map-loop-simclr-16"),
-        "most of the loop's own time is the encoder's, which the exact map needs as well (the rows "
-        "on one prediction say so); what it saves is reading a window for each patch.",
+        ("map-loop-moco-9", "map-loop-moco-16"),
+        "the map is as fast as one prediction over its patches in memory (the row on that), so no "
+        "exact map is faster by much: so large a part of the loop is the encoder. What a map saves "
+        "is reading a window for each patch.",
     ),
     **dict.fromkeys(
         ("map-dense-moco", "map-dense-simclr", "map-dense-moco-large", "map-dense-simclr-large"),

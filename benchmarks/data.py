@@ -29,7 +29,7 @@ class Sizes:
     fine_tune_epochs: int = 5
     moco_batch: int = 64
     mapped: int = 128
-    scene_rows: int = 44
+    scene_rows: int = 352
     scene_epochs: int = 10
     moco_steps: int = 10
     runs: int = 9

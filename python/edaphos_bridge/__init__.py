@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
     from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
+    from edaphos_bridge.segmenter import FoundationSegmenter, foundation_fit_segmenter
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.smooth import foundation_smooth
     from edaphos_bridge.smooth_raster import foundation_smooth_raster
@@ -79,6 +80,7 @@ __all__ = [
     "FoundationPretrain",
     "FoundationProbeSweep",
     "FoundationRegressor",
+    "FoundationSegmenter",
     "FoundationTileDataset",
     "KNNProbe",
     "LRFind",
@@ -102,6 +104,7 @@ __all__ = [
     "foundation_fit_classifier",
     "foundation_fit_multilabel",
     "foundation_fit_regressor",
+    "foundation_fit_segmenter",
     "foundation_interpret",
     "foundation_knn",
     "foundation_lr_find",
@@ -144,6 +147,7 @@ _HOMES = {
     "FoundationPretrain": "edaphos_bridge.pretrain.result",
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
+    "FoundationSegmenter": "edaphos_bridge.segmenter",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_applicability": "edaphos_bridge.applicability",
     "foundation_applicability_raster": "edaphos_bridge.applicability_raster",
@@ -166,6 +170,7 @@ _HOMES = {
     "foundation_finetune_ensemble": "edaphos_bridge.ensemble",
     "foundation_fit_multilabel": "edaphos_bridge.multi_label",
     "foundation_fit_regressor": "edaphos_bridge.regressor",
+    "foundation_fit_segmenter": "edaphos_bridge.segmenter",
     "foundation_mcdropout_predict": "edaphos_bridge.mcdropout",
     "foundation_interpret": "edaphos_bridge.interpret",
     "foundation_knn": "edaphos_bridge.knn",

@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
-from edaphos_bridge import classifier, multi_label, regressor  # noqa: F401  (they make their tasks known)
+from edaphos_bridge import (  # noqa: F401  (they make their tasks known)
+    classifier,
+    multi_label,
+    regressor,
+    segmenter,
+)
 from edaphos_bridge.fits.result import FoundationFit
 
 __all__ = ["FoundationFit"]

@@ -27,11 +27,13 @@ from edaphos_bridge.fits.result import FoundationFit, lines, values_of
 from edaphos_bridge.multi_label import foundation_fit_multilabel
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.regressor import foundation_fit_regressor
+from edaphos_bridge.segmenter import foundation_fit_segmenter
 
 MEMBERS: dict[str, Callable[..., FoundationFit]] = {
     "classification": foundation_fit_classifier,
     "regression": foundation_fit_regressor,
     "multilabel": foundation_fit_multilabel,
+    "segmentation": foundation_fit_segmenter,
 }
 """What fits a member, by the name of its task."""
 
@@ -57,9 +59,9 @@ def foundation_finetune_ensemble(
     ----------
     encoder, x, y
         As in the function of the task.
-    task : {"classification", "regression", "multilabel"}
-        What fits the members: `foundation_fit_classifier`, `foundation_fit_regressor` or
-        `foundation_fit_multilabel`.
+    task : {"classification", "regression", "multilabel", "segmentation"}
+        What fits the members: `foundation_fit_classifier`, `foundation_fit_regressor`,
+        `foundation_fit_multilabel` or `foundation_fit_segmenter`.
     K_ens : int
         Members, at least two.
     base_seed : int
@@ -145,7 +147,7 @@ class FoundationEnsemble:
     ----------
     members : list of FoundationFit
         At least two, trained on the same patches.
-    task : {"classification", "regression", "multilabel"}
+    task : {"classification", "regression", "multilabel", "segmentation"}
     K_ens : int
         How many members.
     encoder : torch.nn.Module or None
@@ -224,8 +226,8 @@ class FoundationEnsemble:
         numpy.ndarray or pandas.DataFrame, float64
             For "members" an array (K, N) of a target without a name, else (K, N, n): the
             probabilities of classes or labels, or the targets in their units. For "mean" and "sd"
-            an array (N,), or a table (N, n) with their names. Missing for points outside the
-            raster or without data in any band.
+            an array (N,), or a table (N, n) with their names. Of segmenters arrays (K, N, n, H, W)
+            and (N, n, H, W). Missing for points outside the raster or without data in any band.
 
         Raises
         ------
@@ -234,15 +236,16 @@ class FoundationEnsemble:
         """
         choice("type", type, ("members", "mean", "sd"))
         each = type != "mean"
-        values = values_of(self.members, x, device, coords, dataset, each=each)
-        columns = self.members[0].columns
+        first = self.members[0]
+        values = first.complete(values_of(self.members, x, device, coords, dataset, each=each))
+        columns = first.columns
         if columns is None:
             values = values[..., 0]
         if type == "members":
             return values
         if type == "sd":
             values = values.std(axis=0, ddof=1)
-        return values if columns is None else pd.DataFrame(values, columns=columns)
+        return pd.DataFrame(values, columns=columns) if columns and values.ndim == 2 else values
 
     @plain
     def save(self, path: str | os.PathLike[str]) -> None:

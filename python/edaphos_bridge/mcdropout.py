@@ -112,4 +112,4 @@ def draw_predictions(
     values = values_of(
         [fit], x, target.type, coords, dataset, passes=passes, draws=draws, each=True
     )
-    return values if fit.columns is not None else values[..., 0]
+    return fit.complete(values) if fit.columns is not None else values[..., 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,6 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, seed_number, whole
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import draw_seed
-from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.data.orientation import orientation_to_read
 from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.encoders.raster_input import normalisation_for
@@ -24,6 +24,7 @@ from edaphos_bridge.maps.look import warn_of_other_input
 from edaphos_bridge.maps.method import METHODS, values_by
 from edaphos_bridge.maps.parts import kept_seed
 from edaphos_bridge.maps.run import Output, make_map
+from edaphos_bridge.maps.segment_values import segment_values
 from edaphos_bridge.raster.patches_at import band_order
 from edaphos_bridge.raster.sources import open_raster
 from edaphos_bridge.raster.tiles import FoundationTileDataset
@@ -54,7 +55,9 @@ def foundation_predict_raster(
 
     The raster is read in blocks, each once, with the cells that patches of its edge reach; memory
     is bounded by the block, whatever the size of the raster. Values are those that
-    ``fit.predict(stack, coords=...)`` has at the centres of cells.
+    ``fit.predict(stack, coords=...)`` has at the centres of cells. A segmenter gives all cells of
+    tiles, of the size of its training patches: they overlap by half, and a cell has the mean of
+    those that it lies in, by weights that fall towards their edges.
 
     Parameters
     ----------
@@ -67,9 +70,9 @@ def foundation_predict_raster(
         A GeoTIFF to write, ending in .tif or .tiff, tiled and compressed, in the layout of a
         cloud-optimised one. None returns a DataArray.
     type : str or sequence of str, optional
-        Of a classifier ``"class"`` (codes 1 to K in the order of the classes, 0 for no data, with
-        their names and colours), or ``"prob"`` (a layer a class), ``"entropy"``, ``"margin"`` and
-        ``"least_confidence"``; of a regressor ``"response"``; of a multi-label fit ``"class"``
+        Of a classifier or segmenter ``"class"`` (codes 1 to K in the order of the classes, 0 for no
+        data, with their names and colours), or ``"prob"`` (a layer a class), ``"entropy"``,
+        ``"margin"`` and ``"least_confidence"``; of a regressor ``"response"``; of a multi-label fit ``"class"``
         (1 where a patch has a label) or ``"prob"``. Of an ensemble, and with `n_draws`, also
         ``"mean"`` and ``"sd"`` over members or draws; others are then of the mean. By default
         ``"class"`` or ``"response"``, and ``("mean", "sd")`` of several. Several may be given,
@@ -180,6 +183,9 @@ def predict_raster(
     kinds = _types(fits, type, draws)
     target = resolve_device(first.device if device is None else device)
     normalisation = normalisation_for(first.encoder, first.patch_size, dataset, "stack")
+    if first.task.has_masks:
+        _no_settings_of_patches(step, way, draws)
+        normalisation = replace(normalisation, patch_size=max(first.patch_size))
     orientation = orientation_to_read(first.encoder)
     with open_raster(stack) as raster:
         output.refuse_itself(raster)
@@ -190,8 +196,21 @@ def predict_raster(
         if draws:
             values.seed = _seed(given, output, draw)
         warn_of_other_input(raster, reader)
+        if first.task.has_masks:
+            return make_map(raster, segment_values(fits, reader, values), output)
         function = values_by(way, raster, reader, values)
         return make_map(raster, function, output)
+
+
+def _no_settings_of_patches(stride: int, method: str, n_draws: int) -> None:
+    """Raise `InputError` for what maps of segmenters, which give every cell of a tile, have not."""
+    for name, value, usual in (
+        ("stride", stride, 1),
+        ("method", method, "exact"),
+        ("n_draws", n_draws, 0),
+    ):
+        if value != usual:
+            raise InputError(name, "is not for segmenters, which map every cell", found=value)
 
 
 def _seed(given: int | None, output: Output, draw: Any) -> int:
@@ -225,7 +244,7 @@ def _types(fits: list[FoundationFit], given: Any, n_draws: int) -> list[str]:
             "type", f"must be one or some of {', '.join(map(repr, allowed))}", found=given
         )
     kinds = [choice("type", kind, allowed) for kind in kinds]
-    if "class" in kinds and len(kinds) > 1 and isinstance(fits[0], FoundationClassifier):
+    if "class" in kinds and len(kinds) > 1 and fits[0].task.name != "multilabel":
         raise InputError(
             "type",
             "must be 'class' alone: its layer holds codes, and the others numbers",

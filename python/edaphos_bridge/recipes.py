@@ -19,10 +19,11 @@ from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.fits.run import fit_checked
+from edaphos_bridge.training.decoder_settings import DecoderSettings
 from edaphos_bridge.training.groups import encoder_groups
 from edaphos_bridge.training.phase import HEAD_ALONE, Phase, foundation_phase
 from edaphos_bridge.training.progress import console
-from edaphos_bridge.training.settings import HeadSettings, RecipeSettings
+from edaphos_bridge.training.settings import AnyHead, HeadSettings, RecipeSettings
 
 RECIPES = ("lp_ft", "gradual", "layerwise")
 # Of fastai's optimiser and schedule.
@@ -362,12 +363,7 @@ def finetuned(
     """
     if not isinstance(start, FoundationFit):
         return fit_classifier(as_module(start, "encoder_or_fit"), patches, y, settings, *run, **how)
-    dropout = start.config["dropout"]
-    head = HeadSettings(
-        start.head_type,
-        tuple(start.config["hidden"]),
-        tuple(dropout) if isinstance(dropout, list) else dropout,
-    )
+    head = _head_of(start)
     how = {"head": own_copy(start.head).requires_grad_(True), **how}
     return fit_checked(
         type(start),
@@ -378,3 +374,12 @@ def finetuned(
         *run,
         **how,
     )
+
+
+def _head_of(fit: FoundationFit) -> AnyHead:
+    """Return which head a fit has."""
+    if fit.task.has_masks:
+        return DecoderSettings(fit.head_type)
+    dropout = fit.config["dropout"]
+    shares = tuple(dropout) if isinstance(dropout, list) else dropout
+    return HeadSettings(fit.head_type, tuple(fit.config["hidden"]), shares)

@@ -31,7 +31,7 @@ def heads(width, n, dropout=0.0):
 
 def each_of(members, patches, **how):
     batches = [(slice(0, 12), patches[:12].clone()), (slice(12, 20), patches[12:].clone())]
-    return predicted(TASK, members, 23, batches, CPU, each=True, **how)
+    return predicted(TASK, members, 23, (4, 4), batches, CPU, each=True, **how)
 
 
 def alone(model, patches):
@@ -56,7 +56,7 @@ def test_every_member_s_values_stand_by_themselves_and_their_mean_is_the_default
     assert np.isnan(found[:, 20:]).all()
     for member, values in zip(members, found, strict=True):
         assert_close(values[:20], alone(member, patches), 1e-6)
-    mean = predicted(TASK, members, 20, [(slice(0, 20), patches)], CPU)
+    mean = predicted(TASK, members, 20, (4, 4), [(slice(0, 20), patches)], CPU)
     assert_close(mean, found[:, :20].mean(axis=0), 1e-12)
 
 

@@ -207,7 +207,7 @@ def probabilities(model, x, times=1.0):
 
 def test_several_members_give_the_mean_of_their_probabilities(x):
     models = members(3)
-    found = predicted(TASK, models, 41, in_batches(x), CPU)
+    found = predicted(TASK, models, 41, (4, 4), in_batches(x), CPU)
     each = [probabilities(model, x) for model in models]
     assert not np.array_equal(each[0].argmax(axis=1), each[1].argmax(axis=1))
     assert_close(found, sum(each) / 3, 1e-6)
@@ -216,16 +216,16 @@ def test_several_members_give_the_mean_of_their_probabilities(x):
 
 def test_one_member_three_times_is_that_member(x):
     (model,) = members(1)
-    once = predicted(TASK, [model], 41, in_batches(x), CPU)
-    assert_close(predicted(TASK, [model] * 3, 41, in_batches(x), CPU), once, 1e-12)
-    assert_close(predicted(TASK, [model], 41, in_batches(x), CPU, passes=3), once, 1e-12)
+    once = predicted(TASK, [model], 41, (4, 4), in_batches(x), CPU)
+    assert_close(predicted(TASK, [model] * 3, 41, (4, 4), in_batches(x), CPU), once, 1e-12)
+    assert_close(predicted(TASK, [model], 41, (4, 4), in_batches(x), CPU, passes=3), once, 1e-12)
 
 
 def test_several_passes_are_as_many_forwards_of_each_batch_and_their_mean(x):
     (model,) = members(1)
     drifting = Drifting(model.head)
     found = predicted(
-        TASK, [Model(nn.Flatten(), drifting)], 30, in_batches(x[:30], 15), CPU, passes=2
+        TASK, [Model(nn.Flatten(), drifting)], 30, (4, 4), in_batches(x[:30], 15), CPU, passes=2
     )
     assert drifting.passes == [15] * 4  # of each batch both passes, before the next is read
     halves = [
@@ -238,7 +238,7 @@ def test_several_passes_are_as_many_forwards_of_each_batch_and_their_mean(x):
 def test_members_and_passes_all_count_the_same(x):
     models = members(2)
     drifting = [Model(nn.Flatten(), Drifting(model.head)) for model in models]
-    found = predicted(TASK, drifting, 41, in_batches(x, 41), CPU, passes=3)
+    found = predicted(TASK, drifting, 41, (4, 4), in_batches(x, 41), CPU, passes=3)
     each = [probabilities(model, x, times) for model in models for times in (1, 2, 3)]
     assert_close(found, sum(each) / 6, 1e-6)
 
@@ -247,8 +247,8 @@ def test_members_and_passes_all_count_the_same(x):
 def test_rows_that_no_batch_has_are_missing_and_all_others_are_as_ever(x, number, passes):
     models = members(number)
     some = [batch for at, batch in enumerate(in_batches(x, 10)) if at != 1]
-    found = predicted(TASK, models, 45, some, CPU, passes)
-    expected = predicted(TASK, models, 41, in_batches(x), CPU, passes)
+    found = predicted(TASK, models, 45, (4, 4), some, CPU, passes)
+    expected = predicted(TASK, models, 41, (4, 4), in_batches(x), CPU, passes)
     missing = [*range(10, 20), *range(41, 45)]  # the batch left out, and rows beyond the last
     assert np.isnan(found[missing]).all()
     there = [row for row in range(41) if row not in missing]
@@ -257,8 +257,8 @@ def test_rows_that_no_batch_has_are_missing_and_all_others_are_as_ever(x, number
 
 @pytest.mark.parametrize(("number", "passes"), [(1, 1), (2, 3)])
 def test_without_any_row_there_are_no_values_or_only_missing_ones(number, passes):
-    assert predicted(TASK, members(number), 0, [], CPU, passes).shape == (0, 3)
-    found = predicted(TASK, members(number), 4, [], CPU, passes)
+    assert predicted(TASK, members(number), 0, (4, 4), [], CPU, passes).shape == (0, 3)
+    found = predicted(TASK, members(number), 4, (4, 4), [], CPU, passes)
     assert found.shape == (4, 3)
     assert np.isnan(found).all()
 
@@ -280,7 +280,7 @@ def test_a_value_that_one_member_cannot_give_is_an_error_that_names_the_rows(x, 
     models = members(3)
     models[stumbles] = Model(nn.Flatten(), Stumbling(models[stumbles].head, 50))
     with pytest.raises(InputError, match=r"`x` gives NaN .* in 2 of 41 patches \(first: 3, 8;"):
-        predicted(TASK, models, 41, in_batches(x), CPU, passes=2)
+        predicted(TASK, models, 41, (4, 4), in_batches(x), CPU, passes=2)
 
 
 @pytest.mark.parametrize("spoilt", [0, 1, 2])
@@ -289,13 +289,13 @@ def test_weights_that_are_not_finite_are_named_whichever_member_has_them(x, spoi
     with torch.no_grad():
         models[spoilt].head.weight[0, 0] = math.inf
     with pytest.raises(InputError, match="`head` has weights that are NaN or infinite"):
-        predicted(TASK, models, 41, in_batches(x), CPU)
+        predicted(TASK, models, 41, (4, 4), in_batches(x), CPU)
 
 
 def test_prediction_leaves_what_members_are_made_of_in_eval_mode_and_their_weights(x, state_of):
     models = members(2)
     before = [state_of(model) for model in models]
-    predicted(TASK, models, 41, in_batches(x), CPU, passes=2)
+    predicted(TASK, models, 41, (4, 4), in_batches(x), CPU, passes=2)
     for model, state in zip(models, before, strict=True):
         assert not any(part.training for part in (model.encoder, model.head))
         assert all(torch.equal(model.state_dict()[name], state[name]) for name in state)

@@ -9,13 +9,12 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads.decoder import MapShapes
 from edaphos_bridge.heads.own_decoder import own_decoder
 
-SHAPES = MapShapes([(3, 8, 6), (5, 4, 3)], (2, 8, 6))
-MAPS = [torch.randn(2, *shape) for shape in SHAPES.maps]
-X = torch.randn(2, *SHAPES.patch)
+SHAPES = MapShapes((2, 8, 6), [(3, 8, 6), (5, 4, 3)])
+MAPS = [torch.randn(2, *shape) for shape in (SHAPES.patch, *SHAPES.maps)]
 
 
 class OnAll(nn.Module):
-    """Reads all maps and the patch."""
+    """Reads the patch and all maps."""
 
     reads = "maps"
 
@@ -23,8 +22,9 @@ class OnAll(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3 + 2, 4, 1)
 
-    def forward(self, maps, x):
-        return self.conv(torch.cat([maps[0], x], dim=1))
+    def forward(self, maps):
+        x, fine, _ = maps
+        return self.conv(torch.cat([fine, x], dim=1))
 
 
 class Instead(nn.Module):
@@ -41,19 +41,19 @@ class Instead(nn.Module):
 
 def test_a_module_is_given_the_coarsest_map_and_brought_to_the_cells_of_the_patch():
     module = nn.Conv2d(5, 4, 1)
-    found = own_decoder(module, SHAPES, 4)(MAPS, X)
-    expected = functional.interpolate(module(MAPS[1]), scale_factor=2)
+    found = own_decoder(module, SHAPES, 4)(MAPS)
+    expected = functional.interpolate(module(MAPS[-1]), scale_factor=2)
     assert torch.equal(found, expected)
 
 
-def test_a_module_that_reads_maps_is_given_them_all_with_the_patch():
+def test_a_module_that_reads_maps_is_given_the_patch_and_all_maps():
     module = OnAll()
-    assert torch.equal(own_decoder(module, SHAPES, 4)(MAPS, X), module(MAPS, X))
+    assert torch.equal(own_decoder(module, SHAPES, 4)(MAPS), module(MAPS))
 
 
 def test_a_function_is_given_the_channels_and_the_outputs():
     decoder = own_decoder(lambda width, n: nn.Conv2d(width, n, 3, padding=1), SHAPES, 7)
-    assert decoder(MAPS, X).shape == (2, 7, 8, 6)
+    assert decoder(MAPS).shape == (2, 7, 8, 6)
 
 
 def test_it_is_a_copy():
@@ -86,4 +86,4 @@ def test_anything_else_is_an_error(given, says):
 @pytest.mark.filterwarnings("ignore:.torch.jit")
 def test_torchscript_is_an_error():
     with pytest.raises(InputError, match="TorchScript"):
-        own_decoder(torch.jit.trace(nn.Conv2d(5, 4, 1), MAPS[1]), SHAPES, 4)
+        own_decoder(torch.jit.trace(nn.Conv2d(5, 4, 1), MAPS[-1]), SHAPES, 4)

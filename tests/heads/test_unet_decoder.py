@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from closeness import assert_close, size_of
-from edaphos_bridge.encoders.encoder import maps_of
+from edaphos_bridge.encoders.features import encode
 from edaphos_bridge.heads.decoder import MapShapes
 from edaphos_bridge.heads.unet_decoder import Doubled, UNetDecoder
 
@@ -67,10 +67,10 @@ def network(recorded):
     body.load_state_dict(of_body)
     body.eval()
     x = recorded["x"]
-    decoder = UNetDecoder(MapShapes.of(maps_of(body, x), x), 5)
+    decoder = UNetDecoder(MapShapes.of([h.shape[1:] for h in encode(body, x, "maps")]), 5)
     decoder.load_state_dict(of_decoder)  # all of them, under these names
     decoder.eval()
-    return lambda x: decoder(maps_of(body, x), x)
+    return lambda x: decoder(encode(body, x, "maps"))
 
 
 @pytest.mark.parametrize("which", ["", "_other_size"])
@@ -90,14 +90,14 @@ def test_a_doubling_begins_as_the_nearest_up_sampling():
 
 
 def test_where_the_body_shrinks_at_once_there_is_one_more_doubling():
-    shrunk = MapShapes([(6, 8, 8), (8, 4, 4)], (4, 16, 16))
-    kept = MapShapes([(6, 16, 16), (8, 8, 8)], (4, 16, 16))
+    shrunk = MapShapes((4, 16, 16), [(6, 8, 8), (8, 4, 4)])
+    kept = MapShapes((4, 16, 16), [(6, 16, 16), (8, 8, 8)])
     assert isinstance(UNetDecoder(shrunk, 2).doubled, Doubled)
     assert isinstance(UNetDecoder(kept, 2).doubled, nn.Identity)
 
 
 def test_of_several_maps_of_one_size_the_last_one_is_joined():
-    shapes = MapShapes([(3, 8, 8), (5, 8, 8), (7, 4, 4), (9, 4, 4)], (4, 8, 8))
+    shapes = MapShapes((4, 8, 8), [(3, 8, 8), (5, 8, 8), (7, 4, 4), (9, 4, 4)])
     decoder = UNetDecoder(shapes, 2)
     assert decoder.skips == [1]
     assert decoder.levels[0].norm.num_features == 5

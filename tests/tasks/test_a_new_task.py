@@ -183,6 +183,7 @@ def test_it_has_the_mean_of_members_and_passes_and_missing_rows(x, task, fit, en
         task,
         [Model(one.encoder, one.head) for one in fits],
         50,
+        patches.shape[2:],
         [(slice(0, 20), patches[:20]), (slice(20, 41), patches[20:])],
         torch.device("cpu"),
         passes=2,

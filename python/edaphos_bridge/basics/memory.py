@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import torch
+
 from edaphos_bridge.errors import InputError
 
 _WHERE_UNKNOWN = 2**40
@@ -22,6 +24,16 @@ def check_memory(argument: str, n_bytes: int, found: object) -> None:
             found=found,
             hint="Give a smaller number.",
         )
+
+
+def fits_in_memory(n_bytes: int, device: torch.device, share: float) -> bool:
+    """Return whether so much is at most a `share` of all memory of the cpu or of a gpu.
+
+    Not of what is free at the moment, which would let two runs of one call differ.
+    """
+    if device.type == "cuda":
+        return n_bytes <= share * torch.cuda.get_device_properties(device).total_memory
+    return n_bytes <= share * _all_memory()
 
 
 def _all_memory() -> int:

@@ -61,16 +61,29 @@ class Augmentations:
 
     def view(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return a random view ``(B, C, H, W)`` of `x`, which is left as it is."""
+        return self.views(x, None, generator)[0]
+
+    def views(
+        self, x: torch.Tensor, masks: torch.Tensor | None, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return a random view of `x`, and of the masks ``(B, H, W)`` of its cells if there are.
+
+        Masks go where the cells go, of a crop that of the nearest cell; nothing else changes them.
+        """
         n, channels, height, width = x.shape
         # What a change does to whole places or whole channels is worked out on the few numbers
         # that say so; the cells themselves are passed over once for all changes of a kind.
         if self.crop_ratio != (1.0, 1.0):
-            x = read_between(
-                x, self._turned(crop_places(x.shape, self.crop_ratio, generator), generator)
-            )
+            places = self._turned(crop_places(x.shape, self.crop_ratio, generator), generator)
+            x = read_between(x, places)
+            if masks is not None:
+                masks = read_at(masks[:, None], nearest_cells(places))[:, 0]
         elif self.flip_prob > 0 or self.rot90_prob > 0:
             cells = torch.arange(height * width).reshape(1, 1, height, width)
-            x = read_at(x, self._turned(cells.expand(n, -1, -1, -1), generator))
+            cells = self._turned(cells.expand(n, -1, -1, -1), generator)
+            x = read_at(x, cells)
+            if masks is not None:
+                masks = read_at(masks[:, None], cells)[:, 0]
         factors, kept = torch.ones(n, channels, 1, 1), torch.ones(n, 1, height, width)
         if self.channel_drop_prob > 0:
             factors = channel_drop(factors, self.channel_drop_prob, generator)
@@ -82,7 +95,7 @@ class Augmentations:
             x = x * factors.to(x.device)
         if self.cutout_prob > 0:
             x = x * kept.to(x.device)
-        return noise(x, self.noise_sd, generator) if self.noise_sd > 0 else x
+        return (noise(x, self.noise_sd, generator) if self.noise_sd > 0 else x), masks
 
     def _turned(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         if self.flip_prob > 0:
@@ -137,6 +150,13 @@ def read_between(x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     return kornia_transforms().remap(
         x, columns, rows, mode="bilinear", padding_mode="border", align_corners=True
     )
+
+
+def nearest_cells(places: torch.Tensor) -> torch.Tensor:
+    """Return the cells ``(B, 1, H, W)`` that lie nearest to `places`, as `read_at` counts them."""
+    height, width = places.shape[2:]
+    columns, rows = places.round().long().unbind(1)
+    return (rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1))[:, None]
 
 
 def read_at(x: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:

@@ -32,6 +32,7 @@ class ContrastiveEncoder(nn.Module):
     """
 
     architecture: str
+    made_of = ("in_channels", "feature_dim", "proj_dim")
     normalisation: Normalisation | None = None
     patch_orientation: str | None = ROWS_FIRST
 

@@ -108,3 +108,11 @@ def _unlock(module: nn.Module) -> None:
             del submodule.__dict__["train"]
             for parameter in submodule.parameters(recurse=False):
                 parameter.requires_grad_(parameter.is_floating_point())
+
+
+def draw_anew(module: nn.Module) -> None:
+    """Give the layers of a module their initial weights once more, as torch draws them."""
+    for layer in module.modules():
+        reset = getattr(layer, "reset_parameters", None)
+        if callable(reset):
+            reset()

@@ -14,16 +14,33 @@ from torch import nn
 from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.data.float32 import all_finite
 from edaphos_bridge.data.patches import rows_at_once
-from edaphos_bridge.encoders.encoder import pooled_maps
+from edaphos_bridge.encoders.encoder import maps_of, pooled_maps
 from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.errors import EdaphosError, InputError
 
+Encoded = torch.Tensor | list[torch.Tensor]
 
-def encode(module: nn.Module, x: torch.Tensor, reads: str = "features") -> torch.Tensor:
-    """Return what a head reads of patches: ``features``, or ``pooled maps`` of twice the width."""
+
+def encode(module: nn.Module, x: torch.Tensor, reads: str = "features") -> Any:
+    """Return what a head reads of patches ``(B, C, H, W)``.
+
+    Parameters
+    ----------
+    reads : {"features", "pooled maps", "maps", "coarsest map"}
+        Features ``(B, D)``; ``pooled maps`` of twice the width; or a list from fine to coarse of
+        the patches themselves and all their ``maps`` ``(B, D, h, w)``, or the last one.
+    """
     if reads == "features":
         return encode_features(module, x)
-    return _run(lambda patches: pooled_maps(module, patches), x)
+    if reads == "pooled maps":
+        return _run(lambda patches: pooled_maps(module, patches), x)
+    maps = [h.float() for h in _run(lambda patches: maps_of(module, patches), x)]
+    return [x, *(maps if reads == "maps" else maps[-1:])]
+
+
+def parts_of(encoded: Encoded) -> list[torch.Tensor]:
+    """Return what `encode` gave as a list."""
+    return encoded if isinstance(encoded, list) else [encoded]
 
 
 def encode_features(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -81,24 +98,35 @@ def _pick(output: Any) -> Any:
 def find_feature_dim(module: nn.Module, patch: torch.Tensor, reads: str = "features") -> int:
     """Return D by running one patch ``(1, C, H, W)`` in eval mode; of maps, their channels.
 
+    Raises `InputError` as `find_shapes`.
+    """
+    return width_of(find_shapes(module, patch, reads), reads)
+
+
+def find_shapes(
+    module: nn.Module, patch: torch.Tensor, reads: str = "features"
+) -> list[tuple[int, ...]]:
+    """Return the shapes of what a head reads, without the batch, by running one patch.
+
     Raises `InputError` if the encoder takes another number of channels (both are named), fails on
     the patch for another reason, or returns no features.
     """
     module.eval()
     try:
         with torch.no_grad():
-            features = encode(module, patch, reads)
+            parts = parts_of(encode(module, patch, reads))
     except InputError as error:
         if error.__cause__ is not None:
             check_channels(_expected_channels(module, patch), patch.shape[1])
         raise
-    if not all_finite(features):
+    if not all(map(all_finite, parts)):
         check_weights(module, "encoder")
-    return _width(features, reads)
+    return [tuple(part.shape[1:]) for part in parts]
 
 
-def _width(features: torch.Tensor, reads: str) -> int:
-    return features.shape[1] if reads == "features" else features.shape[1] // 2
+def width_of(shapes: Sequence[Sequence[int]], reads: str) -> int:
+    """Return the width D of features or of the coarsest map, of shapes as of `find_shapes`."""
+    return shapes[-1][0] // (2 if reads == "pooled maps" else 1)
 
 
 def check_size(
@@ -112,7 +140,8 @@ def check_size(
     try:
         device = next((p.device for p in module.parameters()), torch.device("cpu"))
         with torch.no_grad():
-            found = _width(encode(module.eval(), patch.to(device), reads), reads)
+            parts = parts_of(encode(module.eval(), patch.to(device), reads))
+        found = width_of([part.shape[1:] for part in parts], reads)
     except InputError as error:
         cause = error
     if found != width:
@@ -158,13 +187,20 @@ def check_features(
         The rows that a patch was made into; by default all.
     """
     unusable = ~np.isfinite(features).all(axis=1)
-    bad = np.flatnonzero(unusable if asked is None else unusable & asked)
+    refuse_rows(unusable if asked is None else unusable & asked, modules, argument)
+
+
+def refuse_rows(
+    unusable: NDArray[np.bool_], modules: Iterable[tuple[str, nn.Module]], argument: str
+) -> None:
+    """Raise `InputError`, as `check_features`, if any of these rows is `unusable`."""
+    bad = np.flatnonzero(unusable)
     if len(bad):
         for name, module in modules:
             check_weights(module, name)
         raise InputError(
             argument,
-            f"gives NaN or infinite features in {len(bad)} of {len(features)} patches",
+            f"gives NaN or infinite features in {len(bad)} of {len(unusable)} patches",
             rows=bad.tolist(),
         )
 

@@ -16,6 +16,7 @@ from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.orientation import ROWS_FIRST, as_orientation, orientation_of
 from edaphos_bridge.encoders.copying import own_copy
+from edaphos_bridge.encoders.from_scratch import FromScratchEncoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import InputError, WeightsError
@@ -24,6 +25,10 @@ ARCHITECTURES: dict[str, type[MoCoEncoder] | type[SimCLREncoder]] = {
     "moco": MoCoEncoder,
     "simclr": SimCLREncoder,
 }
+"""Those that a user may name."""
+
+IN_FILES: dict[str, Any] = {**ARCHITECTURES, "from_scratch": FromScratchEncoder}
+"""Those that files hold by name, each made of its `made_of`."""
 
 
 def foundation_encoder(
@@ -111,15 +116,11 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
         "normalisation": None if carried is None else carried.to_dict(),
         "patch_orientation": orientation_of(module),
     }
-    for architecture, encoder_class in ARCHITECTURES.items():
+    for architecture, encoder_class in IN_FILES.items():
         if type(module) is encoder_class:
-            return {
-                "architecture": architecture,
-                "in_channels": module.in_channels,
-                "feature_dim": module.feature_dim,
-                "proj_dim": module.proj_dim,
-                **carries,
-            }
+            names: tuple[str, ...] = encoder_class.made_of  # type: ignore[attr-defined]
+            made_of = {name: getattr(module, name) for name in names}
+            return {"architecture": architecture, **made_of, **carries}
     return {
         "architecture": "custom",
         "class": f"{type(module).__module__}.{type(module).__qualname__}",
@@ -145,12 +146,11 @@ def rebuild_encoder(
             f"The encoder of this classifier is a module of your own ({description['class']}), "
             "and a file holds weights, not code. Build that module and give it as `encoder=`."
         )
-    elif architecture in ARCHITECTURES:
+    elif architecture in IN_FILES:
+        encoder_class = IN_FILES[architecture]
         # On "meta" nothing is allocated before the shapes in the file are known to fit.
         with on_meta():
-            module = ARCHITECTURES[architecture](
-                **{name: description[name] for name in ("in_channels", "feature_dim", "proj_dim")}
-            )
+            module = encoder_class(**{name: description[name] for name in encoder_class.made_of})
         into_meta = True
     else:
         raise WeightsError(f"Unknown encoder architecture {architecture!r} in the file.")
@@ -189,7 +189,7 @@ def encoder_state(module: nn.Module) -> dict[str, torch.Tensor]:
     A module of the user's own is kept as it is.
     """
     state: dict[str, torch.Tensor] = module.state_dict()
-    return as_float32(state, "encoder") if type(module) in ARCHITECTURES.values() else state
+    return as_float32(state, "encoder") if type(module) in IN_FILES.values() else state
 
 
 def as_float32(state: dict[str, torch.Tensor], what: str) -> dict[str, torch.Tensor]:

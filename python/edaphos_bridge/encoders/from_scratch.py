@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from edaphos_bridge.data.normalisation import Normalisation
+from edaphos_bridge.data.orientation import ROWS_FIRST
+
 
 class FromScratchEncoder(nn.Module):
     """Two 3x3 convolutions to 64 channels with ReLU, then 2x2 max pooling.
@@ -16,6 +19,10 @@ class FromScratchEncoder(nn.Module):
     Clay Foundation Model, fine-tuning: "the network we are using to train the downstream task
     from scratch", its ``encoder``.
     """
+
+    made_of = ("in_channels",)
+    normalisation: Normalisation | None = None
+    patch_orientation: str | None = ROWS_FIRST
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()

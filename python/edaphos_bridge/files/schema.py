@@ -18,6 +18,7 @@ from edaphos_bridge.errors import EdaphosError, WeightsError
 Check = Callable[[Any], bool]
 
 _WIDTHS = ("in_channels", "feature_dim", "proj_dim")
+_MADE_OF = {"moco": _WIDTHS, "simclr": _WIDTHS, "from_scratch": ("in_channels",), "custom": ()}
 # What builds a module must not take more than the tensors of a file can have.
 _LARGEST = 2**31 - 1
 _LARGEST_IN_R = 2**53
@@ -147,11 +148,10 @@ def check_encoder(description: Any, **widths: int) -> dict[str, Any]:
 
     What else the file says of `widths` must be what an encoder of ours says of itself.
     """
-    check(description, {"architecture": one_of("moco", "simclr", "custom")})
+    check(description, {"architecture": one_of(*_MADE_OF)})
+    check(description, dict.fromkeys(_MADE_OF[description["architecture"]], is_whole))
     if description["architecture"] == "custom":
         check(description, {"class": is_text})
-    else:
-        check(description, dict.fromkeys(_WIDTHS, is_whole))
     orientation = description.get("patch_orientation")  # older files have none
     known = one_of("rows_first", "transposed")
     require(orientation is None or known(orientation), "'patch_orientation' is no orientation")

@@ -15,6 +15,7 @@ from torch import nn
 
 from edaphos_bridge.basics.devices import on_meta
 from edaphos_bridge.encoders.copying import freeze
+from edaphos_bridge.encoders.features import find_shapes
 from edaphos_bridge.encoders.foundation import (
     as_float32,
     describe_encoder,
@@ -32,6 +33,8 @@ from edaphos_bridge.files.container import (
 )
 from edaphos_bridge.files.schema import check, damaged_description, is_flag, is_table, list_of
 from edaphos_bridge.fits.schema import check_fit
+from edaphos_bridge.heads.decoder import MAPS, MapShapes
+from edaphos_bridge.heads.decoders import make_decoder
 from edaphos_bridge.heads.registry import CUSTOM, make_head
 from edaphos_bridge.tasks.task import Task
 
@@ -144,9 +147,11 @@ def _elements(
     if given_head is not None or values["head_type"] == CUSTOM:
         own_head = _copied(given_head)
     with damaged_description():
+        encoder = rebuild_encoder(description, state, given)
         if own_head is not None:
             head = own_head
-            fill(head, head_state, "head", assign=False)
+        elif task.has_masks:
+            head = _decoder(values, encoder)
         else:
             with on_meta():  # nothing is allocated before the shapes are known to fit
                 head = make_head(
@@ -156,11 +161,18 @@ def _elements(
                     config["hidden"],
                     config["dropout"],
                 )
-            fill(head, head_state, "head", assign=True)
-        encoder = rebuild_encoder(description, state, given)
+        fill(head, head_state, "head", assign=own_head is None)
     if values["freeze_backbone"]:
         freeze(encoder)
     return {"encoder": encoder.eval(), "head": head.eval(), **values}
+
+
+def _decoder(values: Mapping[str, Any], encoder: nn.Module) -> nn.Module:
+    """Return the decoder of a file, made for the maps of its encoder; no weight is allocated."""
+    patch = torch.zeros(1, values["in_channels"], *values["patch_size"])
+    shapes = MapShapes.of(find_shapes(encoder, patch, MAPS))
+    with on_meta():
+        return make_decoder(values["head_type"], shapes, values["task"].n_outputs)
 
 
 def _copied(head: nn.Module | None) -> nn.Module:

@@ -13,7 +13,7 @@ from edaphos_bridge.heads.registry import reads_of
 
 
 class Model(nn.Module):
-    """Patches ``(B, C, H, W)`` to outputs of a task ``(B, n_outputs)``."""
+    """Patches ``(B, C, H, W)`` to outputs of a task, ``(B, n_outputs)`` or of every cell."""
 
     def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
         super().__init__()

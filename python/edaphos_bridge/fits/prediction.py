@@ -16,12 +16,13 @@ from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.orientation import orientation_to_read
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import (
+    Encoded,
     batch_size_for,
     check_channels,
-    check_features,
     check_size,
     encode,
     over_batches,
+    refuse_rows,
 )
 from edaphos_bridge.encoders.known_modules import only_reads
 from edaphos_bridge.encoders.raster_input import normalisation_for
@@ -50,8 +51,8 @@ def asked(
     patch_size: list[int],
     feature_dim: int,
     reads: str,
-) -> Iterator[tuple[int, Batches]]:
-    """Yield how many rows are asked for, and batches of patches with their rows.
+) -> Iterator[tuple[int, list[int], Batches]]:
+    """Yield how many rows are asked for, the size of patches, and batches of them with their rows.
 
     They are the patches `x`, or those around the points `coords` of the raster `x`, or the cells of
     the table `x`.
@@ -68,13 +69,15 @@ def asked(
         with open_raster(x, "x") as raster:
             points = read_coords(coords, crs=raster.crs, stack="x")
             found = patches_at(raster, points, normalisation, orientation, "x")
-            yield len(points), ((rows, torch.from_numpy(p)) for rows, p in found)
+            batches = ((rows, torch.from_numpy(p)) for rows, p in found)
+            yield len(points), [normalisation.patch_size] * 2, batches
         return
     if not isinstance(x, Patches) and is_table_of_cells(x):
         cells = read_cells(x, encoder, dataset, in_channels, patch_size)
         size = batch_size_for(tuple(cells.patches.shape), device.type, encoder)
         starts = range(0, len(cells.known), size)
-        yield cells.n, ((cells.known[i : i + size], cells.patches[i : i + size]) for i in starts)
+        parts = ((cells.known[i : i + size], cells.patches[i : i + size]) for i in starts)
+        yield cells.n, [1, 1], parts
         return
     if dataset is not None:
         raise InputError(
@@ -86,19 +89,22 @@ def asked(
     if len(patches) and list(patches.shape[2:]) != patch_size:
         check_size(encoder, patches.read(0, 1), patch_size, feature_dim, reads)
     size = batch_size_for(patches.shape, device.type, encoder)
-    yield len(patches), patches.numbered_batches(size, borrow=only_reads(encoder))
+    batches = patches.numbered_batches(size, borrow=only_reads(encoder))
+    yield len(patches), list(patches.shape[2:]), batches
 
 
 def predicted(
     task: Task,
     members: Sequence[Model],
     n: int,
+    size: Sequence[int],
     batches: Batches,
     device: torch.device,
     passes: int = 1,
     *,
     draws: Callable[[], Randomness] | None = None,
     each: bool = False,
+    of_cells: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> NDArray[np.float64]:
     """Return the task's values, shape (n, ...), as means over members and their passes.
 
@@ -106,39 +112,49 @@ def predicted(
 
     Parameters
     ----------
+    size : sequence of int
+        Rows and columns of the patches.
     draws : callable, optional
         Lets what dropped in training drop in every pass, and draw from what it gives.
     each : bool
         Return the values of each pass of each member instead, shape
         ``(len(members) * passes, n, ...)``.
+    of_cells : callable, optional
+        Gives one number ``(B, H, W)`` of each cell, of the mean values ``(B, K, H, W)`` of a
+        batch, such as its class; the result is ``(n, H, W)``.
 
     Raises
     ------
     InputError
         If a value is not finite.
     """
-    outputs = torch.zeros((len(members) * passes, n, task.n_outputs), dtype=torch.float64)
+    n_passes = len(members) * passes
+    shape = task.shape_of_values(size) if of_cells is None else tuple(size)
+    values = torch.full((n_passes if each else 1, n, *shape), math.nan, dtype=torch.float64)
     ready = _ready(members, device, passes, dropping=draws is not None)
     randomness = draws() if draws else None
 
     def compute(batch: torch.Tensor) -> torch.Tensor:
         with randomness.everywhere() if randomness else nullcontext():
-            return torch.stack(_outputs(ready, batch), dim=1)
+            outputs = _outputs(ready, batch)
+        found = [task.values(part.cpu().double()) for part in outputs]
+        if each:
+            return torch.stack(found, dim=1)
+        total = found[0]
+        for part in found[1:]:
+            total = total + part
+        mean = total / n_passes if n_passes > 1 else total
+        if of_cells is not None:
+            finite = mean.isfinite().flatten(1).all(dim=1)
+            mean = of_cells(mean).double()
+            mean[~finite] = math.nan
+        return mean[:, None]
 
-    found = over_batches(compute, batches, outputs.transpose(0, 1), device)
-    if each:
-        values = np.stack([task.values(part).numpy() for part in outputs])
-    else:
-        total = task.values(outputs[0])
-        for part in outputs[1:]:
-            total += task.values(part)
-        values = (total / len(outputs) if len(outputs) > 1 else total).numpy()[None]
-    values[:, ~found] = np.nan
+    asked = over_batches(compute, batches, values.transpose(0, 1), device)
     parts = [part for model in members for part in model.named_children()]
-    rows = np.moveaxis(values, 1, 0)
-    rows = rows.reshape(n, math.prod(rows.shape[1:]))
-    check_features(rows, parts, "x", found)  # NaN would be the first class
-    return values if each else values[0]
+    usable = np.isfinite(values.numpy()).all(axis=(0, *range(2, values.ndim)))
+    refuse_rows(asked & ~usable, parts, "x")  # NaN would be the first class
+    return values.numpy() if each else values[0].numpy()
 
 
 def _ready(
@@ -167,6 +183,10 @@ def _outputs(ready: Sequence[tuple[Model, bool]], batch: torch.Tensor) -> list[t
     for model, anew in ready:
         pause()
         if anew:
-            features = encode(model.encoder, batch.clone(), reads_of(model.head))
-        outputs.append(model.head(features.clone()))
+            encoded = encode(model.encoder, batch.clone(), reads_of(model.head))
+        outputs.append(model.head(_cloned(encoded)))
     return outputs
+
+
+def _cloned(encoded: Encoded) -> Encoded:
+    return [h.clone() for h in encoded] if isinstance(encoded, list) else encoded.clone()

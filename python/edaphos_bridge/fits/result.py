@@ -25,6 +25,7 @@ from edaphos_bridge.fits import file
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import asked, predicted
 from edaphos_bridge.fits.standalone import StandaloneModel
+from edaphos_bridge.heads.decoders import FROM_SCRATCH
 from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.task import Task
@@ -77,10 +78,19 @@ class FoundationFit:
         )
 
     def values(
-        self, x: Any, device: str | None, coords: Any, dataset: FoundationTileDataset | None
+        self,
+        x: Any,
+        device: str | None,
+        coords: Any,
+        dataset: FoundationTileDataset | None,
+        **how: Any,
     ) -> NDArray[np.float64]:
         """Return the values that the task predicts; arguments as in a leaf class' `predict`."""
-        return values_of([self], x, device, coords, dataset)
+        return values_of([self], x, device, coords, dataset, **how)
+
+    def complete(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what users see of the `values` of the task, of members or draws too."""
+        return values
 
     @plain
     def module(self, *, values: bool = False) -> nn.Module:
@@ -188,6 +198,8 @@ class FoundationFit:
         regime = "linear probing" if self.freeze_backbone else "full fine-tuning"
         if self.freeze_backbone and self.head_type != "linear":
             regime = "frozen backbone"
+        if self.head_type == FROM_SCRATCH:
+            regime = "from scratch"
         # the weights kept are the last epoch's, which may not be the best
         known = [value for value in self.score_history if not math.isnan(value)]
         best = "NA"
@@ -206,7 +218,7 @@ class FoundationFit:
             *lines(
                 {
                     "feature_dim": self.feature_dim,
-                    "head": self.head_type,
+                    "decoder" if self.task.has_masks else "head": self.head_type,
                     "regime": regime,
                     **self.about_calibration(),
                     "device": self.device,
@@ -288,9 +300,9 @@ def values_of(
         patch_size=first.patch_size,
         feature_dim=first.feature_dim,
         reads=reads_of(first.head),
-    ) as (n, batches):
+    ) as (n, size, batches):
         members = [Model(fit.encoder, fit.head) for fit in fits]
-        return predicted(task or first.task, members, n, batches, target, **how)
+        return predicted(task or first.task, members, n, size, batches, target, **how)
 
 
 def lines(values: dict[str, Any]) -> list[str]:

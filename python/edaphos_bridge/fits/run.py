@@ -15,13 +15,14 @@ from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
 from edaphos_bridge.data.splits import Split, read_split
-from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
+from edaphos_bridge.encoders.copying import as_module, draw_anew, freeze, own_copy
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.files.container import prefixed
 from edaphos_bridge.fits.kept_run import KeptRun, opened
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
+from edaphos_bridge.heads.decoders import FROM_SCRATCH
 from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.aids import Aids
@@ -155,7 +156,7 @@ def fit(
 
     inputs = inputs or inputs_for(phases[0])
     if head is None and isinstance(settings.head.own, nn.Module):  # which draws nothing
-        head = settings.head.made(inputs.feature_dim, task.n_outputs)
+        head = settings.head.made(inputs, task.n_outputs)
     identity = (
         {}
         if checkpoint_dir is None
@@ -172,7 +173,9 @@ def fit(
         task = task.learnt_from(targets, plan)
         if head is None:
             with randomness.everywhere():
-                head = settings.head.made(inputs.feature_dim, task.n_outputs)
+                if settings.head.head == FROM_SCRATCH:
+                    draw_anew(encoder)
+                head = settings.head.made(inputs, task.n_outputs)
         model = Model(encoder, head.to(device))
         groups = Groups(encoder, head, grouping)
         groups.require_trained(phases)

@@ -22,6 +22,7 @@ from edaphos_bridge.files.schema import (
     require,
     settings_of,
 )
+from edaphos_bridge.heads.decoders import DECODERS, FROM_SCRATCH
 from edaphos_bridge.heads.registry import CUSTOM, HEADS
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.settings import FitSettings, RecipeSettings
@@ -41,13 +42,14 @@ def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
         wanted = " or ".join(map(repr, tasks))
         raise WeightsError(f"This file holds a fit of {str(name)[:40]!r}, not {wanted}.")
     task_class = tasks[name]
+    heads = (*DECODERS, FROM_SCRATCH) if task_class.has_masks else HEADS
     found = check(
         metadata,
         {
             **RECORD,
             "score_history": list_of(partial(_is_score, task_class)),
             "feature_dim": is_whole,
-            "head_type": one_of(*HEADS, CUSTOM),
+            "head_type": one_of(*heads, CUSTOM),
             "freeze_backbone": is_flag,
         },
     )
@@ -61,7 +63,8 @@ def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
     )
     of_fit = {name: value for name, value in config.items() if name not in of_task}
     _check_config(of_fit, found["freeze_backbone"])
-    require(config["head"] == found["head_type"], "its two types of the head differ")
+    named = config["decoder" if task_class.has_masks else "head"]
+    require(named == found["head_type"], "its two types of the head differ")
     require(
         config["epochs"] == len(found["loss_history"]) == len(found["score_history"]),
         "it has not one loss and one score for each epoch",

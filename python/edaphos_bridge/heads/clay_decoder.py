@@ -37,9 +37,9 @@ class ClayDecoder(Decoder):
         layers[-1:] = [_doubled() for _ in range(left)]  # no ReLU after the last one
         self.decoder = nn.Sequential(*layers)
 
-    def forward(self, maps: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the outputs for every cell of patches."""
-        return resized(self.decoder(maps[-1]), x)
+        return resized(self.decoder(maps[-1]), maps[0])
 
 
 def _doubled() -> nn.Module:

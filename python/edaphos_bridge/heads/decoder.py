@@ -14,19 +14,22 @@ from torch.nn import functional
 from edaphos_bridge.errors import InputError
 
 MAPS = "maps"
+COARSEST_MAP = "coarsest map"
+"""What a decoder may read of an encoder (`encoders.features.encode`)."""
 
 
 class Decoder(nn.Module):
-    """Maps ``(B, D, h, w)`` from fine to coarse, and patches, to ``(B, n_outputs, H, W)``.
+    """Patches ``(B, C, H, W)`` and their maps ``(B, D, h, w)``, to ``(B, n_outputs, H, W)``.
 
-    What it is given may be kept for the next epoch: it writes to none of it.
+    They are one list from fine to coarse, of which the patches are the first. What it is given may
+    be kept for the next epoch: it writes to none of it.
     """
 
-    reads: ClassVar[str] = MAPS
+    reads: ClassVar[str] = COARSEST_MAP
 
     @abstractmethod
-    def forward(self, maps: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-        """Return the outputs for every cell of patches ``(B, C, H, W)`` with these maps."""
+    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the outputs for every cell of the patches ``maps[0]``."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +38,20 @@ class MapShapes:
 
     Attributes
     ----------
+    patch : (int, int, int)
+        Channels, rows and columns of the patches.
     maps : list of (int, int, int)
         Channels, rows and columns of each map, from fine to coarse.
-    patch : (int, int, int)
-        Channels, rows and columns of the patches that they are of.
     """
 
-    maps: list[tuple[int, int, int]]
     patch: tuple[int, int, int]
+    maps: list[tuple[int, int, int]]
 
     @classmethod
-    def of(cls, maps: Sequence[torch.Tensor], x: torch.Tensor) -> MapShapes:
-        """Return the shapes of the maps that an encoder gives for patches."""
-        return cls([_shape(h) for h in maps], _shape(x))
+    def of(cls, shapes: Sequence[Sequence[int]]) -> MapShapes:
+        """Return them of the shapes of patches and maps, each without the batch."""
+        patch, *maps = ((c, h, w) for c, h, w in shapes)
+        return cls(patch, maps)
 
     @property
     def width(self) -> int:
@@ -81,8 +85,3 @@ def resized(outputs: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Return outputs with the cells of patches, by the nearest where these are others."""
     size = x.shape[-2:]
     return outputs if outputs.shape[-2:] == size else functional.interpolate(outputs, size=size)
-
-
-def _shape(x: torch.Tensor) -> tuple[int, int, int]:
-    channels, h, w = x.shape[1:]
-    return int(channels), int(h), int(w)

@@ -13,17 +13,20 @@ DECODERS: dict[str, type[ClayDecoder | UNetDecoder | LinearDecoder]] = {
     "unet": UNetDecoder,
     "linear": LinearDecoder,
 }
-"""Those that a user may name; the network from scratch has one of its own."""
+"""Those that a user may name."""
+
+FROM_SCRATCH = "from_scratch"
+"""That of the network from scratch."""
 
 
 def make_decoder(name: str, shapes: MapShapes, n_outputs: int) -> Decoder:
-    """Return an untrained decoder of a name in `DECODERS`, or ``"from_scratch"``.
+    """Return an untrained decoder of a name in `DECODERS`, or `FROM_SCRATCH`.
 
     Raises
     ------
     InputError
         If it does not reach the cells of a patch from these maps.
     """
-    if name == "from_scratch":
+    if name == FROM_SCRATCH:
         return ScratchDecoder(shapes, n_outputs)
     return DECODERS[name](shapes, n_outputs)

@@ -26,9 +26,9 @@ class LinearDecoder(Decoder):
         super().__init__()
         self.linear = nn.Conv2d(shapes.width, n_outputs, kernel_size=1)
 
-    def forward(self, maps: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the outputs for every cell of patches."""
         outputs: torch.Tensor = self.linear(maps[-1])
         return functional.interpolate(
-            outputs, size=x.shape[-2:], mode="bilinear", align_corners=False
+            outputs, size=maps[0].shape[-2:], mode="bilinear", align_corners=False
         )

@@ -24,9 +24,9 @@ class OwnDecoder(Decoder):
         super().__init__()
         self.decoder = module
 
-    def forward(self, maps: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the outputs for every cell of patches."""
-        return resized(self.decoder(maps[-1]), x)
+        return resized(self.decoder(maps[-1]), maps[0])
 
 
 def own_decoder(given: Any, shapes: MapShapes, n_outputs: int) -> nn.Module:
@@ -36,8 +36,8 @@ def own_decoder(given: Any, shapes: MapShapes, n_outputs: int) -> nn.Module:
     ----------
     given : torch.nn.Module or callable
         The callable is given the channels of the coarsest map and `n_outputs`. A module that has
-        ``reads = "maps"`` is called with all maps and the patches, as a `Decoder` is; any other
-        one with the coarsest map.
+        ``reads = "maps"`` is called with the list of the patches and all of their maps, as a
+        `Decoder` is; any other one with the coarsest map.
 
     Raises
     ------
@@ -58,10 +58,9 @@ def own_decoder(given: Any, shapes: MapShapes, n_outputs: int) -> nn.Module:
             raise InputError("decoder", "has weights on the meta device, which hold no values")
         decoder = made if reads_of(made) == MAPS else OwnDecoder(made)
         device = next((p.device for p in decoder.parameters()), torch.device("cpu"))
-        x = torch.zeros(2, *shapes.patch, device=device)
-        maps = [torch.zeros(2, *shape, device=device) for shape in shapes.maps]
+        maps = [torch.zeros(2, *shape, device=device) for shape in (shapes.patch, *shapes.maps)]
         with torch.enable_grad():
-            found = decoder.eval()(maps, x)
+            found = decoder.eval()(maps)
     except EdaphosError:
         raise
     except Exception as error:  # a user's code may fail in any way

@@ -41,6 +41,6 @@ class ScratchDecoder(Decoder):
             nn.Conv2d(512, n_outputs, kernel_size=3, padding=1),
         )
 
-    def forward(self, maps: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the outputs for every cell of patches."""
-        return resized(self.decoder(maps[-1]), x)
+        return resized(self.decoder(maps[-1]), maps[0])

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edaphos_bridge.heads.decoder import Decoder, MapShapes, resized
+from edaphos_bridge.heads.decoder import MAPS, Decoder, MapShapes, resized
 
 
 class UNetDecoder(Decoder):
@@ -26,6 +26,8 @@ class UNetDecoder(Decoder):
     Fischer, P. and Brox, T. (2015). U-Net: convolutional networks for biomedical image
     segmentation. arXiv:1505.04597.
     """
+
+    reads = MAPS
 
     def __init__(self, shapes: MapShapes, n_outputs: int) -> None:
         super().__init__()
@@ -45,8 +47,9 @@ class UNetDecoder(Decoder):
         self.residual = Residual(width)
         self.outputs = nn.Conv2d(width, n_outputs, kernel_size=1)
 
-    def forward(self, maps: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the outputs for every cell of patches."""
+        x, *maps = maps
         h = self.middle(functional.relu(self.norm(maps[-1])))
         for level, i in zip(self.levels, self.skips, strict=True):
             h = level(h, maps[i])

@@ -113,7 +113,7 @@ def band_importance(
                     batch[:, band] = x[order[start : start + size], band]
                 yield slice(start, start + len(batch)), batch
 
-        values = predicted(fit.task, [model], len(x), batches(), device)
+        values = predicted(fit.task, [model], len(x), x.shape[2:], batches(), device)
         if is_classifier:
             return float((values.argmax(axis=1) == truth).mean())
         return float(np.sqrt(((values.reshape(truth.shape) - truth) ** 2).mean()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ _TYPES = {
     "classification": ("class", "prob", *MEASURES),
     "regression": ("response",),
     "multilabel": ("class", "prob"),
+    "segmentation": ("class", "prob", *MEASURES),
 }
+_OF_CLASSES = ("classification", "segmentation")
 _OF_SEVERAL = ("mean", "sd")
 
 
@@ -36,7 +39,7 @@ def types_of(fits: Sequence[FoundationFit], n_draws: int) -> tuple[str, ...]:
     own = _TYPES[fits[0].task_class.name]
     if len(fits) * max(n_draws, 1) == 1:
         return own
-    kinds = own if fits[0].task_class.name == "classification" else ()
+    kinds = own if fits[0].task_class.name in _OF_CLASSES else ()
     return (*_OF_SEVERAL, *kinds)
 
 
@@ -81,12 +84,13 @@ class FitValues(RowValues):
         self._task = fits[0].task
         self._types = tuple(types)
         self._n_draws = n_draws
+        self._size = fits[0].patch_size
         self.seed = 0
         self._digest = hashlib.sha256(b"".join(fit.to_bytes() for fit in fits)).hexdigest()
         self._thresholds = getattr(self._task, "threshold", None)
         columns = fits[0].columns
         name = fits[0].task_class.name
-        self._is_one_label = name == "classification"
+        self._is_one_label = name in _OF_CLASSES
         if n_draws and not self._members[0].dropping():
             raise InputError(
                 "n_draws",
@@ -107,10 +111,10 @@ class FitValues(RowValues):
         draws = (lambda: self._randomness(seed)) if self._n_draws else None
         each = "sd" in self._types
         values = predicted(
-            self._task, self._members, n, batches, self.device, max(self._n_draws, 1),
+            self._task, self._members, n, self._size, batches, self.device, max(self._n_draws, 1),
             draws=draws, each=each,
         )  # fmt: skip
-        return self._layers(values) if each else self._layers(values[None])
+        return self.layers_of(values if each else values[None])
 
     @torch.no_grad()
     def of_features(self, features: list[torch.Tensor]) -> NDArray[Any]:
@@ -118,9 +122,27 @@ class FitValues(RowValues):
         heads = [model.for_prediction(self.device).head for model in self._members]
         outputs = [head(rows.clone()) for head, rows in zip(heads, features, strict=True)]
         values = [self._task.values(rows.cpu().double()).numpy() for rows in outputs]
-        return self._layers(np.stack(values))
+        return self.layers_of(np.stack(values))
 
-    def _layers(self, values: NDArray[np.float64]) -> NDArray[Any]:
+    def of_tile(self, tile: torch.Tensor) -> NDArray[np.float64]:
+        """Return the values ``(S, K, t, t)`` of a tile ``(1, C, t, t)`` by each member.
+
+        Of a segmenter, whose `layers_of` they become cell by cell, with all K classes.
+        """
+        with self.alone(), torch.inference_mode():
+            outputs = [model(tile.to(self.device)) for model in self._ready]
+        values = torch.cat([self._task.values(part.cpu().double()) for part in outputs])
+        found: NDArray[np.float64] = self._task.probabilities(values).numpy()
+        return found
+
+    @cached_property
+    def _ready(self) -> list[Model]:
+        return [model.for_prediction(self.device) for model in self._members]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_ready"}
+
+    def layers_of(self, values: NDArray[np.float64]) -> NDArray[Any]:
         """Return layers ``(n, L)`` of values ``(S, n, K)`` of members or draws."""
         mean = values.mean(axis=0) if len(values) > 1 else values[0]
         layers = [self._layer(kind, mean, values) for kind in self._types]
@@ -134,7 +156,9 @@ class FitValues(RowValues):
         if kind in MEASURES:
             return MEASURES[kind](mean, 1)[:, None]
         if kind == "class" and self._is_one_label:
-            return mean.argmax(axis=1)[:, None] + 1
+            share = self._thresholds if mean.shape[1] == 2 else None
+            codes = mean.argmax(axis=1) if share is None else mean[:, 1] >= share
+            return codes[:, None].astype(np.int64) + 1
         if kind == "class":
             return mean >= np.asarray(self._thresholds)
         return mean

@@ -55,6 +55,8 @@ class Segmentation(Task):
         Of the focal loss.
     threshold : float
         From which probability on a cell is of the second of two classes.
+    unlabelled : str, int, float, bool or None
+        Value of cells without a class in masks of this fit, beside those that are missing.
     class_weight : str, dict or None
         "balanced", "capped", or the weight of each class by its name, as `Classification` has it,
         of labelled cells.
@@ -73,6 +75,7 @@ class Segmentation(Task):
     name = "segmentation"
     score_range = (0.0, 1.0)
     highest_is_best = True
+    has_masks = True
 
     classes: list[ClassLabel]
     pixel_counts: list[int]
@@ -80,6 +83,7 @@ class Segmentation(Task):
     loss_fn: str = "cross_entropy"
     gamma: float = 2.0
     threshold: float = 0.5
+    unlabelled: ClassLabel | float | None = None
     class_weight: ClassWeight | None = None
     weights: list[float] | None = None
 
@@ -91,6 +95,7 @@ class Segmentation(Task):
         *,
         gamma: float = 2.0,
         threshold: float = 0.5,
+        unlabelled: ClassLabel | float | None = None,
         class_weight: ClassWeight | None = None,
     ) -> Segmentation:
         """Return the task of these masks; their codes are its targets.
@@ -103,7 +108,14 @@ class Segmentation(Task):
         if isinstance(class_weight, dict):
             check_names(class_weight, masks.classes)
         return cls(
-            masks.classes, masks.counts(), len(masks), loss_fn, gamma, threshold, class_weight
+            masks.classes,
+            masks.counts(),
+            len(masks),
+            loss_fn,
+            gamma,
+            threshold,
+            unlabelled,
+            class_weight,
         )
 
     @property
@@ -180,8 +192,8 @@ class Segmentation(Task):
         return (values[:, 0] >= self.threshold).long() if self.is_binary else values.argmax(dim=1)
 
     def probabilities(self, values: torch.Tensor) -> torch.Tensor:
-        """Return the probability of every class, ``(N, K, H, W)``, also of two classes."""
-        return torch.cat([1 - values, values], dim=1) if self.is_binary else values
+        """Return the probability of every class, ``(..., K, H, W)``, also of two classes."""
+        return torch.cat([1 - values, values], dim=-3) if self.is_binary else values
 
     def learnt_from(self, targets: torch.Tensor, plan: Plan) -> Segmentation:
         """Return the task with its weights; warn where the split left a class without cells.
@@ -221,6 +233,7 @@ class Segmentation(Task):
             "loss": self.loss_fn,
             **({"gamma": self.gamma} if self.loss_fn == "focal" else {}),
             **({"threshold": self.threshold} if self.is_binary else {}),
+            **({} if self.unlabelled is None else {"unlabelled": self.unlabelled}),
         }
 
     def describe(self) -> dict[str, Any]:
@@ -232,6 +245,7 @@ class Segmentation(Task):
             "loss_fn": self.loss_fn,
             "gamma": self.gamma,
             "threshold": self.threshold,
+            "unlabelled": self.unlabelled,
         }
 
     @classmethod
@@ -246,6 +260,7 @@ class Segmentation(Task):
                 "loss_fn": one_of(*SEGMENTATION_LOSSES),
                 "gamma": lambda value: is_number(value) and value >= 0,
                 "threshold": lambda value: is_number(value) and 0 < value < 1,
+                "unlabelled": lambda value: value is None or isinstance(value, str | int | float),
             },
         )
         require(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -23,12 +24,16 @@ class Task(ABC):
         Whether a higher score is a better one.
     score_format : str
         How a score is shown.
+    has_masks : bool
+        Whether targets and outputs lie on the cells of patches, ``(N, H, W)`` and
+        ``(N, n_outputs, H, W)``, so that a decoder gives the outputs.
     """
 
     name: ClassVar[str]
     score_range: ClassVar[tuple[float, float]]
     highest_is_best: ClassVar[bool]
     score_format: ClassVar[str] = ".3f"
+    has_masks: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -53,6 +58,10 @@ class Task(ABC):
 
         By operations of torch that change nothing in place: `torch.export` follows them.
         """
+
+    def shape_of_values(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of `values` of one patch of `size`, its rows and columns."""
+        return (self.n_outputs, *size) if self.has_masks else (self.n_outputs,)
 
     def learnt_from(self, targets: torch.Tensor, plan: Plan) -> Task:
         """Return the task as the training rows of a plan teach it, or warn what they cannot."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-View = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+View = Callable[
+    [torch.Tensor, torch.Tensor | None, torch.Generator], tuple[torch.Tensor, torch.Tensor | None]
+]
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Aids:
     patience : int or None
         Epochs without a better score after which a phase ends, with its best weights.
     view : callable or None
-        ``view(patches, generator)`` gives the patches as a step sees them.
+        ``view(patches, masks, generator)`` gives the patches as a step sees them, and masks that
+        have gone with them; None where targets lie on no cells.
     """
 
     patience: int | None = None

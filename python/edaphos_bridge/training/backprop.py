@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -84,9 +85,12 @@ class Backprop:
     def _step(self, rows: torch.Tensor, steps: int) -> torch.Tensor:
         pause()
         self._set_rates(steps)
-        inputs, targets = self.inputs.read(rows), self.targets[rows]
+        inputs: Any = self.inputs.read(rows)
+        targets = self.targets[rows]
         if self.view is not None:
-            inputs = self.view(inputs, self._generator)
+            masks = targets if self.task.has_masks else None
+            inputs, moved = self.view(inputs, masks, self._generator)
+            targets = targets if moved is None else moved
         self.optimizer.zero_grad()
         with self._draws:
             loss = self.task.loss(self.model(inputs), targets)

@@ -79,7 +79,7 @@ def execute(
         optimizer = adam(
             trained_groups, decoupled=phase.decoupled, betas=phase.betas, eps=phase.eps
         )
-        trained = model if inputs.features is None else model.head
+        trained = model.head if inputs.is_cached else model
         learner = Backprop(
             trained, task, phase, groups, inputs, targets, optimizer, aids, randomness, events
         )

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from edaphos_bridge.basics.interrupts import pause
+from edaphos_bridge.basics.memory import fits_in_memory
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.features import (
+    Encoded,
     batch_size_for,
     check_weights,
     encode,
-    find_feature_dim,
-    over_batches,
+    find_shapes,
+    parts_of,
+    width_of,
 )
 from edaphos_bridge.encoders.folding import folded
 from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.encoders.known_modules import draws_of, only_reads
 from edaphos_bridge.errors import InputError, warn
+from edaphos_bridge.heads.decoder import COARSEST_MAP, MAPS
 
 _EVAL_ROWS = 4096  # rows of cached features at once in validation
 
@@ -34,17 +40,24 @@ class Inputs:
     feature_dim : int
         Width D of the encoder's features.
     read : callable
-        ``read(rows)`` gives those rows: of the features, or of the patches.
+        ``read(rows)`` gives those rows of what trains: of the patches, or of what a head reads of
+        them where that is computed once.
     eval_batch_size : int
         Rows at once in validation.
     features : torch.Tensor or None, shape (N, D)
         The features, where they are computed once.
+    is_cached : bool
+        Whether features or maps are computed once, so that the head alone trains on them.
+    shapes : sequence of tuple of int
+        Those of what a head reads, without the batch.
     """
 
     feature_dim: int
-    read: Callable[[torch.Tensor], torch.Tensor]
+    read: Callable[[torch.Tensor], Encoded]
     eval_batch_size: int
     features: torch.Tensor | None = None
+    is_cached: bool = False
+    shapes: Sequence[tuple[int, ...]] = ()
 
 
 def inputs_of(
@@ -57,7 +70,8 @@ def inputs_of(
 ) -> Inputs:
     """Return what trains on `encoder`, which is on `device`, under a head that `reads`.
 
-    With `cached` it runs once over the patches, and must not train. Patches that are in memory are
+    With `cached` it runs once over the patches, and must not train; where maps of all of them would
+    take more than a quarter of the memory, it runs in every step. Patches that are in memory are
     laid out once for an encoder that trains; others are read when a step asks for them.
 
     Raises
@@ -66,25 +80,42 @@ def inputs_of(
         If a patch holds missing values or the encoder does not give finite features.
     """
     with draws_of(encoder, Randomness(0, device)):  # a lazy module draws its weights here
-        feature_dim = find_feature_dim(encoder, patches.read(0, 1).to(device), reads)
-        if cached:
-            features = cached_features(encoder, patches, device, feature_dim, reads)
-            return Inputs(feature_dim, lambda rows: features[rows], _EVAL_ROWS, features)
-        _warn_if_nothing_trains(encoder)
+        shapes = find_shapes(encoder, patches.read(0, 1).to(device), reads)
+        feature_dim = width_of(shapes, reads)
         size = batch_size_for(patches.shape, device.type, encoder)
-        return Inputs(feature_dim, _patches_of(encoder, patches, device), size)
+        of_maps = reads in (MAPS, COARSEST_MAP)
+        if cached and not of_maps:
+            (features,) = computed_once(encoder, patches, device, shapes, reads)
+            read = features.__getitem__
+            return Inputs(feature_dim, read, _EVAL_ROWS, features, is_cached=True, shapes=shapes)
+        if cached and _is_little(shapes[1:], len(patches), device):
+            maps = computed_once(encoder, patches, device, shapes[1:], reads)
+
+            def rows_of_maps(rows: torch.Tensor) -> list[torch.Tensor]:
+                return [patches.rows(rows.cpu()).to(device), *(h[rows] for h in maps)]
+
+            return Inputs(feature_dim, rows_of_maps, size, is_cached=True, shapes=shapes)
+        if not cached:
+            _warn_if_nothing_trains(encoder)
+        return Inputs(feature_dim, _patches_of(encoder, patches, device), size, shapes=shapes)
 
 
-def cached_features(
+def _is_little(shapes: Sequence[Sequence[int]], n: int, device: torch.device) -> bool:
+    return fits_in_memory(4 * n * sum(map(math.prod, shapes)), device, share=0.25)
+
+
+@torch.no_grad()
+def computed_once(
     encoder: nn.Module,
     patches: Patches,
     device: torch.device,
-    feature_dim: int,
+    shapes: Sequence[Sequence[int]],
     reads: str = "features",
-) -> torch.Tensor:
-    """Return the features ``(N, feature_dim)`` on `device`; patches are read batch by batch.
+) -> list[torch.Tensor]:
+    """Return what a head reads of all patches, on `device`, each ``(N, *shape)``.
 
-    Pooled maps are of twice that width.
+    Of maps these are the `shapes` without the patches, which are not among them. Patches are read
+    batch by batch.
 
     Raises
     ------
@@ -93,16 +124,23 @@ def cached_features(
     """
     size = batch_size_for(patches.shape, device.type, encoder)
     fast = folded(encoder.eval())
-    width = feature_dim if reads == "features" else 2 * feature_dim
-    features = torch.empty((len(patches), width), device=device)
-    batches = patches.numbered_batches(size, borrow=only_reads(encoder))
-    over_batches(lambda batch: encode(fast, batch, reads), batches, features, device)
-    bad = torch.nonzero(~torch.isfinite(features).all(dim=1)).flatten().tolist()
+    kept = [torch.empty((len(patches), *shape), device=device) for shape in shapes]
+    for rows, batch in patches.numbered_batches(size, borrow=only_reads(encoder)):
+        pause()
+        parts = parts_of(encode(fast, batch.to(device), reads))
+        for all_rows, part in zip(kept, parts[-len(kept) :], strict=True):
+            all_rows[rows] = part
+    usable = torch.stack([_finite_rows(part) for part in kept]).all(dim=0)
+    bad = torch.nonzero(~usable).flatten().tolist()
     if bad:
         check_weights(encoder, "encoder")
         found = f"{len(bad)} of {len(patches)} patches"
         raise InputError("encoder", f"returns NaN or infinite features for {found}", rows=bad)
-    return features
+    return kept
+
+
+def _finite_rows(part: torch.Tensor) -> torch.Tensor:
+    return torch.cat([rows.isfinite().flatten(1).all(dim=1) for rows in part.split(_EVAL_ROWS)])
 
 
 def _patches_of(

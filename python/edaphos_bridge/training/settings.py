@@ -22,6 +22,8 @@ from edaphos_bridge.heads.registry import (
     reads_of,
 )
 from edaphos_bridge.training.aids import Aids
+from edaphos_bridge.training.decoder_settings import DecoderSettings
+from edaphos_bridge.training.inputs import Inputs
 from edaphos_bridge.training.phase import HEAD_ALONE, AnyPhase, Phase, Solve, foundation_phase
 
 
@@ -36,7 +38,7 @@ class AidSettings:
 
     def aids(self) -> Aids:
         """Return what training takes of them."""
-        return Aids(self.patience, None if self.augment is None else self.augment.view)
+        return Aids(self.patience, None if self.augment is None else self.augment.views)
 
     def aids_config(self) -> dict[str, Any]:
         """Return those in use, as JSON values."""
@@ -137,7 +139,7 @@ class HeadSettings:
         """What the head takes of an encoder."""
         return POOLED_MAPS if self.head == "concat_pool" else reads_of(self.own)
 
-    def made(self, feature_dim: int, n_outputs: int) -> nn.Module:
+    def made(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return an untrained head.
 
         Raises
@@ -145,10 +147,10 @@ class HeadSettings:
         InputError
             If one of the user's is none for these widths.
         """
+        width = inputs.feature_dim
         if self.head != CUSTOM:
-            return make_head(self.head, feature_dim, n_outputs, self.hidden, self.dropout)
-        width = feature_dim if self.reads != POOLED_MAPS else 2 * feature_dim
-        return own_head(self.own, width, n_outputs)
+            return make_head(self.head, width, n_outputs, self.hidden, self.dropout)
+        return own_head(self.own, width if self.reads != POOLED_MAPS else 2 * width, n_outputs)
 
     def config(self) -> dict[str, Any]:
         """Return them as JSON values."""
@@ -160,6 +162,16 @@ class HeadSettings:
         }
 
 
+AnyHead = HeadSettings | DecoderSettings
+
+
+def head_settings(head: Any, hidden: Any, dropout: Any, decoder: Any) -> AnyHead:
+    """Return the settings of a decoder if there is to be one, else those of a head."""
+    if decoder is not None:
+        return DecoderSettings.checked(decoder=decoder)
+    return HeadSettings.checked(head=head, hidden=hidden, dropout=dropout)
+
+
 @dataclass(frozen=True)
 class FitSettings(AidSettings):
     """Arguments of `foundation_fit_classifier` other than the data and the encoder.
@@ -168,7 +180,7 @@ class FitSettings(AidSettings):
     """
 
     freeze_backbone: bool
-    head: HeadSettings
+    head: AnyHead
     epochs: int
     batch_size: int
     lr: float
@@ -182,9 +194,10 @@ class FitSettings(AidSettings):
         cls,
         *,
         freeze_backbone: Any,
-        head: Any,
-        hidden: Any,
-        dropout: Any,
+        head: Any = None,
+        hidden: Any = (),
+        dropout: Any = 0.0,
+        decoder: Any = None,
         epochs: Any,
         batch_size: Any,
         lr: Any,
@@ -197,7 +210,7 @@ class FitSettings(AidSettings):
         """Return the settings, or raise `InputError` for the first that cannot be used."""
         settings = cls(
             freeze_backbone=flag("freeze_backbone", freeze_backbone),
-            head=HeadSettings.checked(head=head, hidden=hidden, dropout=dropout),
+            head=head_settings(head, hidden, dropout, decoder),
             epochs=whole("epochs", epochs),
             batch_size=whole("batch_size", batch_size),
             lr=number("lr", lr, above=0),
@@ -251,7 +264,7 @@ class RecipeSettings(AidSettings):
 
     recipe: str
     recipe_phases: tuple[Phase, ...]
-    head: HeadSettings
+    head: AnyHead
     batch_size: int
     val_split: float
     seed: int | None
@@ -263,9 +276,10 @@ class RecipeSettings(AidSettings):
         *,
         recipe: Any,
         phases: Sequence[Any],
-        head: Any,
-        hidden: Any,
-        dropout: Any,
+        head: Any = None,
+        hidden: Any = (),
+        dropout: Any = 0.0,
+        decoder: Any = None,
         batch_size: Any,
         val_split: Any,
         seed: Any,
@@ -285,7 +299,7 @@ class RecipeSettings(AidSettings):
             recipe_phases=tuple(
                 replace(phase, batch_size=phase.batch_size or size) for phase in described
             ),
-            head=HeadSettings.checked(head=head, hidden=hidden, dropout=dropout),
+            head=head_settings(head, hidden, dropout, decoder),
             batch_size=size,
             val_split=number("val_split", val_split, minimum=0, below=1),
             seed=None if seed is None else seed_number(seed),

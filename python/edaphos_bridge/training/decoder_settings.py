@@ -1,0 +1,67 @@
+"""Which decoder a segmenter trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from edaphos_bridge.basics.arguments import choice
+from edaphos_bridge.heads.decoder import COARSEST_MAP, MAPS, MapShapes
+from edaphos_bridge.heads.decoders import DECODERS, FROM_SCRATCH, make_decoder
+from edaphos_bridge.heads.own_decoder import own_decoder
+from edaphos_bridge.heads.registry import CUSTOM, reads_of
+from edaphos_bridge.training.inputs import Inputs
+
+
+@dataclass(frozen=True)
+class DecoderSettings:
+    """Which decoder a segmenter trains, as `HeadSettings` of heads."""
+
+    decoder: str
+    own: Any = field(default=None, compare=False)
+
+    @classmethod
+    def checked(cls, *, decoder: Any) -> DecoderSettings:
+        """Return the settings, or raise `InputError`."""
+        if callable(decoder):
+            return cls(CUSTOM, decoder)
+        if decoder not in (CUSTOM, FROM_SCRATCH):  # which a file may say, and no user
+            choice("decoder", decoder, tuple(DECODERS))
+        return cls(decoder)
+
+    @property
+    def head(self) -> str:
+        """What kind of head it is."""
+        return self.decoder
+
+    def check_own(self) -> None:
+        """Raise `InputError` for a decoder of the user's without one."""
+        if self.decoder == CUSTOM and self.own is None:
+            choice("decoder", self.decoder, tuple(DECODERS))
+
+    @property
+    def reads(self) -> str:
+        """What the decoder takes of an encoder; of one that a function makes it may be all."""
+        if self.decoder != CUSTOM:
+            return DECODERS[self.decoder].reads if self.decoder in DECODERS else COARSEST_MAP
+        is_one = isinstance(self.own, nn.Module)
+        return COARSEST_MAP if is_one and reads_of(self.own) != MAPS else MAPS
+
+    def made(self, inputs: Inputs, n_outputs: int) -> nn.Module:
+        """Return an untrained decoder.
+
+        Raises
+        ------
+        InputError
+            If it does not reach the cells of a patch, or is none.
+        """
+        shapes = MapShapes.of(inputs.shapes)
+        if self.decoder == CUSTOM:
+            return own_decoder(self.own, shapes, n_outputs)
+        return make_decoder(self.decoder, shapes, n_outputs)
+
+    def config(self) -> dict[str, Any]:
+        """Return them as JSON values."""
+        return {"decoder": self.decoder}
