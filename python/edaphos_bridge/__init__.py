@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
     from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
+    from edaphos_bridge.segmentation_probe import SegmentationProbe
     from edaphos_bridge.segmenter import FoundationSegmenter, foundation_fit_segmenter
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.smooth import foundation_smooth
@@ -86,6 +87,7 @@ __all__ = [
     "LRFind",
     "LinearProbe",
     "Phase",
+    "SegmentationProbe",
     "__version__",
     "foundation_applicability",
     "foundation_applicability_raster",
@@ -134,6 +136,7 @@ __all__ = [
 _HOMES = {
     "KNNProbe": "edaphos_bridge.knn_probe",
     "LinearProbe": "edaphos_bridge.linear_probe",
+    "SegmentationProbe": "edaphos_bridge.segmentation_probe",
     "FoundationApplicability": "edaphos_bridge.maps.applicability",
     "FoundationAttribution": "edaphos_bridge.interpretation.attribution_result",
     "FoundationBandImportance": "edaphos_bridge.interpretation.importance",

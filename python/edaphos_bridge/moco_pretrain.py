@@ -107,7 +107,7 @@ def foundation_moco_pretrain(
         Steps an epoch; ``loss_history`` has their mean.
     momentum_schedule : {None, "cosine"}
         "cosine" raises the momentum to 1 in the course of the run (as BYOL does).
-    probe : LinearProbe or KNNProbe, optional
+    probe : LinearProbe, KNNProbe or SegmentationProbe, optional
         Looks every few epochs at what the encoder is worth for labelled patches. The run is the
         same with and without it, to the last bit, unless the probe has patience, which ends it and
         keeps the best encoder.

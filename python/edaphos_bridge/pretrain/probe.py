@@ -152,5 +152,5 @@ def as_probe(probe: Any) -> Probe | None:
         "probe",
         "must be a probe",
         found=probe if isinstance(probe, type) else type(probe).__name__,
-        hint="LinearProbe(x, y) and KNNProbe(x, y) are some, in R linear_probe() and knn_probe().",
+        hint="LinearProbe() and SegmentationProbe() are some, in R linear_probe() and so on.",
     )
