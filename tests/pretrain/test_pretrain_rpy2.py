@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rpy2.robjects as ro
 
-from edaphos_bridge import FoundationPretrain
+from edaphos_bridge import FoundationPretrain, KNNProbe, LinearProbe
 from edaphos_bridge.interop.rpy2 import converter, install
 
 
@@ -71,3 +71,29 @@ def test_an_error_names_the_argument_and_the_call(r, patches):
     assert message.startswith("`patches` holds NA, NaN or infinite values in 1 of 24 patches")
     assert "(first: 3; counted from 1)" in message
     assert call == "foundation_moco_pretrain(holes)"
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"), [("linear_probe", LinearProbe), ("knn_probe", KNNProbe)]
+)
+def test_a_probe_of_r_gives_pythons_scores_and_leaves_the_run_as_it_is(
+    r, pretrain, patches, function, kind
+):
+    few = ", k = 5" if kind is KNNProbe else ""
+    r(f"probe <- {function}(x, factor(rep(c('a', 'b'), 12)), every = 2{few})")
+    r(f"fit <- foundation_{pretrain.method}_pretrain({ARGUMENTS}, probe = probe)")
+    few = {"k": 5} if kind is KNNProbe else {}
+    fit = pretrain(probe=kind(patches, ["a", "b"] * 12, every=2, **few))
+    assert bytes(r("fit$state")) == fit.to_bytes()
+    assert list(r("fit$probe_history$epoch")) == [2, 4]
+    assert list(r("fit$probe_history$score")) == fit.probe_history["score"]
+    assert list(r("capture.output(print(fit))")) == str(fit).splitlines()
+
+
+def test_a_history_goes_to_r_and_comes_back(r, pretrain, patches):
+    fit = pretrain(probe=LinearProbe(patches, ["a", "b"] * 12, patience=1))
+    with converter.context():
+        ro.globalenv["fit"] = fit
+        back = ro.globalenv["fit"]
+    assert back.to_bytes() == fit.to_bytes()
+    assert list(r("fit$probe_history$score")) == fit.probe_history["score"]
