@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import rows_maps, rows_predict, rows_r, rows_training
+from benchmarks import rows_maps, rows_predict, rows_r, rows_segmenters, rows_training
 from benchmarks.data import FULL, QUICK, Sizes
 from benchmarks.machine import provenance, require_device
 from benchmarks.row import NotMeasured, Row
@@ -57,6 +57,7 @@ def topics(sizes: Sizes, device: str) -> dict[str, Measure]:
         "heads": rows_training.head_rows,
         "sweep": rows_training.sweep_rows,
         "fine-tuning": rows_training.fine_tuning_rows,
+        "segmenters": rows_segmenters.segmenter_rows,
         "predict": rows_predict.predict_rows,
         "maps": rows_maps.map_rows,
         "moco": rows_training.moco_rows,

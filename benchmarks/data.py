@@ -13,6 +13,8 @@ from torch import nn
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.basics.seeding import Randomness
 
+Make = Callable[[], nn.Module]
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -104,6 +106,11 @@ def labels(n: int) -> list[str]:
     return [CLASSES[code] for code in codes]
 
 
+def masks(n: int, side: int = 16) -> NDArray[np.int64]:
+    """Return masks ``(n, side, side)`` of three classes, drawn evenly."""
+    return np.random.default_rng(3).integers(0, len(CLASSES), size=(n, side, side))
+
+
 def flatten() -> nn.Module:
     """Return the encoder that hands features on as they are."""
     return nn.Flatten()
@@ -173,3 +180,8 @@ def problem(
 ) -> tuple[nn.Module, NDArray[np.float32], list[str]]:
     """Return an encoder, `n` patches that it reads (features for `flatten`) and their labels."""
     return make(), features(n) if make is flatten else patches(n), labels(n)
+
+
+def masked_problem(make: Make, n: int) -> tuple[nn.Module, NDArray[np.float32], NDArray[np.int64]]:
+    """Return an encoder, patches and masks."""
+    return make(), patches(n), masks(n)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks import data, plain_loop
-from benchmarks.data import Sizes
+from benchmarks.data import Make, Sizes
 from benchmarks.row import Row, cost, difference, speed_up
 from benchmarks.timing import Run, Timed, alternated_apart
 from edaphos_bridge import (
@@ -43,7 +43,6 @@ NO_CHANGE = {
     "noise_sd": 0.0,
 }
 
-Make = Callable[[], nn.Module]
 Values = NDArray[np.floating[Any]]
 
 

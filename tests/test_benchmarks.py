@@ -36,6 +36,7 @@ from benchmarks.rows_maps import (
     predicting,
     scene_file,
 )
+from benchmarks.rows_segmenters import FINE_TUNED, FROZEN, segmenter_rows
 from benchmarks.rows_training import (
     NO_CHANGE,
     fine_tuning_rows,
@@ -165,6 +166,13 @@ def test_fine_tuning_has_the_losses_and_probabilities_of_the_plain_loop():
         assert found[f"{key}-result"] <= 1e-4
 
 
+def test_segmenters_have_the_losses_of_the_plain_loop():
+    found = figures(segmenter_rows(TINY, "cpu"))
+    keys = [*FROZEN, *FINE_TUNED]
+    assert found.keys() == {key + end for key in keys for end in ("", "-losses")}
+    assert max(found[f"{key}-losses"] for key in keys) <= 1e-4
+
+
 def test_predictions_of_every_encoder_are_those_of_the_eager_forward():
     found = figures(rows_predict.predict_rows(TINY, "cpu"))
     results = [figure for key, figure in found.items() if key.endswith("-result")]
@@ -241,7 +249,7 @@ def test_a_device_that_is_not_there_ends_the_run_before_it_starts(monkeypatch, c
 
 
 def test_on_a_gpu_only_what_runs_there_is_measured():
-    expected = ["probe", "heads", "sweep", "fine-tuning", "predict", "maps", "moco"]
+    expected = ["probe", "heads", "sweep", "fine-tuning", "segmenters", "predict", "maps", "moco"]
     assert list(bench.topics(TINY, "cuda")) == expected
 
 

@@ -39,7 +39,7 @@ def test_the_page_on_adding_names_files_of_both_packages() -> None:
 def test_the_examples_for_python_run_from_top_to_bottom(fresh_python, tmp_path) -> None:
     text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     # not -W error: of torch about itself
     code = "\n".join(["import warnings", 'warnings.simplefilter("ignore")', *blocks])
     fresh_python(code)

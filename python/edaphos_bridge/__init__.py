@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from edaphos_bridge.band_importance import foundation_band_importance
     from edaphos_bridge.calibrate import foundation_calibrate
     from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
+    from edaphos_bridge.compare_segmenters import (
+        FoundationSegmenterComparison,
+        foundation_compare_segmenters,
+    )
     from edaphos_bridge.cross_validate import (
         FoundationCrossValidation,
         foundation_cross_validate,
@@ -82,6 +86,7 @@ __all__ = [
     "FoundationProbeSweep",
     "FoundationRegressor",
     "FoundationSegmenter",
+    "FoundationSegmenterComparison",
     "FoundationTileDataset",
     "KNNProbe",
     "LRFind",
@@ -94,6 +99,7 @@ __all__ = [
     "foundation_attribute",
     "foundation_band_importance",
     "foundation_calibrate",
+    "foundation_compare_segmenters",
     "foundation_cross_validate",
     "foundation_embed",
     "foundation_embed_at_coords",
@@ -151,6 +157,8 @@ _HOMES = {
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
     "FoundationSegmenter": "edaphos_bridge.segmenter",
+    "FoundationSegmenterComparison": "edaphos_bridge.compare_segmenters",
+    "foundation_compare_segmenters": "edaphos_bridge.compare_segmenters",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_applicability": "edaphos_bridge.applicability",
     "foundation_applicability_raster": "edaphos_bridge.applicability_raster",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edaphos_bridge.basics.ambient import plain
@@ -166,23 +167,26 @@ class FoundationCrossValidation:
         One row a fold: ``fold`` (its number in `folds`, or its place from 0), ``n_train``,
         ``n_test``, and how good the predictions of its rows are. Of a classifier ``accuracy``,
         ``balanced_accuracy`` (the mean over the classes that are there of the share that is
-        right) and ``log_loss``; of a regressor ``rmse``, ``mae`` and ``r_squared``; of another
-        task its own score.
+        right) and ``log_loss``; of a regressor ``rmse``, ``mae`` and ``r_squared``; of a segmenter
+        ``iou`` and ``pixel_accuracy``; of another task its own score.
     predictions : pandas.DataFrame, shape (N, n_outputs), float64
         Aligned with the rows of `x`: probabilities of each class, or values, each predicted by a
         fit that did not train on that row. NaN for rows that were in no fold, the mean for those
-        that were in several.
+        that were in several. Of a segmenter an array (N, K, H, W).
     config : dict
         ``fit``, ``k`` (the number of folds), ``by`` ("folds", "groups", "blocks" or "rows"),
         ``seed`` and ``settings``, those that were given.
     task : str
         "classification", for example.
+    columns : list of str, int or bool
+        What the outputs are: classes, for example.
     """
 
     table: pd.DataFrame
-    predictions: pd.DataFrame
+    predictions: pd.DataFrame | NDArray[np.float64]
     config: dict[str, Any]
     task: str
+    columns: list[Any]
 
     @property
     def measures(self) -> list[str]:
@@ -194,7 +198,8 @@ class FoundationCrossValidation:
         by = {"rows": "single rows", "folds": "the folds given"}.get(
             self.config["by"], f"whole {self.config['by']}"
         )
-        tested = int(self.predictions.notna().all(axis=1).sum())
+        known = ~np.isnan(np.asarray(self.predictions, dtype=np.float64))
+        tested = int(known.reshape(len(known), -1).all(axis=1).sum())
         lines = {
             "fit": self.config["fit"],
             "folds": f"{len(self.table)}, of {by}",
@@ -332,14 +337,14 @@ def _gathered(
         ]
     )
     columns = results[0].columns
-    total, times = np.zeros((n, len(columns))), np.zeros((n, 1))
+    shape = results[0].values.shape[1:]
+    total, times = np.zeros((n, *shape)), np.zeros((n, *[1] * len(shape)))
     for fold, each in zip(folds, results, strict=True):
         total[fold.test] += each.values
         times[fold.test] += 1
     values = np.divide(total, times, out=np.full_like(total, np.nan), where=times > 0)
-    return FoundationCrossValidation(
-        table, pd.DataFrame(values, columns=columns), config, results[0].task
-    )
+    predictions = pd.DataFrame(values, columns=columns) if values.ndim == 2 else values
+    return FoundationCrossValidation(table, predictions, config, results[0].task, columns)
 
 
 @contextmanager

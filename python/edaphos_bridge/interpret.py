@@ -11,6 +11,7 @@ import torch
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag, seed_number, whole
 from edaphos_bridge.basics.seeding import draw_seed
+from edaphos_bridge.data.masks import Masks
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
@@ -18,6 +19,7 @@ from edaphos_bridge.interpretation.baselines import baseline_values
 from edaphos_bridge.interpretation.outputs import (
     CLASSIFICATION,
     REGRESSION,
+    SEGMENTATION,
     as_fit,
     as_patches,
     target_names,
@@ -30,7 +32,10 @@ from edaphos_bridge.interpretation.result import (
     RegressionInterpretation,
 )
 from edaphos_bridge.interpretation.scores import Classified, Measured
-from edaphos_bridge.interpretation.units import units_of
+from edaphos_bridge.interpretation.segmentation import SegmentationInterpretation
+from edaphos_bridge.interpretation.segmented import Segmented
+from edaphos_bridge.interpretation.units import Units, units_of
+from edaphos_bridge.segmenter import masks_of
 
 
 @plain
@@ -54,12 +59,13 @@ def foundation_interpret(
 
     Parameters
     ----------
-    fit : FoundationClassifier, FoundationRegressor or FoundationProbeSweep
+    fit : FoundationClassifier, FoundationRegressor, FoundationSegmenter or FoundationProbeSweep
         What predicts.
     x : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
         Patches, as in `foundation_fit_classifier`.
     y : array-like, shape (N,) or (N, T)
-        The truth: classes of the fit, or numbers in the units of its targets.
+        The truth: classes of the fit, or numbers in the units of its targets; of a segmenter masks
+        ``(N, H, W)``, in which cells without a label do not count.
     groups : array-like, shape (N,), optional
         The group of each patch, such as its profile, field or campaign. Patches of a group resemble
         each other, so that the bootstrap must draw whole groups; otherwise it draws patches and its
@@ -76,7 +82,7 @@ def foundation_interpret(
     baselines : bool
         Whether to score two baselines on the same patches: ``random_convolutions``, 128 features of
         random filters, and ``band_statistics``, mean, standard deviation, minimum and maximum of
-        each band; both with logistic regression (ridge regression for numbers).
+        each band; both with logistic regression (ridge regression for numbers). Not of segmenters.
     train : pair of x and y, optional
         What the baselines learn from: the patches that the fit was trained on.
     n_pictures : int
@@ -84,11 +90,13 @@ def foundation_interpret(
 
     Returns
     -------
-    ClassificationInterpretation or RegressionInterpretation
+    ClassificationInterpretation, RegressionInterpretation or SegmentationInterpretation
         With ``as_table()``: of a classifier accuracy, balanced accuracy (mean recall of the classes
         that occur), Cohen's kappa and expected calibration error (15 bins of confidence), and for
         each class precision, recall, F1 and support; of a regressor RMSE, MAE, R2, bias (mean of
-        prediction - truth) and Lin's concordance for each target. Each with a 95 % percentile
+        prediction - truth) and Lin's concordance for each target; of a segmenter pixel accuracy,
+        intersection over union, Dice, F1, precision and recall, as means over classes and of each
+        class, where the bootstrap draws tiles. Each with a 95 % percentile
         interval; that of the calibration error lies high where patches are few, since bins of few
         patches are never quite right. And with ``confusion``, ``most_confused()``,
         ``top_losses()`` and the plots.
@@ -142,8 +150,19 @@ def interpret(
     draw: Callable[[], int],
 ) -> FoundationInterpretation:
     """Do what `foundation_interpret` does: what all entrances have in common."""
-    known = as_fit(fit, CLASSIFICATION, REGRESSION)
+    known = as_fit(fit, CLASSIFICATION, REGRESSION, SEGMENTATION)
     patches = as_patches(x)
+    if known.task.has_masks:
+        _no_baselines(baselines, train)
+        return interpret_masks(
+            known,
+            patches,
+            masks_of(patches, y, classes=known.task.classes, unlabelled=known.task.unlabelled),
+            units_of(len(patches), groups, blocks, block_size),
+            n_boot=whole("n_boot", n_boot, minimum=0),
+            n_pictures=whole("n_pictures", n_pictures, minimum=0),
+            seed=draw() if seed is None else seed_number(seed),
+        )
     truth = truth_of(known, y, len(patches))
     units = units_of(len(patches), groups, blocks, block_size)
     draws, most = whole("n_boot", n_boot, minimum=0), whole("n_pictures", n_pictures, minimum=0)
@@ -175,6 +194,40 @@ def interpret(
     if is_classifier:
         return ClassificationInterpretation(known.task.classes, **common)
     return RegressionInterpretation(target_names(known), **common)
+
+
+def interpret_masks(
+    fit: FoundationFit,
+    patches: Patches,
+    masks: Masks,
+    units: Units,
+    *,
+    n_boot: int,
+    n_pictures: int,
+    seed: int,
+) -> SegmentationInterpretation:
+    """Hold the masks that a segmenter predicts against these."""
+    outcome = Segmented.of(fit, patches, masks)
+    worst = np.argsort(-outcome.losses, kind="stable")[:n_pictures]
+    shown = patches.rows(torch.from_numpy(worst))
+    predicted = fit.values(shown, None, None, None, of_cells=fit.task.codes)
+    return SegmentationInterpretation(
+        masks.classes,
+        masks.codes.numpy()[worst].astype(np.int64),
+        predicted.astype(np.int64),
+        outcome=outcome,
+        units=units,
+        n_boot=n_boot,
+        seed=seed,
+        picture_rows=worst,
+        patches=shown.numpy(),
+    )
+
+
+def _no_baselines(baselines: Any, train: Any) -> None:
+    if flag("baselines", baselines) or train is not None:
+        name = "baselines" if baselines else "train"
+        raise InputError(name, "is not for segmenters")
 
 
 def _training_data(fit: FoundationFit, train: Any) -> tuple[Patches, Any]:

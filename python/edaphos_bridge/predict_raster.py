@@ -72,9 +72,9 @@ def foundation_predict_raster(
     type : str or sequence of str, optional
         Of a classifier or segmenter ``"class"`` (codes 1 to K in the order of the classes, 0 for no
         data, with their names and colours), or ``"prob"`` (a layer a class), ``"entropy"``,
-        ``"margin"`` and ``"least_confidence"``; of a regressor ``"response"``; of a multi-label fit ``"class"``
-        (1 where a patch has a label) or ``"prob"``. Of an ensemble, and with `n_draws`, also
-        ``"mean"`` and ``"sd"`` over members or draws; others are then of the mean. By default
+        ``"margin"`` and ``"least_confidence"``; of a regressor ``"response"``; of a multi-label fit
+        ``"class"`` (1 where a patch has a label) or ``"prob"``. Of an ensemble, and with `n_draws`,
+        also ``"mean"`` and ``"sd"`` over members or draws; others are then of the mean. By default
         ``"class"`` or ``"response"``, and ``("mean", "sd")`` of several. Several may be given,
         but not with the classes of a classifier, whose layer holds codes.
     stride : int

@@ -26,7 +26,7 @@ from edaphos_bridge.encoders.from_scratch import FromScratchEncoder
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.fits.run import fit_checked
-from edaphos_bridge.heads.decoders import FROM_SCRATCH
+from edaphos_bridge.heads.decoders import DECODERS, FROM_SCRATCH
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.segmentation import SEGMENTATION_LOSSES, Segmentation
 from edaphos_bridge.training.progress import console
@@ -179,6 +179,8 @@ def regime_and_decoder(regime: Any, decoder: Any) -> tuple[str, Any]:
     """Return regime and decoder, or raise `InputError` if they do not go together."""
     way = choice("regime", regime, REGIMES)
     if way != FROM_SCRATCH:
+        if isinstance(decoder, str):
+            choice("decoder", decoder, tuple(DECODERS))
         return way, "clay" if decoder is None else decoder
     if decoder is not None:
         raise InputError(

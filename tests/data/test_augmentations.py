@@ -298,3 +298,38 @@ def test_without_kornia_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(augmentations, "imported", missing)
     with pytest.raises(EdaphosError, match="pip install kornia"):
         augmentations.kornia_transforms()
+
+
+@pytest.mark.parametrize("size", [(6, 6), (6, 4)])
+def test_masks_go_where_their_cells_go(size):
+    cells = torch.arange(5 * size[0] * size[1]).reshape(5, *size)
+    x = torch.stack([cells.float(), -cells.float()], dim=1)
+    changes = Augmentations(flip_prob=0.5, rot90_prob=0.7)
+    seen, masks = changes.views(x, cells.short(), torch.Generator().manual_seed(1))
+    assert torch.equal(seen[:, 0], masks.float())
+    assert not torch.equal(masks, cells.short())
+    alone = changes.view(x, torch.Generator().manual_seed(1))
+    assert torch.equal(alone, seen)  # they draw nothing
+
+
+def test_masks_of_a_crop_are_those_of_the_nearest_cells():
+    halves = torch.zeros(40, 8, 8, dtype=torch.int16)
+    halves[:, :, 4:] = 1
+    x = halves[:, None].float()
+    changes = Augmentations(crop_ratio=(0.5, 0.9))
+    seen, masks = changes.views(x, halves, torch.Generator().manual_seed(1))
+    between = (seen[:, 0] > 0.01) & (seen[:, 0] < 0.99)
+    assert torch.equal(masks[~between].float(), seen[:, 0][~between].round())
+    assert torch.equal(masks.float(), seen[:, 0].round()) or bool(between.any())
+    assert set(masks.unique().tolist()) == {0, 1}
+
+
+def test_other_changes_leave_masks_as_they_are():
+    masks = torch.arange(64).reshape(1, 8, 8)
+    changes = Augmentations(
+        channel_drop_prob=0.5, cutout_prob=1.0, brightness_jitter=0.5, noise_sd=1.0
+    )
+    x = torch.ones(1, 3, 8, 8)
+    seen, found = changes.views(x, masks, torch.Generator().manual_seed(1))
+    assert torch.equal(found, masks)
+    assert not torch.equal(seen, x)

@@ -59,7 +59,7 @@ class FoldResult:
         Rows that trained and that were held out.
     measures : dict of str to float
         How good the predictions of those are.
-    values : numpy.ndarray, shape (n_test, n_outputs), float64
+    values : numpy.ndarray, shape (n_test, n_outputs, ...), float64
         What was predicted for them, in ascending order of rows.
     columns : list of str, int or bool
         What the outputs are.
@@ -90,12 +90,13 @@ def result_of(recipe: Recipe, encoder: Any, x: Any, y: Any, fold: Fold) -> FoldR
             patches.read_for(fitted.encoder, training=False)
         held_out = patches.rows(_as_tensor(fold.test))
         values = fitted.values(held_out, None, None, None)
+        shown = fitted.complete(values)
     return FoldResult(
         n_train=len(fold.train),
         n_test=len(fold.test),
         measures=measures_of(fitted, y, fold.test, values),
-        values=values,
-        columns=_columns(fitted, values),
+        values=shown,
+        columns=_columns(fitted, shown),
         task=fitted.task.name,
     )
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge.data.labels import as_labels
+from edaphos_bridge.data.masks import as_masks
 from edaphos_bridge.fits.result import FoundationFit
+from edaphos_bridge.tasks.overlap import confusion_of, overall_accuracy
+from edaphos_bridge.tasks.segmentation import Segmentation
 
 Values = NDArray[np.float64]
 
@@ -17,7 +21,8 @@ def measures_of(fit: FoundationFit, y: Any, rows: NDArray[np.int64], values: Val
     """Return a dict of numbers that judge the `values` predicted for some `rows` of `y`.
 
     Of a classifier its accuracy, balanced accuracy (over the classes that are there) and log
-    loss; of a regressor of one or more targets RMSE, MAE and R²; of any other task its own score.
+    loss; of a regressor of one or more targets RMSE, MAE and R²; of a segmenter its intersection
+    over union and the share of cells that are right; of any other task its own score.
     The rows are those that the fit was validated on.
     """
     if fit.task.name == "classification":
@@ -25,7 +30,18 @@ def measures_of(fit: FoundationFit, y: Any, rows: NDArray[np.int64], values: Val
     if fit.task.name == "regression":
         truth = np.asarray(y, dtype=np.float64)[rows].reshape(len(rows), -1)
         return _of_numbers(truth, values.reshape(len(rows), -1))
+    if fit.task.name == "segmentation":
+        return _of_cells(fit.task, y, rows, values)
     return {fit.score_name: fit.score_history[-1]}
+
+
+def _of_cells(
+    task: Segmentation, y: Any, rows: NDArray[np.int64], values: Values
+) -> dict[str, float]:
+    masks = as_masks(y, classes=task.classes, unlabelled=task.unlabelled)
+    predicted = task.codes(torch.from_numpy(values))
+    counts = confusion_of(predicted, masks.codes[rows], len(task.classes)).sum(dim=0)
+    return {"iou": task.score(counts), "pixel_accuracy": float(overall_accuracy(counts.numpy()))}
 
 
 def _of_classes(codes: NDArray[np.int64], probabilities: Values) -> dict[str, float]:

@@ -69,15 +69,15 @@ def asked(
         with open_raster(x, "x") as raster:
             points = read_coords(coords, crs=raster.crs, stack="x")
             found = patches_at(raster, points, normalisation, orientation, "x")
-            batches = ((rows, torch.from_numpy(p)) for rows, p in found)
+            batches: Batches = ((rows, torch.from_numpy(p)) for rows, p in found)
             yield len(points), [normalisation.patch_size] * 2, batches
         return
     if not isinstance(x, Patches) and is_table_of_cells(x):
         cells = read_cells(x, encoder, dataset, in_channels, patch_size)
         size = batch_size_for(tuple(cells.patches.shape), device.type, encoder)
         starts = range(0, len(cells.known), size)
-        parts = ((cells.known[i : i + size], cells.patches[i : i + size]) for i in starts)
-        yield cells.n, [1, 1], parts
+        batches = ((cells.known[i : i + size], cells.patches[i : i + size]) for i in starts)
+        yield cells.n, [1, 1], batches
         return
     if dataset is not None:
         raise InputError(

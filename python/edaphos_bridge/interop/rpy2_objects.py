@@ -43,11 +43,14 @@ def _sweep_from_r(fields: dict[str, Any]) -> FoundationProbeSweep:
 def _cross_validation_from_r(fields: dict[str, Any]) -> FoundationCrossValidation:
     config = from_r(fields["config"])
     columns = np.atleast_1d(from_r(fields["columns"])).tolist()
+    predictions = np.array(from_r(fields["predictions"]))
+    is_table = predictions.ndim == 2
     return FoundationCrossValidation(
         table=_table(fields["table"]),
-        predictions=pd.DataFrame(np.array(from_r(fields["predictions"])), columns=columns),
+        predictions=pd.DataFrame(predictions, columns=columns) if is_table else predictions,
         config={**config, "k": int(config["k"]), "seed": int(config["seed"])},
         task=from_r(fields["task"]),
+        columns=columns,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edaphos_bridge.basics.colours import own_colours
 from edaphos_bridge.basics.interrupts import imported
 from edaphos_bridge.errors import EdaphosError
 
@@ -139,4 +140,56 @@ def scatter(
             ax.scatter(points[rows, 0], points[rows, 1], s=14, alpha=0.7, label=str(name))
         ax.legend(fontsize=8, frameon=False, bbox_to_anchor=(1.0, 1.0), loc="upper left")
     ax.set(xlabel=labels[0], ylabel=labels[1])
+    return ax
+
+
+def masks(
+    shown: Floats,
+    columns: dict[str, NDArray[np.int64]],
+    classes: list[Any],
+    titles: list[str] | None = None,
+) -> Any:
+    """Draw pictures ``(k, H, W, 3)``, one a row, beside masks ``(k, H, W)``; return the figure.
+
+    Each column of masks has its name on top; cells below 0 are white. A legend has the classes.
+    """
+    plt = pyplot()
+    colours = [np.array(colour) / 255 for colour in own_colours(len(classes))]
+    table = np.array([*colours, (1.0, 1.0, 1.0)])  # the last is that of -1
+    k, width = len(shown), 1 + len(columns)
+    figure, all_axes = plt.subplots(
+        k, width, figsize=(2.1 * width, 2.1 * k + 0.8), squeeze=False, layout="constrained"
+    )
+    for row in range(k):
+        pictures = [shown[row], *(table[mask[row]] for mask in columns.values())]
+        for ax, picture in zip(all_axes[row], pictures, strict=True):
+            ax.imshow(picture, interpolation="nearest")
+            ax.set_xticks([])
+            ax.set_yticks([])
+        if titles is not None:
+            all_axes[row, 0].set_ylabel(titles[row].replace(", ", "\n"), fontsize=8)
+    for ax, name in zip(all_axes[0], ["patch", *columns], strict=True):
+        ax.set_title(name, fontsize=9)
+    handles = [
+        plt.matplotlib.patches.Patch(facecolor=colour, edgecolor="grey", label=str(name))
+        for colour, name in zip(colours, classes, strict=True)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
+    return figure
+
+
+def intervals(names: list[str], values: dict[str, pd.DataFrame], label: str, ax: Any = None) -> Any:
+    """Draw estimates with their intervals, a colour for each key and a place for each name."""
+    ax = axes(ax, max(4.5, 1.0 + 0.7 * len(names)), 3.8)
+    places = np.arange(len(names))
+    for number, (key, table) in enumerate(values.items()):
+        at = places + 0.15 * (number - (len(values) - 1) / 2)
+        estimate = table["estimate"].to_numpy()
+        ends = table[["conf_low", "conf_high"]].to_numpy().T
+        spread = np.abs(ends - estimate)
+        drawn = None if np.isnan(spread).all() else np.nan_to_num(spread)
+        ax.errorbar(at, estimate, yerr=drawn, fmt="o", markersize=4, linewidth=1, label=key)
+    ax.set_xticks(places, names, rotation=30, ha="right")
+    ax.set(ylabel=label, ylim=(0, 1.02))
+    ax.legend(frameon=False, fontsize=8)
     return ax

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.fits.result import values_of as predictions_of
 from edaphos_bridge.tasks.task import Task
 
-CLASSIFICATION, REGRESSION = "classification", "regression"
+CLASSIFICATION, REGRESSION, SEGMENTATION = "classification", "regression", "segmentation"
 
 
 def as_fit(fit: Any, *tasks: str) -> FoundationFit:
@@ -83,6 +84,9 @@ class _AsTheyAre:
     """Stands for a task whose values are its outputs."""
 
     n_outputs: int
+
+    def shape_of_values(self, size: Sequence[int]) -> tuple[int, ...]:
+        return (self.n_outputs,)
 
     def values(self, outputs: torch.Tensor) -> torch.Tensor:
         return outputs

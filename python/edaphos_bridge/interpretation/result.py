@@ -158,6 +158,8 @@ class FoundationInterpretation(ABC):
         table = self._scores
         for name in names:
             rows = table[(table["model"] == name) & table["metric"].isin(self.overall)]
+            if "class" in rows:
+                rows = rows[rows["class"].isna()]
             if len(names) > 1:
                 text[f"-- {name}"] = ""
             for row in rows.itertuples(index=False):
@@ -179,6 +181,12 @@ class FoundationInterpretation(ABC):
     def __repr__(self) -> str:
         """Return the lines that printing shows."""
         return "\n".join(self.describe())
+
+
+def named(rows: Sequence[tuple[str, Any]], of: str) -> pd.DataFrame:
+    """Return a table of metrics and what they are of, None of all; whole numbers stay whole."""
+    metrics, names = zip(*rows, strict=True)
+    return pd.DataFrame({"metric": list(metrics), of: pd.Series(list(names), dtype=object)})
 
 
 _UNSEEN = "\0"  # tells the baselines' lines apart
@@ -212,7 +220,7 @@ class ClassificationInterpretation(FoundationInterpretation):
     def _named(self) -> pd.DataFrame:
         of_classes = [(metric, name) for name in self.classes for metric in OF_A_CLASS]
         rows = [*((metric, None) for metric in OF_CLASSIFICATION), *of_classes]
-        return pd.DataFrame(rows, columns=["metric", "class"]).astype({"class": object})
+        return named(rows, "class")
 
     @property
     def confusion(self) -> pd.DataFrame:
@@ -321,7 +329,7 @@ class RegressionInterpretation(FoundationInterpretation):
     def _named(self) -> pd.DataFrame:
         several = len(self.targets) > 1
         rows = [(m, name if several else None) for name in self.targets for m in OF_REGRESSION]
-        return pd.DataFrame(rows, columns=["metric", "target"]).astype({"target": object})
+        return named(rows, "target")
 
     def _losses(self) -> pd.DataFrame:
         outcome: Measured = self.outcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphos_bridge.basics.colours import Colour, own_colours
 from edaphos_bridge.errors import InputError
 
-Colour = tuple[int, int, int]
-
-# Okabe, M. and Ito, K. (2008). Color universal design: told apart by colour-blind people too.
-_OKABE_ITO = ("E69F00", "56B4E9", "009E73", "F0E442", "0072B2", "D55E00", "CC79A7", "000000")
 _MOST_CLASSES = 65535
 
 
@@ -76,7 +72,7 @@ class Layers:
 
 def _colours(names: tuple[str, ...], given: Any) -> tuple[Colour, ...]:
     if given is None:
-        return tuple(_own_colour(place) for place in range(len(names)))
+        return own_colours(len(names))
     if isinstance(given, Mapping):
         unknown = [str(key) for key in given if str(key) not in names]
         if unknown:
@@ -103,15 +99,4 @@ def _read_colour(colour: Any) -> Colour:
         red, green, blue = bytes.fromhex(text)[:3]
     except ValueError:
         raise InputError("colours", "must be written '#rrggbb'", found=colour) from None
-    return red, green, blue
-
-
-def _own_colour(place: int) -> Colour:
-    """Return one of eight colours that are easily told apart, then hues a golden angle apart."""
-    if place < len(_OKABE_ITO):
-        red, green, blue = bytes.fromhex(_OKABE_ITO[place])
-        return red, green, blue
-    hue = (place - len(_OKABE_ITO)) * 0.618034 % 1
-    value = (0.9, 0.65, 0.45)[place % 3]
-    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.7, value))
     return red, green, blue

@@ -61,8 +61,8 @@ def cross_validation_fields(result: FoundationCrossValidation) -> dict[str, Any]
     config = {**result.config, "seed": float(result.config["seed"])}
     return {
         "table": result.table.to_dict("list"),
-        "predictions": result.predictions.to_numpy(),
-        "columns": [str(name) for name in result.predictions.columns],
+        "predictions": np.asarray(result.predictions),
+        "columns": [str(name) for name in result.columns],
         "config": {**config, "settings": _plain_values(config["settings"])},
         "task": result.task,
         "printed": result.describe(),
