@@ -10,7 +10,7 @@ from torch.nn import functional
 from edaphos_bridge.basics.arguments import number
 from edaphos_bridge.data.splits import parting_in
 from edaphos_bridge.pretrain.label_probe import LabelProbe
-from edaphos_bridge.training.lbfgs import logistic_path
+from edaphos_bridge.training.lbfgs import logistic_path, standardised
 
 
 class LinearProbe(LabelProbe):
@@ -18,8 +18,9 @@ class LinearProbe(LabelProbe):
 
     Given as `probe` to `foundation_moco_pretrain` and its sisters, it looks at a frozen copy of the
     encoder after each `every` epochs: a linear head learns from most of the patches, by L-BFGS as
-    in `foundation_probe_sweep`, and its accuracy on the others is the score. The fit has the scores
-    as ``probe_history``. Pretraining itself sees nothing of it: without patience it ends in the
+    in `foundation_probe_sweep`, and its accuracy on the others is the score. Features are
+    standardised before, since their scale changes in the course of a run. The fit has the scores as
+    ``probe_history``. Pretraining itself sees nothing of it: without patience it ends in the
     same encoder with and without a probe, to the last bit.
 
     Parameters
@@ -52,7 +53,8 @@ class LinearProbe(LabelProbe):
     References
     ----------
     Alain, G. and Bengio, Y. (2016). Understanding intermediate layers using linear classifier
-    probes. arXiv:1610.01644.
+    probes. arXiv:1610.01644. He, K. et al. (2022). Masked autoencoders are scalable vision
+    learners. CVPR 2022 (normalised features).
 
     Examples
     --------
@@ -98,6 +100,7 @@ class LinearProbe(LabelProbe):
         self, train: torch.Tensor, codes: torch.Tensor, held_out: torch.Tensor
     ) -> torch.Tensor:
         """Return the logits of a penalised logistic regression."""
+        known, asked = standardised(train, held_out)
         # where L-BFGS stops short of the gradient that a sweep wants, the loss stands all the same
-        (solution,) = logistic_path(train, codes, self.n_classes, [self._c])
-        return functional.linear(held_out, solution.weight, solution.bias)
+        (solution,) = logistic_path(known, codes, self.n_classes, [self._c])
+        return functional.linear(asked, solution.weight.double(), solution.bias.double())

@@ -3,8 +3,8 @@
 #' Given as `probe` to [foundation_moco_pretrain()] and its sisters, a probe looks after every so many
 #' epochs at a frozen copy of the encoder: it learns the classes of labelled patches from their
 #' features, and scores others that are held out, always the same ones. `linear_probe()` learns a
-#' linear classifier, by L-BFGS as [foundation_probe_sweep()] does; for `knn_probe()` the nearest
-#' neighbours vote, as in [foundation_knn()], and nothing is trained.
+#' linear classifier of standardised features, by L-BFGS as [foundation_probe_sweep()] does; for
+#' `knn_probe()` the nearest neighbours vote, as in [foundation_knn()], and nothing is trained.
 #'
 #' The fit has the scores as `probe_history`, and its `plot()` and the lines of the run show them.
 #' Pretraining itself sees nothing of it: without `patience` it ends in the same encoder with and
