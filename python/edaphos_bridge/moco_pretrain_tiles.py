@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.pretrain.probe import Probe
@@ -40,6 +41,7 @@ def foundation_moco_pretrain_tiles(
     resume: str | os.PathLike[str] | None = None,
     steps_per_epoch: int = 1,
     momentum_schedule: str | None = None,
+    encoder: Any = None,
     probe: Probe | None = None,
 ) -> FoundationPretrain:
     """Pretrain a MoCo v2 encoder on the tiles of a raster, read as they are needed.
@@ -70,6 +72,9 @@ def foundation_moco_pretrain_tiles(
         checkpoint, the further one is used.
     steps_per_epoch, momentum_schedule, probe
         See `foundation_moco_pretrain`.
+    encoder : str, torch.nn.Module or fit, optional
+        See `foundation_moco_pretrain`. One that carries a normalisation must have been pretrained
+        with the dataset's.
 
     Returns
     -------

@@ -19,7 +19,7 @@ from edaphos_bridge.encoders.features import check_channels, find_shapes
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.run import fit
 from edaphos_bridge.heads.decoders import DECODERS
-from edaphos_bridge.pretrain.probe import Probe
+from edaphos_bridge.pretrain.probe import Probe, device_of
 from edaphos_bridge.segmenter import FoundationSegmenter, how_it_trains, masks_of
 from edaphos_bridge.tasks.segmentation import Segmentation
 from edaphos_bridge.training.events import Events
@@ -123,14 +123,14 @@ class SegmentationProbe(Probe):
         check_channels(shape[1], self.patches.channels)
         self.patches.read_for(encoder, training=False)
         head = self._fit_settings.head
-        with Randomness(self.seed).everywhere():
-            shapes = find_shapes(encoder, self.patches.read(0, 1), head.reads)
+        device = device_of(encoder)
+        with Randomness(self.seed, device).everywhere():
+            shapes = find_shapes(encoder, self.patches.read(0, 1).to(device), head.reads)
             head.made(Inputs(0, self.patches.rows, 1, shapes=shapes), self._task.n_outputs)
 
     def score(self, encoder: nn.Module) -> float:
         """Return the intersection over union after the last epoch of a fit."""
         train, held_out = self.plan.train_rows.numpy(), self.plan.val_rows.numpy()
-        device = next((weight.device for weight in encoder.parameters()), torch.device("cpu"))
         fitted = fit(
             FoundationSegmenter,
             self._task,
@@ -138,7 +138,7 @@ class SegmentationProbe(Probe):
             encoder,
             self.patches,
             self._fit_settings,
-            device,
+            device_of(encoder),
             Events(),
             split=KnownRows(Fold(0, train, held_out), {}),
         )

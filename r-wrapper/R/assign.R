@@ -50,7 +50,9 @@
 # What is refused, and what to do instead.
 in_state <- list(
   edaphosbridge_encoder = list(
-    names = c("architecture", "in_channels", "n_channels", "feature_dim", "proj_dim"),
+    names = c(
+      "architecture", "in_channels", "n_channels", "feature_dim", "proj_dim", "width", "stem"
+    ),
     instead = "foundation_encoder() makes another encoder."
   ),
   edaphosbridge_fit = list(
@@ -104,6 +106,9 @@ assigned <- function(x, name, value) {
   if (name %in% refused$names && !is_module) {
     problem <- paste("cannot be assigned: it is part of `state`.", refused$instead)
     stop_input(name, problem, NULL)
+  }
+  if (is_module && inherits(x, "edaphosbridge_pretrain")) { # its weights are in the state
+    value <- answer_value(python_call("filled_encoder", list(x$state, value)), NULL)
   }
   plain <- unclass(x)
   plain[[name]] <- value

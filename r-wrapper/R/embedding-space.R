@@ -14,8 +14,12 @@
 #' @export
 foundation_embed <- function(object, x) {
   call <- sys.call()
-  answer <- python_call("features", list(encoder_of(object, call), to_patches(x, call)))
-  from_array(answer_value(answer, call))
+  embed_any(encoder_of(object, call), to_patches(x, call), call)
+}
+
+# Features under any encoder; both have crossed.
+embed_any <- function(encoder, patches, call) {
+  from_array(answer_value(python_call("features", list(encoder, patches)), call))
 }
 
 #' Evaluate an encoder by its nearest neighbours

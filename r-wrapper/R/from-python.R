@@ -40,8 +40,8 @@ from_counts <- function(counts, classes) {
 }
 
 from_encoder <- function(fields) {
-  fields[c("in_channels", "feature_dim", "proj_dim")] <-
-    lapply(fields[c("in_channels", "feature_dim", "proj_dim")], as.integer)
+  widths <- intersect(c("in_channels", "feature_dim", "proj_dim", "width"), names(fields))
+  fields[widths] <- lapply(fields[widths], as.integer)
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
   fields$state <- shelved(fields$state)
@@ -194,7 +194,7 @@ from_pretrain <- function(fields) {
   if (!is.null(fields$config$crop_ratio)) {
     fields$config$crop_ratio <- as.numeric(unlist(fields$config$crop_ratio))
   }
-  fields$encoder <- from_encoder(fields$encoder)
+  if (!is_python_object(fields$encoder)) fields$encoder <- from_encoder(fields$encoder)
   fields$loss_history <- from_history(fields$loss_history)
   fields$patch_size <- as.integer(unlist(fields$patch_size))
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))

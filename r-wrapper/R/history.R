@@ -54,7 +54,7 @@ regime_of <- function(fit) {
   }
 }
 
-# "moco" or "simclr", or what the encoder is otherwise.
+# As foundation_encoder() has it, or what the encoder is otherwise.
 architecture_of <- function(fit) {
   if (inherits(fit$encoder, "edaphosbridge_encoder")) fit$encoder$architecture else "custom"
 }

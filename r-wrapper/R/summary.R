@@ -10,8 +10,8 @@
 #'   `summary.edaphosbridge_classifier` too, with
 #'   \item{regime}{`"linear probing"`, `"frozen backbone"` or `"full fine-tuning"`; of a recipe its
 #'     name, such as `"fine_tune"` or `"lp_ft"`}
-#'   \item{architecture}{of the encoder: `"moco"`, `"simclr"`, or `"custom"` for a module of your
-#'     own}
+#'   \item{architecture}{of the encoder, as [foundation_encoder()] has it, or `"custom"` for a module
+#'     of your own}
 #'   \item{head_type, feature_dim, in_channels, patch_size, device, config}{as in the fit}
 #'   \item{n}{labelled patches, validation rows included}
 #'   \item{class_counts}{integer, how many of them each class has; both are `NA` for a fit that was
@@ -29,7 +29,8 @@
 #'
 #'   Of a pretraining fit, of class `summary.edaphosbridge_pretrain`, with `method`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
-#'   `history` (without `val_accuracy`, and with `probe` where one looked) and `final_loss`.
+#'   `architecture`, `history` (without `val_accuracy`, and with `probe` where one looked) and
+#'   `final_loss`.
 #'
 #'   Of a sweep, of class `summary.edaphosbridge_probe_sweep`, with `best` and `config` as in the
 #'   sweep; `settings`, the best first; `val_accuracy` and `val_accuracy_sd` of the best; `n_seeds`;
@@ -96,7 +97,7 @@ summary.edaphosbridge_pretrain <- function(object, ...) {
     "normalisation"
   )
   structure(
-    c(unclass(object)[kept], list(history = history_of(object), final_loss = object$final_loss)),
+    c(unclass(object)[kept], list(architecture = architecture_of(object), history = history_of(object), final_loss = object$final_loss)),
     class = c("summary.edaphosbridge_pretrain", "summary.edaphosbridge_fit")
   )
 }
@@ -154,7 +155,8 @@ format.summary.edaphosbridge_pretrain <- function(x, ...) {
   c(
     sprintf("Pretraining without labels: %s", what),
     sprintf(
-      "  encoder:   %d channels -> %d features -> %d (projection)",
+      "  encoder:   %s%d channels -> %d features -> %d (projection)",
+      if (is.null(x$config$encoder)) "" else paste0(x$architecture, ", "),
       x$in_channels, x$feature_dim, x$proj_dim
     ),
     sprintf(

@@ -164,6 +164,11 @@ to_encoder <- function(encoder, call, argument = "encoder") {
   encoder
 }
 
+# What pretraining begins with: an encoder, the name of one, or NULL for the method's own.
+to_beginning <- function(encoder, call) {
+  if (is.null(encoder) || is.character(encoder)) to_scalar(encoder) else to_encoder(encoder, call)
+}
+
 # A tile dataset crosses as the bytes of its state.
 to_tiles <- function(dataset, call, argument = "dataset") {
   if (is.null(dataset)) {

@@ -8,7 +8,8 @@
 #' @param x,y As in [foundation_fit_classifier()].
 #' @param encoder The encoder to start from; by default the fit's own. After full
 #'   fine-tuning that is the tuned one, so that training goes on from there; give
-#'   the encoder of the first call to repeat it. The same goes for a `head` of your own.
+#'   the encoder of the first call to repeat it. The same goes for a `head` of your own, and for an
+#'   encoder that was given to a pretraining. One that a pretraining made itself is made anew.
 #' @param patches As in [foundation_moco_pretrain()]. Training starts afresh, or goes on from
 #'   `checkpoint_dir`, see there.
 #' @param dataset Instead of `patches`: a [foundation_tile_dataset()].
@@ -85,6 +86,8 @@ update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL, 
   takes <- formals(get(made_by))
   settings <- object$config[setdiff(intersect(names(takes), names(object$config)), "probe")]
   settings$device <- object$device
+  if (identical(settings$encoder, "given")) settings$encoder <- quote(object$encoder)
+  if ("encoder" %in% names(list(...))) settings[c("feature_dim", "proj_dim")] <- NULL
   stop_if_unused("update", ..., takes = takes)
   eval(fit_again(made_by, data, settings, list(...)))
 }

@@ -26,6 +26,7 @@ from edaphos_bridge import (
     foundation_simclr_pretrain,
     foundation_tile_dataset,
 )
+from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders import SimCLREncoder
 from edaphos_bridge.errors import EdaphosError, WeightsError
@@ -76,7 +77,7 @@ def files(tmp_path, monkeypatch):
         )
         pretrain(
             SimCLR(SimCLREncoder(1, 2, 2), settings), PatchSource(Patches(X)), settings,
-            torch.device("cpu"), Events(), torch.Generator(),
+            torch.device("cpu"), Events(), Randomness(0),
             checkpoints=None, progress=progress,
         )  # fmt: skip
 

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import rpy2.robjects as ro
+from torch import nn
 
 from edaphos_bridge import FoundationPretrain, KNNProbe, LinearProbe
 from edaphos_bridge.interop.rpy2 import converter, install
+from edaphos_bridge.pretrain.settings import SETTINGS
+from small_encoders import small_encoder
 
 
 @pytest.fixture
@@ -71,6 +74,32 @@ def test_an_error_names_the_argument_and_the_call(r, patches):
     assert message.startswith("`patches` holds NA, NaN or infinite values in 1 of 24 patches")
     assert "(first: 3; counted from 1)" in message
     assert call == "foundation_moco_pretrain(holes)"
+
+
+def test_an_encoder_of_ours_is_trained_with_pythons_bits(r, pretrain):
+    r("encoder <- foundation_encoder('xresnet18', 3, width = 2, stem = 'small', seed = 1)")
+    settings = "batch_size = 8, epochs = 2, seed = 1"
+    r(f"fit <- foundation_{pretrain.method}_pretrain(x, {settings}, encoder = encoder)")
+    widths = SETTINGS[pretrain.method].usual_widths
+    fit = pretrain(encoder=small_encoder("xresnet18", 3), epochs=2, **widths)
+    assert bytes(r("fit$state")) == fit.to_bytes()
+    r(f"named <- foundation_{pretrain.method}_pretrain({ARGUMENTS}, encoder = 'simclr')")
+    assert bytes(r("named$state")) == pretrain(encoder="simclr").to_bytes()
+    assert list(r("named$config$encoder")) == ["simclr"]
+
+
+def test_a_module_of_the_users_crosses_is_trained_and_comes_back(r, pretrain):
+    module = nn.Sequential(nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with converter.context():
+        ro.globalenv["module"] = module
+    r(f"fit <- foundation_{pretrain.method}_pretrain({ARGUMENTS}, encoder = module)")
+    fit = pretrain(encoder=module)
+    assert bytes(r("fit$state")) == fit.to_bytes()
+    with converter.context():
+        back, ro.globalenv["other"] = ro.globalenv["fit"], fit
+    assert back.to_bytes() == fit.to_bytes()
+    assert type(back.encoder) is nn.Sequential
+    assert bytes(r("other$state")) == fit.to_bytes()
 
 
 @pytest.mark.parametrize(

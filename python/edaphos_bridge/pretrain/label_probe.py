@@ -10,7 +10,7 @@ from torch import nn
 
 from edaphos_bridge.data.labels import as_labels
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.pretrain.probe import Probe
+from edaphos_bridge.pretrain.probe import Probe, device_of
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.inputs import inputs_of
 
@@ -53,8 +53,7 @@ class LabelProbe(Probe):
 
     def score(self, encoder: nn.Module) -> float:
         """Return the accuracy of the held-out rows."""
-        device = next((weight.device for weight in encoder.parameters()), torch.device("cpu"))
-        features = inputs_of(encoder, self.patches, device, cached=True).features
+        features = inputs_of(encoder, self.patches, device_of(encoder), cached=True).features
         assert features is not None
         features = features.cpu()
         train, held_out = self.plan.train_rows, self.plan.val_rows

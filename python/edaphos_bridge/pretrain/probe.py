@@ -111,8 +111,9 @@ class Probe(ABC):
         """Raise `InputError` unless a frozen encoder of patches of `shape` takes these as well."""
         check_channels(shape[1], self.patches.channels)
         self.patches.read_for(encoder, training=False)
-        with draws_of(encoder, Randomness(self.seed)):
-            width = find_feature_dim(encoder, torch.zeros((1, *shape[1:])))
+        device = device_of(encoder)
+        with draws_of(encoder, Randomness(self.seed, device)):
+            width = find_feature_dim(encoder, torch.zeros((1, *shape[1:]), device=device))
             check_size(encoder, self.patches.read(0, 1), list(shape[2:]), width)
 
     def describe(self) -> dict[str, Any]:
@@ -142,6 +143,11 @@ class Probe(ABC):
             f"{name}={value!r}" for name, value in known.items() if name not in ("name", "score")
         )
         return f"{type(self).__name__}({values})"
+
+
+def device_of(encoder: nn.Module) -> torch.device:
+    """Return where an encoder is."""
+    return next((weight.device for weight in encoder.parameters()), torch.device("cpu"))
 
 
 def as_probe(probe: Any) -> Probe | None:

@@ -11,6 +11,7 @@ from torch import nn
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.interrupts import imported
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.foundation import describe_encoder, encoder_state, rebuild_encoder
 from edaphos_bridge.files.container import pack, require_finite, unpack
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
@@ -27,12 +28,13 @@ class FoundationPretrain:
 
     Attributes
     ----------
-    encoder : MoCoEncoder or SimCLREncoder
-        The trained (query) encoder, in eval mode.
+    encoder : torch.nn.Module
+        The trained (query) encoder, in eval mode: of the method, or what `encoder` said.
     loss_history : list of float
         One value an epoch.
     config : dict
-        The settings, with the seed and the queue size used.
+        The settings, with the seed, the widths and the queue size used. Where an encoder was asked
+        for, ``encoder`` is its name, or "given".
     method : {"moco", "simclr"}
     device : {"cpu", "mps", "cuda"}
         Where it was trained.
@@ -125,19 +127,30 @@ class FoundationPretrain:
 
     @classmethod
     @plain
-    def load(cls, path: str | os.PathLike[str]) -> FoundationPretrain:
+    def load(
+        cls, path: str | os.PathLike[str], encoder: nn.Module | None = None
+    ) -> FoundationPretrain:
         """Read a fit written by `save`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        encoder : torch.nn.Module, optional
+            For a fit around a module of your own: that module, built anew. A copy of it gets the
+            saved weights.
 
         Raises
         ------
         WeightsError
-            If the file is damaged or of another kind.
+            If the file is damaged or of another kind, if the encoder is needed and missing, or if
+            it does not fit.
         InputError
             If the path is that of a folder, a pipe or a device.
         FileNotFoundError
             If there is no such file.
         """
-        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT))
+        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder)
 
     @plain
     def to_bytes(self) -> bytes:
@@ -152,19 +165,22 @@ class FoundationPretrain:
 
     @classmethod
     @plain
-    def from_bytes(cls, data: bytes) -> FoundationPretrain:
+    def from_bytes(cls, data: bytes, encoder: nn.Module | None = None) -> FoundationPretrain:
         """Return the fit whose `to_bytes` gave `data`; see `load`."""
+        given = None if encoder is None else as_module(encoder)
         tensors, metadata = unpack("pretraining", data)
         plain = check_pretraining(metadata)
         require_finite("encoder", tensors)
         with damaged_description():
-            encoder = rebuild_encoder(plain.pop("encoder"), tensors, given=None)
-        return cls(encoder=encoder.eval(), **plain)
+            module = rebuild_encoder(plain.pop("encoder"), tensors, given)
+        return cls(encoder=module.eval(), **plain)
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
+        asked = self.config.get("encoder")
+        encoder = f"encoder = {describe_encoder(self.encoder)['architecture']}  " if asked else ""
         widths = (
-            f"  in_channels = {self.in_channels}  feature_dim = {self.feature_dim}  "
+            f"  {encoder}in_channels = {self.in_channels}  feature_dim = {self.feature_dim}  "
             f"proj_dim = {self.proj_dim}"
         )
         batch, temperature = self.config["batch_size"], self.config["temperature"]

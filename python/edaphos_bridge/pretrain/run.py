@@ -16,8 +16,9 @@ from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.augmentations import kornia_transforms
-from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
+from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.errors import AdjustedWarning, InputError, warn
+from edaphos_bridge.pretrain.encoder import Start, start_of
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
@@ -80,10 +81,13 @@ def pretrained(
     probe = as_probe(arguments.get("probe"))
     patches = source()
     with console(method, verbose) if events is None else nullcontext(events) as listener:
-        return pretrain_encoder(patches, settings, place, listener, draw, probe)
+        return pretrain_encoder(
+            arguments["encoder"], patches, settings, place, listener, draw, probe
+        )
 
 
 def pretrain_encoder(
+    encoder: Any,
     source: Source,
     settings: PretrainSettings,
     place: Place,
@@ -93,26 +97,24 @@ def pretrain_encoder(
 ) -> FoundationPretrain:
     """Check the data, pretrain from the last checkpoint if there is one, and wrap the result.
 
-    `draw` gives the seed when the settings have none and no checkpoint does; it is called when
-    the input is known to be good. `probe` looks at the encoder as the fit will have it.
+    `encoder` is what the user gave, see `start_of`. `draw` gives the seed when the settings have
+    none and no checkpoint does; it is called when the input is known to be good. `probe` looks at
+    the encoder that the fit will have.
     """
     kornia_transforms()
     n, channels, height, width = source.shape
     settings = _fitted_to(settings, n)
-    check_size(
-        ARCHITECTURES[settings.method],
-        in_channels=channels,
-        feature_dim=settings.feature_dim,
-        proj_dim=settings.proj_dim,
-    )
+    start = start_of(encoder, settings, source, place.device)
+    settings = replace(settings, **start.widths)
     if probe is not None:
-        probe.check(_untrained(source, settings, Randomness(0)), source.shape, settings.epochs)
+        probe.check(_begun(start, source, Randomness(0)), source.shape, settings.epochs)
     with ExitStack() as held:
         checkpoints = progress = None
         if place.checkpoint_dir is not None or place.resume is not None:
             identity: dict[str, Any] = {
                 "method": settings.method,
                 **settings.config(),
+                **start.identity,
                 source.name: source.fingerprint(),
                 **({} if probe is None else {"probe": probe.identity()}),
             }
@@ -127,26 +129,29 @@ def pretrain_encoder(
         settings = replace(settings, seed=seed)
         if checkpoints is not None:
             checkpoints.identity["seed"] = seed
-        randomness = Randomness(seed)
-        encoder = _untrained(source, settings, randomness).to(place.device)
-        watch = Watch(encoder, probe)
-        method = _METHODS[settings.method](encoder, settings)
+        randomness = Randomness(seed, place.device)
+        trained = _begun(start, source, randomness)
+        with randomness.everywhere():
+            method = _METHODS[settings.method](trained, settings)
+        method.to(place.device)
+        watch = Watch(trained, probe)
         losses = pretrain(
             method,
             source,
             settings,
             place.device,
             events,
-            randomness.generator,
+            randomness,
             checkpoints=checkpoints,
             progress=progress,
             watch=watch,
         )
     return FoundationPretrain(
-        encoder=encoder.eval(),
+        encoder=trained.eval(),
         loss_history=losses,
         config={
             **settings.config(),
+            **start.config,
             "epochs": len(losses),
             **({} if probe is None else {"probe": probe.describe()}),
         },
@@ -158,13 +163,13 @@ def pretrain_encoder(
     )
 
 
-def _untrained(source: Source, settings: PretrainSettings, randomness: Randomness) -> nn.Module:
+def _begun(start: Start, source: Source, randomness: Randomness) -> nn.Module:
     """Return the encoder that a run begins with."""
     with randomness.everywhere():
-        encoder = ARCHITECTURES[settings.method](
-            source.shape[1], settings.feature_dim, settings.proj_dim
-        )
-    encoder.normalisation = source.normalisation
+        encoder = start.make()
+    if source.normalisation is not None:
+        known = source.normalisation.completed_by(normalisation_of(encoder))
+        encoder.normalisation = known  # type: ignore[assignment]
     return encoder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.files.schema import (
     RECORD,
     check,
@@ -16,6 +17,7 @@ from edaphos_bridge.files.schema import (
     require,
     settings_of,
 )
+from edaphos_bridge.pretrain.encoder import GIVEN
 from edaphos_bridge.pretrain.settings import SETTINGS
 
 
@@ -38,7 +40,9 @@ def check_pretraining(metadata: Any) -> dict[str, Any]:
         feature_dim=settings.feature_dim,
         proj_dim=settings.proj_dim,
     )
-    require(encoder["architecture"] == found["method"], "the encoder is of another method")
+    begun = found["config"].get("encoder", settings.architecture)
+    require(one_of(*ARCHITECTURES, GIVEN)(begun), f"'encoder' is {repr(begun)[:60]}")
+    require(begun in (GIVEN, encoder["architecture"]), "the encoder is another than it began with")
     return {**found, "probe_history": history, "encoder": encoder}
 
 

@@ -63,6 +63,7 @@ CALLS: dict[str, Callable[..., Any]] = {
         predictions.mcdropout_predict,
         predictions.predict,
         predictions.uncertainty,
+        pretraining.filled_encoder,
         pretraining.pretrain,
         pretraining.pretrain_tiles,
         probes.probe,
