@@ -17,9 +17,11 @@ from edaphos_bridge import (
 from edaphos_bridge.encoders.copying import freeze, own_copy
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.files.container import unpack
+from edaphos_bridge.pretrain.settings import SETTINGS
 from edaphos_bridge.pretrain.watch import Watch
 from edaphos_bridge.training.checkpoint import FILE
 from scripted_probe import Scripted
+from small_encoders import small_encoder
 
 SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 4, "seed": 1}
 
@@ -117,6 +119,23 @@ def test_an_encoder_that_draws_where_it_should_not_draws_from_the_probes_own_num
     watch.look()
     assert ambient() == before
     assert watch.scores[0] == watch.scores[1]
+
+
+@pytest.mark.parametrize("encoder", ["xresnet18", "simclr", "module"])
+def test_a_run_of_any_encoder_is_the_same_and_its_features_before_the_projection_are_seen(
+    pretrain, labelled, equal_states, encoder
+):
+    torch.manual_seed(1)
+    given = Mapped() if encoder == "module" else encoder
+    how = {"feature_dim": 4 if encoder == "module" else 6, "encoder": given}
+    if encoder == "xresnet18":
+        how = {"encoder": small_encoder("xresnet18", 3), **SETTINGS[pretrain.method].usual_widths}
+    alone = pretrain(**how)
+    for probe in (LinearProbe(*labelled, every=2), KNNProbe(*labelled, k=5, every=2)):
+        watched = pretrain(**how, probe=probe)
+        assert watched.loss_history == alone.loss_history
+        assert equal_states(watched.encoder.state_dict(), alone.encoder.state_dict())
+        assert probe.score(freeze(own_copy(alone.encoder))) == watched.probe_history["score"][-1]
 
 
 def test_a_run_on_tiles_is_the_same_too(equal_states):

@@ -17,7 +17,9 @@ test_that("the arguments are those of Python, in that order", {
   for (name in c("linear", "knn")) {
     there <- inspect$signature(python[[c(linear = "LinearProbe", knn = "KNNProbe")[[name]]]])
     here <- formals(get(paste0(name, "_probe")))
-    expect_identical(names(here), unlist(reticulate::iterate(there$parameters)))
+    expect_identical(names(here), reticulate::py_to_r(
+      reticulate::import_builtins(convert = FALSE)$list(there$parameters)
+    ))
   }
 })
 
