@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from edaphos_bridge import SegmentationProbe, foundation_fit_segmenter
+from edaphos_bridge import SegmentationProbe, foundation_fit_segmenter, foundation_tile_dataset
 from edaphos_bridge.encoders.copying import freeze, own_copy
 from edaphos_bridge.errors import EdaphosWarning, InputError
 
@@ -36,6 +36,20 @@ def test_the_score_is_that_of_a_fit_with_a_frozen_encoder_on_the_same_rows(
     fitted = foundation_fit_segmenter(encoder, x, masks, folds=[rows], **how)
     assert probe.score(freeze(own_copy(encoder))) == fitted.val_iou_history[-1] > 0
     assert len(rows[1]) == 8
+
+
+@pytest.mark.parametrize("orientation", ["rows_first", "transposed"])
+def test_tiles_bring_their_masks_and_turn_them_with_their_patches(encoder, orientation):
+    stack = np.random.default_rng(3).normal(size=(4, 40, 40))
+    labels = np.digitize(stack[0].cumsum(axis=0), [0.0]).astype(float)
+    tiles = foundation_tile_dataset(stack, patch_size=8, n_patches=N, labels=labels, seed=2)
+    encoder.patch_orientation = orientation
+    how = {"decoder": "linear", "epochs": 2, "seed": 4}
+    probe = SegmentationProbe(tiles, groups=np.arange(N) // 4, **how)
+    rows = probe.plan.train_rows.numpy(), probe.plan.val_rows.numpy()
+    probe.check(encoder, (9, 4, 8, 8), 10)
+    fitted = foundation_fit_segmenter(encoder, tiles, folds=[rows], **how)
+    assert probe.score(freeze(own_copy(encoder))) == fitted.val_iou_history[-1]
 
 
 @pytest.mark.filterwarnings("error")

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.predict_raster import foundation_predict_raster
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
-    from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
+    from edaphos_bridge.raster.tiles import FoundationTileDataset
     from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
     from edaphos_bridge.segmentation_probe import SegmentationProbe
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.smooth import foundation_smooth
     from edaphos_bridge.smooth_raster import foundation_smooth_raster
     from edaphos_bridge.tile_align import foundation_tile_align
+    from edaphos_bridge.tile_dataset import foundation_tile_dataset
     from edaphos_bridge.training.phase import Phase, foundation_phase
     from edaphos_bridge.uncertainty import foundation_uncertainty
     from edaphos_bridge.uncertainty_raster import foundation_uncertainty_raster
@@ -196,7 +197,7 @@ _HOMES = {
     "foundation_smooth": "edaphos_bridge.smooth",
     "foundation_smooth_raster": "edaphos_bridge.smooth_raster",
     "foundation_tile_align": "edaphos_bridge.tile_align",
-    "foundation_tile_dataset": "edaphos_bridge.raster.tiles",
+    "foundation_tile_dataset": "edaphos_bridge.tile_dataset",
     "foundation_uncertainty": "edaphos_bridge.uncertainty",
     "foundation_uncertainty_raster": "edaphos_bridge.uncertainty_raster",
     "foundation_weights_download": "edaphos_bridge.weights.foundation_weights",

@@ -13,8 +13,10 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, number, seed_number, whole
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.masks import Masks
+from edaphos_bridge.data.patch_masks import masks_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
 from edaphos_bridge.data.splits import read_split
+from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.interpret import interpret_masks
 from edaphos_bridge.interpretation import figures
@@ -22,12 +24,7 @@ from edaphos_bridge.interpretation.pictures import Stretch, pictures
 from edaphos_bridge.interpretation.segmentation import SegmentationInterpretation
 from edaphos_bridge.interpretation.segmented import OF_MASKS
 from edaphos_bridge.interpretation.units import Units
-from edaphos_bridge.segmenter import (
-    REGIMES,
-    FoundationSegmenter,
-    foundation_fit_segmenter,
-    masks_of,
-)
+from edaphos_bridge.segmenter import REGIMES, FoundationSegmenter, foundation_fit_segmenter
 from edaphos_bridge.training.plan import draw_plan
 
 _PARTING = ("groups", "blocks", "block_size", "buffer", "folds", "fold", "validation")
@@ -37,7 +34,7 @@ _PARTING = ("groups", "blocks", "block_size", "buffer", "folds", "fold", "valida
 def foundation_compare_segmenters(
     encoder: Any,
     x: Any,
-    masks: Any,
+    masks: Any = None,
     *,
     models: Sequence[str] | Mapping[str, Mapping[str, Any]] = REGIMES,
     test: Any = None,
@@ -138,9 +135,11 @@ def compare_segmenters(
     most = whole("n_pictures", n_pictures, minimum=1)
     share = number("val_split", val_split, minimum=0, below=1)
     patches = Patches(x)
+    reader = None if encoder is None else as_module(encoder)
+    patches.read_for(reader, training=False)
     learnt = masks_of(patches, masks, classes=classes, unlabelled=unlabelled)
     split = read_split(len(patches), **{**dict.fromkeys(_PARTING), "buffer": 0.0, **parting})
-    held_out = None if test is None else _test(test, learnt, unlabelled)
+    held_out = None if test is None else _test(test, reader, learnt, unlabelled)
     if held_out is None and split is None and share == 0:
         raise InputError(
             "val_split", "leaves no row to score", found=share, hint="Give `test`, or more."
@@ -203,11 +202,12 @@ def _named(models: Any) -> dict[str, dict[str, Any]]:
     return {name: dict(own) for name, own in found.items()}
 
 
-def _test(test: Any, learnt: Masks, unlabelled: Any) -> tuple[Patches, Masks]:
+def _test(test: Any, reader: Any, learnt: Masks, unlabelled: Any) -> tuple[Patches, Masks]:
     """Return the patches and masks that are scored, or raise `InputError`."""
     if not isinstance(test, tuple | list) or len(test) != 2:
         raise InputError("test", "must be a pair of patches and masks", found=type(test).__name__)
     patches = Patches(test[0], argument="test")
+    patches.read_for(reader, training=False)
     return patches, masks_of(patches, test[1], classes=learnt.classes, unlabelled=unlabelled)
 
 

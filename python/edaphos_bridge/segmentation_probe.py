@@ -14,13 +14,14 @@ from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.folds import Fold
 from edaphos_bridge.data.labels import ClassLabel
 from edaphos_bridge.data.masks import cells_of_classes
+from edaphos_bridge.data.patch_masks import masks_of
 from edaphos_bridge.data.splits import KnownRows, parting_in
 from edaphos_bridge.encoders.features import check_channels, find_shapes
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.run import fit
 from edaphos_bridge.heads.decoders import DECODERS
 from edaphos_bridge.pretrain.probe import Probe, device_of
-from edaphos_bridge.segmenter import FoundationSegmenter, how_it_trains, masks_of
+from edaphos_bridge.segmenter import FoundationSegmenter, how_it_trains
 from edaphos_bridge.tasks.segmentation import Segmentation
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.inputs import Inputs
@@ -38,7 +39,7 @@ class SegmentationProbe(Probe):
     Parameters
     ----------
     x, masks : patches (N, C, H, W) and the classes of their cells (N, H, W)
-        As in `foundation_fit_segmenter`.
+        As in `foundation_fit_segmenter`; a tile data set with labels has its own masks.
     every, patience
         As in `LinearProbe`.
     decoder : {"clay", "unet", "linear"}
@@ -73,7 +74,7 @@ class SegmentationProbe(Probe):
     def __init__(
         self,
         x: Any,
-        masks: Any,
+        masks: Any = None,
         *,
         every: int = 1,
         patience: int | None = None,
@@ -115,7 +116,7 @@ class SegmentationProbe(Probe):
                 hint="Use another `seed` or `val_split`.",
             )
         task.learnt_from(found.codes, self.plan)  # which warns, once
-        self._codes = found.codes
+        self._masks = found
         self._task = replace(task, pixel_counts=train)  # so that no look warns again
 
     def try_on(self, encoder: nn.Module, shape: Sequence[int]) -> None:
@@ -134,7 +135,7 @@ class SegmentationProbe(Probe):
         fitted = fit(
             FoundationSegmenter,
             self._task,
-            self._codes,
+            masks_of(self.patches, self._masks).codes,  # turned with patches of tiles
             encoder,
             self.patches,
             self._fit_settings,
@@ -156,4 +157,4 @@ class SegmentationProbe(Probe):
 
     def learnt(self) -> dict[str, torch.Tensor]:
         """Return the class of each cell."""
-        return {repr(self._task.classes): self._codes}
+        return {repr(self._task.classes): self._masks.codes}

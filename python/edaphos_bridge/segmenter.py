@@ -16,9 +16,9 @@ from edaphos_bridge.basics.arguments import choice, flag, number
 from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.labels import ClassLabel
-from edaphos_bridge.data.masks import Masks, as_masks
 from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.orientation import orientation_of
+from edaphos_bridge.data.patch_masks import masks_of
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.data.splits import parting_in
 from edaphos_bridge.encoders.copying import as_module
@@ -39,7 +39,7 @@ REGIMES = ("frozen", "finetune", FROM_SCRATCH)
 def foundation_fit_segmenter(
     encoder: Any,
     x: Any,
-    masks: Any,
+    masks: Any = None,
     *,
     regime: str = "frozen",
     decoder: str | nn.Module | Callable[[int, int], nn.Module] | None = None,
@@ -82,8 +82,9 @@ def foundation_fit_segmenter(
         a transformer's tokens). None with ``regime="from_scratch"``.
     x : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
         Patches, as in `foundation_fit_classifier`.
-    masks : array-like, shape (N, H, W), of int, str, bool or whole float
-        The class of each cell. NaN, None, ``pandas.NA`` and masked cells are unlabelled.
+    masks : array-like, shape (N, H, W), of int, str, bool or whole float, optional
+        The class of each cell. NaN, None, ``pandas.NA`` and masked cells are unlabelled. A tile
+        data set that was made with `labels` has its own, which need not be given.
     regime : {"frozen", "finetune", "from_scratch"}
         What trains: the decoder on maps that are computed once; encoder and decoder; or a small
         network of its own, without the encoder, against which the others are held.
@@ -248,12 +249,6 @@ def untrained_network(encoder: Any, channels: int) -> FromScratchEncoder:
         network.normalisation = normalisation_of(module)
         network.patch_orientation = orientation_of(module)
     return network
-
-
-def masks_of(patches: Patches, masks: Any, **of_masks: Any) -> Masks:
-    """Return the masks of `patches`, or raise `InputError`."""
-    n, _, height, width = patches.shape
-    return as_masks(masks, shape=(n, height, width), **of_masks)
 
 
 class FoundationSegmenter(FoundationFit):

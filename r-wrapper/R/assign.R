@@ -90,7 +90,7 @@ in_state <- list(
   edaphosbridge_tiles = list(
     names = c(
       "patch_size", "n_patches", "n_channels", "height", "width", "bands", "means", "sds",
-      "normalise", "cells", "seed"
+      "normalise", "cells", "coords", "classes", "seed"
     ),
     instead = "foundation_tile_dataset() makes another dataset."
   )

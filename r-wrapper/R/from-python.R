@@ -72,9 +72,18 @@ from_tiles <- function(fields) {
   fields$bands <- as.character(unlist(fields$bands))
   storage.mode(fields$cells) <- "integer"
   colnames(fields$cells) <- c("row", "column")
+  dimnames(fields$coords) <- list(NULL, c("x", "y"))
+  if (!is.null(fields$classes)) fields$classes <- as.character(unlist(fields$classes))
   fields["seed"] <- list(from_seed(fields$seed))
   fields$state <- shelved(fields$state)
   from_object(fields, c("edaphosbridge_tiles", "edaphos_tile_dataset"))
+}
+
+# Codes of cells, counted from 1, with what they are called.
+from_masks <- function(fields) {
+  codes <- fields$codes
+  storage.mode(codes) <- "integer"
+  structure(codes, levels = as.character(unlist(fields$classes)))
 }
 
 # Python's whole numbers go further than R's integers.

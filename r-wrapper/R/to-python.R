@@ -1,6 +1,6 @@
 # R's values on their way to Python. No other file of the package takes any there but
-# to-python-points.R, to-python-raster.R, to-python-splits.R and to-python-targets.R; from-python.R
-# has the way back.
+# to-python-cell-labels.R, to-python-points.R, to-python-raster.R, to-python-splits.R and
+# to-python-targets.R; from-python.R has the way back.
 
 # Patches cross as they are: a double or integer array shares its memory. Logical NA would turn
 # into TRUE, so logicals cross as integers. A tile dataset crosses as the bytes of its state, a file
@@ -342,30 +342,31 @@ draw_seed <- function() {
 
 # A factor crosses as codes and levels: reticulate would turn its NA into the class "NA". Text
 # crosses as UTF-8, whatever R's locale is.
-to_labels <- function(y, call) {
+to_labels <- function(y, call, argument = "y") {
   if (missing(y)) {
-    stop_input("y", "is missing.", call)
+    stop_input(argument, "is missing.", call)
   }
   if (!is.atomic(y) || is.null(y) || is.complex(y) || is.raw(y)) {
-    stop_input("y", sprintf("must be a factor or a vector of labels; found %s.", class(y)[[1]]), call)
+    problem <- sprintf("must be a factor or a vector of labels; found %s.", class(y)[[1]])
+    stop_input(argument, problem, call)
   }
   if (!is.factor(y)) {
-    y <- checked_classes(y, call)
+    y <- checked_classes(y, call, argument)
   }
   y <- factor(y)
-  levels <- checked_text(levels(y), call)
+  levels <- checked_text(levels(y), call, argument)
   list(codes = as.array(as.integer(y) - 1L), levels = as.list(levels), ordered = is.ordered(y))
 }
 
 # Python cannot see that the levels of a factor were numbers.
-checked_classes <- function(y, call) {
+checked_classes <- function(y, call, argument) {
   if (is.character(y)) {
-    return(checked_text(y, call))
+    return(checked_text(y, call, argument))
   }
   if (is.numeric(y) && any(measured <- !is.na(y) & y != trunc(y))) {
     rows <- which(measured)
     shown <- paste(utils::head(rows, 5L), collapse = ", ")
-    stop_input("y", sprintf(
+    stop_input(argument, sprintf(
       paste0(
         "must hold classes; %d of %d numbers are not whole (first: %s%s; counted from 1); found %s. ",
         "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut()); ",
@@ -379,12 +380,12 @@ checked_classes <- function(y, call) {
 }
 
 # UTF-8 without a change: R would translate bytes that it believes to be of another encoding.
-checked_text <- function(text, call) {
+checked_text <- function(text, call, argument = "y") {
   latin <- Encoding(text) == "latin1"
   text[latin] <- enc2utf8(text[latin])
   bad <- !is.na(text) & (!validUTF8(text) | Encoding(text) == "bytes")
   if (any(bad)) {
-    stop_input("y", sprintf(
+    stop_input(argument, sprintf(
       paste0(
         "must hold labels of valid text (UTF-8, without NUL); found %s. ",
         "Read the labels again in the encoding that they were written in."

@@ -7,7 +7,6 @@ from torch import nn
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder, XResNet
 from edaphos_bridge.encoders.foundation import (
-    ARCHITECTURES,
     IN_FILES,
     describe_encoder,
     rebuild_encoder,

@@ -79,9 +79,9 @@ def fit_checked(
     """
     target = resolve_device(device)
     module = as_module(encoder)
+    copied = own_encoder(module, patches)  # which turns tiles, and masks go with them
     task, targets = learn()
     split = read_split(len(patches), **(parting or {}))
-    copied = own_encoder(module, patches)
     return fit(
         kind, task, targets, copied, patches, settings, target, events, draw, split=split, **seam
     )

@@ -71,6 +71,7 @@ CALLS: dict[str, Callable[..., Any]] = {
         rasters.patches_at_coords,
         rasters.tile_align,
         rasters.tile_dataset,
+        rasters.tile_masks,
         rasters.tile_sample,
         recipes.fine_tune,
         recipes.finetune_classifier,
