@@ -42,14 +42,16 @@ def test_the_score_is_that_of_a_fit_with_a_frozen_encoder_on_the_same_rows(
 def test_tiles_bring_their_masks_and_turn_them_with_their_patches(encoder, orientation):
     stack = np.random.default_rng(3).normal(size=(4, 40, 40))
     labels = np.digitize(stack[0].cumsum(axis=0), [0.0]).astype(float)
+    stack[1] = labels
     tiles = foundation_tile_dataset(stack, patch_size=8, n_patches=N, labels=labels, seed=2)
     encoder.patch_orientation = orientation
-    how = {"decoder": "linear", "epochs": 2, "seed": 4}
+    how = {"decoder": "unet", "epochs": 10, "lr": 0.01, "seed": 4}
     probe = SegmentationProbe(tiles, groups=np.arange(N) // 4, **how)
     rows = probe.plan.train_rows.numpy(), probe.plan.val_rows.numpy()
     probe.check(encoder, (9, 4, 8, 8), 10)
     fitted = foundation_fit_segmenter(encoder, tiles, folds=[rows], **how)
-    assert probe.score(freeze(own_copy(encoder))) == fitted.val_iou_history[-1]
+    # masks that are not turned with their patches: below 0.6
+    assert probe.score(freeze(own_copy(encoder))) == fitted.val_iou_history[-1] > 0.8
 
 
 @pytest.mark.filterwarnings("error")
