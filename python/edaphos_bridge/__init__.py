@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from edaphos_bridge.interpretation.result import FoundationInterpretation
     from edaphos_bridge.interpretation.segmenter_comparison import FoundationSegmenterComparison
     from edaphos_bridge.knn import foundation_knn
+    from edaphos_bridge.knn_probe import KNNProbe
+    from edaphos_bridge.linear_probe import LinearProbe
     from edaphos_bridge.lr_find import LRFind, foundation_lr_find
     from edaphos_bridge.maps.applicability import FoundationApplicability
     from edaphos_bridge.mcdropout import foundation_mcdropout_predict
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.raster.tiles import FoundationTileDataset
     from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
+    from edaphos_bridge.segmentation_probe import SegmentationProbe
     from edaphos_bridge.segmenter import FoundationSegmenter, foundation_fit_segmenter
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.smooth import foundation_smooth
@@ -84,8 +87,11 @@ __all__ = [
     "FoundationSegmenter",
     "FoundationSegmenterComparison",
     "FoundationTileDataset",
+    "KNNProbe",
     "LRFind",
+    "LinearProbe",
     "Phase",
+    "SegmentationProbe",
     "__version__",
     "foundation_applicability",
     "foundation_applicability_raster",
@@ -133,6 +139,9 @@ __all__ = [
 
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
+    "KNNProbe": "edaphos_bridge.knn_probe",
+    "LinearProbe": "edaphos_bridge.linear_probe",
+    "SegmentationProbe": "edaphos_bridge.segmentation_probe",
     "FoundationApplicability": "edaphos_bridge.maps.applicability",
     "FoundationAttribution": "edaphos_bridge.interpretation.attribution_result",
     "FoundationBandImportance": "edaphos_bridge.interpretation.importance",

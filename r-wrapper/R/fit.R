@@ -8,6 +8,7 @@ fit_in_python <- function(name, data, call, what = "classifier") {
   defaults <- formals(sys.function(caller))
   crossing <- to_settings(arguments, defaults, call)
   if ("groups" %in% names(defaults)) crossing$parting <- to_split(arguments, call)
+  if ("probe" %in% names(defaults)) crossing$probe <- to_probe(arguments$probe, call)
   is_place <- names(crossing) %in% names_of_place
   progress <- fit_progress(arguments$verbose, what)
   on.exit(progress$close())

@@ -231,10 +231,23 @@ from_pretrain <- function(fields) {
   sizes <- c("in_channels", "feature_dim", "proj_dim", "batch_size", "queue_size")
   sizes <- intersect(sizes, names(fields))
   fields[sizes] <- lapply(fields[sizes], as.integer)
+  if (!is.null(fields$probe_history)) {
+    fields$config$probe <- from_probe(fields$config$probe)
+    history <- lapply(fields$probe_history, function(values) as.numeric(unlist(values)))
+    fields$probe_history <- data.frame(epoch = as.integer(history$epoch), score = history$score)
+  }
   fields$state <- shelved(fields$state)
   from_object(fields, c(
     "edaphosbridge_pretrain", "edaphosbridge_fit", paste0("edaphos_foundation_", fields$method)
   ))
+}
+
+from_probe <- function(known) {
+  whole <- c("every", "patience", "k", "epochs", "batch_size", "n_train", "n_validation")
+  whole <- intersect(whole, names(known)[!vapply(known, is.null, NA)])
+  known[whole] <- lapply(known[whole], as.integer)
+  known$seed <- from_seed(known$seed)
+  known
 }
 
 from_probe_sweep <- function(fields) {

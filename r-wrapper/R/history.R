@@ -4,7 +4,16 @@ history_of <- function(fit) {
   histories <- grep("^(loss|val_.+)_history$", names(fit), value = TRUE)
   columns <- unclass(fit)[histories]
   names(columns) <- sub("_history$", "", histories)
-  as.data.frame(c(list(epoch = seq_along(fit$loss_history)), columns))
+  history <- as.data.frame(c(list(epoch = seq_along(fit$loss_history)), columns))
+  if (!is.null(fit$probe_history)) {
+    history$probe <- fit$probe_history$score[match(history$epoch, fit$probe_history$epoch)]
+  }
+  history
+}
+
+# What the probe of a pretraining measured: "linear probe accuracy".
+probe_name <- function(fit) {
+  sprintf("%s probe %s", fit$config$probe$name, fit$config$probe$score)
 }
 
 # The name of the score of the validation rows in a fit or its summary, as "val_accuracy".

@@ -20,11 +20,11 @@ fit_progress <- function(verbose, what = "classifier", status = epoch_status) {
     message(line)
     left_by <<- NULL
   }
-  show_bar <- function(epoch, epochs, loss, score) {
+  show_bar <- function(epoch, epochs, loss, score, probe) {
     if (is.null(bar)) {
       bar <<- cli::cli_progress_bar(what, total = epochs, .envir = envir)
     }
-    text <- status(loss, score, what)
+    text <- paste0(status(loss, score, what), if (!is.null(probe)) sprintf(" probe=%.3f", probe))
     cli::cli_progress_update(set = epoch, status = text, id = bar, .envir = envir)
     if (epoch >= epochs) remove_bar() # another run may follow
   }
@@ -32,11 +32,11 @@ fit_progress <- function(verbose, what = "classifier", status = epoch_status) {
     if (!is.null(bar)) cli::cli_progress_done(id = bar, .envir = envir)
     bar <<- NULL
   }
-  show <- function(epoch, epochs, loss, score, line) {
+  show <- function(epoch, epochs, loss, score, line, probe = NULL) {
     if (isTRUE(verbose) && nzchar(line)) {
       show_line(line)
     } else if (with_bar) {
-      show_bar(epoch, epochs, loss, score)
+      show_bar(epoch, epochs, loss, score, probe)
     }
     TRUE
   }

@@ -31,7 +31,8 @@
 #'
 #'   Of a pretraining fit, of class `summary.edaphosbridge_pretrain`, with `method`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
-#'   `architecture`, `history` (without `val_accuracy`) and `final_loss`.
+#'   `architecture`, `history` (without `val_accuracy`, and with `probe` where one looked) and
+#'   `final_loss`.
 #'
 #'   Of a sweep, of class `summary.edaphosbridge_probe_sweep`, with `best` and `config` as in the
 #'   sweep; `settings`, the best first; `val_accuracy` and `val_accuracy_sd` of the best; `n_seeds`;
@@ -168,7 +169,8 @@ format.summary.edaphosbridge_pretrain <- function(x, ...) {
       x$in_channels, x$patch_size[[1]], x$patch_size[[2]], normalised
     ),
     training_line(x),
-    loss_line(x)
+    loss_line(x),
+    probe_line(x)
   )
 }
 
@@ -248,6 +250,19 @@ score_line <- function(x) {
     sprintf("%s (epoch %d), %s", best, x$best_epoch, kept)
   }
   sprintf("  %-10s %s", paste0(short_score_of(x), ":"), text)
+}
+
+# The best score of a pretraining's probe, and that of the encoder kept; NULL without a probe.
+probe_line <- function(x) {
+  scores <- x$history$probe
+  if (is.null(scores)) {
+    return(NULL)
+  }
+  best <- which.max(scores)
+  last <- scores[!is.na(scores)]
+  kept <- sprintf("at the end %.3f", last[[length(last)]])
+  if (!is.null(x$config$probe$patience)) kept <- "kept"
+  sprintf("  probe:     %s %.3f (epoch %d), %s", probe_name(x), scores[[best]], best, kept)
 }
 
 # NULL where no patches are known to share cells, or none were held out.

@@ -289,7 +289,7 @@ to_settings <- function(values, defaults, call) {
   })
 }
 
-names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "masks", "patches", "dataset")
+names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "masks", "patches", "dataset", "probe")
 names_of_tables <- c("augment", "class_weight", "recipe", "split")
 names_of_place <- c("device", "checkpoint_dir", "checkpoint_every", "resume")
 
@@ -320,6 +320,24 @@ stop_if_twice <- function(names, argument, call) {
 
 to_phase <- function(phase) {
   lapply(unclass(phase), function(value) if (length(value) > 1L) to_numbers(value) else to_scalar(value))
+}
+
+# What a probe looks at crosses when it is made, to be checked, and again with a run.
+to_probe <- function(probe, call) {
+  if (is.null(probe)) {
+    return(NULL)
+  }
+  if (!inherits(probe, "edaphosbridge_probe")) {
+    stop_input(
+      "probe",
+      sprintf("must be a probe; found %s. linear_probe() and knn_probe() make one.", class(probe)[[1]]),
+      call
+    )
+  }
+  list(
+    kind = probe$kind, x = to_patches(probe$x, call), learnt = to_labels(probe$y, call),
+    settings = probe$settings
+  )
 }
 
 # `set.seed()` reproduces a fit with `seed = NULL`: Python asks for a seed when the input is good.

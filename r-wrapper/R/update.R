@@ -14,6 +14,7 @@
 #' @param patches As in [foundation_moco_pretrain()]. Training starts afresh, or goes on from
 #'   `checkpoint_dir`, see there.
 #' @param dataset Instead of `patches`: a [foundation_tile_dataset()].
+#' @param probe The probe of a run that had one, see [linear_probe()]; `NULL` for none.
 #' @param ... Settings to change, arguments of the function that made the fit.
 #'
 #' @return A fit as that function returns. With a frozen encoder, the same data
@@ -84,7 +85,11 @@ stop_if_of_recipe <- function(fit, call) {
 
 #' @rdname update.edaphosbridge
 #' @export
-update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) {
+update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL, probe) {
+  if (missing(probe) && !is.null(object$config$probe)) {
+    problem <- "is data of this fit, as `patches`, and is given again; `probe = NULL` goes without."
+    stop_input("probe", problem, sys.call())
+  }
   if (object$method == "simclr" && !is.null(dataset)) {
     patches <- dataset # no function of SimCLR's own takes tiles by another name
     dataset <- NULL
@@ -96,8 +101,9 @@ update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) 
     made_by <- "foundation_moco_pretrain_tiles"
     data <- list(dataset = quote(dataset))
   }
+  if (!missing(probe) && !is.null(probe)) data$probe <- quote(probe)
   takes <- formals(get(made_by))
-  settings <- object$config[intersect(names(takes), names(object$config))]
+  settings <- object$config[setdiff(intersect(names(takes), names(object$config)), "probe")]
   settings$device <- object$device
   if (identical(settings$encoder, "given")) settings$encoder <- quote(object$encoder)
   if ("encoder" %in% names(list(...))) settings[c("feature_dim", "proj_dim")] <- NULL

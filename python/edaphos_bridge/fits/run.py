@@ -19,13 +19,14 @@ from edaphos_bridge.encoders.copying import as_module, draw_anew, freeze, own_co
 from edaphos_bridge.encoders.foundation import is_ours
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.files.container import prefixed
-from edaphos_bridge.fits.kept_run import KeptRun, digest_of, opened
+from edaphos_bridge.fits.kept_run import KeptRun, opened
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.heads.decoders import FROM_SCRATCH
 from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.aids import Aids
+from edaphos_bridge.training.checkpoint import digest_of
 from edaphos_bridge.training.events import Events, PartOf
 from edaphos_bridge.training.executor import execute
 from edaphos_bridge.training.groups import Groups, encoder_groups, parameters_of

@@ -18,6 +18,7 @@ from edaphos_bridge.optim.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.settings import PretrainSettings
 from edaphos_bridge.pretrain.source import Source
+from edaphos_bridge.pretrain.watch import Watch
 from edaphos_bridge.training.checkpoint import Checkpoints, Progress, unreadable
 from edaphos_bridge.training.events import EpochReport, Events
 
@@ -32,14 +33,16 @@ def pretrain(
     *,
     checkpoints: Checkpoints | None,
     progress: Progress | None,
+    watch: Watch | None = None,
 ) -> list[float]:
     """Train `method` in place, with Adam, and return for each epoch the mean of its losses.
 
     A step takes ``settings.batch_size`` of the patches at random; batches and views are drawn from
     the cpu's generator of `randomness`, and what the encoder draws comes from there too.
-    `checkpoints` and `progress` say where to save, and what was saved. Raises `TrainingError` if a
-    loss or a weight is not finite.
+    `checkpoints` and `progress` say where to save, and what was saved; `watch` looks at the
+    encoder, and may end the run early. Raises `TrainingError` if a loss or a weight is not finite.
     """
+    watch = watch or Watch(method.encoder)
     generator, draws = randomness.generator, draws_of(method, randomness)
     trained = [weight for weight in method.parameters() if weight.requires_grad]
     optimizer = adam([{"params": trained, "lr": settings.lr}])
@@ -56,6 +59,7 @@ def pretrain(
             **method.state_dict(),
             **prefixed("optimizer", adam_tensors(optimizer)),
             **prefixed("generators", randomness.states()[1]),  # of a GPU, if there is one
+            **prefixed("probe", watch.state()),
         }
 
     losses: list[float] = []
@@ -64,6 +68,8 @@ def pretrain(
         losses = list(progress.losses)
         try:
             _restore(method, optimizer, randomness, progress)
+            epochs_over = len(losses) // settings.steps_per_epoch
+            watch.restore(without_prefix("probe", progress.tensors), epochs_over)
         except WeightsError as error:
             raise unreadable(progress.path, error) from error
     elif method.negatives:
@@ -71,31 +77,38 @@ def pretrain(
         with draws:
             method.warm_up(views(batch, 1)[0] for batch in rows.split(size))
     steps = settings.epochs * settings.steps_per_epoch
-    if checkpoints is not None and len(losses) < steps:
-        checkpoints.probe(tensors(), steps)
+    if checkpoints is not None and len(losses) < steps and not watch.is_over:
+        later = prefixed("probe", watch.form_of_state(settings.epochs))
+        checkpoints.rehearse({**tensors(), **later}, steps)
     unread: list[torch.Tensor] = []  # to read a loss is to wait for the device
     for step in range(len(losses) + 1, steps + 1):
+        if watch.is_over:
+            break
         pause()
         batch = views(drawn(size), 2)
         with draws:
             unread.append(take_step(method, optimizer, batch, (step - 1) / steps))
         events.on_step(unread[-1])
-        ends_epoch = step % settings.steps_per_epoch == 0
-        saves = checkpoints is not None and (checkpoints.due(step) or step == steps)
-        if not (ends_epoch or saves):
+        epoch, within = divmod(step, settings.steps_per_epoch)
+        saves = checkpoints is not None and checkpoints.due(step)
+        if within and not saves:
             continue
         losses += _read(unread, len(losses), source)
         unread.clear()
-        if (step == steps or saves) and not _all_finite(tensors()):
+        looks = within == 0 and watch.due(epoch)
+        if (step == steps or saves or looks) and not _all_finite(tensors()):
             last = "the last step" if step == steps else f"step {step}"
             raise _diverged(f"Weights are not finite after {last}", source)
-        if checkpoints is not None and saves:
+        if looks:
+            watch.look()
+        is_last = step == steps or watch.is_over
+        if checkpoints is not None and (saves or is_last):
             progress = Progress(step, losses, tensors(), generator.get_state())
-            _save(checkpoints, progress, is_last=step == steps)
-        if ends_epoch:
-            epoch = step // settings.steps_per_epoch
+            _save(checkpoints, progress, is_last=is_last)
+        if within == 0:
             (loss,) = _epoch_means(losses[-settings.steps_per_epoch :], settings.steps_per_epoch)
-            events.on_epoch(EpochReport(epoch, settings.epochs, loss))
+            events.on_epoch(EpochReport(epoch, settings.epochs, loss, probe=watch.latest))
+    watch.end()
     events.on_end()
     return _epoch_means(losses, settings.steps_per_epoch)
 
@@ -116,7 +129,8 @@ def _restore(
     method: Method, optimizer: torch.optim.Optimizer, randomness: Randomness, progress: Progress
 ) -> None:
     """Take up a saved state, or raise `WeightsError`."""
-    parts = {part: without_prefix(part, progress.tensors) for part in ("optimizer", "generators")}
+    names = ("optimizer", "generators", "probe")
+    parts = {part: without_prefix(part, progress.tensors) for part in names}
     others = tuple(f"{part}." for part in parts)
     state = {name: t for name, t in progress.tensors.items() if not name.startswith(others)}
     require_form("method", method.state_dict(), state)

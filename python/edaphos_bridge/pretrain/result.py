@@ -42,6 +42,9 @@ class FoundationPretrain:
         Channels C of the patches.
     patch_size : list of int
         Height and width ``[H, W]`` of the patches, in cells.
+    probe_history : dict or None
+        Of a run with a probe: ``epoch``, when it looked, and ``score``, what it found, two lists;
+        ``config["probe"]`` says what it was.
     """
 
     encoder: nn.Module
@@ -51,6 +54,7 @@ class FoundationPretrain:
     device: str
     in_channels: int
     patch_size: list[int]
+    probe_history: dict[str, Any] | None = None
 
     @property
     def feature_dim(self) -> int:
@@ -82,8 +86,16 @@ class FoundationPretrain:
         """The last value of `loss_history`."""
         return self.loss_history[-1]
 
+    @property
+    def probe_name(self) -> str | None:
+        """What its probe measured, as "linear probe accuracy"; None without one."""
+        probe = self.config.get("probe")
+        return None if probe is None else f"{probe['name']} probe {probe['score']}"
+
     def plot(self, ax: Any = None) -> Any:
         """Draw the loss of each epoch and return the axes (needs matplotlib).
+
+        The scores of a probe have an axis of their own on the right side.
 
         Parameters
         ----------
@@ -94,6 +106,10 @@ class FoundationPretrain:
             _, ax = imported("matplotlib.pyplot").subplots()
         ax.plot(range(1, len(self.loss_history) + 1), self.loss_history)
         ax.set(xlabel="epoch", ylabel=_LOSS[self.method], title=f"{self.method} pretraining")
+        if self.probe_history is not None:
+            right = ax.twinx()
+            right.plot(self.probe_history["epoch"], self.probe_history["score"], "C1.-")
+            right.set_ylabel(self.probe_name)
         return ax
 
     @plain
@@ -142,6 +158,8 @@ class FoundationPretrain:
         state = encoder_state(self.encoder)
         require_finite("encoder", state)
         metadata = {name: getattr(self, name) for name in _plain_fields()}
+        if self.probe_history is None:
+            del metadata["probe_history"]
         metadata["encoder"] = describe_encoder(self.encoder)
         return pack("pretraining", state, metadata)
 
@@ -177,7 +195,18 @@ class FoundationPretrain:
             title = "<edaphos_foundation_simclr>"
             settings = f"  batch = {batch}  temperature = {temperature:.3g}"
         loss = f"final {_LOSS[self.method]} = {self.final_loss:.4g}"
-        return [title, widths, settings, f"  epochs = {len(self.loss_history)}  {loss}"]
+        course = f"  epochs = {len(self.loss_history)}  {loss}"
+        return [title, widths, settings, course, *self._about_probe()]
+
+    def _about_probe(self) -> list[str]:
+        if self.probe_history is None:
+            return []
+        scores = self.probe_history["score"]
+        best = max(scores)
+        epoch = self.probe_history["epoch"][scores.index(best)]
+        patience = self.config["probe"]["patience"]
+        kept = "kept" if patience is not None else f"at the end {scores[-1]:.3f}"
+        return [f"  best {self.probe_name} = {best:.3f} (epoch {epoch}), {kept}"]
 
     def __repr__(self) -> str:
         """Return what the R original's ``print()`` shows."""
