@@ -7,6 +7,7 @@ from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.pretrain.probe import Probe
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import PatchSource
@@ -40,6 +41,7 @@ def foundation_moco_pretrain(
     steps_per_epoch: int = 1,
     momentum_schedule: str | None = None,
     encoder: Any = None,
+    probe: Probe | None = None,
 ) -> FoundationPretrain:
     """Pretrain a MoCo v2 encoder on patches without labels.
 
@@ -114,6 +116,10 @@ def foundation_moco_pretrain(
         fit, a copy is trained, from the weights it has; see `foundation_fit_classifier` for what
         may be one. One without a projection gets MoCo's beside it, which the fit does not keep: its
         encoder gives the features before that.
+    probe : LinearProbe, KNNProbe or SegmentationProbe, optional
+        Looks every few epochs at what the encoder is worth for labelled patches. The run is the
+        same with and without it, to the last bit, unless the probe has patience, which ends it and
+        keeps the best encoder.
 
     Returns
     -------

@@ -7,6 +7,7 @@ from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.pretrain.probe import Probe
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import PatchSource
@@ -29,6 +30,7 @@ def foundation_rotation_pretrain(
     checkpoint_every: int | None = None,
     steps_per_epoch: int | None = None,
     encoder: Any = None,
+    probe: Probe | None = None,
 ) -> FoundationPretrain:
     """Pretrain an encoder without labels, by telling the quarter turn of patches.
 
@@ -70,6 +72,8 @@ def foundation_rotation_pretrain(
     encoder : str, torch.nn.Module or fit, optional
         What to train instead of the method's own encoder, see `foundation_moco_pretrain`. A
         projection that it has is left as it is.
+    probe : Probe, optional
+        As in `foundation_moco_pretrain`.
 
     Returns
     -------

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.pretrain.probe import Probe
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import TileSource
@@ -30,6 +31,7 @@ def foundation_rotation_pretrain_tiles(
     resume: str | os.PathLike[str] | None = None,
     steps_per_epoch: int | None = None,
     encoder: Any = None,
+    probe: Probe | None = None,
 ) -> FoundationPretrain:
     """Pretrain by turns on the tiles of a raster, read as they are needed.
 
@@ -46,7 +48,7 @@ def foundation_rotation_pretrain_tiles(
         See `foundation_rotation_pretrain`.
     checkpoint_dir, checkpoint_every, resume
         See `foundation_moco_pretrain_tiles`.
-    steps_per_epoch
+    steps_per_epoch, probe
         See `foundation_rotation_pretrain`.
     encoder : str, torch.nn.Module or fit, optional
         See `foundation_moco_pretrain_tiles`.

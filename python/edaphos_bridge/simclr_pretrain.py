@@ -7,6 +7,7 @@ from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.pretrain.probe import Probe
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import PatchSource
@@ -30,6 +31,7 @@ def foundation_simclr_pretrain(
     checkpoint_every: int | None = None,
     steps_per_epoch: int = 1,
     encoder: Any = None,
+    probe: Probe | None = None,
 ) -> FoundationPretrain:
     """Pretrain a SimCLR encoder on patches without labels.
 
@@ -58,7 +60,7 @@ def foundation_simclr_pretrain(
         Divides the cosines in the loss.
     noise_sd : float
         Standard deviation of the Gaussian noise on every cell.
-    seed, verbose, device, checkpoint_dir, checkpoint_every, steps_per_epoch, encoder
+    seed, verbose, device, checkpoint_dir, checkpoint_every, steps_per_epoch, encoder, probe
         As in `foundation_moco_pretrain`.
 
     Returns

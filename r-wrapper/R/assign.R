@@ -79,6 +79,13 @@ in_state <- list(
       "`dataset` for an encoder without normalisation."
     )
   ),
+  edaphosbridge_segmenter = list(
+    names = c("encoder", "normalisation", "patch_orientation", "classes", "regime", "loss_fn"),
+    instead = paste(
+      "foundation_fit_segmenter() makes another fit; predict() takes a `dataset` for an encoder",
+      "without normalisation."
+    )
+  ),
   edaphosbridge_ensemble = list(
     names = c("members", "encoder", "task", "K_ens"),
     instead = "foundation_finetune_ensemble() makes another ensemble."
@@ -91,7 +98,7 @@ in_state <- list(
   edaphosbridge_tiles = list(
     names = c(
       "patch_size", "n_patches", "n_channels", "height", "width", "bands", "means", "sds",
-      "normalise", "cells", "seed"
+      "normalise", "cells", "coords", "classes", "seed"
     ),
     instead = "foundation_tile_dataset() makes another dataset."
   )

@@ -3,13 +3,14 @@
 #' The same as `plot()`, as an object of ggplot2. The methods are there when
 #' ggplot2 is.
 #'
-#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of
-#'   [foundation_probe_sweep()], [foundation_cross_validate()] or [foundation_lr_find()].
+#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
+#'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], of [foundation_moco_pretrain()] and
+#'   its sisters, or of [foundation_probe_sweep()], [foundation_cross_validate()] or [foundation_lr_find()].
 #' @param ... Not used: an argument of another name is an error.
 #' @return A `ggplot`: the loss of each epoch and, of a fit with validation rows,
-#'   their score (accuracy, RMSE or F1) in a second panel, with a dotted line at the first
-#'   epoch of the best; of a pretraining by turns the accuracy of held-out patches; of a sweep, a cross-validation or a learning rate finder what their
+#'   their score (accuracy, RMSE, F1 or IoU) in a second panel, with a dotted line at the first
+#'   epoch of the best; of a pretraining by turns the accuracy of held-out patches there; of one with a
+#'   probe the probe's scores; of a sweep, a cross-validation or a learning rate finder what their
 #'   `plot()` draws.
 #' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
@@ -40,11 +41,18 @@ autoplot.edaphosbridge_pretrain <- function(object, ...) {
   history <- history_of(object)
   labels <- pretrain_labels(object)
   title <- paste(object$method, "pretraining")
-  if (length(labels) > 1L) {
-    return(course_panels(history, labels) + ggplot2::labs(x = "epoch", y = NULL, title = title))
+  if (length(labels) == 1L) {
+    return(
+      course_plot(data.frame(epoch = history$epoch, value = history$loss)) +
+        ggplot2::labs(x = "epoch", y = labels[["loss"]], title = title)
+    )
   }
-  course_plot(data.frame(epoch = history$epoch, value = history$loss)) +
-    ggplot2::labs(x = "epoch", y = labels[["loss"]], title = title)
+  drawn <- course_panels(history, labels)
+  looks <- if (!is.null(object$probe_history)) list(
+    ggplot2::geom_point(data = drawn$data[drawn$data$panel == labels[["probe"]], ]),
+    ggplot2::geom_vline(xintercept = best_look_of(object), linetype = "dotted")
+  )
+  drawn + looks + ggplot2::labs(x = "epoch", y = NULL, title = title)
 }
 
 # A panel for each of the columns of a history that `labels` names.
@@ -54,7 +62,7 @@ course_panels <- function(history, labels) {
     value = unlist(history[names(labels)], use.names = FALSE),
     panel = factor(rep(labels, each = nrow(history)), levels = labels)
   )
-  course_plot(long) + ggplot2::facet_wrap("panel", scales = "free_y")
+  course_plot(long[!is.na(long$value), ]) + ggplot2::facet_wrap("panel", scales = "free_y")
 }
 
 # A line over whole epochs, or a point where a line would have no length.

@@ -59,7 +59,7 @@ foundation_knn <- function(object, x, y, newx = NULL, newy = NULL, ..., k = 20L,
     to_patches(x, call),
     to_labels(y, call),
     if (!is.null(newx)) to_patches(newx, call, "newx"),
-    if (!is.null(newy)) to_new_labels(newy, call),
+    if (!is.null(newy)) to_labels(newy, call, "newy"),
     to_units(groups, blocks, block_size, call),
     list(
       k = to_scalar(k), temperature = to_scalar(temperature), n_boot = to_scalar(n_boot),
@@ -90,12 +90,6 @@ foundation_embedding_map <- function(object, x, y = NULL) {
     encoder_of(object, call), to_patches(x, call), if (!is.null(y)) to_labels(y, call)
   ))
   from_map(answer_value(answer, call))
-}
-
-to_new_labels <- function(newy, call) {
-  tryCatch(to_labels(newy, call), edaphosbridge_input_error = function(condition) {
-    stop_input("newy", sub("^`y` ", "", conditionMessage(condition)), call)
-  })
 }
 
 # Of a sweep that of its classifier.

@@ -16,6 +16,13 @@ from_matrix <- function(values, names) {
   matrix(values, ncol = length(names), dimnames = list(NULL, names))
 }
 
+# An array with names in one of its dimensions, that of classes, labels or targets.
+from_named <- function(values, names, place) {
+  values <- from_array(values)
+  dimnames(values) <- replace(vector("list", length(dim(values))), place, list(names))
+  values
+}
+
 # Columns of a table; "" and NaN stand for what is not known.
 from_table <- function(columns) {
   columns <- lapply(columns, function(values) {
@@ -74,9 +81,18 @@ from_tiles <- function(fields) {
   fields$bands <- as.character(unlist(fields$bands))
   storage.mode(fields$cells) <- "integer"
   colnames(fields$cells) <- c("row", "column")
+  dimnames(fields$coords) <- list(NULL, c("x", "y"))
+  if (!is.null(fields$classes)) fields$classes <- as.character(unlist(fields$classes))
   fields["seed"] <- list(from_seed(fields$seed))
   fields$state <- shelved(fields$state)
   from_object(fields, c("edaphosbridge_tiles", "edaphos_tile_dataset"))
+}
+
+# Codes of cells, counted from 1, with what they are called.
+from_masks <- function(fields) {
+  codes <- fields$codes
+  storage.mode(codes) <- "integer"
+  structure(codes, levels = as.character(unlist(fields$classes)))
 }
 
 # Python's whole numbers go further than R's integers.
@@ -88,8 +104,10 @@ from_config <- function(config) {
   whole <- intersect(c("epochs", "batch_size"), names(config)) # L-BFGS has no batches
   config[whole] <- lapply(config[whole], as.integer)
   config$seed <- from_seed(config$seed)
-  config$hidden <- as.integer(unlist(config$hidden))
-  config$dropout <- as.numeric(unlist(config$dropout))
+  if (!is.null(config$head)) { # which segmenters have none of
+    config$hidden <- as.integer(unlist(config$hidden))
+    config$dropout <- as.numeric(unlist(config$dropout))
+  }
   config
 }
 
@@ -140,6 +158,18 @@ from_multilabel <- function(fields) {
   )
 }
 
+from_segmenter <- function(fields) {
+  fields$classes <- as.character(unlist(fields$classes))
+  # more than R's integers reach
+  fields$pixel_counts <- structure(as.numeric(unlist(fields$pixel_counts)), names = fields$classes)
+  fields$n_patches <- as.integer(fields$n_patches)
+  from_fit(
+    fields, c("edaphosbridge_segmenter", "edaphosbridge_fit", "edaphos_foundation_segmenter"),
+    learnt = c("classes", "regime", "loss_fn"), score = "val_iou_history",
+    data = c("pixel_counts", "n_patches")
+  )
+}
+
 # From members that are R objects already.
 from_ensemble <- function(fields) {
   members <- fields$members
@@ -147,7 +177,7 @@ from_ensemble <- function(fields) {
   histories <- lapply(members, function(member) member$loss_history)
   task <- c(
     edaphosbridge_classifier = "classification", edaphosbridge_regressor = "regression",
-    edaphosbridge_multilabel = "multilabel"
+    edaphosbridge_multilabel = "multilabel", edaphosbridge_segmenter = "segmentation"
   )[[leaf_class_of(first)]]
   elements <- list(
     members = members, encoder = if (first$freeze_backbone) first$encoder, task = task,
@@ -204,10 +234,23 @@ from_pretrain <- function(fields) {
   sizes <- c("in_channels", "feature_dim", "proj_dim", "batch_size", "queue_size")
   sizes <- intersect(sizes, names(fields))
   fields[sizes] <- lapply(fields[sizes], as.integer)
+  if (!is.null(fields$probe_history)) {
+    fields$config$probe <- from_probe(fields$config$probe)
+    history <- lapply(fields$probe_history, function(values) as.numeric(unlist(values)))
+    fields$probe_history <- data.frame(epoch = as.integer(history$epoch), score = history$score)
+  }
   fields$state <- shelved(fields$state)
   from_object(fields, c(
     "edaphosbridge_pretrain", "edaphosbridge_fit", paste0("edaphos_foundation_", fields$method)
   ))
+}
+
+from_probe <- function(known) {
+  whole <- c("every", "patience", "k", "epochs", "batch_size", "n_train", "n_validation")
+  whole <- intersect(whole, names(known)[!vapply(known, is.null, NA)])
+  known[whole] <- lapply(known[whole], as.integer)
+  known$seed <- from_seed(known$seed)
+  known
 }
 
 from_probe_sweep <- function(fields) {
@@ -225,10 +268,7 @@ from_cross_validation <- function(fields) {
   whole <- c("fold", "n_train", "n_test")
   fields$table[whole] <- lapply(fields$table[whole], as.integer)
   fields$columns <- as.character(unlist(fields$columns))
-  fields$predictions <- matrix(
-    from_array(fields$predictions),
-    ncol = length(fields$columns), dimnames = list(NULL, fields$columns)
-  )
+  fields$predictions <- from_named(fields$predictions, fields$columns, 2L)
   fields$config$seed <- from_seed(fields$config$seed)
   fields$config$k <- as.integer(fields$config$k)
   from_object(

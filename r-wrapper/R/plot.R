@@ -2,13 +2,16 @@
 #'
 #' Of a classifier the loss and the validation accuracy of each epoch, side by side, or one after the
 #' other where the device has several panels already; of a regressor the root mean squared error, of a
-#' multi-label classifier the macro F1. A dotted line marks the first epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss, and of one by turns the accuracy of held-out patches too.
+#' multi-label classifier the macro F1, of a segmenter the intersection over union. A dotted line marks the first
+#' epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss, of one by turns
+#' the accuracy of held-out patches too, and the scores of its probe.
 #'
-#' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()], or of [foundation_moco_pretrain()] and its
-#'   sisters.
-#' @param which `"loss"`, `"val_accuracy"` (`"val_rmse"`, `"val_f1"`) or both, as by default. Without validation rows
-#'   (`val_split = 0`) only the loss is drawn.
+#' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
+#'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], or of [foundation_moco_pretrain()] and
+#'   its sisters.
+#' @param which `"loss"`, `"val_accuracy"` (`"val_rmse"`, `"val_f1"`, `"val_iou"`) or both, as by
+#'   default. Without validation rows (`val_split = 0`) only the loss is drawn. Of a pretraining fit
+#'   `"loss"`, `"val_accuracy"` and `"probe"`, by default all that it has of them.
 #' @param type,xlab,ylab,main,... As in [graphics::plot.default()]. `type` is a line by default, and a
 #'   point where there is one epoch only.
 #' @return `x`, invisibly. What [graphics::par()] had set is set again.
@@ -46,17 +49,23 @@ plot.edaphosbridge_fit <- function(x, which = c("loss", score_of(x)), type = NUL
 
 #' @rdname plot.edaphosbridge_fit
 #' @export
-plot.edaphosbridge_pretrain <- function(x, type = NULL, xlab = "epoch", ylab = pretrain_labels(x),
+plot.edaphosbridge_pretrain <- function(x, which = names(pretrain_labels(x)), type = NULL,
+                                        xlab = "epoch", ylab = NULL,
                                         main = paste(x$method, "pretraining"), ...) {
   stop_if_unused("plot", ..., also = graphical_parameters())
-  history <- history_of(x)
-  drawn <- names(pretrain_labels(x))
-  ylab <- rep_len(ylab, length(drawn))
-  restore <- use_panels(length(drawn))
+  labels <- pretrain_labels(x)
+  if (!is.character(which) || length(which) == 0L || !all(which %in% names(labels))) {
+    more <- c(": it had no probe", " or both", " or several of them")[[length(labels)]]
+    known <- paste0("\"", names(labels), "\"", collapse = ", ")
+    stop_input("which", sprintf("must be %s%s.", known, more), sys.call())
+  }
+  restore <- use_panels(length(unique(which)))
   on.exit(restore())
-  for (i in seq_along(drawn)) {
-    values <- history[[drawn[[i]]]]
-    draw_course(history$epoch, values, type, xlab = xlab, ylab = ylab[[i]], main = main, ...)
+  for (name in unique(which)) {
+    course <- stats::na.omit(history_of(x)[c("epoch", name)])
+    label <- if (is.null(ylab)) labels[[name]] else ylab
+    draw_course(course$epoch, course[[name]], type, xlab = xlab, ylab = label, main = main, ...)
+    if (name == "probe") graphics::abline(v = best_look_of(x), lty = "dotted")
   }
   invisible(x)
 }
@@ -76,9 +85,18 @@ loss_name <- function(fit) {
   switch(fit$method, moco = "InfoNCE loss", rotation = "cross-entropy", "loss")
 }
 
-# Of the loss, and of the accuracy where patches were held out.
+# Of all that a pretraining has in its history.
 pretrain_labels <- function(fit) {
-  c(loss = loss_name(fit), if (length(score_of(fit))) c(val_accuracy = "validation accuracy"))
+  c(
+    loss = loss_name(fit),
+    if (!is.null(fit$val_accuracy_history)) c(val_accuracy = "validation accuracy"),
+    if (!is.null(fit$probe_history)) c(probe = probe_name(fit))
+  )
+}
+
+# The first epoch in which the probe of a pretraining found its best score; NULL without one.
+best_look_of <- function(fit) {
+  fit$probe_history$epoch[which.max(fit$probe_history$score)]
 }
 
 # A value for each epoch: a line, or a point where a line would have no length; ticks at whole epochs.

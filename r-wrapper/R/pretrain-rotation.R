@@ -62,7 +62,8 @@ foundation_rotation_pretrain <- function(patches,
                                          checkpoint_dir = NULL,
                                          checkpoint_every = NULL,
                                          steps_per_epoch = NULL,
-                                         encoder = NULL) {
+                                         encoder = NULL,
+                                         probe = NULL) {
   call <- sys.call()
   data <- list("rotation", to_patches(patches, call, "patches"), to_beginning(encoder, call))
   from_pretrain(fit_in_python("pretrain", data, call, "rotation"))
@@ -84,7 +85,8 @@ foundation_rotation_pretrain_tiles <- function(dataset,
                                                checkpoint_every = NULL,
                                                resume = NULL,
                                                steps_per_epoch = NULL,
-                                               encoder = NULL) {
+                                               encoder = NULL,
+                                               probe = NULL) {
   call <- sys.call()
   data <- list("rotation", to_dataset(dataset, call), to_beginning(encoder, call))
   from_pretrain(fit_in_python("pretrain_tiles", data, call, "rotation"))

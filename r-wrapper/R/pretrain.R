@@ -81,6 +81,9 @@
 #'   [foundation_encoder()] or [foundation_weights_load()], of that in a fit, or of a Python
 #'   `torch.nn.Module` of yours a copy is trained, from the weights it has. One without a projection
 #'   gets MoCo's beside it, which the fit does not keep: its encoder gives the features before that.
+#' @param probe [linear_probe()] or [knn_probe()], which look every few epochs at what the encoder is
+#'   worth for labelled patches, or `NULL`. The run is the same with and without it, to the last bit,
+#'   unless the probe has patience, which ends it and keeps the best encoder.
 #'
 #' @return A list of class `c("edaphosbridge_pretrain", "edaphosbridge_fit",
 #'   "edaphos_foundation_moco")`, or with `"edaphos_foundation_simclr"` in the last place, with
@@ -97,6 +100,8 @@
 #'   \item{device, in_channels, feature_dim, proj_dim, patch_size}{what was
 #'     trained, and where}
 #'   \item{batch_size, queue_size}{as used; SimCLR has no queue}
+#'   \item{probe_history}{of a run with a probe: data frame with `epoch`, when it looked, and `score`,
+#'     what it found; `config$probe` says what it was}
 #'   \item{state}{raw (by `fit$state`), the whole fit as a safetensors file}
 #'   It goes straight into [foundation_fit_classifier()], and survives `saveRDS()`.
 #'
@@ -107,7 +112,7 @@
 #' Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework
 #' for contrastive learning of visual representations. ICML 2020.
 #'
-#' @seealso [foundation_rotation_pretrain()], [foundation_fit_classifier()]
+#' @seealso [foundation_rotation_pretrain()], [foundation_fit_classifier()], [linear_probe()]
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' x <- (data$x - mean(data$x)) / sd(data$x)
@@ -139,7 +144,8 @@ foundation_moco_pretrain <- function(patches,
                                      checkpoint_every = NULL,
                                      steps_per_epoch = 1L,
                                      momentum_schedule = NULL,
-                                     encoder = NULL) {
+                                     encoder = NULL,
+                                     probe = NULL) {
   call <- sys.call()
   data <- list("moco", to_patches(patches, call, "patches"), to_beginning(encoder, call))
   from_pretrain(fit_in_python("pretrain", data, call, "moco"))
@@ -172,7 +178,8 @@ foundation_moco_pretrain_tiles <- function(dataset,
                                            resume = NULL,
                                            steps_per_epoch = 1L,
                                            momentum_schedule = NULL,
-                                           encoder = NULL) {
+                                           encoder = NULL,
+                                           probe = NULL) {
   call <- sys.call()
   data <- list("moco", to_dataset(dataset, call), to_beginning(encoder, call))
   from_pretrain(fit_in_python("pretrain_tiles", data, call, "moco"))
@@ -206,7 +213,8 @@ foundation_simclr_pretrain <- function(patches,
                                        checkpoint_dir = NULL,
                                        checkpoint_every = NULL,
                                        steps_per_epoch = 1L,
-                                       encoder = NULL) {
+                                       encoder = NULL,
+                                       probe = NULL) {
   call <- sys.call()
   data <- list("simclr", to_patches(patches, call, "patches"), to_beginning(encoder, call))
   from_pretrain(fit_in_python("pretrain", data, call, "simclr"))

@@ -119,7 +119,8 @@ def tile_bytes(folder):
         path, "w", transform=rasterio.Affine(10, 0, 500, 0, -10, 900), **settings
     ) as file:
         file.write(np.random.default_rng(2).normal(size=(2, 6, 7)))
-    dataset = foundation_tile_dataset(path, patch_size=2, n_patches=5, seed=1)
+    land = np.arange(42).reshape(6, 7) % 3
+    dataset = foundation_tile_dataset(path, 2, 5, seed=1, labels=land, unlabelled=2)
     with dataset.raster:
         return tiles_to_bytes(dataset)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edaphos_bridge import (
+    LinearProbe,
     foundation_moco_pretrain,
     foundation_rotation_pretrain,
     foundation_simclr_pretrain,
@@ -72,3 +73,18 @@ def stopped(monkeypatch):
                 call()
 
     return stop
+
+
+@pytest.fixture
+def labelled(patches):
+    """Patches and their classes, of which each is bright in a channel of its own."""
+    y = np.arange(24) % 3
+    x = patches.copy()
+    x[np.arange(24), y] += 2
+    return x, y
+
+
+@pytest.fixture
+def linear(labelled):
+    """A linear probe on `labelled`."""
+    return lambda **how: LinearProbe(*labelled, **how)

@@ -22,8 +22,9 @@ import os, random, signal, sys, time
 import numpy as np
 import torch
 from edaphos_bridge import (
-    foundation_moco_pretrain, foundation_moco_pretrain_tiles, foundation_rotation_pretrain,
-    foundation_rotation_pretrain_tiles, foundation_simclr_pretrain, foundation_tile_dataset,
+    LinearProbe, foundation_moco_pretrain, foundation_moco_pretrain_tiles,
+    foundation_rotation_pretrain, foundation_rotation_pretrain_tiles, foundation_simclr_pretrain,
+    foundation_tile_dataset,
 )
 from edaphos_bridge.pretrain import run
 from edaphos_bridge.training.events import Events
@@ -31,6 +32,12 @@ from edaphos_bridge.training.events import Events
 method, folder, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
 torch.set_num_threads(1)  # a fork has no others
 moments = random.Random(method)
+
+def watched(function):
+    def pretrain(patches, **settings):
+        probe = LinearProbe(patches, np.arange(40) % 2, every=3, patience=99)
+        return function(patches, probe=probe, **settings)
+    return pretrain
 
 patches = np.random.default_rng(1).normal(size=(40, 3, 5, 5))
 if method.endswith("tiles"):
@@ -44,6 +51,8 @@ function, small = {
     "rotation": (foundation_rotation_pretrain, turns),
     "rotation, fixed": (foundation_rotation_pretrain, {"mode": "fixed", **turns}),
     "rotation tiles": (foundation_rotation_pretrain_tiles, turns),
+    "moco, probe": (watched(foundation_moco_pretrain), small),
+    "rotation, probe": (watched(foundation_rotation_pretrain), turns),
 }[method]
 
 def train(**where):
@@ -53,7 +62,7 @@ def train(**where):
 # What torch and kornia load at first use is loaded once, before the forks; without a backward
 # pass, whose threads (torch has some where it knows of an accelerator) a fork would not have.
 backward, torch.Tensor.backward = torch.Tensor.backward, lambda loss: None
-function(patches, **small, batch_size=8, epochs=1)
+function(patches, **small, batch_size=8, epochs=3)
 torch.Tensor.backward = backward
 
 def in_a_fork(job):
@@ -102,8 +111,12 @@ print(started_at)
 
 
 @pytest.mark.parametrize(
-    "method", ["moco", "simclr", "tiles", "rotation", "rotation, fixed", "rotation tiles"]
-)
+    "method",
+    [
+        "moco", "simclr", "tiles", "rotation", "rotation, fixed", "rotation tiles",
+        "moco, probe", "rotation, probe",
+    ],
+)  # fmt: skip
 def test_killed_at_random_moments_and_started_again_it_ends_bit_equal(method, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", KILLER, method, str(tmp_path), "4"],
@@ -287,7 +300,7 @@ def test_a_full_disk_is_found_before_the_first_step(pretrain, tmp_path, limited_
     assert os.listdir(tmp_path) == []
 
 
-def test_the_probe_is_as_large_as_the_last_checkpoint(pretrain, tmp_path, limited_files):
+def test_what_is_rehearsed_is_as_large_as_the_last_checkpoint(pretrain, tmp_path, limited_files):
     pretrain(checkpoint_dir=tmp_path / "one")
     size = (tmp_path / "one" / FILE).stat().st_size
     with limited_files(size - 1), pytest.raises(InputError, match="cannot be written"):

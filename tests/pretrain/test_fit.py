@@ -96,7 +96,7 @@ def test_the_accuracy_of_held_out_patches_has_an_axis_of_its_own(rotation):
     (line,) = right.lines
     assert line.get_xdata().tolist() == [1, 2, 3, 4]
     assert line.get_ydata().tolist() == fit.val_accuracy_history
-    assert right.get_ylabel() == "validation accuracy (dashed)"
+    assert right.get_ylabel() == "validation accuracy"
 
 
 def rewritten(fit, **changes):

@@ -5,7 +5,7 @@ import pytest
 import rpy2.robjects as ro
 from torch import nn
 
-from edaphos_bridge import FoundationPretrain
+from edaphos_bridge import FoundationPretrain, KNNProbe, LinearProbe
 from edaphos_bridge.interop.rpy2 import converter, install
 from edaphos_bridge.pretrain.settings import SETTINGS
 from small_encoders import small_encoder
@@ -112,3 +112,30 @@ def test_a_module_of_the_users_crosses_is_trained_and_comes_back(r, pretrain):
     assert back.to_bytes() == fit.to_bytes()
     assert type(back.encoder) is nn.Sequential
     assert bytes(r("other$state")) == fit.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"), [("linear_probe", LinearProbe), ("knn_probe", KNNProbe)]
+)
+def test_a_probe_of_r_gives_pythons_scores_and_leaves_the_run_as_it_is(
+    r, pretrain, patches, function, kind
+):
+    few = ", k = 5" if kind is KNNProbe else ""
+    r(f"probe <- {function}(x, factor(rep(c('a', 'b'), 12)), every = 2{few})")
+    given = arguments(pretrain.method)
+    r(f"fit <- foundation_{pretrain.method}_pretrain({given}, probe = probe)")
+    few = {"k": 5} if kind is KNNProbe else {}
+    fit = pretrain(probe=kind(patches, ["a", "b"] * 12, every=2, **few))
+    assert bytes(r("fit$state")) == fit.to_bytes()
+    assert list(r("fit$probe_history$epoch")) == [2, 4]
+    assert list(r("fit$probe_history$score")) == fit.probe_history["score"]
+    assert list(r("capture.output(print(fit))")) == str(fit).splitlines()
+
+
+def test_a_history_goes_to_r_and_comes_back(r, pretrain, patches):
+    fit = pretrain(probe=LinearProbe(patches, ["a", "b"] * 12, patience=1))
+    with converter.context():
+        ro.globalenv["fit"] = fit
+        back = ro.globalenv["fit"]
+    assert back.to_bytes() == fit.to_bytes()
+    assert list(r("fit$probe_history$score")) == fit.probe_history["score"]

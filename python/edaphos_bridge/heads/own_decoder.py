@@ -28,6 +28,12 @@ class OwnDecoder(Decoder):
         return resized(self.decoder(maps[-1]), maps[0])
 
 
+def as_decoder(module: nn.Module) -> nn.Module:
+    """Return a user's module as a decoder: itself where it reads all maps or is one already."""
+    is_one = isinstance(module, Decoder) or reads_of(module) == MAPS
+    return module if is_one else OwnDecoder(module)
+
+
 def own_decoder(given: Any, shapes: MapShapes, n_outputs: int) -> nn.Module:
     """Return a copy of a user's module as a decoder, or of what a factory makes.
 
@@ -51,5 +57,5 @@ def own_decoder(given: Any, shapes: MapShapes, n_outputs: int) -> nn.Module:
         lambda device: [torch.zeros(2, *shape, device=device) for shape in inputs],
         [2, n_outputs, *shapes.patch[1:]],
         f"maps of {[list(shape) for shape in shapes.maps]}",
-        lambda made: made if reads_of(made) == MAPS else OwnDecoder(made),
+        as_decoder,
     )

@@ -64,6 +64,7 @@ FROM_R: dict[str, Callable[[dict[str, Any]], Any]] = {
     "edaphosbridge_classifier": _fit_from_r,
     "edaphosbridge_regressor": _fit_from_r,
     "edaphosbridge_multilabel": _fit_from_r,
+    "edaphosbridge_segmenter": _fit_from_r,
     "edaphosbridge_ensemble": _ensemble_from_r,
     "edaphosbridge_pretrain": _pretrain_from_r,
     "edaphosbridge_probe_sweep": _sweep_from_r,

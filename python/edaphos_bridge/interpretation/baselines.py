@@ -14,7 +14,7 @@ from torch.nn import functional
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.patches import Patches, rows_at_once
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
+from edaphos_bridge.training.lbfgs import logistic_path, standardised, warn_about_unfinished
 
 N_FILTERS = 64
 _RIDGE = 1.0
@@ -90,10 +90,8 @@ def baseline_values(
     learn = _logistic if n_classes else _ridge
     found = {}
     for name, maker in makers.items():
-        known, asked = _over(train, maker), _over(x, maker)
-        mean, sd = known.mean(dim=0), known.std(dim=0, correction=0)
-        sd = torch.where(sd > 0, sd, torch.ones_like(sd))
-        found[name] = learn((known - mean) / sd, targets, (asked - mean) / sd, n_classes)
+        known, asked = standardised(_over(train, maker), _over(x, maker))
+        found[name] = learn(known, targets, asked, n_classes)
     return found
 
 

@@ -18,6 +18,7 @@ from edaphos_bridge.optim.adam_state import adam_tensors, fill_adam
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.settings import PretrainSettings
 from edaphos_bridge.pretrain.source import Source
+from edaphos_bridge.pretrain.watch import Watch
 from edaphos_bridge.training.checkpoint import Checkpoints, Progress, unreadable
 from edaphos_bridge.training.events import EpochReport, Events
 from edaphos_bridge.training.loop import History
@@ -34,18 +35,21 @@ def pretrain(
     *,
     checkpoints: Checkpoints | None,
     progress: Progress | None,
+    watch: Watch | None = None,
 ) -> History:
     """Train `method` in place, with Adam.
 
     A step takes ``settings.batch_size`` of the patches at random, of those that are not held out.
     All that is random comes from `randomness`; rows and views from its generator of the cpu.
-    `checkpoints` and `progress` say where to save, and what was saved.
+    `checkpoints` and `progress` say where to save, and what was saved; `watch` looks at the
+    encoder, and may end the run early.
 
     Returns for each epoch the mean of its losses and the share of the method's questions about
     held-out patches that was answered right then; no shares where none are held out.
 
     Raises `TrainingError` if a loss or a weight is not finite.
     """
+    watch = watch or Watch(method.encoder)
     generator, draws = randomness.generator, draws_of(method, randomness)
     trained = [weight for weight in method.parameters() if weight.requires_grad]
     optimizer = adam([{"params": trained, "lr": settings.lr}])
@@ -69,6 +73,7 @@ def pretrain(
             **method.state_dict(),
             **prefixed("optimizer", adam_tensors(optimizer)),
             **prefixed("generators", randomness.states()[1]),  # of a GPU, if there is one
+            **prefixed("probe", watch.state()),
         }
 
     @torch.no_grad()
@@ -87,9 +92,11 @@ def pretrain(
     if progress is not None:
         losses, scores = list(progress.losses), list(progress.scores)
         try:
-            n_scores = len(losses) // per_epoch if len(plan.val_rows) else 0
+            epochs_over = len(losses) // per_epoch
+            n_scores = epochs_over if len(plan.val_rows) else 0
             require(len(scores) == n_scores, "its scores are of another number")
             _restore(method, optimizer, randomness, progress)
+            watch.restore(without_prefix("probe", progress.tensors), epochs_over)
         except WeightsError as error:
             raise unreadable(progress.path, error) from error
     elif method.negatives:
@@ -97,34 +104,42 @@ def pretrain(
         with draws:
             method.warm_up(view(read(batch)) for batch in rows.split(size))
     steps = settings.epochs * per_epoch
-    if checkpoints is not None and len(losses) < steps:
-        checkpoints.probe(tensors(), steps + settings.epochs)
+    if checkpoints is not None and len(losses) < steps and not watch.is_over:
+        later = prefixed("probe", watch.form_of_state(settings.epochs))
+        checkpoints.rehearse({**tensors(), **later}, steps + settings.epochs)
     unread: list[torch.Tensor] = []  # to read a loss is to wait for the device
     for step in range(len(losses) + 1, steps + 1):
+        if watch.is_over:
+            break
         pause()
         rows = drawn(size)
         views = method.views(read(rows), rows, view)
         with draws:
             unread.append(take_step(method, optimizer, views, (step - 1) / steps))
         events.on_step(unread[-1])
-        ends_epoch = step % per_epoch == 0
-        saves = checkpoints is not None and (checkpoints.due(step) or step == steps)
-        if not (ends_epoch or saves):
+        epoch, within = divmod(step, per_epoch)
+        saves = checkpoints is not None and checkpoints.due(step)
+        if within and not saves:
             continue
         losses += _read(unread, len(losses), source)
         unread.clear()
-        if (step == steps or saves) and not _all_finite(tensors()):
+        looks = within == 0 and watch.due(epoch)
+        if (step == steps or saves or looks) and not _all_finite(tensors()):
             last = "the last step" if step == steps else f"step {step}"
             raise _diverged(f"Weights are not finite after {last}", source)
-        if ends_epoch and len(plan.val_rows):
+        if within == 0 and len(plan.val_rows):
             scores.append(score())
-        if checkpoints is not None and saves:
+        if looks:
+            watch.look()
+        is_last = step == steps or watch.is_over
+        if checkpoints is not None and (saves or is_last):
             progress = Progress(step, losses, tensors(), generator.get_state(), scores=scores)
-            _save(checkpoints, progress, is_last=step == steps)
-        if ends_epoch:
+            _save(checkpoints, progress, is_last=is_last)
+        if within == 0:
             (loss,) = _epoch_means(losses[-per_epoch:], per_epoch)
             score_then = scores[-1] if scores else None
-            events.on_epoch(EpochReport(step // per_epoch, settings.epochs, loss, score_then))
+            events.on_epoch(EpochReport(epoch, settings.epochs, loss, score_then, watch.latest))
+    watch.end()
     events.on_end()
     return History(_epoch_means(losses, per_epoch), scores)
 
@@ -145,7 +160,8 @@ def _restore(
     method: Method, optimizer: torch.optim.Optimizer, randomness: Randomness, progress: Progress
 ) -> None:
     """Take up a saved state, or raise `WeightsError`."""
-    parts = {part: without_prefix(part, progress.tensors) for part in ("optimizer", "generators")}
+    names = ("optimizer", "generators", "probe")
+    parts = {part: without_prefix(part, progress.tensors) for part in names}
     others = tuple(f"{part}." for part in parts)
     state = {name: t for name, t in progress.tensors.items() if not name.startswith(others)}
     require_form("method", method.state_dict(), state)

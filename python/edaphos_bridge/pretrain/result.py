@@ -45,6 +45,9 @@ class FoundationPretrain:
     val_accuracy_history : list of float or None
         After each epoch, in which share of the held-out patches the turn was told; None without
         any, and of the other methods.
+    probe_history : dict or None
+        Of a run with a probe: ``epoch``, when it looked, and ``score``, what it found, two lists;
+        ``config["probe"]`` says what it was.
     """
 
     encoder: nn.Module
@@ -55,6 +58,7 @@ class FoundationPretrain:
     in_channels: int
     patch_size: list[int]
     val_accuracy_history: list[float] | None = None
+    probe_history: dict[str, Any] | None = None
 
     @property
     def feature_dim(self) -> int:
@@ -86,10 +90,17 @@ class FoundationPretrain:
         """The last value of `loss_history`."""
         return self.loss_history[-1]
 
+    @property
+    def probe_name(self) -> str | None:
+        """What its probe measured, as "linear probe accuracy"; None without one."""
+        probe = self.config.get("probe")
+        return None if probe is None else f"{probe['name']} probe {probe['score']}"
+
     def plot(self, ax: Any = None) -> Any:
         """Draw the loss of each epoch and return the axes (needs matplotlib).
 
-        The accuracy of held-out patches, where there are any, has an axis of its own at the right.
+        The accuracy of held-out patches and the scores of a probe, where there are any, have an
+        axis of their own at the right.
 
         Parameters
         ----------
@@ -100,11 +111,20 @@ class FoundationPretrain:
             _, ax = imported("matplotlib.pyplot").subplots()
         ax.plot(range(1, len(self.loss_history) + 1), self.loss_history)
         ax.set(xlabel="epoch", ylabel=_LOSS[self.method], title=f"{self.method} pretraining")
+        courses = {}
         if self.val_accuracy_history is not None:
-            right = ax.twinx()
             epochs = range(1, len(self.val_accuracy_history) + 1)
-            right.plot(epochs, self.val_accuracy_history, color="C1", linestyle="--")
-            right.set(ylabel="validation accuracy (dashed)")
+            courses["validation accuracy"] = (epochs, self.val_accuracy_history, "C2--")
+        if self.probe_history is not None:
+            looks = self.probe_history
+            courses[str(self.probe_name)] = (looks["epoch"], looks["score"], "C1.-")
+        if courses:
+            right = ax.twinx()
+            for name, course in courses.items():
+                right.plot(*course, label=name)
+            right.set_ylabel(" and ".join(courses))
+            if len(courses) > 1:
+                right.legend()
         return ax
 
     @plain
@@ -153,8 +173,9 @@ class FoundationPretrain:
         state = encoder_state(self.encoder)
         require_finite("encoder", state)
         metadata = {name: getattr(self, name) for name in _plain_fields()}
-        if self.val_accuracy_history is None:
-            del metadata["val_accuracy_history"]
+        for name in ("val_accuracy_history", "probe_history"):
+            if metadata[name] is None:
+                del metadata[name]
         metadata["encoder"] = describe_encoder(self.encoder)
         return pack("pretraining", state, metadata)
 
@@ -191,11 +212,21 @@ class FoundationPretrain:
         else:
             title = "<edaphos_foundation_rotation>"
             settings = f"  mode = {self.config['mode']}  batch = {batch}"
-        end = f"  epochs = {len(self.loss_history)}  final {_LOSS[self.method]} = "
-        end += f"{self.final_loss:.4g}"
+        course = f"  epochs = {len(self.loss_history)}  final {_LOSS[self.method]} = "
+        course += f"{self.final_loss:.4g}"
         if self.val_accuracy_history is not None:
-            end += f"  val_acc = {self.val_accuracy_history[-1]:.3f}"
-        return [title, widths, settings, end]
+            course += f"  val_acc = {self.val_accuracy_history[-1]:.3f}"
+        return [title, widths, settings, course, *self._about_probe()]
+
+    def _about_probe(self) -> list[str]:
+        if self.probe_history is None:
+            return []
+        scores = self.probe_history["score"]
+        best = max(scores)
+        epoch = self.probe_history["epoch"][scores.index(best)]
+        patience = self.config["probe"]["patience"]
+        kept = "kept" if patience is not None else f"at the end {scores[-1]:.3f}"
+        return [f"  best {self.probe_name} = {best:.3f} (epoch {epoch}), {kept}"]
 
     def __repr__(self) -> str:
         """Return what the R original's ``print()`` shows."""

@@ -9,7 +9,10 @@ from edaphos_bridge.files.schema import (
     RECORD,
     check,
     check_encoder,
+    is_number,
     is_share,
+    is_text,
+    is_whole,
     list_of,
     one_of,
     require,
@@ -36,6 +39,9 @@ def check_pretraining(metadata: Any) -> dict[str, Any]:
     else:
         known = list_of(is_share)(accuracies) and len(accuracies) == settings.epochs
         require(known, "it has not one accuracy for each epoch")
+    history = metadata.get("probe_history")
+    if history is not None:
+        _check_probe(history, found["config"].get("probe"), settings.epochs)
     encoder = check_encoder(
         metadata.get("encoder"),
         in_channels=found["in_channels"],
@@ -45,4 +51,19 @@ def check_pretraining(metadata: Any) -> dict[str, Any]:
     begun = found["config"].get("encoder", settings.architecture)
     require(one_of(*ARCHITECTURES, GIVEN)(begun), f"'encoder' is {repr(begun)[:60]}")
     require(begun in (GIVEN, encoder["architecture"]), "the encoder is another than it began with")
-    return {**found, "val_accuracy_history": accuracies, "encoder": encoder}
+    histories = {"val_accuracy_history": accuracies, "probe_history": history}
+    return {**found, **histories, "encoder": encoder}
+
+
+def _check_probe(history: Any, probe: Any, epochs: int) -> None:
+    checks = {"name": is_text, "score": is_text, "every": is_whole, "patience": is_patience}
+    every = check(probe, checks)["every"]
+    found = check(history, {"epoch": list_of(is_whole), "score": list_of(is_number)})
+    looked = list(range(every, epochs + 1, every))
+    require(found["epoch"] == looked, "the probe looked at other epochs")
+    require(len(found["score"]) == len(looked), "it has not one score for each look of the probe")
+
+
+def is_patience(value: Any) -> bool:
+    """Return whether a value is the patience of a probe."""
+    return value is None or is_whole(value)

@@ -29,7 +29,8 @@ test_that("the arguments and their defaults are Python's", {
     formals(function(patches, mode = c("all", "fixed"), feature_dim = 256L, batch_size = 64L,
                      epochs = 10L, lr = 0.001, val_split = 0.2, seed = NULL, verbose = FALSE,
                      device = c("cpu", "mps", "cuda"), checkpoint_dir = NULL,
-                     checkpoint_every = NULL, steps_per_epoch = NULL, encoder = NULL) NULL)
+                     checkpoint_every = NULL, steps_per_epoch = NULL, encoder = NULL,
+                     probe = NULL) NULL)
   )
   tiles <- formals(foundation_rotation_pretrain_tiles)
   both <- setdiff(names(tiles), c("dataset", "resume"))
@@ -206,6 +207,21 @@ test_that("print() shows mode and accuracy, and verbose = TRUE the accuracy of a
   ))
 })
 
+test_that("a probe watches, changes nothing, and with patience ends the run", {
+  skip_if_no_python()
+  alone <- quick_rotation()
+  fit <- quick_rotation(probe = linear_probe(soil_x, soil_y, every = 2L))
+  expect_identical(fit[c("encoder", "loss_history", "val_accuracy_history")], alone[c(
+    "encoder", "loss_history", "val_accuracy_history"
+  )])
+  expect_identical(fit$probe_history$epoch, c(2L, 4L))
+  over <- quick_rotation(epochs = 50, probe = linear_probe(soil_x, soil_y, patience = 1L))
+  best <- which.max(over$probe_history$score)
+  expect_identical(over$encoder, quick_rotation(epochs = best)$encoder)
+  expect_length(over$val_accuracy_history, best + 1L)
+  expect_identical(over$config$epochs, best + 1L)
+})
+
 test_that("summary() has the accuracy of each epoch and of the last", {
   summary <- summary(shown_rotation())
   expect_named(summary, c(
@@ -250,6 +266,31 @@ test_that("autoplot() has a panel for the accuracy", {
   )
   alone <- ggplot2::autoplot(shown_rotation(NULL))
   expect_equal(ggplot2::layer_data(alone)$y, c(1.5, 1.25, 1))
+})
+
+test_that("plot() and autoplot() have the scores of a probe beside the accuracy", {
+  fit <- shown_rotation()
+  fit$config$probe <- list(name = "linear", score = "accuracy", every = 2L)
+  fit$probe_history <- data.frame(epoch = 2L, score = 0.75)
+  grDevices::pdf(NULL)
+  withr::defer(grDevices::dev.off())
+  graphics::par(mfrow = c(1, 3))
+  plot(fit)
+  expect_identical(graphics::par("mfg"), c(1L, 3L, 1L, 3L))
+  graphics::par(mfrow = c(1, 1))
+  plot(fit, which = "val_accuracy")
+  expect_equal(graphics::par("usr"), c(0.92, 3.08, 0.235, 0.64))
+  expect_refused(
+    plot(fit, which = "score"), "which",
+    "must be \"loss\", \"val_accuracy\", \"probe\" or several of them",
+    of = "plot.edaphosbridge_pretrain"
+  )
+  expect_identical(summary(fit)$history$probe, c(NA, 0.75, NA))
+  expect_match(format(summary(fit))[[7]], "^  probe:     linear probe accuracy 0.750 [(]epoch 2[)]")
+  skip_if_lacking("ggplot2")
+  drawn <- ggplot2::ggplot_build(ggplot2::autoplot(fit))
+  expect_equal(drawn$data[[1]]$y, c(1.5, 1.25, 1, 0.25, 0.5, 0.625, 0.75))
+  expect_equal(drawn$data[[2]]$y, 0.75)
 })
 
 test_that("tidy() and glance() have the accuracy", {

@@ -23,14 +23,14 @@ test_that("the arguments and their defaults are those of the original, then ours
                      brightness_jitter = 0.2, noise_sd = 0.1, seed = NULL, verbose = FALSE,
                      device = c("cpu", "mps", "cuda"), checkpoint_dir = NULL,
                      checkpoint_every = NULL, steps_per_epoch = 1L,
-                     momentum_schedule = NULL, encoder = NULL) NULL)
+                     momentum_schedule = NULL, encoder = NULL, probe = NULL) NULL)
   )
   expect_identical(
     formals(foundation_simclr_pretrain),
     formals(function(patches, feature_dim = 32L, proj_dim = 16L, batch_size = 8L, epochs = 30L,
                      lr = 0.005, temperature = 0.2, noise_sd = 0.1, seed = NULL,
                      verbose = FALSE, device = c("cpu", "mps", "cuda"), checkpoint_dir = NULL,
-                     checkpoint_every = NULL, steps_per_epoch = 1L, encoder = NULL) NULL)
+                     checkpoint_every = NULL, steps_per_epoch = 1L, encoder = NULL, probe = NULL) NULL)
   )
 })
 

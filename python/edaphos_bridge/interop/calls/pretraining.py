@@ -8,6 +8,7 @@ from typing import Any
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.interop.calls.encoders import encoder_fields, normalisation_fields
 from edaphos_bridge.interop.calls.held import encoder_behind, patches, tiles_behind
+from edaphos_bridge.interop.calls.probes import probe_behind
 from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
@@ -36,7 +37,14 @@ def _pretrained(
     draw: Callable[[], int],
     on_epoch: Callable[..., Any],
 ) -> dict[str, Any]:
-    arguments = {**settings, **place, "verbose": verbose, "encoder": encoder_behind(encoder)}
+    probe = settings.pop("probe", None)
+    arguments = {
+        **settings,
+        **place,
+        "verbose": verbose,
+        "encoder": encoder_behind(encoder),
+        "probe": None if probe is None else probe_behind(probe),
+    }
     fitted = pretrained(method, source, arguments, ToldToR(method, on_epoch), draw)
     return pretrain_fields(fitted)
 
@@ -65,6 +73,7 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
         "patch_size": fitted.patch_size,
         "batch_size": fitted.batch_size,
         **_if_there("queue_size", fitted.queue_size),
+        **_if_there("probe_history", fitted.probe_history),
         "state": bytearray(fitted.to_bytes()),
         "printed": fitted.describe(),
     }
