@@ -7,10 +7,12 @@ A new one is a file of its own beside `simclr.py`, its settings (`settings.py`),
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import nn
+
+from edaphos_bridge.data.augmentations import Augmentations
 
 
 class Method(nn.Module, ABC):
@@ -22,20 +24,36 @@ class Method(nn.Module, ABC):
     ----------
     negatives : int
         Patches whose views are asked for before the first step.
+    steps_taken : int
+        Steps before this one; the loop says so.
+    watched : dict of str to torch.Tensor
+        What the latest `loss` tells of a step beside itself: scalars by name, which become a
+        history of their own.
     """
 
     negatives = 0
+    steps_taken = 0
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder.train()
+        self.watched: dict[str, torch.Tensor] = {}
+
+    def views(
+        self, batch: torch.Tensor, augmentations: Augmentations, generator: torch.Generator
+    ) -> list[torch.Tensor]:
+        """Return the views of a batch ``(B, C, H, W)`` that `loss` takes: two random ones."""
+        return [augmentations.view(batch, generator) for _ in range(2)]
 
     def warm_up(self, views: Iterable[torch.Tensor]) -> None:
         """Prepare with one view ``(B, C, H, W)`` of each of whole batches."""
 
     @abstractmethod
     def loss(self, views: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return the loss of two views ``(B, C, H, W)`` of a batch, a scalar with gradients."""
+        """Return the loss of the views of a batch, a scalar with gradients."""
 
     def after_step(self, done: float) -> None:
         """Do what follows a step of the optimiser; `done` is the share of the run before it."""
+
+    def ended(self, course: Mapping[str, Sequence[float]]) -> None:
+        """Hear that the run is over, with the means of each epoch: ``loss`` and what is watched."""

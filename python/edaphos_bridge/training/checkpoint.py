@@ -7,7 +7,7 @@ import math
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,7 +33,7 @@ class Progress:
     """Where a run stands after `step` steps.
 
     `tensors` is the state of the method, `rng` that of the cpu's generator, `losses` has one
-    value a step, `path` is the file they came from.
+    value a step, and so has what else was `watched`, by name; `path` is the file they came from.
     """
 
     step: int
@@ -41,6 +41,7 @@ class Progress:
     tensors: Mapping[str, torch.Tensor]
     rng: torch.Tensor
     path: Path | None = None
+    watched: Mapping[str, list[float]] = field(default_factory=dict)
 
 
 class Checkpoints:
@@ -103,15 +104,12 @@ class Checkpoints:
         """Return where an earlier run stopped, or None where there was none; see below."""
         return read_checkpoint("checkpoint_dir", self._path, self.identity, self._kind)
 
-    def probe(self, tensors: Mapping[str, torch.Tensor], steps: int) -> None:
-        """Write and remove a file of the size of the last checkpoint.
+    def probe(self, tensors: Mapping[str, torch.Tensor], more: int) -> None:
+        """Write and remove a file of the size of the last checkpoint: `more` bytes than `tensors`.
 
         Raises `InputError` if that fails: the folder is read-only, or the disk is full.
         """
-        sizes = {name: tensor.numel() * tensor.element_size() for name, tensor in tensors.items()}
-        size = sum(sizes.values()) + 8 * steps + _SPARE_BYTES
-        if not any(name.startswith("optimizer.") for name in sizes):  # Adam's moments will come
-            size += 2 * sum(sizes[name] for name in sizes if name.startswith("encoder."))
+        size = sum(tensor.nbytes for tensor in tensors.values()) + more + _SPARE_BYTES
         temporary = self._path.with_name(f".{FILE}.{secrets.token_hex(8)}")
         try:
             try:
@@ -131,6 +129,10 @@ class Checkpoints:
             **prefixed("method", progress.tensors),
             "rng": progress.rng,
             "losses": torch.tensor(progress.losses, dtype=torch.float64),
+            **prefixed(
+                "watched",
+                {n: torch.tensor(v, dtype=torch.float64) for n, v in progress.watched.items()},
+            ),
         }
         metadata = {"step": progress.step, "identity": self.identity}
         data = pack(self._kind, tensors, metadata)
@@ -186,14 +188,16 @@ def _unpacked(path: Path, data: bytes, kind: str) -> tuple[Progress, dict[str, A
     if losses is None or rng is None:
         raise WeightsError("This checkpoint lacks its losses or its random generator.")
     require_finite("checkpoint", tensors, with_masks=kind != PRETRAINING)
+    watched = without_prefix("watched", tensors)
     require(
-        losses.dtype == torch.float64 and losses.shape == (step,),
+        all(v.dtype == torch.float64 and v.shape == (step,) for v in (losses, *watched.values())),
         "its losses are of another number",
     )
     with damaged_description():
         torch.Generator().set_state(rng)  # not the one in use: only whether it is a state
     state = without_prefix("method", tensors)
-    return Progress(step, losses.tolist(), state, rng, path), identity
+    values = {name: value.tolist() for name, value in watched.items()}
+    return Progress(step, losses.tolist(), state, rng, path, values), identity
 
 
 def _require_same(
