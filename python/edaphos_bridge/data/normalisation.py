@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,6 +76,32 @@ class Normalisation:
         means, sds = (np.array(numbers)[:, None, None] for numbers in (self.means, self.sds))
         filled = np.where(valid, values, means)
         return ((filled - means) / sds if self.normalise else filled).astype(np.float32)
+
+    def parted(self, channels: Sequence[int]) -> list[Normalisation]:
+        """Return the normalisations of so many bands each, one after the other."""
+        ends = [sum(channels[: number + 1]) for number in range(len(channels))]
+        return [
+            replace(self, bands=self.bands[i:j], means=self.means[i:j], sds=self.sds[i:j])
+            for i, j in zip([0, *ends], ends, strict=False)
+        ]
+
+    def in_order(self, order: Sequence[int]) -> Normalisation:
+        """Return this one with the bands in another order: numbers of bands, counted from 0."""
+        return replace(
+            self,
+            bands=tuple(self.bands[number] for number in order),
+            means=tuple(self.means[number] for number in order),
+            sds=tuple(self.sds[number] for number in order),
+        )
+
+    def beside(self, other: Normalisation) -> Normalisation:
+        """Return the normalisation of these bands and then those of another one."""
+        return replace(
+            self,
+            bands=self.bands + other.bands,
+            means=self.means + other.means,
+            sds=self.sds + other.sds,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""

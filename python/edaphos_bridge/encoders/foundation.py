@@ -17,8 +17,12 @@ from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.orientation import ROWS_FIRST, as_orientation, orientation_of
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.sensors import SensorEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import InputError, WeightsError
+
+OurEncoder = MoCoEncoder | SimCLREncoder | SensorEncoder
+"""What a file can hold all of; see `is_ours`."""
 
 ARCHITECTURES: dict[str, type[MoCoEncoder] | type[SimCLREncoder]] = {
     "moco": MoCoEncoder,
@@ -120,11 +124,33 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
                 "proj_dim": module.proj_dim,
                 **carries,
             }
+    if is_ours(module):
+        assert isinstance(module, SensorEncoder)
+        return {
+            "architecture": SensorEncoder.architecture,
+            "in_channels": module.in_channels,
+            "feature_dim": module.feature_dim,
+            "proj_dim": module.proj_dim,
+            "sensors": module.sensors,
+            "channels": module.channels,
+            "stem": module.stem,
+            "body": describe_encoder(module.body),
+            **carries,
+        }
     return {
         "architecture": "custom",
         "class": f"{type(module).__module__}.{type(module).__qualname__}",
         **carries,
     }
+
+
+def is_ours(module: nn.Module) -> bool:
+    """Return whether a file can hold all of an encoder: it is one of ours, or two sensors' of one.
+
+    It may have been changed since; see `is_as_built`.
+    """
+    body = module.body if type(module) is SensorEncoder else module
+    return type(body) in ARCHITECTURES.values()
 
 
 def rebuild_encoder(
@@ -145,15 +171,11 @@ def rebuild_encoder(
             f"The encoder of this classifier is a module of your own ({description['class']}), "
             "and a file holds weights, not code. Build that module and give it as `encoder=`."
         )
-    elif architecture in ARCHITECTURES:
+    else:
         # On "meta" nothing is allocated before the shapes in the file are known to fit.
         with on_meta():
-            module = ARCHITECTURES[architecture](
-                **{name: description[name] for name in ("in_channels", "feature_dim", "proj_dim")}
-            )
+            module = _built(description)
         into_meta = True
-    else:
-        raise WeightsError(f"Unknown encoder architecture {architecture!r} in the file.")
     fill(module, state, "encoder", assign=into_meta)
     normalisation = description.get("normalisation")
     if normalisation is not None:
@@ -171,11 +193,28 @@ def rebuild_encoder(
     return module
 
 
+def _built(description: Mapping[str, Any]) -> nn.Module:
+    """Return an untrained encoder of ours, or raise `WeightsError` if it is none."""
+    architecture = description["architecture"]
+    if architecture == SensorEncoder.architecture:
+        return SensorEncoder(
+            _built(description["body"]),
+            description["channels"],
+            description["sensors"],
+            description["stem"],
+        )
+    if architecture not in ARCHITECTURES:
+        raise WeightsError(f"Unknown encoder architecture {architecture!r} in the file.")
+    return ARCHITECTURES[architecture](
+        **{name: description[name] for name in ("in_channels", "feature_dim", "proj_dim")}
+    )
+
+
 def check_bands(module: nn.Module) -> None:
     """Raise `InputError` if an encoder of ours carries a normalisation of other channels."""
     carried = normalisation_of(module)
     channels = getattr(module, "in_channels", None)
-    if type(module) in ARCHITECTURES.values() and carried and len(carried.bands) != channels:
+    if is_ours(module) and carried and len(carried.bands) != channels:
         raise InputError(
             "normalisation",
             f"must be of {channels} bands, the channels of the encoder",
@@ -189,7 +228,7 @@ def encoder_state(module: nn.Module) -> dict[str, torch.Tensor]:
     A module of the user's own is kept as it is.
     """
     state: dict[str, torch.Tensor] = module.state_dict()
-    return as_float32(state, "encoder") if type(module) in ARCHITECTURES.values() else state
+    return as_float32(state, "encoder") if is_ours(module) else state
 
 
 def as_float32(state: dict[str, torch.Tensor], what: str) -> dict[str, torch.Tensor]:

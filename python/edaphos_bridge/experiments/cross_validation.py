@@ -24,7 +24,7 @@ from edaphos_bridge.basics.workers import one_thread, without_main, workers
 from edaphos_bridge.data.folds import Fold
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module
-from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.encoders.foundation import is_ours
 from edaphos_bridge.errors import EdaphosError, EdaphosWarning, InputError, TrainingError, warn
 from edaphos_bridge.experiments.measures import measures_of
 from edaphos_bridge.fits.result import FoundationFit
@@ -206,7 +206,7 @@ def _carried_patches(x: Any) -> Iterator[Any]:
 
 def require_crossing(encoder: Any, values: Mapping[str, Any]) -> None:
     """Raise `InputError` for what another process could not be given."""
-    if type(as_module(encoder)) not in ARCHITECTURES.values():
+    if not is_ours(as_module(encoder)):
         raise InputError(
             "n_jobs",
             "must be 1 for an encoder of your own: a module cannot be given to another process",

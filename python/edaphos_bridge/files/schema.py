@@ -147,11 +147,13 @@ def check_encoder(description: Any, **widths: int) -> dict[str, Any]:
 
     What else the file says of `widths` must be what an encoder of ours says of itself.
     """
-    check(description, {"architecture": one_of("moco", "simclr", "custom")})
+    check(description, {"architecture": one_of("moco", "simclr", "sensors", "custom")})
     if description["architecture"] == "custom":
         check(description, {"class": is_text})
     else:
         check(description, dict.fromkeys(_WIDTHS, is_whole))
+    if description["architecture"] == "sensors":
+        _check_sensors(description)
     orientation = description.get("patch_orientation")  # older files have none
     known = one_of("rows_first", "transposed")
     require(orientation is None or known(orientation), "'patch_orientation' is no orientation")
@@ -160,6 +162,26 @@ def check_encoder(description: Any, **widths: int) -> dict[str, Any]:
     for name, value in widths.items():
         require(description.get(name, value) == value, f"two values of {name!r} differ")
     return dict(description)
+
+
+def _check_sensors(description: dict[str, Any]) -> None:
+    """Check what an encoder of two sensors has beside its widths, which must fit its body's."""
+    check(
+        description,
+        {
+            "sensors": one_of("mean", "concat"),
+            "channels": lambda value: list_of(is_whole)(value) and len(value) == 2,
+            "stem": lambda value: value is None or is_text(value),
+        },
+    )
+    parts = {"architecture": one_of("moco", "simclr"), **dict.fromkeys(_WIDTHS, is_whole)}
+    body, channels = check(description.get("body"), parts), description["channels"]
+    wide = 2 if description["sensors"] == "concat" else 1
+    found = [description[name] for name in _WIDTHS]
+    expected = [sum(channels), wide * body["feature_dim"], body["proj_dim"]]
+    is_same = found == expected and body["in_channels"] == channels[0]
+    require(is_same, "the widths of the encoder are not those of its body")
+    require(description["stem"] is not None or len({*channels}) == 1, "the encoder has no stem")
 
 
 def check_normalisation(values: Any) -> None:

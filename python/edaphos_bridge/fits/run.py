@@ -16,7 +16,7 @@ from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
 from edaphos_bridge.data.splits import Split, read_split
 from edaphos_bridge.encoders.copying import as_module, freeze, own_copy
-from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.encoders.foundation import is_ours
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.files.container import prefixed
 from edaphos_bridge.fits.kept_run import KeptRun, digest_of, opened
@@ -309,6 +309,6 @@ def run(
         )
     groups.restore()
     events.on_end()
-    if type(model.encoder) in ARCHITECTURES.values():
+    if is_ours(model.encoder):
         model.encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return history

@@ -18,7 +18,7 @@ from edaphos_bridge.encoders.features import (
     over_batches,
 )
 from edaphos_bridge.encoders.folding import folded
-from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.encoders.foundation import is_ours
 from edaphos_bridge.encoders.known_modules import draws_of, only_reads
 from edaphos_bridge.errors import InputError, warn
 
@@ -111,7 +111,7 @@ def _patches_of(
     """Return what reads rows of the patches, in the layout that suits the encoder."""
     # Faster for the encoders of ours; a module of the user's own may need the usual layout.
     layout = torch.contiguous_format
-    if type(encoder) in ARCHITECTURES.values():
+    if is_ours(encoder):
         layout = torch.channels_last
         encoder.to(memory_format=layout)  # type: ignore[call-overload]
     if patches.in_memory:

@@ -17,9 +17,7 @@ from edaphos_bridge.basics.arguments import flag, number, whole
 from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.data.orientation import TRANSPOSED, as_orientation
 from edaphos_bridge.encoders.copying import as_module
-from edaphos_bridge.encoders.foundation import describe_encoder
-from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.encoders.foundation import OurEncoder, describe_encoder
 from edaphos_bridge.errors import DownloadError, InputError, WeightsError
 from edaphos_bridge.files.disk import MOST_OF_AN_ENCODER, read_file, save_file
 from edaphos_bridge.weights import registry
@@ -105,7 +103,7 @@ def foundation_weights_load(
     overwrite: bool = False,
     verbose: bool = False,
     patch_orientation: str | None = None,
-) -> MoCoEncoder | SimCLREncoder:
+) -> OurEncoder:
     """Return an encoder from a file or, by its name, one that edaphos has published.
 
     Architecture and widths are found from the names and shapes of the tensors. Files of
@@ -130,7 +128,7 @@ def foundation_weights_load(
 
     Returns
     -------
-    MoCoEncoder or SimCLREncoder
+    MoCoEncoder, SimCLREncoder or SensorEncoder
         In eval mode, on the cpu.
 
     Raises
@@ -157,7 +155,7 @@ def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
 
     Parameters
     ----------
-    encoder : MoCoEncoder, SimCLREncoder, or a fit that holds one
+    encoder : MoCoEncoder, SimCLREncoder, SensorEncoder, or a fit that holds one
         The encoder. It is not changed.
     path : str or path
         The file; an existing one is replaced.
@@ -233,7 +231,7 @@ def load(
     proj_dim: Any,
     cache_dir: Any,
     overwrite: Any,
-) -> MoCoEncoder | SimCLREncoder:
+) -> OurEncoder:
     """Do what `foundation_weights_load` does; lines go to `say`."""
     wanted = {"n_channels": n_channels, "feature_dim": feature_dim, "proj_dim": proj_dim}
     wanted = {name: whole(name, value) for name, value in wanted.items() if value is not None}
@@ -264,16 +262,14 @@ def load(
     return encoder.eval()
 
 
-def _check_widths(
-    encoder: MoCoEncoder | SimCLREncoder, wanted: dict[str, int], source: str
-) -> None:
+def _check_widths(encoder: OurEncoder, wanted: dict[str, int], source: str) -> None:
     for name, value in wanted.items():
         has = getattr(encoder, "in_channels" if name == "n_channels" else name)
         if value != has:
             raise InputError(name, f"must be {has}, as the encoder in {source!r} has", found=value)
 
 
-def _orient(encoder: MoCoEncoder | SimCLREncoder, wanted: str | None, source: str) -> None:
+def _orient(encoder: OurEncoder, wanted: str | None, source: str) -> None:
     """Give the encoder an orientation, where it has none yet."""
     has = encoder.patch_orientation
     if wanted is None or wanted == has:
