@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from edaphos_bridge import foundation_moco_pretrain, foundation_simclr_pretrain
+from edaphos_bridge import (
+    foundation_moco_pretrain,
+    foundation_simclr_pretrain,
+    foundation_swav_pretrain,
+)
 from edaphos_bridge.pretrain import loop
 from edaphos_bridge.training.events import Events
 
@@ -16,15 +20,32 @@ def patches():
     return np.random.default_rng(1).normal(size=(24, 3, 5, 5))
 
 
-@pytest.fixture(params=["moco", "simclr"])
+@pytest.fixture(params=["moco", "simclr", "swav"])
 def pretrain(request, patches):
-    """Either function on `patches` with small settings; arguments take their place."""
-    function = {"moco": foundation_moco_pretrain, "simclr": foundation_simclr_pretrain}
+    """Each function on `patches` with small settings; arguments take their place."""
+    function = {
+        "moco": foundation_moco_pretrain,
+        "simclr": foundation_simclr_pretrain,
+        "swav": foundation_swav_pretrain,
+    }
 
     def call(x=patches, **changes):
         return function[request.param](x, **{**SMALL, **changes})
 
     call.method = request.param
+    call.argument = "x_a" if request.param == "swav" else "patches"
+    return call
+
+
+@pytest.fixture
+def swav(patches):
+    """`foundation_swav_pretrain` on two sensors of 3 and 2 channels with small settings."""
+    x_b = np.random.default_rng(2).normal(size=(24, 2, 5, 5))
+
+    def call(x_a=patches, x_b=x_b, **changes):
+        return foundation_swav_pretrain(x_a, x_b, **{**SMALL, **changes})
+
+    call.x_a, call.x_b = patches, x_b
     return call
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from edaphos_bridge import (
     foundation_moco_pretrain, foundation_moco_pretrain_tiles, foundation_simclr_pretrain,
-    foundation_tile_dataset,
+    foundation_swav_pretrain, foundation_swav_pretrain_tiles, foundation_tile_dataset,
 )
 from edaphos_bridge.pretrain import run
 from edaphos_bridge.training.events import Events
@@ -36,13 +36,27 @@ def moco_on_tiles(stack, **settings):
     dataset = foundation_tile_dataset(stack, patch_size=5, n_patches=40, seed=1)
     return foundation_moco_pretrain_tiles(dataset, **settings)
 
+# with what begins in the middle of a run
+LATE = {"freeze_prototypes_steps": 40, "queue_size": 20, "queue_start": 30}
+
+def swav(patches, **settings):
+    return foundation_swav_pretrain(
+        patches, patches[:, :2] + 1, small_crops=1, **{**LATE, **settings}
+    )
+
+def swav_on_tiles(stack, **settings):
+    dataset = foundation_tile_dataset(stack, patch_size=5, n_patches=40, seed=1)
+    return foundation_swav_pretrain_tiles(dataset, ["band_2"], **{**LATE, **settings})
+
 function = {
     "moco": foundation_moco_pretrain,
     "simclr": foundation_simclr_pretrain,
     "tiles": moco_on_tiles,
+    "swav": swav,
+    "swav on tiles": swav_on_tiles,
 }[method]
 patches = np.random.default_rng(1).normal(size=(40, 3, 5, 5))
-if method == "tiles":
+if "tiles" in method:
     patches = np.random.default_rng(1).normal(size=(3, 20, 30))
 
 def train(**where):
@@ -54,7 +68,7 @@ def train(**where):
 # What torch and kornia load at first use is loaded once, before the forks; without a backward
 # pass, whose threads (torch has some where it knows of an accelerator) a fork would not have.
 backward, torch.Tensor.backward = torch.Tensor.backward, lambda loss: None
-function(patches, batch_size=8, epochs=1)
+function(patches, batch_size=8, epochs=1, **({"queue_size": 0} if "swav" in method else {}))
 torch.Tensor.backward = backward
 
 def in_a_fork(job):
@@ -102,7 +116,7 @@ print(started_at)
 """
 
 
-@pytest.mark.parametrize("method", ["moco", "simclr", "tiles"])
+@pytest.mark.parametrize("method", ["moco", "simclr", "tiles", "swav", "swav on tiles"])
 def test_killed_at_random_moments_and_started_again_it_ends_bit_equal(method, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", KILLER, method, str(tmp_path), "4"],
@@ -174,7 +188,7 @@ def test_a_checkpoint_of_other_patches_is_refused(pretrain, tmp_path, patches):
     pretrain(checkpoint_dir=tmp_path)
     patches = patches.copy()
     patches[23, 2, 4, 4] += 1
-    with pytest.raises(InputError, match="another run \\(patches = "):
+    with pytest.raises(InputError, match=f"another run \\({pretrain.argument} = "):
         pretrain(patches, checkpoint_dir=tmp_path)
 
 

@@ -53,7 +53,8 @@ def test_simclrs_arguments_and_defaults_are_those_of_the_original_and_a_few_more
 def test_a_fit_has_its_encoder_history_and_settings(pretrain):
     fit = pretrain()
     assert fit.method == pretrain.method
-    assert isinstance(fit.encoder, {"moco": MoCoEncoder, "simclr": SimCLREncoder}[fit.method])
+    kinds = {"moco": MoCoEncoder, "simclr": SimCLREncoder, "swav": MoCoEncoder}
+    assert type(fit.encoder) is kinds[fit.method]
     assert not fit.encoder.training
     assert (fit.in_channels, fit.feature_dim, fit.proj_dim, fit.patch_size) == (3, 6, 4, [5, 5])
     assert len(fit.loss_history) == 4
@@ -180,12 +181,13 @@ def test_one_patch_is_an_error_that_says_what_to_do(pretrain, patches):
 
 def test_missing_values_in_patches_are_an_error_that_counts_them(pretrain, patches):
     patches[[3, 5], 0, 1, 1] = np.nan
-    with pytest.raises(InputError, match=r"`patches` holds NA.* 2 of 24 patches \(first: 3, 5;"):
+    says = rf"`{pretrain.argument}` holds NA.* 2 of 24 patches \(first: 3, 5;"
+    with pytest.raises(InputError, match=says):
         pretrain(patches)
 
 
-def test_patches_of_another_shape_are_called_patches(pretrain):
-    with pytest.raises(InputError, match="`patches` must have the four dimensions"):
+def test_patches_of_another_shape_are_named(pretrain):
+    with pytest.raises(InputError, match=f"`{pretrain.argument}` must have the four dimensions"):
         pretrain(np.zeros((24, 5, 5)))
 
 

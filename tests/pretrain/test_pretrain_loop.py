@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
+from edaphos_bridge.encoders.sensors import for_two_sensors
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.pretrain import loop
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
-from edaphos_bridge.pretrain.settings import MoCoSettings, SimCLRSettings
+from edaphos_bridge.pretrain.settings import MoCoSettings, SimCLRSettings, SwAVSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
+from edaphos_bridge.pretrain.swav import SwAV
 from edaphos_bridge.training.checkpoint import FILE, Checkpoints
 from edaphos_bridge.training.events import Events
 from heard import Heard
@@ -28,6 +30,12 @@ MOCO = MoCoSettings.checked(
     **COMMON, queue_size=8, momentum=0.9, momentum_schedule=None, crop_ratio=(0.6, 1.0),
     flip_prob=0.5, rot90_prob=0.75, channel_drop_prob=0.2, cutout_prob=0.3,
     cutout_size_ratio=0.2, brightness_jitter=0.2,
+)  # fmt: skip
+
+SWAV = SwAVSettings.checked(
+    **dataclasses.asdict(MOCO) | {"queue_size": 4},
+    n_prototypes=5, epsilon=0.05, sinkhorn_iterations=3, freeze_prototypes_steps=1, queue_start=0,
+    shared_stem=None, small_crops=1, small_crop_ratio=(0.3, 0.6),
 )  # fmt: skip
 
 
@@ -50,7 +58,7 @@ class Scripted(Method):
     def __init__(self, *losses, negatives=0):
         super().__init__(torch.nn.Linear(1, 1))
         self.losses = list(losses)
-        self.taken, self.done, self.warm, self.views = 0, [], [], []
+        self.taken, self.done, self.warm, self.seen, self.steps = 0, [], [], [], []
         self.negatives = negatives
 
     def warm_up(self, views):
@@ -58,7 +66,9 @@ class Scripted(Method):
 
     def loss(self, views):
         self.taken += 1
-        self.views.append(views)
+        self.seen.append(views)
+        self.steps.append(self.steps_taken)
+        self.watched = {"double": torch.tensor(2 * self.losses[self.taken - 1])}
         return self.encoder.weight.sum() * 0 + self.losses[self.taken - 1]
 
     def after_step(self, done):
@@ -77,6 +87,11 @@ def run(method, settings=SIMCLR, device=CPU, events=None, checkpoints=None):
     [
         lambda device: MoCo(MoCoEncoder(2, 6, 4).to(device), MOCO),
         lambda device: SimCLR(SimCLREncoder(2, 6, 4).to(device), SIMCLR),
+        lambda device: SwAV(MoCoEncoder(2, 6, 4).to(device), SWAV),
+        lambda device: SwAV(
+            for_two_sensors(MoCoEncoder(1, 6, 4), (1, 1), (5, 5), shared_stem=False).to(device),
+            SWAV,
+        ),
     ],
 )
 def test_no_value_is_read_inside_an_epoch(method, monkeypatch):
@@ -94,11 +109,20 @@ def test_no_value_is_read_inside_an_epoch(method, monkeypatch):
 
 def test_the_loss_of_an_epoch_is_the_mean_of_its_steps():
     events = Heard()
-    losses = run(Scripted(1.0, 2.0, 6.0, 5.0, 4.0, 3.0), events=events)
-    assert losses == [3.0, 4.0]
+    method = Scripted(1.0, 2.0, 6.0, 5.0, 4.0, 3.0)
+    course = run(method, events=events)
+    assert course["loss"] == [3.0, 4.0]
     assert [loss.item() for loss in events.losses] == [1.0, 2.0, 6.0, 5.0, 4.0, 3.0]
     assert events.ends == 1
     assert [(r.epoch, r.epochs, r.loss) for r in events.reports] == [(1, 2, 3.0), (2, 2, 4.0)]
+
+
+def test_what_a_method_watches_has_a_history_of_its_own_which_it_hears_of_at_the_end():
+    method = Scripted(1.0, 2.0, 6.0, 5.0, 4.0, 3.0)
+    heard = []
+    method.ended = heard.append
+    assert run(method) == {"loss": [3.0, 4.0], "double": [6.0, 8.0]}
+    assert heard == [{"loss": [3.0, 4.0], "double": [6.0, 8.0]}]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -118,6 +142,7 @@ def test_no_checkpoint_holds_a_loss_that_is_not_finite(tmp_path):
     assert method.taken == 4  # the checkpoint that was due then
     progress = checkpoints.load()
     assert (progress.step, progress.losses) == (2, [1.0, 2.0])
+    assert progress.watched == {"double": [2.0, 4.0]}
     assert (tmp_path / FILE).exists()
 
 
@@ -132,9 +157,10 @@ def test_a_checkpoint_inside_an_epoch_has_all_losses_so_far(tmp_path):
 def test_a_step_gets_two_views_of_its_patches_and_is_told_where_in_the_run_it_was_taken():
     method = Scripted(*[1.0] * 6)
     run(method)
-    assert [[view.shape for view in views] for views in method.views] == [[(4, 2, 5, 5)] * 2] * 6
-    assert not any(torch.equal(*views) for views in method.views)
+    assert [[view.shape for view in views] for views in method.seen] == [[(4, 2, 5, 5)] * 2] * 6
+    assert not any(torch.equal(*views) for views in method.seen)
     assert method.done == [step / 6 for step in range(6)]
+    assert method.steps == list(range(6))
 
 
 def test_a_method_warms_up_with_views_of_whole_batches_of_different_patches():

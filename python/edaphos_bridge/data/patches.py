@@ -73,6 +73,8 @@ class Patches:
         Whether any patch is at hand; otherwise each read goes to a file or computes.
     normalisation : Normalisation or None
         How a tile data set makes its patches of raw cells; None of anything else.
+    cells : numpy.ndarray, shape (N, 2), or None
+        Row and column in the raster of each patch of a tile data set.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Patches:
     ) -> None:
         self.argument = argument
         self.normalisation: Normalisation | None = normalisation_of(x)
+        self.cells = None if self.normalisation is None else getattr(x, "cells", None)
         self._array, self.in_memory, self._fills = open_array(x, argument)
         self._missing_values = self._fills if missing_value is None else (missing_value,)
         shape = tuple(self._array.shape)

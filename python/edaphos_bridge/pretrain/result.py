@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, fields
 from typing import Any
@@ -27,19 +28,23 @@ class FoundationPretrain:
 
     Attributes
     ----------
-    encoder : MoCoEncoder or SimCLREncoder
-        The trained (query) encoder, in eval mode.
+    encoder : MoCoEncoder, SimCLREncoder or SensorEncoder
+        The trained (query) encoder, in eval mode. That of two sensors takes the channels of both
+        and gives the mean of their features; `foundation_encoder_for` gives that of one.
     loss_history : list of float
         One value an epoch.
     config : dict
         The settings, with the seed and the queue size used.
-    method : {"moco", "simclr"}
+    method : {"moco", "simclr", "swav"}
     device : {"cpu", "mps", "cuda"}
         Where it was trained.
     in_channels : int
-        Channels C of the patches.
+        Channels C of the patches, of both sensors together where there are two.
     patch_size : list of int
         Height and width ``[H, W]`` of the patches, in cells.
+    entropy_history : list of float or None
+        Of SwAV, one value an epoch: the entropy, in nats, of how often each prototype is the
+        nearest one in a batch. ``exp`` of it is how many are in use; below 2 is a collapse.
     """
 
     encoder: nn.Module
@@ -49,6 +54,7 @@ class FoundationPretrain:
     device: str
     in_channels: int
     patch_size: list[int]
+    entropy_history: list[float] | None = None
 
     @property
     def feature_dim(self) -> int:
@@ -67,7 +73,7 @@ class FoundationPretrain:
 
     @property
     def queue_size(self) -> int | None:
-        """Keys in the queue of MoCo; None for SimCLR, which has none."""
+        """Keys in the queue of MoCo, embeddings in that of SwAV; None for SimCLR."""
         return self.config.get("queue_size")
 
     @property
@@ -76,12 +82,19 @@ class FoundationPretrain:
         return normalisation_of(self.encoder)
 
     @property
+    def channels(self) -> list[int]:
+        """Channels of each sensor, one or two."""
+        return list(getattr(self.encoder, "channels", [self.in_channels]))
+
+    @property
     def final_loss(self) -> float:
         """The last value of `loss_history`."""
         return self.loss_history[-1]
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the loss of each epoch and return the axes (needs matplotlib).
+
+        Of SwAV, a second scale has the number of prototypes in use.
 
         Parameters
         ----------
@@ -92,6 +105,12 @@ class FoundationPretrain:
             _, ax = imported("matplotlib.pyplot").subplots()
         ax.plot(range(1, len(self.loss_history) + 1), self.loss_history)
         ax.set(xlabel="epoch", ylabel=_LOSS[self.method], title=f"{self.method} pretraining")
+        if self.entropy_history is not None:
+            other = ax.twinx()
+            used = [math.exp(entropy) for entropy in self.entropy_history]
+            other.plot(range(1, len(used) + 1), used, linestyle="dotted")
+            other.set(ylabel="prototypes in use (dotted)", ylim=(0, None))
+            ax.figure.sca(ax)
         return ax
 
     @plain
@@ -128,7 +147,8 @@ class FoundationPretrain:
         """Return the content of the file that `save` writes."""
         state = encoder_state(self.encoder)
         require_finite("encoder", state)
-        metadata = {name: getattr(self, name) for name in _plain_fields()}
+        values = {name: getattr(self, name) for name in _plain_fields()}
+        metadata = {name: value for name, value in values.items() if value is not None}
         metadata["encoder"] = describe_encoder(self.encoder)
         return pack("pretraining", state, metadata)
 
@@ -145,8 +165,9 @@ class FoundationPretrain:
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
+        channels = " + ".join(map(str, self.channels))
         widths = (
-            f"  in_channels = {self.in_channels}  feature_dim = {self.feature_dim}  "
+            f"  in_channels = {channels}  feature_dim = {self.feature_dim}  "
             f"proj_dim = {self.proj_dim}"
         )
         batch, temperature = self.config["batch_size"], self.config["temperature"]
@@ -157,10 +178,18 @@ class FoundationPretrain:
                 f"momentum = {self.config['momentum']:.4f}  tau = {temperature:.3g}  "
                 f"batch = {batch}"
             )
+        elif self.method == "swav":
+            title = "<edaphos_foundation_swav>"
+            settings = (
+                f"  prototypes = {self.config['n_prototypes']}  "
+                f"epsilon = {self.config['epsilon']:.3g}  tau = {temperature:.3g}  batch = {batch}"
+            )
         else:
             title = "<edaphos_foundation_simclr>"
             settings = f"  batch = {batch}  temperature = {temperature:.3g}"
         loss = f"final {_LOSS[self.method]} = {self.final_loss:.4g}"
+        if self.entropy_history is not None:
+            loss += f"  prototypes in use = {math.exp(self.entropy_history[-1]):.3g}"
         return [title, widths, settings, f"  epochs = {len(self.loss_history)}  {loss}"]
 
     def __repr__(self) -> str:
@@ -168,7 +197,7 @@ class FoundationPretrain:
         return "\n".join(self.describe())
 
 
-_LOSS = {"moco": "InfoNCE loss", "simclr": "loss"}
+_LOSS = {"moco": "InfoNCE loss", "simclr": "loss", "swav": "swapped-assignment loss"}
 
 
 def _plain_fields() -> list[str]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from edaphos_bridge.files.schema import RECORD, check, check_encoder, one_of, require, settings_of
+from edaphos_bridge.files.schema import (
+    RECORD,
+    check,
+    check_encoder,
+    is_number,
+    list_of,
+    one_of,
+    require,
+    settings_of,
+)
 from edaphos_bridge.pretrain.settings import SETTINGS
 
 
@@ -24,5 +33,9 @@ def check_pretraining(metadata: Any) -> dict[str, Any]:
         feature_dim=settings.feature_dim,
         proj_dim=settings.proj_dim,
     )
-    require(encoder["architecture"] == found["method"], "the encoder is of another method")
+    of_method = encoder.get("body", encoder)["architecture"] == settings.architecture
+    require(of_method, "the encoder is of another method")
+    if settings.method == "swav":
+        found |= check(metadata, {"entropy_history": list_of(is_number)})
+        require(len(found["entropy_history"]) == settings.epochs, "it has not one entropy an epoch")
     return {**found, "encoder": encoder}

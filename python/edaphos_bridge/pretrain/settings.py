@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any, TypeVar
 
-from edaphos_bridge.basics.arguments import choice, number, ratios, seed_number, share, whole
+from edaphos_bridge.basics.arguments import choice, flag, number, ratios, seed_number, share, whole
 from edaphos_bridge.data.augmentations import Augmentations
 from edaphos_bridge.errors import InputError
 
@@ -17,7 +17,7 @@ Self = TypeVar("Self", bound="PretrainSettings")
 
 @dataclass(frozen=True)
 class PretrainSettings(ABC):
-    """What both methods have; `seed` stays None until the run starts and one is drawn."""
+    """What all methods have; `seed` stays None until the run starts and one is drawn."""
 
     feature_dim: int
     proj_dim: int
@@ -30,12 +30,14 @@ class PretrainSettings(ABC):
     seed: int | None
 
     method = ""
+    architecture = ""  # of the encoder
 
     @classmethod
     def checked(cls: type[Self], **values: Any) -> Self:
         """Return the settings, or raise `InputError` for the first that cannot be used."""
         own = [field.name for field in fields(cls)]
-        checks = {name: check for name, check in _CHECKS.items() if name in own}
+        known = {**_CHECKS, **_OF_METHOD.get(cls.method, {})}
+        checks = {name: check for name, check in known.items() if name in own}
         return cls(**{name: check(name, values[name]) for name, check in checks.items()})
 
     @property
@@ -53,7 +55,7 @@ class PretrainSettings(ABC):
 class SimCLRSettings(PretrainSettings):
     """Arguments of `foundation_simclr_pretrain`."""
 
-    method = "simclr"
+    method = architecture = "simclr"
 
     @property
     def augmentations(self) -> Augmentations:
@@ -76,18 +78,52 @@ class MoCoSettings(PretrainSettings):
     cutout_size_ratio: float
     brightness_jitter: float
 
-    method = "moco"
+    method = architecture = "moco"
 
     @property
     def augmentations(self) -> Augmentations:
         """All of them."""
-        names = [field.name for field in fields(Augmentations)]
-        return Augmentations(**{name: getattr(self, name) for name in names})
+        return _all_augmentations(self)
 
 
-SETTINGS: dict[str, type[MoCoSettings | SimCLRSettings]] = {
-    settings.method: settings for settings in (MoCoSettings, SimCLRSettings)
+@dataclass(frozen=True)
+class SwAVSettings(PretrainSettings):
+    """Arguments of `foundation_swav_pretrain`."""
+
+    n_prototypes: int
+    epsilon: float
+    sinkhorn_iterations: int
+    freeze_prototypes_steps: int
+    queue_size: int
+    queue_start: int
+    shared_stem: bool | None
+    small_crops: int
+    small_crop_ratio: tuple[float, float]
+    crop_ratio: tuple[float, float]
+    flip_prob: float
+    rot90_prob: float
+    channel_drop_prob: float
+    cutout_prob: float
+    cutout_size_ratio: float
+    brightness_jitter: float
+
+    method = "swav"
+    architecture = "moco"
+
+    @property
+    def augmentations(self) -> Augmentations:
+        """All of them."""
+        return _all_augmentations(self)
+
+
+SETTINGS: dict[str, type[MoCoSettings | SimCLRSettings | SwAVSettings]] = {
+    settings.method: settings for settings in (MoCoSettings, SimCLRSettings, SwAVSettings)
 }
+
+
+def _all_augmentations(settings: Any) -> Augmentations:
+    names = [field.name for field in fields(Augmentations)]
+    return Augmentations(**{name: getattr(settings, name) for name in names})
 
 
 def _of_batch(argument: str, value: Any) -> int:
@@ -120,3 +156,18 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "crop_ratio": ratios,
 }
 """How each setting is checked, in this order."""
+
+_count = partial(whole, minimum=0, kind="whole number of at least 0")
+_OF_METHOD: dict[str, dict[str, Callable[[str, Any], Any]]] = {
+    "swav": {
+        "n_prototypes": partial(whole, minimum=2),
+        "epsilon": _above_0,
+        "sinkhorn_iterations": whole,
+        **dict.fromkeys(
+            ("freeze_prototypes_steps", "queue_size", "queue_start", "small_crops"), _count
+        ),
+        "shared_stem": lambda name, value: None if value is None else flag(name, value),
+        "small_crop_ratio": ratios,
+    },
+}
+"""What only one method has, or checks in a way of its own."""
