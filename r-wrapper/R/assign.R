@@ -50,7 +50,9 @@
 # What is refused, and what to do instead.
 in_state <- list(
   edaphosbridge_encoder = list(
-    names = c("architecture", "in_channels", "n_channels", "feature_dim", "proj_dim"),
+    names = c(
+      "architecture", "in_channels", "n_channels", "feature_dim", "proj_dim", "sensors", "channels"
+    ),
     instead = "foundation_encoder() makes another encoder."
   ),
   edaphosbridge_fit = list(

@@ -44,8 +44,20 @@ autoplot.edaphosbridge_fit <- function(object, ...) {
 autoplot.edaphosbridge_pretrain <- function(object, ...) {
   stop_if_unused("autoplot", ...)
   history <- history_of(object)
-  course_plot(data.frame(epoch = history$epoch, value = history$loss)) +
-    ggplot2::labs(x = "epoch", y = loss_name(object), title = paste(object$method, "pretraining"))
+  title <- paste(object$method, "pretraining")
+  if (is.null(history$entropy)) {
+    return(course_plot(data.frame(epoch = history$epoch, value = history$loss)) +
+      ggplot2::labs(x = "epoch", y = loss_name(object), title = title))
+  }
+  panels <- c(loss_name(object), "prototypes in use")
+  long <- data.frame(
+    epoch = rep(history$epoch, 2L),
+    value = c(history$loss, exp(history$entropy)),
+    panel = factor(rep(panels, each = nrow(history)), levels = panels)
+  )
+  course_plot(long) +
+    ggplot2::facet_wrap("panel", scales = "free_y") +
+    ggplot2::labs(x = "epoch", y = NULL, title = title)
 }
 
 # A line over whole epochs, or a point where a line would have no length.

@@ -13,7 +13,10 @@
 #' dim(foundation_embed(encoder, data$x[1:10, , , ] / 255))
 #' @export
 foundation_embed <- function(object, x) {
-  call <- sys.call()
+  features_of(object, x, sys.call())
+}
+
+features_of <- function(object, x, call) {
   answer <- python_call("features", list(encoder_of(object, call), to_patches(x, call)))
   from_array(answer_value(answer, call))
 }

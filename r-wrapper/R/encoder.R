@@ -46,9 +46,10 @@ foundation_encoder <- function(architecture = c("moco", "simclr"), in_channels,
 #' @export
 format.edaphosbridge_encoder <- function(x, ...) {
   turned <- if (identical(x$patch_orientation, "transposed")) ", of transposed patches" else ""
+  joined <- if (is.null(x$sensors)) "" else sprintf(", %s of both sensors", x$sensors)
   sprintf(
-    "<edaphosbridge_encoder> %s: %d channels -> %d features -> %d (projection)%s",
-    x$architecture, x$in_channels, x$feature_dim, x$proj_dim, turned
+    "<edaphosbridge_encoder> %s: %s channels -> %d features -> %d (projection)%s%s",
+    x$architecture, channels_text(x), x$feature_dim, x$proj_dim, joined, turned
   )
 }
 

@@ -43,6 +43,7 @@ from_encoder <- function(fields) {
   fields[c("in_channels", "feature_dim", "proj_dim")] <-
     lapply(fields[c("in_channels", "feature_dim", "proj_dim")], as.integer)
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
+  if (!is.null(fields$channels)) fields$channels <- as.integer(unlist(fields$channels))
   fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
   fields$state <- shelved(fields$state)
   fields["patch_orientation"] <- list(fields$patch_orientation)
@@ -186,16 +187,18 @@ from_object <- function(fields, class, elements = setdiff(names(fields), "printe
 
 from_pretrain <- function(fields) {
   whole <- c(
-    "feature_dim", "proj_dim", "batch_size", "epochs", "steps_per_epoch", "queue_size"
+    "feature_dim", "proj_dim", "batch_size", "epochs", "steps_per_epoch", "queue_size",
+    "queue_start", "n_prototypes", "sinkhorn_iterations", "freeze_prototypes_steps", "small_crops"
   )
   whole <- intersect(whole, names(fields$config))
   fields$config[whole] <- lapply(fields$config[whole], as.integer)
   fields$config$seed <- from_seed(fields$config$seed)
-  if (!is.null(fields$config$crop_ratio)) {
-    fields$config$crop_ratio <- as.numeric(unlist(fields$config$crop_ratio))
-  }
+  ratios <- intersect(c("crop_ratio", "small_crop_ratio"), names(fields$config))
+  fields$config[ratios] <- lapply(fields$config[ratios], function(pair) as.numeric(unlist(pair)))
   fields$encoder <- from_encoder(fields$encoder)
-  fields$loss_history <- from_history(fields$loss_history)
+  histories <- intersect(c("loss_history", "entropy_history"), names(fields))
+  fields[histories] <- lapply(fields[histories], from_history)
+  if (!is.null(fields$channels)) fields$channels <- as.integer(unlist(fields$channels))
   fields$patch_size <- as.integer(unlist(fields$patch_size))
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   sizes <- c("in_channels", "feature_dim", "proj_dim", "batch_size", "queue_size")

@@ -2,7 +2,8 @@
 #'
 #' Of a classifier the loss and the validation accuracy of each epoch, side by side, or one after the
 #' other where the device has several panels already; of a regressor the root mean squared error, of a
-#' multi-label classifier the macro F1. A dotted line marks the first epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss.
+#' multi-label classifier the macro F1. A dotted line marks the first epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss, and of SwAV
+#' how many prototypes are in use.
 #'
 #' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
 #'   [foundation_fit_multilabel()], or of [foundation_moco_pretrain()] and its
@@ -50,7 +51,13 @@ plot.edaphosbridge_pretrain <- function(x, type = NULL, xlab = "epoch", ylab = l
                                         main = paste(x$method, "pretraining"), ...) {
   stop_if_unused("plot", ..., also = graphical_parameters())
   epochs <- seq_along(x$loss_history)
+  restore <- use_panels(if (is.null(x$entropy_history)) 1L else 2L)
+  on.exit(restore())
   draw_course(epochs, x$loss_history, type, xlab = xlab, ylab = ylab, main = main, ...)
+  if (!is.null(x$entropy_history)) {
+    used <- exp(x$entropy_history)
+    draw_course(epochs, used, type, xlab = xlab, ylab = "prototypes in use", main = main, ...)
+  }
   invisible(x)
 }
 
@@ -66,7 +73,11 @@ epoch_name <- function(fit) {
 }
 
 loss_name <- function(fit) {
-  if (fit$method == "moco") "InfoNCE loss" else "loss"
+  switch(fit$method,
+    moco = "InfoNCE loss",
+    swav = "swapped-assignment loss",
+    "loss"
+  )
 }
 
 # A value for each epoch: a line, or a point where a line would have no length; ticks at whole epochs.

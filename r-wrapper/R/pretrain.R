@@ -163,14 +163,8 @@ foundation_moco_pretrain_tiles <- function(dataset,
                                            steps_per_epoch = 1L,
                                            momentum_schedule = NULL) {
   call <- sys.call()
-  if (missing(dataset)) {
-    stop_input("dataset", "is missing. foundation_tile_dataset() makes one.", call)
-  }
-  source <- to_tiles(dataset, call)
-  if (is.null(source)) {
-    stop_input("dataset", "must be a tile dataset; found NULL.", call)
-  }
-  from_pretrain(fit_in_python("pretrain_tiles", list("moco", source), call, "moco"))
+  source <- to_tiles(dataset, call, required = TRUE)
+  from_pretrain(fit_in_python("pretrain_tiles", list("moco", source, NULL), call, "moco"))
 }
 
 #' @rdname foundation_moco_pretrain
@@ -202,7 +196,7 @@ augment.edaphosbridge_pretrain <- function(x, newdata, data = NULL, coords = NUL
   call <- sys.call()
   stop_if_unused("augment", ...)
   features <- if (is.null(coords)) {
-    embed(x$method, x, newdata, FALSE, call)
+    features_of(x, newdata, call)
   } else {
     foundation_embed_at_coords(x, coords, newdata, dataset)
   }

@@ -29,7 +29,8 @@
 #'
 #'   Of a pretraining fit, of class `summary.edaphosbridge_pretrain`, with `method`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
-#'   `history` (without `val_accuracy`) and `final_loss`.
+#'   `history` (without `val_accuracy`; of SwAV with `entropy`) and `final_loss`; of SwAV `channels`,
+#'   those of each sensor, too.
 #'
 #'   Of a sweep, of class `summary.edaphosbridge_probe_sweep`, with `best` and `config` as in the
 #'   sweep; `settings`, the best first; `val_accuracy` and `val_accuracy_sd` of the best; `n_seeds`;
@@ -92,8 +93,8 @@ learnt_in <- function(fit) {
 summary.edaphosbridge_pretrain <- function(object, ...) {
   stop_if_unused("summary", ...)
   kept <- c(
-    "method", "in_channels", "feature_dim", "proj_dim", "patch_size", "device", "config",
-    "normalisation"
+    "method", "in_channels", if (!is.null(object$channels)) "channels", "feature_dim", "proj_dim",
+    "patch_size", "device", "config", "normalisation"
   )
   structure(
     c(unclass(object)[kept], list(history = history_of(object), final_loss = object$final_loss)),
@@ -146,7 +147,7 @@ format.summary.edaphosbridge_fit <- function(x, ...) {
 
 #' @export
 format.summary.edaphosbridge_pretrain <- function(x, ...) {
-  what <- c(moco = "MoCo v2", simclr = "SimCLR")[[x$method]]
+  what <- c(moco = "MoCo v2", simclr = "SimCLR", swav = "SwAV")[[x$method]]
   normalised <- if (is.null(x$normalisation)) "as given" else paste(
     if (x$normalisation$normalise) "normalised" else "raw", "tiles of",
     paste(x$normalisation$bands, collapse = ", ")
@@ -154,16 +155,25 @@ format.summary.edaphosbridge_pretrain <- function(x, ...) {
   c(
     sprintf("Pretraining without labels: %s", what),
     sprintf(
-      "  encoder:   %d channels -> %d features -> %d (projection)",
-      x$in_channels, x$feature_dim, x$proj_dim
+      "  encoder:   %s channels -> %d features -> %d (projection)",
+      channels_text(x), x$feature_dim, x$proj_dim
     ),
     sprintf(
       "  patches:   %d x %d x %d (C x H x W), %s",
       x$in_channels, x$patch_size[[1]], x$patch_size[[2]], normalised
     ),
     training_line(x),
-    loss_line(x)
+    loss_line(x),
+    if (!is.null(x$history$entropy)) sprintf(
+      "  in use:    %.3g of %d prototypes at the end",
+      exp(x$history$entropy[[nrow(x$history)]]), x$config$n_prototypes
+    )
   )
+}
+
+# Of each sensor: "4", or "4 + 2".
+channels_text <- function(x) {
+  paste(if (is.null(x$channels)) x$in_channels else x$channels, collapse = " + ")
 }
 
 #' @export

@@ -21,7 +21,7 @@
 #'
 #'   `tidy()`: a row for each epoch, with `epoch`, `loss` and, of a classifier,
 #'   `val_accuracy` (`NA` without validation rows), of a regressor `val_rmse`, of a multi-label
-#'   classifier `val_f1`; of an ensemble the same for each `member`; of a sweep a row for each setting, as in its
+#'   classifier `val_f1`, of SwAV the `entropy` of how often prototypes are used; of an ensemble the same for each `member`; of a sweep a row for each setting, as in its
 #'   `settings`.
 #'
 #'   `glance()`: one row. Of a classifier `nobs`, `n_classes`, `architecture`,

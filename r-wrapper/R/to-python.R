@@ -165,8 +165,11 @@ to_encoder <- function(encoder, call, argument = "encoder") {
 }
 
 # A tile dataset crosses as the bytes of its state.
-to_tiles <- function(dataset, call, argument = "dataset") {
-  if (is.null(dataset)) {
+to_tiles <- function(dataset, call, argument = "dataset", required = FALSE) {
+  if (required && missing(dataset)) {
+    stop_input(argument, "is missing. foundation_tile_dataset() makes one.", call)
+  }
+  if (is.null(dataset) && !required) {
     return(NULL)
   }
   if (!inherits(dataset, "edaphosbridge_tiles")) {
@@ -280,7 +283,9 @@ to_settings <- function(values, defaults, call) {
   })
 }
 
-names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "patches", "dataset")
+names_of_data <- c(
+  "encoder", "encoder_or_fit", "fit", "x", "y", "patches", "dataset", "x_a", "x_b", "bands_b"
+)
 names_of_tables <- c("augment", "class_weight", "recipe", "split")
 names_of_place <- c("device", "checkpoint_dir", "checkpoint_every", "resume")
 

@@ -11,6 +11,8 @@
 #'   the encoder of the first call to repeat it. The same goes for a `head` of your own.
 #' @param patches As in [foundation_moco_pretrain()]. Training starts afresh, or goes on from
 #'   `checkpoint_dir`, see there.
+#' @param x_b Of [foundation_swav_pretrain()], the patches of the second sensor; `patches` are those
+#'   of the first.
 #' @param dataset Instead of `patches`: a [foundation_tile_dataset()].
 #' @param ... Settings to change, arguments of the function that made the fit.
 #'
@@ -64,17 +66,22 @@ update.edaphosbridge_fit <- function(object, x, y, ..., encoder = object$encoder
 
 #' @rdname update.edaphosbridge
 #' @export
-update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) {
+update.edaphosbridge_pretrain <- function(object, patches, ..., x_b = NULL, dataset = NULL) {
   if (object$method == "simclr" && !is.null(dataset)) {
     patches <- dataset # no function of SimCLR's own takes tiles by another name
     dataset <- NULL
   }
-  if (is.null(dataset)) {
-    made_by <- sprintf("foundation_%s_pretrain", object$method)
-    data <- list(patches = quote(patches))
-  } else {
-    made_by <- "foundation_moco_pretrain_tiles"
+  if (!is.null(x_b) && object$method != "swav") {
+    stop_input("x_b", "is a second sensor, which only foundation_swav_pretrain() takes.", sys.call())
+  }
+  made_by <- sprintf("foundation_%s_pretrain", object$method)
+  if (!is.null(dataset)) {
+    made_by <- paste0(made_by, "_tiles")
     data <- list(dataset = quote(dataset))
+  } else if (object$method == "swav") {
+    data <- list(x_a = quote(patches), x_b = quote(x_b))
+  } else {
+    data <- list(patches = quote(patches))
   }
   takes <- formals(get(made_by))
   settings <- object$config[intersect(names(takes), names(object$config))]

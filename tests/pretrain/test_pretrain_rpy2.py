@@ -2,9 +2,15 @@
 
 import numpy as np
 import pytest
+import rasterio
 import rpy2.robjects as ro
 
-from edaphos_bridge import FoundationPretrain
+from edaphos_bridge import (
+    FoundationPretrain,
+    foundation_encoder_for,
+    foundation_swav_pretrain_tiles,
+    foundation_tile_dataset,
+)
 from edaphos_bridge.interop.rpy2 import converter, install
 
 
@@ -71,3 +77,36 @@ def test_an_error_names_the_argument_and_the_call(r, patches):
     assert message.startswith("`patches` holds NA, NaN or infinite values in 1 of 24 patches")
     assert "(first: 3; counted from 1)" in message
     assert call == "foundation_moco_pretrain(holes)"
+
+
+def test_two_sensors_have_pythons_bits_in_r_and_cross_both_ways(r, swav):
+    with converter.context():
+        ro.globalenv["x_b"] = swav.x_b
+    r(f"fit <- foundation_swav_pretrain({ARGUMENTS.replace('x,', 'x, x_b,')})")
+    fit = swav()
+    assert bytes(r("fit$state")) == fit.to_bytes()
+    assert list(r("fit$entropy_history")) == fit.entropy_history
+    assert list(r("capture.output(print(fit))")) == str(fit).splitlines()
+    with converter.context():
+        assert ro.globalenv["fit"].to_bytes() == fit.to_bytes()
+        ro.globalenv["b"] = foundation_encoder_for(fit, "b")
+        ro.globalenv["concat"] = foundation_encoder_for(fit, "concat")
+    assert r("identical(b, foundation_encoder_for(fit, 'b'))")[0]
+    assert r("identical(concat, foundation_encoder_for(fit, 'concat'))")[0]
+
+
+def test_tiles_of_two_sensors_have_pythons_bits_in_r(r, tmp_path):
+    path = str(tmp_path / "stack.tif")
+    cells = np.random.default_rng(1).normal(size=(3, 30, 40))
+    profile = {"count": 3, "height": 30, "width": 40, "dtype": "float64"}
+    transform = rasterio.Affine(10, 0, 500, 0, -10, 900)
+    with rasterio.open(path, "w", transform=transform, crs="EPSG:32723", **profile) as file:
+        file.write(cells)
+        file.descriptions = ("red", "nir", "vv")
+    r(f"tiles <- foundation_tile_dataset('{path}', 5, 40, seed = 2)")
+    r(f"fit <- foundation_swav_pretrain_tiles(tiles, 'vv', {ARGUMENTS.replace('x, ', '')})")
+    tiles = foundation_tile_dataset(path, 5, 40, seed=2)
+    fit = foundation_swav_pretrain_tiles(
+        tiles, ["vv"], feature_dim=6, proj_dim=4, batch_size=8, epochs=4, seed=1
+    )
+    assert bytes(r("fit$state")) == fit.to_bytes()

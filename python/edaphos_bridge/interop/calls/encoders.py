@@ -13,6 +13,7 @@ from edaphos_bridge.basics.arguments import whole
 from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.data.orientation import as_orientation
 from edaphos_bridge.embeddings import embed as embed_patches
+from edaphos_bridge.encoder_for import foundation_encoder_for
 from edaphos_bridge.encoders import foundation
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.errors import InputError
@@ -36,7 +37,15 @@ def encoder_fields(module: torch.nn.Module) -> dict[str, Any] | None:
     description = foundation.describe_encoder(module)
     if description["architecture"] == "custom":
         return None
+    for name in ("body", "stem"):  # of two sensors: in the state alone
+        description.pop(name, None)
     return {**description, "state": bytearray(encoder_to_bytes(module))}
+
+
+@plain
+def encoder_for(encoder: Any, sensors: Any) -> dict[str, Any] | None:
+    """``foundation_encoder_for()``: the encoder as plain values."""
+    return encoder_fields(foundation_encoder_for(encoder_behind(encoder), sensors))
 
 
 def normalisation_fields(normalisation: Normalisation | None) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from edaphos_bridge.interop.calls.held import patches, tiles_behind
 from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
-from edaphos_bridge.pretrain.source import PatchSource, Source, TileSource
+from edaphos_bridge.pretrain.source import PatchSource, Source, TileSource, sensors_of
 
 
 @plain
@@ -21,9 +21,23 @@ def pretrain(method: Any, x: Any, *given: Any) -> dict[str, Any]:
 
 
 @plain
-def pretrain_tiles(method: Any, dataset: Any, *given: Any) -> dict[str, Any]:
-    """``foundation_moco_pretrain_tiles()``: plain values; `dataset` is the bytes of its state."""
-    return _pretrained(method, lambda: TileSource(tiles_behind(dataset)), *given)
+def pretrain_sensors(method: Any, x_a: Any, x_b: Any, *given: Any) -> dict[str, Any]:
+    """``foundation_swav_pretrain()``: plain values; `x_b` is None for one sensor."""
+
+    def source() -> Source:
+        b = None if x_b is None else patches(x_b, argument="x_b")
+        return sensors_of(patches(x_a, argument="x_a"), b)
+
+    return _pretrained(method, source, *given)
+
+
+@plain
+def pretrain_tiles(method: Any, dataset: Any, bands_b: Any, *given: Any) -> dict[str, Any]:
+    """``foundation_moco_pretrain_tiles()`` and that of SwAV: plain values.
+
+    `dataset` is the bytes of its state, `bands_b` None for one sensor.
+    """
+    return _pretrained(method, lambda: TileSource(tiles_behind(dataset), bands_b), *given)
 
 
 def _pretrained(
@@ -46,6 +60,11 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
         "encoder": encoder_fields(fitted.encoder),
         "loss_history": fitted.loss_history,
         "final_loss": fitted.final_loss,
+        **(
+            {}
+            if fitted.entropy_history is None
+            else {"entropy_history": fitted.entropy_history, "channels": fitted.channels}
+        ),
         # as a double: reticulate would turn a whole number beyond R's integers into 0
         "config": {**fitted.config, "seed": float(fitted.config["seed"])},
         "method": fitted.method,
