@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import rows_maps, rows_predict, rows_r, rows_training
+from benchmarks import rows_maps, rows_predict, rows_r, rows_swav, rows_training
 from benchmarks.data import FULL, QUICK, Sizes
 from benchmarks.machine import provenance, require_device
 from benchmarks.row import NotMeasured, Row
@@ -59,6 +59,7 @@ def topics(sizes: Sizes, device: str) -> dict[str, Measure]:
         "predict": rows_predict.predict_rows,
         "maps": rows_maps.map_rows,
         "moco": rows_training.moco_rows,
+        "swav": rows_swav.swav_rows,
     }
     on_cpu = {
         "memory": rows_predict.memory_rows,

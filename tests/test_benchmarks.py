@@ -36,6 +36,7 @@ from benchmarks.rows_maps import (
     predicting,
     scene_file,
 )
+from benchmarks.rows_swav import swav_rows
 from benchmarks.rows_training import (
     NO_CHANGE,
     fine_tuning_rows,
@@ -179,6 +180,12 @@ def test_the_given_views_of_a_moco_step_are_the_patches_as_they_are():
     assert row.figure > 0
 
 
+def test_the_given_views_of_a_swav_step_are_the_patches_of_each_sensor_as_they_are():
+    rows = list(swav_rows(TINY, "cpu"))
+    assert [row.key for row in rows] == ["swav", "swav-sensors"]
+    assert all(row.figure > 0 for row in rows)
+
+
 @pytest.fixture
 def this_process(monkeypatch):
     """Run in this process what a measurement would run in a new one."""
@@ -241,7 +248,7 @@ def test_a_device_that_is_not_there_ends_the_run_before_it_starts(monkeypatch, c
 
 
 def test_on_a_gpu_only_what_runs_there_is_measured():
-    expected = ["probe", "heads", "sweep", "fine-tuning", "predict", "maps", "moco"]
+    expected = ["probe", "heads", "sweep", "fine-tuning", "predict", "maps", "moco", "swav"]
     assert list(bench.topics(TINY, "cuda")) == expected
 
 
