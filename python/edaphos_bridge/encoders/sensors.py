@@ -33,8 +33,8 @@ class SensorEncoder(nn.Module):
     sensors : {"mean", "concat"}
         Whether the features are the mean of both sensors' or those of a, then those of b.
     stem : str, optional
-        Name of the convolution in `body` that reads the patches, as `stem_of` finds it: sensor b
-        gets another one. None where both share it.
+        Name of the convolution in `body` that reads the patches, as `for_two_sensors` finds it:
+        sensor b gets another one. None where both share it.
 
     Attributes
     ----------
