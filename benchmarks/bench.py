@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import rows_maps, rows_predict, rows_r, rows_segmenters, rows_training
+from benchmarks import rows_maps, rows_predict, rows_r, rows_segmenters, rows_swav, rows_training
 from benchmarks.data import FULL, QUICK, Sizes
 from benchmarks.machine import provenance, require_device
 from benchmarks.row import NotMeasured, Row
@@ -62,6 +62,7 @@ def topics(sizes: Sizes, device: str) -> dict[str, Measure]:
         "maps": rows_maps.map_rows,
         "moco": rows_training.moco_rows,
         "rotation": rows_training.rotation_rows,
+        "swav": rows_swav.swav_rows,
     }
     on_cpu = {
         "memory": rows_predict.memory_rows,

@@ -236,11 +236,12 @@ def rotation_steps(mode: str, batch: int, steps: int, device: str, *, given: boo
     method.begin(batch, randomness.generator)
     optimizer = adam([{"params": list(method.parameters()), "lr": values["lr"]}])
     draws = draws_of(method, randomness)
-    turned = method.views(x, rows, lambda patches: patches)
+    as_they_are, generator = method.settings.augmentations, randomness.generator
+    turned = method.views(x, rows, as_they_are, generator)
 
     def run() -> None:
         for _ in range(steps):
-            views = turned if given else method.views(x, rows, lambda patches: patches)
+            views = turned if given else method.views(x, rows, as_they_are, generator)
             with draws:
                 take_step(method, optimizer, views, 0.0)
 

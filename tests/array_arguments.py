@@ -35,6 +35,8 @@ def calls_with(kind: Callable[[torch.Tensor], Any]) -> Iterator[tuple[str, Calla
     yield "patches", lambda: eb.foundation_simclr_pretrain(kind(x), batch_size=2, **FEW)
     square = torch.rand(6, 2, 4, 4)
     yield "patches", lambda: eb.foundation_rotation_pretrain(kind(square), batch_size=2, **FEW)
+    yield "x_a", lambda: eb.foundation_swav_pretrain(kind(x), **FEW)
+    yield "x_b", lambda: eb.foundation_swav_pretrain(x, kind(x), **FEW)
     yield "patches", lambda: eb.foundation_moco_embed(encoder, kind(x))
     yield "patches", lambda: eb.foundation_simclr_embed(simclr, kind(x))
     yield "stack", lambda: eb.foundation_tile_dataset(kind(raster), patch_size=2)

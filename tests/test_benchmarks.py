@@ -37,6 +37,7 @@ from benchmarks.rows_maps import (
     scene_file,
 )
 from benchmarks.rows_segmenters import FINE_TUNED, FROZEN, segmenter_rows
+from benchmarks.rows_swav import swav_rows
 from benchmarks.rows_training import (
     NO_CHANGE,
     fine_tuning_rows,
@@ -185,6 +186,12 @@ def test_rotation_steps_are_measured_in_both_modes():
     assert min(rows.values()) > 0
 
 
+def test_the_given_views_of_a_swav_step_are_the_patches_of_each_sensor_as_they_are():
+    rows = list(swav_rows(TINY, "cpu"))
+    assert [row.key for row in rows] == ["swav", "swav-sensors"]
+    assert all(row.figure > 0 for row in rows)
+
+
 @pytest.fixture
 def this_process(monkeypatch):
     """Run in this process what a measurement would run in a new one."""
@@ -249,7 +256,7 @@ def test_a_device_that_is_not_there_ends_the_run_before_it_starts(monkeypatch, c
 def test_on_a_gpu_only_what_runs_there_is_measured():
     expected = [
         "probe", "heads", "sweep", "fine-tuning", "segmenters", "predict", "maps", "moco",
-        "rotation",
+        "rotation", "swav",
     ]  # fmt: skip
     assert list(bench.topics(TINY, "cuda")) == expected
 

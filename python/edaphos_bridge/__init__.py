@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         foundation_moco_embed,
         foundation_simclr_embed,
     )
+    from edaphos_bridge.encoder_for import foundation_encoder_for
     from edaphos_bridge.encoders.foundation import foundation_encoder
     from edaphos_bridge.ensemble import FoundationEnsemble, foundation_finetune_ensemble
     from edaphos_bridge.interpret import foundation_interpret
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.smooth import foundation_smooth
     from edaphos_bridge.smooth_raster import foundation_smooth_raster
+    from edaphos_bridge.swav_pretrain import foundation_swav_pretrain
+    from edaphos_bridge.swav_pretrain_tiles import foundation_swav_pretrain_tiles
     from edaphos_bridge.tile_align import foundation_tile_align
     from edaphos_bridge.tile_dataset import foundation_tile_dataset
     from edaphos_bridge.training.phase import Phase, foundation_phase
@@ -107,6 +110,7 @@ __all__ = [
     "foundation_embed_raster",
     "foundation_embedding_map",
     "foundation_encoder",
+    "foundation_encoder_for",
     "foundation_fine_tune",
     "foundation_finetune_classifier",
     "foundation_finetune_ensemble",
@@ -131,6 +135,8 @@ __all__ = [
     "foundation_simclr_pretrain",
     "foundation_smooth",
     "foundation_smooth_raster",
+    "foundation_swav_pretrain",
+    "foundation_swav_pretrain_tiles",
     "foundation_tile_align",
     "foundation_tile_dataset",
     "foundation_uncertainty",
@@ -174,6 +180,7 @@ _HOMES = {
     "foundation_embed_raster": "edaphos_bridge.embed_raster",
     "foundation_embedding_map": "edaphos_bridge.embedding_map",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
+    "foundation_encoder_for": "edaphos_bridge.encoder_for",
     "Phase": "edaphos_bridge.training.phase",
     "foundation_fine_tune": "edaphos_bridge.recipes",
     "foundation_finetune_classifier": "edaphos_bridge.recipes",
@@ -200,6 +207,8 @@ _HOMES = {
     "foundation_simclr_pretrain": "edaphos_bridge.simclr_pretrain",
     "foundation_smooth": "edaphos_bridge.smooth",
     "foundation_smooth_raster": "edaphos_bridge.smooth_raster",
+    "foundation_swav_pretrain": "edaphos_bridge.swav_pretrain",
+    "foundation_swav_pretrain_tiles": "edaphos_bridge.swav_pretrain_tiles",
     "foundation_tile_align": "edaphos_bridge.tile_align",
     "foundation_tile_dataset": "edaphos_bridge.tile_dataset",
     "foundation_uncertainty": "edaphos_bridge.uncertainty",

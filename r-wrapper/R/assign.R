@@ -52,7 +52,7 @@ in_state <- list(
   edaphosbridge_encoder = list(
     names = c(
       "architecture", "in_channels", "n_channels", "feature_dim", "proj_dim", "width", "stem",
-      "patch_size"
+      "patch_size", "sensors", "channels"
     ),
     instead = "foundation_encoder() makes another encoder."
   ),

@@ -9,8 +9,8 @@
 #' @param ... Not used: an argument of another name is an error.
 #' @return A `ggplot`: the loss of each epoch and, of a fit with validation rows,
 #'   their score (accuracy, RMSE, F1 or IoU) in a second panel, with a dotted line at the first
-#'   epoch of the best; of a pretraining by turns the accuracy of held-out patches there; of one with a
-#'   probe the probe's scores; of a sweep, a cross-validation or a learning rate finder what their
+#'   epoch of the best; of a pretraining by turns the accuracy of held-out patches there, of SwAV how many
+#'   prototypes are in use, of one with a probe the probe's scores; of a sweep, a cross-validation or a learning rate finder what their
 #'   `plot()` draws.
 #' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
@@ -38,7 +38,7 @@ autoplot.edaphosbridge_fit <- function(object, ...) {
 #' @exportS3Method ggplot2::autoplot
 autoplot.edaphosbridge_pretrain <- function(object, ...) {
   stop_if_unused("autoplot", ...)
-  history <- history_of(object)
+  history <- drawn_history(object)
   labels <- pretrain_labels(object)
   title <- paste(object$method, "pretraining")
   if (length(labels) == 1L) {

@@ -69,14 +69,17 @@ foundation_encoder <- function(architecture = c(
 #' @export
 format.edaphosbridge_encoder <- function(x, ...) {
   made <- if (!is.null(x$width)) sprintf(" of width %d, %s stem", x$width, x$stem)
+  joined <- if (!is.null(x$sensors)) sprintf(", %s of both sensors", x$sensors)
   turned <- if (identical(x$patch_orientation, "transposed")) ", of transposed patches"
-  paste0("<edaphosbridge_encoder> ", x$architecture, made, ": ", widths_line(x), turned)
+  paste0(
+    "<edaphosbridge_encoder> ", x$architecture, made, ": ", widths_line(x), joined, turned
+  )
 }
 
 # "4 channels -> 64 features -> 32 (projection)", of an encoder or a pretraining fit.
 widths_line <- function(x) {
   projected <- if (!is.null(x$proj_dim)) sprintf(" -> %d (projection)", x$proj_dim)
-  paste0(sprintf("%d channels -> %d features", x$in_channels, x$feature_dim), projected)
+  paste0(sprintf("%s channels -> %d features", channels_text(x), x$feature_dim), projected)
 }
 
 #' @export

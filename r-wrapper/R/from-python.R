@@ -52,6 +52,7 @@ from_encoder <- function(fields) {
   )
   fields[sizes] <- lapply(fields[sizes], as.integer)
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
+  if (!is.null(fields$channels)) fields$channels <- as.integer(unlist(fields$channels))
   fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
   fields$state <- shelved(fields$state)
   fields["patch_orientation"] <- list(fields$patch_orientation)
@@ -218,17 +219,19 @@ from_object <- function(fields, class, elements = setdiff(names(fields), "printe
 
 from_pretrain <- function(fields) {
   whole <- c(
-    "feature_dim", "proj_dim", "batch_size", "epochs", "steps_per_epoch", "queue_size"
+    "feature_dim", "proj_dim", "batch_size", "epochs", "steps_per_epoch", "queue_size",
+    "queue_start", "n_prototypes", "sinkhorn_iterations", "freeze_prototypes_steps", "small_crops"
   )
   whole <- intersect(whole, names(fields$config))
   fields$config[whole] <- lapply(fields$config[whole], as.integer)
   fields$config$seed <- from_seed(fields$config$seed)
-  if (!is.null(fields$config$crop_ratio)) {
-    fields$config$crop_ratio <- as.numeric(unlist(fields$config$crop_ratio))
-  }
+  ratios <- intersect(c("crop_ratio", "small_crop_ratio"), names(fields$config))
+  fields$config[ratios] <- lapply(fields$config[ratios], function(pair) as.numeric(unlist(pair)))
   if (!is_python_object(fields$encoder)) fields$encoder <- from_encoder(fields$encoder)
-  histories <- intersect(c("loss_history", "val_accuracy_history"), names(fields))
+  histories <- c("loss_history", "val_accuracy_history", "entropy_history")
+  histories <- intersect(histories, names(fields))
   fields[histories] <- lapply(fields[histories], from_history)
+  if (!is.null(fields$channels)) fields$channels <- as.integer(unlist(fields$channels))
   fields$patch_size <- as.integer(unlist(fields$patch_size))
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   sizes <- c("in_channels", "feature_dim", "proj_dim", "batch_size", "queue_size")

@@ -1,7 +1,7 @@
 # The course of a fit, one row an epoch: what summary(), plot(), tidy() and autoplot() show.
 
 history_of <- function(fit) {
-  histories <- grep("^(loss|val_.+)_history$", names(fit), value = TRUE)
+  histories <- grep("^(loss|entropy|val_.+)_history$", names(fit), value = TRUE)
   columns <- unclass(fit)[histories]
   names(columns) <- sub("_history$", "", histories)
   history <- as.data.frame(c(list(epoch = seq_along(fit$loss_history)), columns))

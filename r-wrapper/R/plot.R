@@ -4,14 +4,14 @@
 #' other where the device has several panels already; of a regressor the root mean squared error, of a
 #' multi-label classifier the macro F1, of a segmenter the intersection over union. A dotted line marks the first
 #' epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss, of one by turns
-#' the accuracy of held-out patches too, and the scores of its probe.
+#' the accuracy of held-out patches too, of SwAV how many prototypes are in use, and the scores of its probe.
 #'
 #' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
 #'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], or of [foundation_moco_pretrain()] and
 #'   its sisters.
 #' @param which `"loss"`, `"val_accuracy"` (`"val_rmse"`, `"val_f1"`, `"val_iou"`) or both, as by
 #'   default. Without validation rows (`val_split = 0`) only the loss is drawn. Of a pretraining fit
-#'   `"loss"`, `"val_accuracy"` and `"probe"`, by default all that it has of them.
+#'   `"loss"`, `"val_accuracy"`, `"entropy"` and `"probe"`, by default all that it has of them.
 #' @param type,xlab,ylab,main,... As in [graphics::plot.default()]. `type` is a line by default, and a
 #'   point where there is one epoch only.
 #' @return `x`, invisibly. What [graphics::par()] had set is set again.
@@ -62,7 +62,7 @@ plot.edaphosbridge_pretrain <- function(x, which = names(pretrain_labels(x)), ty
   restore <- use_panels(length(unique(which)))
   on.exit(restore())
   for (name in unique(which)) {
-    course <- stats::na.omit(history_of(x)[c("epoch", name)])
+    course <- stats::na.omit(drawn_history(x)[c("epoch", name)])
     label <- if (is.null(ylab)) labels[[name]] else ylab
     draw_course(course$epoch, course[[name]], type, xlab = xlab, ylab = label, main = main, ...)
     if (name == "probe") graphics::abline(v = best_look_of(x), lty = "dotted")
@@ -82,7 +82,12 @@ epoch_name <- function(fit) {
 }
 
 loss_name <- function(fit) {
-  switch(fit$method, moco = "InfoNCE loss", rotation = "cross-entropy", "loss")
+  switch(fit$method,
+    moco = "InfoNCE loss",
+    rotation = "cross-entropy",
+    swav = "swapped-assignment loss",
+    "loss"
+  )
 }
 
 # Of all that a pretraining has in its history.
@@ -90,8 +95,16 @@ pretrain_labels <- function(fit) {
   c(
     loss = loss_name(fit),
     if (!is.null(fit$val_accuracy_history)) c(val_accuracy = "validation accuracy"),
+    if (!is.null(fit$entropy_history)) c(entropy = "prototypes in use"),
     if (!is.null(fit$probe_history)) c(probe = probe_name(fit))
   )
+}
+
+# The history of a pretraining, with how many prototypes are in use for their entropy.
+drawn_history <- function(fit) {
+  history <- history_of(fit)
+  if (!is.null(history$entropy)) history$entropy <- exp(history$entropy)
+  history
 }
 
 # The first epoch in which the probe of a pretraining found its best score; NULL without one.

@@ -88,6 +88,6 @@ foundation_rotation_pretrain_tiles <- function(dataset,
                                                encoder = NULL,
                                                probe = NULL) {
   call <- sys.call()
-  data <- list("rotation", to_dataset(dataset, call), to_beginning(encoder, call))
+  data <- list("rotation", to_dataset(dataset, call), NULL, to_beginning(encoder, call))
   from_pretrain(fit_in_python("pretrain_tiles", data, call, "rotation"))
 }

@@ -181,7 +181,7 @@ foundation_moco_pretrain_tiles <- function(dataset,
                                            encoder = NULL,
                                            probe = NULL) {
   call <- sys.call()
-  data <- list("moco", to_dataset(dataset, call), to_beginning(encoder, call))
+  data <- list("moco", to_dataset(dataset, call), NULL, to_beginning(encoder, call))
   from_pretrain(fit_in_python("pretrain_tiles", data, call, "moco"))
 }
 

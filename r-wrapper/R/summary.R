@@ -33,7 +33,8 @@
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
 #'   `architecture`, `history` (without `val_accuracy`, and with `probe` where one looked) and
 #'   `final_loss`. Of [foundation_rotation_pretrain()] without `proj_dim` and, where patches were held
-#'   out, with `val_accuracy` and `final_val_accuracy`.
+#'   out, with `val_accuracy` and `final_val_accuracy`. Of [foundation_swav_pretrain()] with `channels`,
+#'   those of each sensor, and `entropy` in `history`.
 #'
 #'   Of a sweep, of class `summary.edaphosbridge_probe_sweep`, with `best` and `config` as in the
 #'   sweep; `settings`, the best first; `val_accuracy` and `val_accuracy_sd` of the best; `n_seeds`;
@@ -99,7 +100,7 @@ learnt_in <- function(fit) {
 summary.edaphosbridge_pretrain <- function(object, ...) {
   stop_if_unused("summary", ...)
   kept <- c(
-    "method", "in_channels", "feature_dim", "proj_dim", "patch_size", "device", "config",
+    "method", "in_channels", "channels", "feature_dim", "proj_dim", "patch_size", "device", "config",
     "normalisation"
   )
   structure(
@@ -166,7 +167,7 @@ format.summary.edaphosbridge_fit <- function(x, ...) {
 
 #' @export
 format.summary.edaphosbridge_pretrain <- function(x, ...) {
-  what <- c(moco = "MoCo v2", simclr = "SimCLR", rotation = "quarter turns")[[x$method]]
+  what <- c(moco = "MoCo v2", simclr = "SimCLR", rotation = "quarter turns", swav = "SwAV")[[x$method]]
   normalised <- if (is.null(x$normalisation)) "as given" else paste(
     if (x$normalisation$normalise) "normalised" else "raw", "tiles of",
     paste(x$normalisation$bands, collapse = ", ")
@@ -185,8 +186,17 @@ format.summary.edaphosbridge_pretrain <- function(x, ...) {
     if (!is.null(x$final_val_accuracy)) {
       sprintf("  val_acc:   %.3f at the end, where chance is 0.25", x$final_val_accuracy)
     },
+    if (!is.null(x$history$entropy)) sprintf(
+      "  in use:    %.3g of %d prototypes at the end",
+      exp(x$history$entropy[[nrow(x$history)]]), x$config$n_prototypes
+    ),
     probe_line(x)
   )
+}
+
+# Of each sensor: "4", or "4 + 2".
+channels_text <- function(x) {
+  paste(if (is.null(x$channels)) x$in_channels else x$channels, collapse = " + ")
 }
 
 #' @export

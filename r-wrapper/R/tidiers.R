@@ -23,8 +23,8 @@
 #'   `tidy()`: a row for each epoch, with `epoch`, `loss` and, of a classifier,
 #'   `val_accuracy` (`NA` without validation rows; also of a pretraining by turns that held out
 #'   patches), of a regressor `val_rmse`, of a multi-label classifier `val_f1`, of a segmenter `val_iou`,
-#'   of a pretraining with a probe `probe` (`NA` where it did
-#'   not look); of an ensemble the same for each `member`; of a sweep a row for each setting, as in its
+#'   of SwAV the `entropy` of how often prototypes are used, of a pretraining with a probe `probe` (`NA`
+#'   where it did not look); of an ensemble the same for each `member`; of a sweep a row for each setting, as in its
 #'   `settings`.
 #'
 #'   `glance()`: one row. Of a classifier `nobs`, `n_classes`, `architecture`,

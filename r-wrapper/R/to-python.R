@@ -289,7 +289,10 @@ to_settings <- function(values, defaults, call) {
   })
 }
 
-names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "masks", "patches", "dataset", "probe")
+names_of_data <- c(
+  "encoder", "encoder_or_fit", "fit", "x", "y", "masks", "patches", "dataset", "probe", "x_a", "x_b",
+  "bands_b"
+)
 names_of_tables <- c("augment", "class_weight", "recipe", "split")
 names_of_place <- c("device", "checkpoint_dir", "checkpoint_every", "resume")
 

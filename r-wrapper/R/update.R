@@ -13,6 +13,8 @@
 #'   for an encoder that was given to a pretraining. One that a pretraining made itself is made anew.
 #' @param patches As in [foundation_moco_pretrain()]. Training starts afresh, or goes on from
 #'   `checkpoint_dir`, see there.
+#' @param x_b Of [foundation_swav_pretrain()], the patches of the second sensor; `patches` are those
+#'   of the first.
 #' @param dataset Instead of `patches`: a [foundation_tile_dataset()].
 #' @param probe The probe of a run that had one, see [linear_probe()]; `NULL` for none.
 #' @param ... Settings to change, arguments of the function that made the fit.
@@ -85,7 +87,7 @@ stop_if_of_recipe <- function(fit, call) {
 
 #' @rdname update.edaphosbridge
 #' @export
-update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL, probe) {
+update.edaphosbridge_pretrain <- function(object, patches, ..., x_b = NULL, dataset = NULL, probe) {
   if (missing(probe) && !is.null(object$config$probe)) {
     problem <- "is data of this fit, as `patches`, and is given again; `probe = NULL` goes without."
     stop_input("probe", problem, sys.call())
@@ -94,12 +96,17 @@ update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL, 
     patches <- dataset # no function of SimCLR's own takes tiles by another name
     dataset <- NULL
   }
-  if (is.null(dataset)) {
-    made_by <- sprintf("foundation_%s_pretrain", object$method)
-    data <- list(patches = quote(patches))
-  } else {
-    made_by <- sprintf("foundation_%s_pretrain_tiles", object$method)
+  if (!is.null(x_b) && object$method != "swav") {
+    stop_input("x_b", "is a second sensor, which only foundation_swav_pretrain() takes.", sys.call())
+  }
+  made_by <- sprintf("foundation_%s_pretrain", object$method)
+  if (!is.null(dataset)) {
+    made_by <- paste0(made_by, "_tiles")
     data <- list(dataset = quote(dataset))
+  } else if (object$method == "swav") {
+    data <- list(x_a = quote(patches), x_b = quote(x_b))
+  } else {
+    data <- list(patches = quote(patches))
   }
   if (!missing(probe) && !is.null(probe)) data$probe <- quote(probe)
   takes <- formals(get(made_by))

@@ -65,19 +65,21 @@ def crop_resize(x, crop_ratio):
 # --- crop-resize -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("to", [None, (3, 2), (8, 8)])
 @pytest.mark.parametrize("extent", [(6, 6), (9, 5), (1, 4), (1, 1)])
-def test_a_box_is_resized_as_interpolate_does_with_the_slice(extent):
+def test_a_box_is_resized_as_interpolate_does_with_the_slice(extent, to):
+    to = to or extent
     x = patches(20, 2, *extent)
     boxes = [torch.randint(1, size + 1, (20,)) for size in extent]
     starts = [
         torch.tensor([torch.randint(0, size - int(n) + 1, ()) for n in lengths])
         for size, lengths in zip(extent, boxes, strict=True)
     ]
-    found = read_between(x, box_places(x.shape, *starts, *boxes))
+    found = read_between(x, box_places(to, *starts, *boxes))
     for i in range(20):
         (top, left), (height, width) = (starts[0][i], starts[1][i]), (boxes[0][i], boxes[1][i])
         piece = x[i : i + 1, :, top : top + height, left : left + width]
-        expected = functional.interpolate(piece, size=extent, mode="bilinear")
+        expected = functional.interpolate(piece, size=to, mode="bilinear")
         assert_close(found[i : i + 1], expected, 1e-5)
 
 
@@ -103,6 +105,18 @@ def test_ratios_of_crops_fill_their_range():
 def test_a_crop_of_the_whole_patch_changes_nothing():
     x = patches(5)
     assert_close(crop_resize(x, (1.0, 1.0)), x, 1e-5)
+
+
+def test_a_view_may_have_a_size_of_its_own_whatever_changes_make_it():
+    changes = Augmentations(
+        crop_ratio=(0.3, 0.5), flip_prob=0.5, rot90_prob=0.5, cutout_prob=1, noise_sd=0.1,
+        channel_drop_prob=0.2, brightness_jitter=0.1,
+    )  # fmt: skip
+    x = patches(5)
+    before = x.clone()
+    assert changes.view(x, GENERATOR, (4, 4)).shape == (*x.shape[:2], 4, 4)
+    assert Augmentations().view(x, GENERATOR, (3, 5)).shape == (*x.shape[:2], 3, 5)
+    assert torch.equal(x, before)
 
 
 def test_places_are_read_as_kornia_does():

@@ -47,6 +47,15 @@ def test_cells_without_data_become_the_bands_mean(normalise, filled):
         assert (result[valid] == 7).all()
 
 
+def test_the_bands_of_two_sensors_part_and_come_together_again():
+    of_a, of_b = NORMALISATION.parted([1, 1])
+    assert (of_a.bands, of_a.means, of_a.sds) == (("red",), (10.0,), (4.0,))
+    assert (of_b.bands, of_b.means, of_b.sds) == (("nir",), (-2.0,), (0.5,))
+    assert (of_b.normalise, of_b.patch_size) == (True, 3)
+    assert of_a.beside(of_b) == NORMALISATION
+    assert of_b.beside(of_a) == NORMALISATION.in_order([1, 0])
+
+
 def test_it_survives_as_json_values():
     assert Normalisation.from_dict(NORMALISATION.to_dict()) == NORMALISATION
 

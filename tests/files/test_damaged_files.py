@@ -29,6 +29,7 @@ from edaphos_bridge import (
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders import SimCLREncoder
+from edaphos_bridge.encoders.sensors import for_two_sensors
 from edaphos_bridge.errors import EdaphosError, WeightsError
 from edaphos_bridge.files.container import pack, unpack
 from edaphos_bridge.pretrain.loop import pretrain
@@ -43,7 +44,7 @@ from edaphos_bridge.weights.reading import read_encoder
 
 MUTATIONS = 10_000
 KINDS = ["fit", "own module", "classifier", "encoder", "encoder by weights_load", "pretraining",
-         "checkpoint", "tiles", "regressor", "multilabel", "ensemble"]  # fmt: skip
+         "checkpoint", "tiles", "regressor", "multilabel", "ensemble", "two sensors"]  # fmt: skip
 X = np.random.default_rng(1).normal(size=(8, 1, 2, 2))
 Y = ["a", "b"] * 4
 SMALL = {"feature_dim": 2, "proj_dim": 2, "batch_size": 4, "epochs": 1, "seed": 1}
@@ -67,6 +68,7 @@ def files(tmp_path, monkeypatch):
     )
     ensemble = foundation_finetune_ensemble(encoder, X, Y, K_ens=2, epochs=1)
     checkpoint = (tmp_path / "run" / FILE).read_bytes()
+    of_two = for_two_sensors(encoder, (1, 2), (2, 2), shared_stem=False).of("concat")
     identity = unpack(PRETRAINING, checkpoint)[1]["identity"]
 
     def go_on(data):
@@ -95,6 +97,7 @@ def files(tmp_path, monkeypatch):
         "regressor": (regressor.to_bytes(), FoundationRegressor.from_bytes),
         "multilabel": (multilabel.to_bytes(), FoundationMultiLabel.from_bytes),
         "ensemble": (ensemble.to_bytes(), FoundationEnsemble.from_bytes),
+        "two sensors": (encoder_to_bytes(of_two), encoder_from_bytes),
         "tiles": (tile_bytes(tmp_path), lambda data: tiles_from_bytes(data).raster.close()),
     }
 

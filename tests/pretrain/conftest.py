@@ -8,6 +8,7 @@ from edaphos_bridge import (
     foundation_moco_pretrain,
     foundation_rotation_pretrain,
     foundation_simclr_pretrain,
+    foundation_swav_pretrain,
 )
 from edaphos_bridge.pretrain import loop
 from edaphos_bridge.training.events import Events
@@ -16,6 +17,7 @@ FUNCTIONS = {
     "moco": foundation_moco_pretrain,
     "simclr": foundation_simclr_pretrain,
     "rotation": foundation_rotation_pretrain,
+    "swav": foundation_swav_pretrain,
 }
 SMALL = {"feature_dim": 6, "batch_size": 8, "epochs": 4, "steps_per_epoch": 1, "seed": 1}
 CONTRASTIVE = {**SMALL, "proj_dim": 4}
@@ -36,6 +38,19 @@ def pretrain(request, patches):
         return FUNCTIONS[request.param](x, **{**small, **changes})
 
     call.method = request.param
+    call.argument = "x_a" if request.param == "swav" else "patches"
+    return call
+
+
+@pytest.fixture
+def swav(patches):
+    """`foundation_swav_pretrain` on two sensors of 3 and 2 channels with small settings."""
+    x_b = np.random.default_rng(2).normal(size=(24, 2, 5, 5))
+
+    def call(x_a=patches, x_b=x_b, **changes):
+        return foundation_swav_pretrain(x_a, x_b, **{**CONTRASTIVE, **changes})
+
+    call.x_a, call.x_b = patches, x_b
     return call
 
 

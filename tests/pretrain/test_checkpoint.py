@@ -24,7 +24,7 @@ import torch
 from edaphos_bridge import (
     LinearProbe, foundation_moco_pretrain, foundation_moco_pretrain_tiles,
     foundation_rotation_pretrain, foundation_rotation_pretrain_tiles, foundation_simclr_pretrain,
-    foundation_tile_dataset,
+    foundation_swav_pretrain, foundation_swav_pretrain_tiles, foundation_tile_dataset,
 )
 from edaphos_bridge.pretrain import run
 from edaphos_bridge.training.events import Events
@@ -39,11 +39,16 @@ def watched(function):
         return function(patches, probe=probe, **settings)
     return pretrain
 
+def of_sensors(patches, **settings):
+    return foundation_swav_pretrain(patches, patches[:, :2] + 1, **settings)
+
 patches = np.random.default_rng(1).normal(size=(40, 3, 5, 5))
 if method.endswith("tiles"):
     stack = np.random.default_rng(1).normal(size=(3, 20, 30))
     patches = foundation_tile_dataset(stack, patch_size=5, n_patches=40, seed=1)
 small, turns = {"feature_dim": 6, "proj_dim": 4}, {"feature_dim": 6, "steps_per_epoch": 1}
+# with what begins in the middle of a run
+late = {"freeze_prototypes_steps": 40, "queue_size": 20, "queue_start": 30, **small}
 function, small = {
     "moco": (foundation_moco_pretrain, small),
     "simclr": (foundation_simclr_pretrain, small),
@@ -51,8 +56,11 @@ function, small = {
     "rotation": (foundation_rotation_pretrain, turns),
     "rotation, fixed": (foundation_rotation_pretrain, {"mode": "fixed", **turns}),
     "rotation tiles": (foundation_rotation_pretrain_tiles, turns),
+    "swav": (of_sensors, {"small_crops": 1, **late}),
+    "swav tiles": (foundation_swav_pretrain_tiles, {"bands_b": ["band_2"], **late}),
     "moco, probe": (watched(foundation_moco_pretrain), small),
     "rotation, probe": (watched(foundation_rotation_pretrain), turns),
+    "swav, probe": (watched(foundation_swav_pretrain), late),
 }[method]
 
 def train(**where):
@@ -62,7 +70,8 @@ def train(**where):
 # What torch and kornia load at first use is loaded once, before the forks; without a backward
 # pass, whose threads (torch has some where it knows of an accelerator) a fork would not have.
 backward, torch.Tensor.backward = torch.Tensor.backward, lambda loss: None
-function(patches, **small, batch_size=8, epochs=3)
+short = {**small, **({"queue_size": 0} if "queue_size" in small else {})}
+function(patches, **short, batch_size=8, epochs=3)
 torch.Tensor.backward = backward
 
 def in_a_fork(job):
@@ -113,8 +122,8 @@ print(started_at)
 @pytest.mark.parametrize(
     "method",
     [
-        "moco", "simclr", "tiles", "rotation", "rotation, fixed", "rotation tiles",
-        "moco, probe", "rotation, probe",
+        "moco", "simclr", "tiles", "rotation", "rotation, fixed", "rotation tiles", "swav",
+        "swav tiles", "moco, probe", "rotation, probe", "swav, probe",
     ],
 )  # fmt: skip
 def test_killed_at_random_moments_and_started_again_it_ends_bit_equal(method, tmp_path):
@@ -188,7 +197,7 @@ def test_a_checkpoint_of_other_patches_is_refused(pretrain, tmp_path, patches):
     pretrain(checkpoint_dir=tmp_path)
     patches = patches.copy()
     patches[23, 2, 4, 4] += 1
-    with pytest.raises(InputError, match="another run \\(patches = "):
+    with pytest.raises(InputError, match=f"another run \\({pretrain.argument} = "):
         pretrain(patches, checkpoint_dir=tmp_path)
 
 

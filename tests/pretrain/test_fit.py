@@ -7,6 +7,7 @@ import safetensors.torch
 import torch
 
 from edaphos_bridge import FoundationPretrain
+from edaphos_bridge.encoders.foundation import describe_encoder
 from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.files.container import pack
 
@@ -76,7 +77,7 @@ def test_the_plot_shows_the_loss_of_each_epoch(pretrain):
     fit = pretrain()
     axes = Figure().subplots()
     assert fit.plot(axes) is axes
-    assert len(axes.figure.axes) == (2 if fit.method == "rotation" else 1)
+    assert len(axes.figure.axes) == (2 if fit.method in ("rotation", "swav") else 1)
     (line,) = axes.lines
     assert line.get_xdata().tolist() == [1, 2, 3, 4]
     assert line.get_ydata().tolist() == fit.loss_history
@@ -145,6 +146,39 @@ def test_accuracies_that_do_not_fit_are_refused(rotation, moco, accuracies):
                 FoundationPretrain.from_bytes(rewritten(fit, val_accuracy_history=accuracies))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"entropy_history": None},
+        {"entropy_history": [1.0]},
+        {"entropy_history": ["a"] * 4},
+        {"in_channels": 3},
+        *(
+            {"encoder": changes}
+            for changes in (
+                {"sensors": "concat"}, {"sensors": "both"}, {"sensors": "a"}, {"channels": [5]},
+                {"channels": [2, 3]}, {"channels": "32"}, {"stem": None}, {"stem": 3}, {"stem": ""},
+                {"stem": "backbone.conv3"}, {"stem": "backbone.bn1"}, {"stem": "no.such"},
+                {"body": None}, {"body": {}}, {"body": {"architecture": "sensors"}},
+                {"body": {"architecture": "simclr"}}, {"body": {"feature_dim": 7}},
+                {"body": {"in_channels": 2}}, {"architecture": "moco"}, {"in_channels": 6},
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_metadata_of_two_sensors_that_does_not_fit_is_refused(swav, changes):
+    fit = swav()
+    document = json.loads(json.dumps(describe_encoder(fit.encoder)))
+    if "encoder" in changes:
+        new = dict(changes["encoder"])
+        if new.get("body"):
+            new["body"] = {**document["body"], **new["body"]}
+        changes = {"encoder": {**document, **new}}
+    assert FoundationPretrain.from_bytes(rewritten(fit)).to_bytes() == fit.to_bytes()
+    with pytest.raises(WeightsError):
+        FoundationPretrain.from_bytes(rewritten(fit, **changes))
+
+
 @pytest.mark.parametrize("value", ["left out", None, [1], -1, 1.5, 10**30])
 def test_a_config_that_does_not_fit_is_refused(pretrain, value):
     fit = pretrain()
@@ -174,4 +208,4 @@ def test_weights_that_are_not_finite_are_neither_written_nor_read(pretrain):
 def test_sizes_of_the_queue_and_of_batches_stand_on_the_fit(pretrain):
     fit = pretrain()
     assert fit.batch_size == 8
-    assert fit.queue_size == (16 if fit.method == "moco" else None)
+    assert fit.queue_size == {"moco": 16, "simclr": None, "rotation": None, "swav": 0}[fit.method]

@@ -59,7 +59,9 @@ def test_rotations_defaults_are_those_of_the_session_that_it_is_from():
 
 # --- the result --------------------------------------------------------------------------
 
-ENCODERS = {"moco": MoCoEncoder, "simclr": SimCLREncoder, "rotation": RotationEncoder}
+ENCODERS = {
+    "moco": MoCoEncoder, "simclr": SimCLREncoder, "rotation": RotationEncoder, "swav": MoCoEncoder,
+}  # fmt: skip
 
 
 def test_a_fit_has_its_encoder_history_and_settings(pretrain):
@@ -196,12 +198,13 @@ def test_one_patch_is_an_error_that_says_what_to_do(pretrain, patches):
 
 def test_missing_values_in_patches_are_an_error_that_counts_them(pretrain, patches):
     patches[[3, 5], 0, 1, 1] = np.nan
-    with pytest.raises(InputError, match=r"`patches` holds NA.* 2 of 24 patches \(first: 3, 5;"):
+    says = rf"`{pretrain.argument}` holds NA.* 2 of 24 patches \(first: 3, 5;"
+    with pytest.raises(InputError, match=says):
         pretrain(patches)
 
 
-def test_patches_of_another_shape_are_called_patches(pretrain):
-    with pytest.raises(InputError, match="`patches` must have the four dimensions"):
+def test_patches_of_another_shape_are_named(pretrain):
+    with pytest.raises(InputError, match=f"`{pretrain.argument}` must have the four dimensions"):
         pretrain(np.zeros((24, 5, 5)))
 
 

@@ -8,14 +8,21 @@ import torch
 
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders import MoCoEncoder, RotationEncoder, SimCLREncoder
+from edaphos_bridge.encoders.sensors import for_two_sensors
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.pretrain import loop
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.rotation import Rotation
-from edaphos_bridge.pretrain.settings import MoCoSettings, RotationSettings, SimCLRSettings
+from edaphos_bridge.pretrain.settings import (
+    MoCoSettings,
+    RotationSettings,
+    SimCLRSettings,
+    SwAVSettings,
+)
 from edaphos_bridge.pretrain.simclr import SimCLR
+from edaphos_bridge.pretrain.swav import SwAV
 from edaphos_bridge.training.checkpoint import FILE, Checkpoints
 from edaphos_bridge.training.events import Events
 from heard import Heard
@@ -34,6 +41,12 @@ MOCO = MoCoSettings.checked(
 ROTATION = {
     mode: RotationSettings.checked(**COMMON, mode=mode, val_split=0.25) for mode in ("all", "fixed")
 }
+
+SWAV = SwAVSettings.checked(
+    **dataclasses.asdict(MOCO) | {"queue_size": 4},
+    n_prototypes=5, epsilon=0.05, sinkhorn_iterations=3, freeze_prototypes_steps=1, queue_start=0,
+    shared_stem=None, small_crops=1, small_crop_ratio=(0.3, 0.6),
+)  # fmt: skip
 
 
 class Patches:
@@ -55,8 +68,9 @@ class Scripted(Method):
     def __init__(self, *losses, negatives=0, val_split=0.0):
         super().__init__(torch.nn.Linear(1, 1))
         self.losses = list(losses)
-        self.taken, self.done, self.warm, self.seen = 0, [], [], []
+        self.taken, self.done, self.warm, self.seen, self.steps = 0, [], [], [], []
         self.negatives, self.val_split = negatives, val_split
+        self.watched = {"double": torch.zeros(())}
 
     def warm_up(self, views):
         self.warm = list(views)
@@ -65,6 +79,8 @@ class Scripted(Method):
         assert self.training
         self.taken += 1
         self.seen.append(views)
+        self.steps.append(self.steps_taken)
+        self.watched = {"double": torch.tensor(2 * self.losses[self.taken - 1])}
         return self.encoder.weight.sum() * 0 + self.losses[self.taken - 1]
 
     def after_step(self, done):
@@ -87,6 +103,11 @@ def run(method, settings=SIMCLR, device=CPU, events=None, checkpoints=None):
             lambda device, s=settings: Rotation(RotationEncoder(2, 6, patch_size=5), s).to(device)
             for settings in ROTATION.values()
         ),
+        lambda device: SwAV(MoCoEncoder(2, 6, 4).to(device), SWAV),
+        lambda device: SwAV(
+            for_two_sensors(MoCoEncoder(1, 6, 4), (1, 1), (5, 5), shared_stem=False).to(device),
+            dataclasses.replace(SWAV, shared_stem=False),
+        ),
     ],
 )
 def test_no_value_is_read_inside_an_epoch(method, monkeypatch):
@@ -104,11 +125,20 @@ def test_no_value_is_read_inside_an_epoch(method, monkeypatch):
 
 def test_the_loss_of_an_epoch_is_the_mean_of_its_steps():
     events = Heard()
-    history = run(Scripted(1.0, 2.0, 6.0, 5.0, 4.0, 3.0), events=events)
-    assert (history.losses, history.scores) == ([3.0, 4.0], [])
+    method = Scripted(1.0, 2.0, 6.0, 5.0, 4.0, 3.0)
+    course = run(method, events=events)
+    assert course == {"loss": [3.0, 4.0], "double": [6.0, 8.0]}
     assert [loss.item() for loss in events.losses] == [1.0, 2.0, 6.0, 5.0, 4.0, 3.0]
     assert events.ends == 1
     assert [(r.epoch, r.epochs, r.loss) for r in events.reports] == [(1, 2, 3.0), (2, 2, 4.0)]
+
+
+def test_what_a_method_watches_has_a_history_of_its_own_which_it_hears_of_at_the_end():
+    method = Scripted(1.0, 2.0, 6.0, 5.0, 4.0, 3.0)
+    heard = []
+    method.ended = heard.append
+    assert run(method) == {"loss": [3.0, 4.0], "double": [6.0, 8.0]}
+    assert heard == [{"loss": [3.0, 4.0], "double": [6.0, 8.0]}]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -128,6 +158,7 @@ def test_no_checkpoint_holds_a_loss_that_is_not_finite(tmp_path):
     assert method.taken == 4  # the checkpoint that was due then
     progress = checkpoints.load()
     assert (progress.step, progress.losses) == (2, [1.0, 2.0])
+    assert progress.watched == {"double": [2.0, 4.0]}
     assert (tmp_path / FILE).exists()
 
 
@@ -145,6 +176,7 @@ def test_a_step_gets_two_views_of_its_patches_and_is_told_where_in_the_run_it_wa
     assert [[view.shape for view in views] for views in method.seen] == [[(4, 2, 5, 5)] * 2] * 6
     assert not any(torch.equal(*views) for views in method.seen)
     assert method.done == [step / 6 for step in range(6)]
+    assert method.steps == list(range(6))
 
 
 def test_a_method_warms_up_with_views_of_whole_batches_of_different_patches():
@@ -166,7 +198,7 @@ def test_a_method_warms_up_with_views_of_whole_batches_of_different_patches():
 class Asked(Scripted):
     """A method that sees its patches as they are, and is right of those whose first cell is > 0."""
 
-    def views(self, patches, rows, view):
+    def views(self, patches, rows, augmentations, generator):
         assert torch.equal(patches, Patches().x[rows])
         return [patches, rows]
 
@@ -185,7 +217,7 @@ def asked(**changes):
 
 def test_after_each_epoch_a_method_is_asked_of_the_same_patches_which_never_train():
     method, events = asked(), Heard()
-    history = run(method, events=events)
+    course = run(method, events=events)
     first, second = torch.cat(method.asked).chunk(2)
     assert torch.equal(first, second)
     assert len(first.unique()) == 6
@@ -193,7 +225,7 @@ def test_after_each_epoch_a_method_is_asked_of_the_same_patches_which_never_trai
     assert not set(trained.tolist()) & set(first.tolist())
     assert set(trained.tolist()) | set(first.tolist()) == set(range(12))
     share = (Patches().x[first][:, 0, 0, 0] > 0).double().mean().item()
-    assert history.scores == [share, share]
+    assert course["score"] == [share, share]
     assert [report.score for report in events.reports] == [share, share]
 
 
@@ -201,7 +233,7 @@ def test_a_checkpoint_has_the_scores_of_the_epochs_before_it(tmp_path):
     checkpoints = Checkpoints(tmp_path, 2, {"seed": 1})
     kept = []
     checkpoints.save = lambda progress: kept.append((progress.step, list(progress.scores)))
-    (share, _) = run(asked(), checkpoints=checkpoints).scores
+    (share, _) = run(asked(), checkpoints=checkpoints)["score"]
     assert kept == [(2, []), (4, [share]), (6, [share, share])]
 
 

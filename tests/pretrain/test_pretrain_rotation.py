@@ -20,6 +20,7 @@ from edaphos_bridge import (
     foundation_weights_save,
 )
 from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.data.augmentations import Augmentations
 from edaphos_bridge.encoders import RotationEncoder
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.optim.adam import adam
@@ -43,8 +44,7 @@ def some(seed, n=4):
     return torch.randn(n, 2, 5, 5, generator=torch.Generator().manual_seed(seed))
 
 
-def unchanged(x):
-    return x
+UNCHANGED = Augmentations(), torch.Generator()
 
 
 # --- turns -------------------------------------------------------------------------------
@@ -70,10 +70,10 @@ def test_with_mode_fixed_each_patch_keeps_its_turn_and_every_turn_is_as_frequent
     method, x = made("fixed"), some(1, 4000)
     method.begin(4000, torch.Generator().manual_seed(1))
     rows = torch.randperm(4000)[:100]
-    turned, turns = method.views(x[rows], rows, unchanged)
+    turned, turns = method.views(x[rows], rows, *UNCHANGED)
     for patch, row, k in zip(turned, rows.tolist(), turns.tolist(), strict=True):
         assert np.array_equal(patch, np.rot90(x[row], k, axes=(1, 2)))
-    again = method.views(x[rows[:7]], rows[:7], unchanged)
+    again = method.views(x[rows[:7]], rows[:7], *UNCHANGED)
     assert torch.equal(again[0], turned[:7])
     assert torch.equal(again[1], turns[:7])
     assert (method.turns.bincount(minlength=4) - 1000).abs().max() < 110  # 4 standard deviations
@@ -104,7 +104,7 @@ def test_a_step_is_the_mean_cross_entropy_of_the_turns_and_an_adam_step(mode):
     loss.backward()
     theirs.step()
     ours = adam([{"params": list(method.parameters()), "lr": 0.01}])
-    views = method.views(x, rows, unchanged)
+    views = method.views(x, rows, *UNCHANGED)
     assert_close(take_step(method, ours, views, 0.0), loss, 1e-5)
     assert_close(method.encoder.state_dict(), encoder.state_dict(), 1e-5)
     assert_close(method.head.state_dict(), head.state_dict(), 1e-5)
@@ -122,7 +122,7 @@ def test_an_answer_is_right_where_the_largest_output_is_that_of_the_turn(mode):
             else [(int(method.turns[i]), i) for i in range(30)]
         )
     ]  # fmt: skip
-    right = method.right(method.views(x, rows, unchanged))
+    right = method.right(method.views(x, rows, *UNCHANGED))
     assert right.dtype == torch.bool
     assert right.tolist() == expected
     assert 0 < sum(expected) < len(expected)
@@ -135,7 +135,7 @@ def test_the_head_is_on_the_features_of_any_encoder():
 
     method = made(encoder=Mine())
     assert method.head.in_features == 6
-    assert method.loss(method.views(some(1), torch.arange(4), unchanged)).shape == ()
+    assert method.loss(method.views(some(1), torch.arange(4), *UNCHANGED)).shape == ()
 
 
 def test_the_head_begins_within_glorots_bounds_and_at_0():

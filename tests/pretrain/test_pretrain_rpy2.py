@@ -2,10 +2,19 @@
 
 import numpy as np
 import pytest
+import rasterio
 import rpy2.robjects as ro
 from torch import nn
 
-from edaphos_bridge import FoundationPretrain, KNNProbe, LinearProbe, SegmentationProbe
+from edaphos_bridge import (
+    FoundationPretrain,
+    KNNProbe,
+    LinearProbe,
+    SegmentationProbe,
+    foundation_encoder_for,
+    foundation_swav_pretrain_tiles,
+    foundation_tile_dataset,
+)
 from edaphos_bridge.interop.rpy2 import converter, install
 from edaphos_bridge.pretrain.settings import SETTINGS
 from small_encoders import small_encoder
@@ -86,6 +95,7 @@ def test_an_error_names_the_argument_and_the_call(r, patches):
     assert call == "foundation_moco_pretrain(holes)"
 
 
+@pytest.mark.filterwarnings("ignore:SwAV uses")
 def test_an_encoder_of_ours_is_trained_with_pythons_bits(r, pretrain):
     r("encoder <- foundation_encoder('xresnet18', 3, width = 2, stem = 'small', seed = 1)")
     settings = "batch_size = 8, epochs = 2, steps_per_epoch = 1, seed = 1"
@@ -136,7 +146,7 @@ def test_a_probe_of_masks_gives_pythons_scores(r, pretrain, patches):
     r("masks <- array(rep(c(1L, 2L, NA), 200), c(24, 5, 5))")
     how = "decoder = 'linear', epochs = 2, every = 2"
     r(f"probe <- segmentation_probe(x, masks, {how})")
-    r(f"fit <- foundation_{pretrain.method}_pretrain({ARGUMENTS}, probe = probe)")
+    r(f"fit <- foundation_{pretrain.method}_pretrain({arguments(pretrain.method)}, probe = probe)")
     masks = np.resize([1, 2, np.nan], 600).reshape((24, 5, 5), order="F")
     probe = SegmentationProbe(patches, masks, decoder="linear", epochs=2, every=2)
     assert bytes(r("fit$state")) == pretrain(probe=probe).to_bytes()
@@ -149,3 +159,36 @@ def test_a_history_goes_to_r_and_comes_back(r, pretrain, patches):
         back = ro.globalenv["fit"]
     assert back.to_bytes() == fit.to_bytes()
     assert list(r("fit$probe_history$score")) == fit.probe_history["score"]
+
+
+def test_two_sensors_have_pythons_bits_in_r_and_cross_both_ways(r, swav):
+    with converter.context():
+        ro.globalenv["x_b"] = swav.x_b
+    r(f"fit <- foundation_swav_pretrain({ARGUMENTS.replace('x,', 'x, x_b,')})")
+    fit = swav()
+    assert bytes(r("fit$state")) == fit.to_bytes()
+    assert list(r("fit$entropy_history")) == fit.entropy_history
+    assert list(r("capture.output(print(fit))")) == str(fit).splitlines()
+    with converter.context():
+        assert ro.globalenv["fit"].to_bytes() == fit.to_bytes()
+        ro.globalenv["b"] = foundation_encoder_for(fit, "b")
+        ro.globalenv["concat"] = foundation_encoder_for(fit, "concat")
+    assert r("identical(b, foundation_encoder_for(fit, 'b'))")[0]
+    assert r("identical(concat, foundation_encoder_for(fit, 'concat'))")[0]
+
+
+def test_tiles_of_two_sensors_have_pythons_bits_in_r(r, tmp_path):
+    path = str(tmp_path / "stack.tif")
+    cells = np.random.default_rng(1).normal(size=(3, 30, 40))
+    profile = {"count": 3, "height": 30, "width": 40, "dtype": "float64"}
+    transform = rasterio.Affine(10, 0, 500, 0, -10, 900)
+    with rasterio.open(path, "w", transform=transform, crs="EPSG:32723", **profile) as file:
+        file.write(cells)
+        file.descriptions = ("red", "nir", "vv")
+    r(f"tiles <- foundation_tile_dataset('{path}', 5, 40, seed = 2)")
+    r(f"fit <- foundation_swav_pretrain_tiles(tiles, 'vv', {ARGUMENTS.replace('x, ', '')})")
+    tiles = foundation_tile_dataset(path, 5, 40, seed=2)
+    fit = foundation_swav_pretrain_tiles(
+        tiles, ["vv"], feature_dim=6, proj_dim=4, batch_size=8, epochs=4, seed=1
+    )
+    assert bytes(r("fit$state")) == fit.to_bytes()

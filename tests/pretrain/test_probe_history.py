@@ -85,10 +85,10 @@ def test_the_plot_has_the_scores_on_an_axis_of_their_own(pretrain):
     fit = pretrain(probe=Scripted([0.5, 0.75], every=2))
     axes = Figure().subplots()
     assert fit.plot(axes) is axes
-    left, right = axes.figure.axes
+    left, *others, right = axes.figure.axes
     assert left.lines[0].get_ydata().tolist() == fit.loss_history
-    assert right.lines[-1].get_xdata().tolist() == [2, 4]
-    assert right.lines[-1].get_ydata().tolist() == [0.5, 0.75]
-    others = [] if fit.val_accuracy_history is None else ["validation accuracy"]
-    assert right.get_ylabel() == " and ".join([*others, "scripted probe score"])
-    assert len(right.lines) == 1 + len(others)
+    assert right.lines[0].get_xdata().tolist() == [2, 4]
+    assert right.lines[0].get_ydata().tolist() == [0.5, 0.75]
+    assert right.get_ylabel() == "scripted probe score"
+    named = {"rotation": ["validation accuracy"], "swav": ["prototypes in use"]}
+    assert [other.get_ylabel() for other in others] == named.get(fit.method, [])

@@ -121,6 +121,7 @@ def test_an_encoder_that_draws_where_it_should_not_draws_from_the_probes_own_num
     assert watch.scores[0] == watch.scores[1]
 
 
+@pytest.mark.filterwarnings("ignore:SwAV uses")
 @pytest.mark.parametrize("encoder", ["xresnet18", "simclr", "module"])
 def test_a_run_of_any_encoder_is_the_same_and_its_features_before_the_projection_are_seen(
     pretrain, labelled, equal_states, encoder

@@ -6,7 +6,7 @@ so that one generator state says all about a run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -59,12 +59,21 @@ class Augmentations:
         used = {n: v for n, v in asdict(self).items() if v != getattr(usual, n)}
         return {n: list(v) if isinstance(v, tuple) else v for n, v in used.items()}
 
-    def view(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return a random view ``(B, C, H, W)`` of `x`, which is left as it is."""
-        return self.views(x, None, generator)[0]
+    def view(
+        self, x: torch.Tensor, generator: torch.Generator, size: Sequence[int] | None = None
+    ) -> torch.Tensor:
+        """Return a random view ``(B, C, H, W)`` of `x`, which is left as it is.
+
+        `size` is the height and width that a crop is resized to, that of the patch by default.
+        """
+        return self.views(x, None, generator, size)[0]
 
     def views(
-        self, x: torch.Tensor, masks: torch.Tensor | None, generator: torch.Generator
+        self,
+        x: torch.Tensor,
+        masks: torch.Tensor | None,
+        generator: torch.Generator,
+        size: Sequence[int] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return a random view of `x`, and of the masks ``(B, H, W)`` of its cells if there are.
 
@@ -73,9 +82,11 @@ class Augmentations:
         n, channels, height, width = x.shape
         # What a change does to whole places or whole channels is worked out on the few numbers
         # that say so; the cells themselves are passed over once for all changes of a kind.
-        if self.crop_ratio != (1.0, 1.0):
-            places = self._turned(crop_places(x.shape, self.crop_ratio, generator), generator)
+        if self.crop_ratio != (1.0, 1.0) or size is not None:
+            places = crop_places(x.shape, self.crop_ratio, generator, size)
+            places = self._turned(places, generator)
             x = read_between(x, places)
+            height, width = x.shape[2:]
             if masks is not None:
                 masks = read_at(masks[:, None], nearest_cells(places))[:, 0]
         elif self.flip_prob > 0 or self.rot90_prob > 0:
@@ -114,36 +125,43 @@ def kornia_transforms() -> Any:
 
 
 def crop_places(
-    shape: torch.Size, crop_ratio: tuple[float, float], generator: torch.Generator
+    shape: torch.Size,
+    crop_ratio: tuple[float, float],
+    generator: torch.Generator,
+    size: Sequence[int] | None = None,
 ) -> torch.Tensor:
-    """Return the places ``(B, 2, H, W)`` that resize a box at a random place to the patch."""
+    """Return the places ``(B, 2, h, w)`` that resize a box at a random place to a `size`.
+
+    That of the patch ``(H, W)`` by default.
+    """
     low, high = crop_ratio
     ratio = low + (high - low) * torch.rand(shape[0], generator=generator)
     (tops, heights), (lefts, widths) = (_interval(ratio, extent, generator) for extent in shape[2:])
-    return box_places(shape, tops, lefts, heights, widths)
+    return box_places(size or shape[2:], tops, lefts, heights, widths)
 
 
 def box_places(
-    shape: torch.Size,
+    size: Sequence[int],
     tops: torch.Tensor,
     lefts: torch.Tensor,
     heights: torch.Tensor,
     widths: torch.Tensor,
 ) -> torch.Tensor:
-    """Return the places ``(B, 2, H, W)`` that resize one box of each patch to the patch.
+    """Return the places ``(B, 2, h, w)`` that resize one box of each patch to a size (h, w).
 
     Boxes are given in cells. Reading there is the same as
-    ``interpolate(box, size=(H, W), mode="bilinear")`` patch by patch.
+    ``interpolate(box, size=(h, w), mode="bilinear")`` patch by patch.
     """
-    columns = _positions(lefts, widths, shape[3])[:, None, :].expand(-1, shape[2], -1)
-    rows = _positions(tops, heights, shape[2])[:, :, None].expand(-1, -1, shape[3])
+    height, width = size
+    columns = _positions(lefts, widths, width)[:, None, :].expand(-1, height, -1)
+    rows = _positions(tops, heights, height)[:, :, None].expand(-1, -1, width)
     return torch.stack([columns, rows], dim=1)
 
 
 def read_between(x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Return patches ``(B, C, H, W)`` with the values of `x` at `places`, bilinear between cells.
+    """Return patches ``(B, C, h, w)`` with the values of `x` at `places`, bilinear between cells.
 
-    `places` ``(B, 2, H, W)`` are columns and rows inside the patch, in cells from the first cell's
+    `places` ``(B, 2, h, w)`` are columns and rows inside the patch, in cells from the first cell's
     centre.
     """
     columns, rows = places.to(x.device).unbind(1)

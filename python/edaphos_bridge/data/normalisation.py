@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,6 +53,20 @@ class Normalisation:
             return self
         return replace(self, cell_size=other.cell_size, crs=other.crs)
 
+    def require_same(self, found: Normalisation, argument: str) -> None:
+        """Raise `InputError` unless a tile data set gives what an encoder with this one expects.
+
+        Warns if its cells have another size or CRS.
+        """
+        if (found.means, found.sds, found.normalise) != (self.means, self.sds, self.normalise):
+            raise InputError(
+                argument,
+                "must not be a tile data set with another normalisation than that of the encoder",
+                found=found.to_dict(),
+                hint="foundation_patches_at_coords() reads patches as the encoder expects them.",
+            )
+        self.warn_of_other_cells(argument, found.cell_size, found.crs)
+
     def warn_of_other_cells(
         self, argument: str, cell_size: tuple[float, float] | None, crs: str | None
     ) -> None:
@@ -76,6 +90,32 @@ class Normalisation:
         means, sds = (np.array(numbers)[:, None, None] for numbers in (self.means, self.sds))
         filled = np.where(valid, values, means)
         return ((filled - means) / sds if self.normalise else filled).astype(np.float32)
+
+    def parted(self, channels: Sequence[int]) -> list[Normalisation]:
+        """Return the normalisations of so many bands each, one after the other."""
+        ends = [sum(channels[: number + 1]) for number in range(len(channels))]
+        return [
+            replace(self, bands=self.bands[i:j], means=self.means[i:j], sds=self.sds[i:j])
+            for i, j in zip([0, *ends], ends, strict=False)
+        ]
+
+    def in_order(self, order: Sequence[int]) -> Normalisation:
+        """Return this one with the bands in another order: numbers of bands, counted from 0."""
+        return replace(
+            self,
+            bands=tuple(self.bands[number] for number in order),
+            means=tuple(self.means[number] for number in order),
+            sds=tuple(self.sds[number] for number in order),
+        )
+
+    def beside(self, other: Normalisation) -> Normalisation:
+        """Return the normalisation of these bands and then those of another one."""
+        return replace(
+            self,
+            bands=self.bands + other.bands,
+            means=self.means + other.means,
+            sds=self.sds + other.sds,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from edaphos_bridge.data.masks import Masks
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.orientation import orientation_to_read
 from edaphos_bridge.data.patch_arrays import open_array
+from edaphos_bridge.data.rows_at_once import rows_at_once
 from edaphos_bridge.errors import InputError, NoteWarning, warn
 
 # Cells that are read and checked at a time: 64 MiB in float64.
@@ -38,13 +39,6 @@ _FEWEST_IN_MEMORY = 64
 # Patches that are looked at to know the scale of all.
 _MOST_IN_SAMPLE = 64
 _SHAPE_TEXT = "(N, C, H, W): patches, channels, height, width"
-# A layer of 32 channels has so many activations in one batch: on a cpu 4 MiB, near what a cache
-# holds, for encoders of ours; others are run as they are, and most shrink what they compute soon.
-_ELEMENTS_PER_BATCH = {"cpu": 2**20}
-_ELEMENTS_FOR_OTHERS = {"cpu": 2**22}
-_ELEMENTS_ELSEWHERE = 2**23
-_MOST_PATCHES_PER_BATCH = 256
-_MOST_FOR_OTHERS = 1024
 
 
 class Patches:
@@ -74,6 +68,8 @@ class Patches:
         Whether any patch is at hand; otherwise each read goes to a file or computes.
     normalisation : Normalisation or None
         How a tile data set makes its patches of raw cells; None of anything else.
+    cells : numpy.ndarray, shape (N, 2), or None
+        Row and column in the raster of each patch of a tile data set.
     """
 
     def __init__(
@@ -86,6 +82,7 @@ class Patches:
     ) -> None:
         self.argument = argument
         self.normalisation: Normalisation | None = normalisation_of(x)
+        self.cells = None if self.normalisation is None else getattr(x, "cells", None)
         self._array, self.in_memory, self._fills = open_array(x, argument)
         self._given = getattr(self._array, "patch_orientation", None)
         self._missing_values = self._fills if missing_value is None else (missing_value,)
@@ -231,18 +228,7 @@ class Patches:
             if len(self) and len(expected.bands) == self.channels:
                 warn_about_scale(self._sample(), expected, self.argument, training=training)
             return
-        if (found.means, found.sds, found.normalise) != (
-            expected.means,
-            expected.sds,
-            expected.normalise,
-        ):
-            raise InputError(
-                self.argument,
-                "must not be a tile data set with another normalisation than that of the encoder",
-                found=found.to_dict(),
-                hint="foundation_patches_at_coords() reads patches as the encoder expects them.",
-            )
-        expected.warn_of_other_cells(self.argument, found.cell_size, found.crs)
+        expected.require_same(found, self.argument)
 
     @property
     def are_turned(self) -> bool:
@@ -343,18 +329,6 @@ class Patches:
         return InputError(
             self.argument, f"holds NA, NaN or infinite values in {patches}", rows=bad, hint=hint
         )
-
-
-def rows_at_once(shape: Sequence[int], device: str = "cpu", *, ours: bool = True) -> int:
-    """Return how many patches ``(N, C, H, W)`` to encode at once, in bounded memory.
-
-    `ours` says whether the encoder is one of ours.
-    """
-    _, channels, height, width = shape
-    elements = max(channels, 32) * height * width
-    known = _ELEMENTS_PER_BATCH if ours else _ELEMENTS_FOR_OTHERS
-    most = _MOST_PATCHES_PER_BATCH if ours else _MOST_FOR_OTHERS
-    return max(1, min(most, known.get(device, _ELEMENTS_ELSEWHERE) // elements))
 
 
 def warn_of_overlap(shared: int | None, n_patches: int) -> None:

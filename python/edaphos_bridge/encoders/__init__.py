@@ -3,7 +3,15 @@
 from edaphos_bridge.encoders.foundation import foundation_encoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.rotation import RotationEncoder
+from edaphos_bridge.encoders.sensors import SensorEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.encoders.xresnet import XResNet
 
-__all__ = ["MoCoEncoder", "RotationEncoder", "SimCLREncoder", "XResNet", "foundation_encoder"]
+__all__ = [
+    "MoCoEncoder",
+    "RotationEncoder",
+    "SensorEncoder",
+    "SimCLREncoder",
+    "XResNet",
+    "foundation_encoder",
+]

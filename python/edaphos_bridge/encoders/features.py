@@ -13,7 +13,7 @@ from torch import nn
 
 from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.data.float32 import all_finite
-from edaphos_bridge.data.patches import rows_at_once
+from edaphos_bridge.data.rows_at_once import rows_at_once
 from edaphos_bridge.encoders.encoder import maps_of, pooled_maps
 from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.errors import EdaphosError, InputError

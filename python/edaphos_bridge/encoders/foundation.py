@@ -21,6 +21,7 @@ from edaphos_bridge.encoders.from_scratch import FromScratchEncoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.named import NamedEncoder
 from edaphos_bridge.encoders.rotation import RotationEncoder
+from edaphos_bridge.encoders.sensors import SensorEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.encoders.xresnet import STEMS, XResNet18, XResNet34, XResNet50
 from edaphos_bridge.errors import InputError, WeightsError
@@ -43,6 +44,9 @@ IN_FILES: dict[str, type[NamedEncoder]] = {
     FromScratchEncoder.architecture: FromScratchEncoder,
 }
 """Those that files hold by name."""
+
+OurEncoder = NamedEncoder | SensorEncoder
+"""What a file can hold all of; see `is_ours`."""
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("feature_dim", "proj_dim", "patch_size", "width"), whole),
@@ -174,9 +178,13 @@ def check_size(encoder_class: Callable[..., NamedEncoder], **settings: Any) -> i
     return encoder.feature_dim
 
 
-def is_ours(module: nn.Module) -> TypeGuard[NamedEncoder]:
-    """Return whether a module is of one of the classes that `foundation_encoder` makes."""
-    return type(module) in IN_FILES.values()
+def is_ours(module: nn.Module) -> TypeGuard[OurEncoder]:
+    """Return whether a file can hold all of an encoder: it is one of ours, or two sensors' of one.
+
+    It may have been changed since; see `is_as_built`.
+    """
+    body = module.body if type(module) is SensorEncoder else module
+    return type(body) in IN_FILES.values()
 
 
 def describe_encoder(module: nn.Module) -> dict[str, Any]:
@@ -187,8 +195,12 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
         "patch_orientation": orientation_of(module),
     }
     if is_ours(module):
-        names = dict.fromkeys((*module.settings, "feature_dim"))
+        names = dict.fromkeys((*module.settings, "in_channels", "feature_dim"))
         made_from = {name: getattr(module, name) for name in names}
+        if isinstance(module, SensorEncoder):
+            made_from["body"] = describe_encoder(module.body)
+            if hasattr(module, "proj_dim"):
+                made_from["proj_dim"] = module.proj_dim
         return {"architecture": module.architecture, **made_from, **carries}
     return {
         "architecture": "custom",
@@ -215,14 +227,11 @@ def rebuild_encoder(
             f"The encoder of this classifier is a module of your own ({description['class']}), "
             "and a file holds weights, not code. Build that module and give it as `encoder=`."
         )
-    elif architecture in IN_FILES:
-        encoder_class = IN_FILES[architecture]
+    else:
         # On "meta" nothing is allocated before the shapes in the file are known to fit.
         try:
             with on_meta():
-                made: NamedEncoder = encoder_class(
-                    **{name: description[name] for name in encoder_class.settings}
-                )
+                made = _built(description)
         except InputError as error:
             raise WeightsError(f"No encoder has the settings in this file: {error}") from error
         if made.feature_dim != description["feature_dim"]:
@@ -231,8 +240,6 @@ def rebuild_encoder(
                 f"settings has {made.feature_dim} features, not {description['feature_dim']}."
             )
         module, into_meta = made, True
-    else:
-        raise WeightsError(f"Unknown encoder architecture {architecture!r} in the file.")
     fill(module, state, "encoder", assign=into_meta)
     normalisation = description.get("normalisation")
     if normalisation is not None:
@@ -248,6 +255,18 @@ def rebuild_encoder(
     if orientation != orientation_of(module):
         module.patch_orientation = orientation  # type: ignore[assignment]
     return module
+
+
+def _built(description: Mapping[str, Any]) -> OurEncoder:
+    """Return an untrained encoder of ours, or raise `WeightsError` if it is none."""
+    architecture = description["architecture"]
+    if architecture == SensorEncoder.architecture:
+        made_from = {name: description[name] for name in SensorEncoder.settings}
+        return SensorEncoder(_built(description["body"]), **made_from)
+    if architecture not in IN_FILES:
+        raise WeightsError(f"Unknown encoder architecture {architecture!r} in the file.")
+    encoder_class = IN_FILES[architecture]
+    return encoder_class(**{name: description[name] for name in encoder_class.settings})
 
 
 def check_bands(module: nn.Module) -> None:

@@ -7,7 +7,7 @@ known pass; those that are known are checked here, before anything is built from
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -165,8 +165,7 @@ def check_encoder(description: Any, **sizes: int) -> dict[str, Any]:
 
     What else the file says of `sizes` must be what an encoder of ours says of itself.
     """
-    check(description, {"architecture": one_of(*ENCODERS)})
-    check(description, ENCODERS[description["architecture"]])
+    _check_made_from(description, (*ENCODERS, "sensors"))
     orientation = description.get("patch_orientation")  # older files have none
     known = one_of("rows_first", "transposed")
     require(orientation is None or known(orientation), "'patch_orientation' is no orientation")
@@ -175,6 +174,38 @@ def check_encoder(description: Any, **sizes: int) -> dict[str, Any]:
     for name, value in sizes.items():
         require(description.get(name, value) == value, f"two values of {name!r} differ")
     return dict(description)
+
+
+def _check_made_from(description: Any, known: Sequence[str]) -> dict[str, Any]:
+    """Return the description of an encoder of a known architecture, with all that this needs."""
+    architecture = check(description, {"architecture": one_of(*known)})["architecture"]
+    if architecture == "sensors":
+        _check_sensors(description)
+    else:
+        check(description, ENCODERS[architecture])
+    return dict(description)
+
+
+def _check_sensors(description: Any) -> None:
+    """Check what an encoder of two sensors is made from, which must fit its body."""
+    found = check(
+        description,
+        {
+            **dict.fromkeys(("in_channels", "feature_dim"), is_whole),
+            "sensors": one_of("mean", "concat"),
+            "channels": lambda value: list_of(is_whole)(value) and len(value) == 2,
+            "stem": lambda value: value is None or is_text(value),
+        },
+    )
+    ours = tuple(name for name in ENCODERS if name != "custom")
+    body, channels = _check_made_from(description.get("body"), ours), found["channels"]
+    wide = 2 if found["sensors"] == "concat" else 1
+    widths = [found["in_channels"], found["feature_dim"], description.get("proj_dim")]
+    projected = body.get("proj_dim") if wide == 1 else None
+    expected = [sum(channels), wide * body["feature_dim"], projected]
+    is_same = widths == expected and body["in_channels"] == channels[0]
+    require(is_same, "the widths of the encoder are not those of its body")
+    require(found["stem"] is not None or len({*channels}) == 1, "the encoder has no stem")
 
 
 def check_normalisation(values: Any) -> None:

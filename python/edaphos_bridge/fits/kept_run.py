@@ -70,7 +70,8 @@ class KeptRun:
         digest = hashlib.sha256(layers_of(model).encode()).digest()
         self._layers = torch.frombuffer(bytearray(digest), dtype=torch.uint8)
         if self._found is None:
-            self._checkpoints.rehearse(self._model.state_dict(), 0)
+            moments = sum(2 * weight.nbytes for weight in model.parameters())
+            self._checkpoints.rehearse(model.state_dict(), moments)
             return
         with self._readable():
             tensors = self._found.tensors

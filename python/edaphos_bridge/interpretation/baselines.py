@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from edaphos_bridge.basics.seeding import Randomness
-from edaphos_bridge.data.patches import Patches, rows_at_once
+from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.data.rows_at_once import rows_at_once
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.training.lbfgs import logistic_path, standardised, warn_about_unfinished
 

@@ -21,8 +21,10 @@ from edaphos_bridge.pretrain.source import Source
 from edaphos_bridge.pretrain.watch import Watch
 from edaphos_bridge.training.checkpoint import Checkpoints, Progress, unreadable
 from edaphos_bridge.training.events import EpochReport, Events
-from edaphos_bridge.training.loop import History
 from edaphos_bridge.training.plan import draw_plan
+
+Course = dict[str, list[float]]
+LOSS, SCORE = "loss", "score"
 
 
 def pretrain(
@@ -36,16 +38,17 @@ def pretrain(
     checkpoints: Checkpoints | None,
     progress: Progress | None,
     watch: Watch | None = None,
-) -> History:
-    """Train `method` in place, with Adam.
+) -> Course:
+    """Train `method` in place, with Adam, and return the course of the run.
 
     A step takes ``settings.batch_size`` of the patches at random, of those that are not held out.
     All that is random comes from `randomness`; rows and views from its generator of the cpu.
     `checkpoints` and `progress` say where to save, and what was saved; `watch` looks at the
     encoder, and may end the run early.
 
-    Returns for each epoch the mean of its losses and the share of the method's questions about
-    held-out patches that was answered right then; no shares where none are held out.
+    The course has for each epoch, by name, the mean of its ``loss`` and of what the method watches;
+    and where patches are held out the share of the method's questions about these that was answered
+    right then (``score``).
 
     Raises `TrainingError` if a loss or a weight is not finite.
     """
@@ -61,9 +64,6 @@ def pretrain(
     def drawn(size: int) -> torch.Tensor:
         rows = plan.train_rows
         return rows[torch.randperm(len(rows), generator=generator)[:size]]
-
-    def view(patches: torch.Tensor) -> torch.Tensor:
-        return settings.augmentations.view(patches, generator)
 
     def read(rows: torch.Tensor) -> torch.Tensor:
         return source.read(rows).to(device)
@@ -83,16 +83,19 @@ def pretrain(
         for rows in plan.val_rows.split(size):
             pause()
             with draws:
-                right.append(method.right(method.views(read(rows), rows, view)))
+                views = method.views(read(rows), rows, settings.augmentations, generator)
+                right.append(method.right(views))
         method.train()
         return float(torch.cat(right).double().mean())
 
-    losses: list[float] = []
+    course: Course = {LOSS: []}
     scores: list[float] = []
     if progress is not None:
-        losses, scores = list(progress.losses), list(progress.scores)
+        known = {LOSS: progress.losses, **progress.watched}
+        course, scores = {n: list(values) for n, values in known.items()}, list(progress.scores)
         try:
-            epochs_over = len(losses) // per_epoch
+            require(progress.watched.keys() == method.watched.keys(), "it watched something else")
+            epochs_over = len(progress.losses) // per_epoch
             n_scores = epochs_over if len(plan.val_rows) else 0
             require(len(scores) == n_scores, "its scores are of another number")
             _restore(method, optimizer, randomness, progress)
@@ -102,26 +105,33 @@ def pretrain(
     elif method.negatives:
         rows = drawn(math.ceil(method.negatives / size) * size)
         with draws:
-            method.warm_up(view(read(batch)) for batch in rows.split(size))
+            view = settings.augmentations.view
+            method.warm_up(view(read(batch), generator) for batch in rows.split(size))
+    losses = course[LOSS]
     steps = settings.epochs * per_epoch
     if checkpoints is not None and len(losses) < steps and not watch.is_over:
         later = prefixed("probe", watch.form_of_state(settings.epochs))
-        checkpoints.rehearse({**tensors(), **later}, steps + settings.epochs)
-    unread: list[torch.Tensor] = []  # to read a loss is to wait for the device
+        moments = sum(2 * weight.nbytes for weight in trained if weight not in optimizer.state)
+        numbers = steps * (1 + len(method.watched)) + settings.epochs
+        checkpoints.rehearse({**tensors(), **later}, moments + 8 * numbers)
+    unread: list[dict[str, torch.Tensor]] = []  # to read a loss is to wait for the device
     for step in range(len(losses) + 1, steps + 1):
         if watch.is_over:
             break
         pause()
+        method.steps_taken = step - 1
         rows = drawn(size)
-        views = method.views(read(rows), rows, view)
+        views = method.views(read(rows), rows, settings.augmentations, generator)
         with draws:
-            unread.append(take_step(method, optimizer, views, (step - 1) / steps))
-        events.on_step(unread[-1])
+            loss = take_step(method, optimizer, views, (step - 1) / steps)
+        unread.append({LOSS: loss, **method.watched})
+        events.on_step(loss)
         epoch, within = divmod(step, per_epoch)
         saves = checkpoints is not None and checkpoints.due(step)
         if within and not saves:
             continue
-        losses += _read(unread, len(losses), source)
+        for name, values in _read(unread, len(losses), source).items():
+            course.setdefault(name, []).extend(values)
         unread.clear()
         looks = within == 0 and watch.due(epoch)
         if (step == steps or saves or looks) and not _all_finite(tensors()):
@@ -133,15 +143,19 @@ def pretrain(
             watch.look()
         is_last = step == steps or watch.is_over
         if checkpoints is not None and (saves or is_last):
-            progress = Progress(step, losses, tensors(), generator.get_state(), scores=scores)
+            watched = {name: values for name, values in course.items() if name != LOSS}
+            state = generator.get_state()
+            progress = Progress(step, losses, tensors(), state, scores=scores, watched=watched)
             _save(checkpoints, progress, is_last=is_last)
         if within == 0:
-            (loss,) = _epoch_means(losses[-per_epoch:], per_epoch)
+            (mean,) = _epoch_means(losses[-per_epoch:], per_epoch)
             score_then = scores[-1] if scores else None
-            events.on_epoch(EpochReport(epoch, settings.epochs, loss, score_then, watch.latest))
+            events.on_epoch(EpochReport(epoch, settings.epochs, mean, score_then, watch.latest))
     watch.end()
     events.on_end()
-    return History(_epoch_means(losses, per_epoch), scores)
+    means = {name: _epoch_means(values, per_epoch) for name, values in course.items()}
+    method.ended(means)
+    return {**means, SCORE: scores} if scores else means
 
 
 def take_step(
@@ -166,7 +180,7 @@ def _restore(
     state = {name: t for name, t in progress.tensors.items() if not name.startswith(others)}
     require_form("method", method.state_dict(), state)
     method.load_state_dict(state)
-    # a weight of a user's own module that never had a gradient has no moments
+    # what a user's own module never gave a gradient has no moments, nor what was frozen so far
     fill_adam(optimizer, parts["optimizer"], partial=True)
     known = randomness.states()[1]  # the run may have begun on another device
     randomness.restore(
@@ -184,13 +198,13 @@ def _save(checkpoints: Checkpoints, progress: Progress, *, is_last: bool) -> Non
         warn(f"The last checkpoint could not be written; the result is complete. {error}")
 
 
-def _read(unread: list[torch.Tensor], before: int, source: Source) -> list[float]:
-    """Return the losses of the steps after step `before`, or raise where one is not finite."""
-    losses: list[float] = torch.stack(unread).tolist()
-    for step, loss in enumerate(losses, before + 1):
+def _read(unread: list[dict[str, torch.Tensor]], before: int, source: Source) -> Course:
+    """Return values of the steps after step `before`, or raise where a loss is not finite."""
+    values = {name: torch.stack([of[name] for of in unread]).tolist() for name in unread[0]}
+    for step, loss in enumerate(values[LOSS], before + 1):
         if not math.isfinite(loss):
             raise _diverged(f"The loss is {loss} in step {step}", source)
-    return losses
+    return values
 
 
 def _epoch_means(losses: list[float], size: int) -> list[float]:

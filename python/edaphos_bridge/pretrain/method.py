@@ -7,10 +7,12 @@ A new one is a file of its own beside `simclr.py`, its settings (`settings.py`),
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import nn
+
+from edaphos_bridge.data.augmentations import Augmentations
 
 
 class Method(nn.Module, ABC):
@@ -25,14 +27,21 @@ class Method(nn.Module, ABC):
         Patches whose views are asked for before the first step.
     val_split : float
         Share of the patches that are held out, for `right` to be asked of.
+    steps_taken : int
+        Steps before this one; the loop says so.
+    watched : dict of str to torch.Tensor
+        What the latest `loss` tells of a step beside itself: scalars by name, which become a
+        history of their own. Before the first step their names are known.
     """
 
     negatives = 0
     val_split = 0.0
+    steps_taken = 0
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder.train()
+        self.watched: dict[str, torch.Tensor] = {}
 
     def warm_up(self, views: Iterable[torch.Tensor]) -> None:
         """Prepare with one view ``(B, C, H, W)`` of each of whole batches."""
@@ -44,13 +53,14 @@ class Method(nn.Module, ABC):
         self,
         patches: torch.Tensor,
         rows: torch.Tensor,
-        view: Callable[[torch.Tensor], torch.Tensor],
+        augmentations: Augmentations,
+        generator: torch.Generator,
     ) -> list[torch.Tensor]:
         """Return what `loss` takes of patches ``(B, C, H, W)``, which stand in these `rows`.
 
-        Two random views, each made by `view`, unless a method says something else.
+        Two random views, unless a method says something else.
         """
-        return [view(patches), view(patches)]
+        return [augmentations.view(patches, generator) for _ in range(2)]
 
     @abstractmethod
     def loss(self, views: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -62,3 +72,6 @@ class Method(nn.Module, ABC):
 
     def after_step(self, done: float) -> None:
         """Do what follows a step of the optimiser; `done` is the share of the run before it."""
+
+    def ended(self, course: Mapping[str, Sequence[float]]) -> None:
+        """Hear that the run is over, with the means of each epoch: ``loss`` and what is watched."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, fields
 from typing import Any
@@ -13,6 +14,7 @@ from edaphos_bridge.basics.interrupts import imported
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.foundation import describe_encoder, encoder_state, rebuild_encoder
+from edaphos_bridge.encoders.sensors import SensorEncoder
 from edaphos_bridge.files.container import pack, require_finite, unpack
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.files.schema import damaged_description
@@ -29,22 +31,27 @@ class FoundationPretrain:
     Attributes
     ----------
     encoder : torch.nn.Module
-        The trained (query) encoder, in eval mode: of the method, or what `encoder` said.
+        The trained (query) encoder, in eval mode: of the method, or what `encoder` said. That of
+        two sensors takes the channels of both and gives the mean of their features;
+        `foundation_encoder_for` gives that of one.
     loss_history : list of float
         One value an epoch.
     config : dict
         The settings, with the seed, the widths, the queue size and the steps an epoch used. Where
         an encoder was asked for, ``encoder`` is its name, or "given".
-    method : {"moco", "simclr", "rotation"}
+    method : {"moco", "simclr", "rotation", "swav"}
     device : {"cpu", "mps", "cuda"}
         Where it was trained.
     in_channels : int
-        Channels C of the patches.
+        Channels C of the patches, of both sensors together where there are two.
     patch_size : list of int
         Height and width ``[H, W]`` of the patches, in cells.
     val_accuracy_history : list of float or None
         After each epoch, in which share of the held-out patches the turn was told; None without
         any, and of the other methods.
+    entropy_history : list of float or None
+        Of SwAV, one value an epoch: the entropy, in nats, of how often each prototype is the
+        nearest one in a batch. ``exp`` of it is how many are in use; below 2 is a collapse.
     probe_history : dict or None
         Of a run with a probe: ``epoch``, when it looked, and ``score``, what it found, two lists;
         ``config["probe"]`` says what it was.
@@ -58,6 +65,7 @@ class FoundationPretrain:
     in_channels: int
     patch_size: list[int]
     val_accuracy_history: list[float] | None = None
+    entropy_history: list[float] | None = None
     probe_history: dict[str, Any] | None = None
 
     @property
@@ -77,13 +85,19 @@ class FoundationPretrain:
 
     @property
     def queue_size(self) -> int | None:
-        """Keys in the queue of MoCo; None for the others, which have none."""
+        """Keys in the queue of MoCo, embeddings in that of SwAV; None for the others."""
         return self.config.get("queue_size")
 
     @property
     def normalisation(self) -> Normalisation | None:
         """How raw raster cells become the encoder's input; None after patches, taken as is."""
         return normalisation_of(self.encoder)
+
+    @property
+    def channels(self) -> list[int]:
+        """Channels of each sensor, one or two."""
+        encoder = self.encoder
+        return list(encoder.channels if isinstance(encoder, SensorEncoder) else [self.in_channels])
 
     @property
     def final_loss(self) -> float:
@@ -99,8 +113,8 @@ class FoundationPretrain:
     def plot(self, ax: Any = None) -> Any:
         """Draw the loss of each epoch and return the axes (needs matplotlib).
 
-        The accuracy of held-out patches and the scores of a probe, where there are any, have an
-        axis of their own at the right.
+        The accuracy of held-out patches, the number of prototypes in use and the scores of a probe,
+        where there are any, have axes of their own at the right.
 
         Parameters
         ----------
@@ -111,20 +125,22 @@ class FoundationPretrain:
             _, ax = imported("matplotlib.pyplot").subplots()
         ax.plot(range(1, len(self.loss_history) + 1), self.loss_history)
         ax.set(xlabel="epoch", ylabel=_LOSS[self.method], title=f"{self.method} pretraining")
-        courses = {}
+        epochs = range(1, len(self.loss_history) + 1)
+        others: list[tuple[Any, ...]] = []
         if self.val_accuracy_history is not None:
-            epochs = range(1, len(self.val_accuracy_history) + 1)
-            courses["validation accuracy"] = (epochs, self.val_accuracy_history, "C2--")
+            others.append(("validation accuracy", epochs, self.val_accuracy_history, "C2--"))
+        if self.entropy_history is not None:
+            used = [math.exp(entropy) for entropy in self.entropy_history]
+            others.append(("prototypes in use", epochs, used, "C3:"))
         if self.probe_history is not None:
             looks = self.probe_history
-            courses[str(self.probe_name)] = (looks["epoch"], looks["score"], "C1.-")
-        if courses:
+            others.append((self.probe_name, looks["epoch"], looks["score"], "C1.-"))
+        for number, (name, *course) in enumerate(others):
             right = ax.twinx()
-            for name, course in courses.items():
-                right.plot(*course, label=name)
-            right.set_ylabel(" and ".join(courses))
-            if len(courses) > 1:
-                right.legend()
+            (line,) = right.plot(*course)
+            right.set_ylabel(name, color=line.get_color())
+            right.spines["right"].set_position(("outward", 60 * number))
+        ax.figure.sca(ax)
         return ax
 
     @plain
@@ -172,10 +188,8 @@ class FoundationPretrain:
         """Return the content of the file that `save` writes."""
         state = encoder_state(self.encoder)
         require_finite("encoder", state)
-        metadata = {name: getattr(self, name) for name in _plain_fields()}
-        for name in ("val_accuracy_history", "probe_history"):
-            if metadata[name] is None:
-                del metadata[name]
+        values = {name: getattr(self, name) for name in _plain_fields()}
+        metadata = {name: value for name, value in values.items() if value is not None}
         metadata["encoder"] = describe_encoder(self.encoder)
         return pack("pretraining", state, metadata)
 
@@ -193,11 +207,14 @@ class FoundationPretrain:
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
-        asked = self.config.get("encoder")
-        encoder = f"encoder = {describe_encoder(self.encoder)['architecture']}  " if asked else ""
-        widths = f"  {encoder}in_channels = {self.in_channels}  feature_dim = {self.feature_dim}"
+        channels = " + ".join(map(str, self.channels))
+        widths = f"in_channels = {channels}  feature_dim = {self.feature_dim}"
         if self.proj_dim is not None:
             widths += f"  proj_dim = {self.proj_dim}"
+        if "encoder" in self.config:
+            description = describe_encoder(self.encoder)
+            asked = description.get("body", description)["architecture"]
+            widths = f"encoder = {asked}  {widths}"
         batch, temperature = self.batch_size, self.config.get("temperature")
         if self.method == "moco":
             title = "<edaphos_foundation_moco>  (MoCo v2)"
@@ -209,6 +226,12 @@ class FoundationPretrain:
         elif self.method == "simclr":
             title = "<edaphos_foundation_simclr>"
             settings = f"  batch = {batch}  temperature = {temperature:.3g}"
+        elif self.method == "swav":
+            title = "<edaphos_foundation_swav>"
+            settings = (
+                f"  prototypes = {self.config['n_prototypes']}  "
+                f"epsilon = {self.config['epsilon']:.3g}  tau = {temperature:.3g}  batch = {batch}"
+            )
         else:
             title = "<edaphos_foundation_rotation>"
             settings = f"  mode = {self.config['mode']}  batch = {batch}"
@@ -216,7 +239,9 @@ class FoundationPretrain:
         course += f"{self.final_loss:.4g}"
         if self.val_accuracy_history is not None:
             course += f"  val_acc = {self.val_accuracy_history[-1]:.3f}"
-        return [title, widths, settings, course, *self._about_probe()]
+        if self.entropy_history is not None:
+            course += f"  prototypes in use = {math.exp(self.entropy_history[-1]):.3g}"
+        return [title, f"  {widths}", settings, course, *self._about_probe()]
 
     def _about_probe(self) -> list[str]:
         if self.probe_history is None:
@@ -233,7 +258,12 @@ class FoundationPretrain:
         return "\n".join(self.describe())
 
 
-_LOSS = {"moco": "InfoNCE loss", "simclr": "loss", "rotation": "cross-entropy"}
+_LOSS = {
+    "moco": "InfoNCE loss",
+    "simclr": "loss",
+    "rotation": "cross-entropy",
+    "swav": "swapped-assignment loss",
+}
 
 
 def _plain_fields() -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from edaphos_bridge.data.augmentations import turned
+from edaphos_bridge.data.augmentations import Augmentations, turned
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.settings import RotationSettings
@@ -43,7 +43,8 @@ class Rotation(Method):
         self,
         patches: torch.Tensor,
         rows: torch.Tensor,
-        view: Callable[[torch.Tensor], torch.Tensor],
+        augmentations: Augmentations,
+        generator: torch.Generator,
     ) -> list[torch.Tensor]:
         """Return turned patches, ``(4 * B, ...)`` or ``(B, ...)``, and the numbers of turns."""
         if self.settings.mode == "all":

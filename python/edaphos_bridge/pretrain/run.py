@@ -17,9 +17,10 @@ from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.augmentations import kornia_transforms
 from edaphos_bridge.data.normalisation import normalisation_of
+from edaphos_bridge.encoders.features import find_feature_dim
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.pretrain.encoder import Start, start_of
-from edaphos_bridge.pretrain.loop import pretrain
+from edaphos_bridge.pretrain.loop import LOSS, SCORE, pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.probe import Probe, as_probe
@@ -28,6 +29,7 @@ from edaphos_bridge.pretrain.rotation import Rotation
 from edaphos_bridge.pretrain.settings import SETTINGS, PretrainSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
+from edaphos_bridge.pretrain.swav import ENTROPY, SwAV
 from edaphos_bridge.pretrain.watch import Watch
 from edaphos_bridge.training.checkpoint import FILE, Checkpoints, Progress, read_checkpoint
 from edaphos_bridge.training.events import Events
@@ -37,6 +39,7 @@ _METHODS: dict[str, Callable[[Any, Any], Method]] = {
     "moco": MoCo,
     "simclr": SimCLR,
     "rotation": Rotation,
+    "swav": SwAV,
 }
 
 
@@ -110,7 +113,8 @@ def pretrain_encoder(
     _, channels, height, width = source.shape
     settings = settings.fitted_to(source)
     start = start_of(encoder, settings, source, place.device)
-    settings = replace(settings, **start.widths)
+    settings = replace(settings, **start.settings)
+    _check_crops(start, settings, source)
     if probe is not None:
         probe.check(_begun(start, source, Randomness(0)), source.shape, settings.epochs)
     with ExitStack() as held:
@@ -138,9 +142,10 @@ def pretrain_encoder(
         trained = _begun(start, source, randomness)
         with randomness.everywhere():
             method = _METHODS[settings.method](trained, settings)
+        method.to(place.device)
         watch = Watch(trained, probe)
-        history = pretrain(
-            method.to(place.device),
+        course = pretrain(
+            method,
             source,
             settings,
             place.device,
@@ -152,12 +157,13 @@ def pretrain_encoder(
         )
     return FoundationPretrain(
         encoder=trained.eval(),
-        loss_history=history.losses,
-        val_accuracy_history=history.scores or None,
+        loss_history=course[LOSS],
+        val_accuracy_history=course.get(SCORE),
+        entropy_history=course.get(ENTROPY),
         config={
             **settings.config(),
             **start.config,
-            "epochs": len(history.losses),
+            "epochs": len(course[LOSS]),
             **({} if probe is None else {"probe": probe.describe()}),
         },
         method=settings.method,
@@ -189,3 +195,20 @@ def _further(progress: Progress | None, folder: Path, identity: dict[str, Any]) 
             hint=f"There is no {FILE} in it.",
         )
     return found if progress is None or found.step > progress.step else progress
+
+
+def _check_crops(start: Start, settings: PretrainSettings, source: Source) -> None:
+    """Raise `InputError` if the encoder does not take crops of the sizes that views have."""
+    _, channels, height, width = source.shape
+    for size in settings.crop_sizes(height, width):
+        encoder = _begun(start, source, Randomness(0))
+        patch = torch.zeros((1, channels, *size), device=next(encoder.parameters()).device)
+        try:
+            find_feature_dim(encoder, patch)
+        except InputError as error:
+            raise InputError(
+                "small_crop_ratio",
+                f"makes crops of {size[0]} x {size[1]} cells, which the encoder does not take",
+                found=settings.config()["small_crop_ratio"],
+                hint=str(error),
+            ) from error

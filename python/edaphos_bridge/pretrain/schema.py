@@ -50,9 +50,21 @@ def check_pretraining(metadata: Any) -> dict[str, Any]:
     )
     begun = found["config"].get("encoder", settings.architecture)
     require(one_of(*ARCHITECTURES, GIVEN)(begun), f"'encoder' is {repr(begun)[:60]}")
-    require(begun in (GIVEN, encoder["architecture"]), "the encoder is another than it began with")
-    histories = {"val_accuracy_history": accuracies, "probe_history": history}
-    return {**found, **histories, "encoder": encoder}
+    of_one = encoder.get("body", encoder)["architecture"]
+    require(begun in (GIVEN, of_one), "the encoder is another than it began with")
+    entropies = metadata.get("entropy_history")
+    if settings.method == "swav":
+        known = list_of(is_number)(entropies) and len(entropies) == settings.epochs
+        require(known, "it has not one entropy for each epoch")
+    else:
+        require(entropies is None, "it has no prototypes, and yet it has entropies")
+    return {
+        **found,
+        "val_accuracy_history": accuracies,
+        "entropy_history": entropies,
+        "probe_history": history,
+        "encoder": encoder,
+    }
 
 
 def _check_probe(history: Any, probe: Any, epochs: int) -> None:

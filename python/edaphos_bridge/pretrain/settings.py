@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
-from edaphos_bridge.basics.arguments import choice, number, ratios, seed_number, share, whole
+from edaphos_bridge.basics.arguments import choice, flag, number, ratios, seed_number, share, whole
+from edaphos_bridge.basics.memory import check_memory
 from edaphos_bridge.data.augmentations import Augmentations
 from edaphos_bridge.errors import AdjustedWarning, InputError, warn
 from edaphos_bridge.pretrain.source import Source
@@ -44,11 +45,12 @@ class PretrainSettings(ABC):
     def checked(cls: type[Self], **values: Any) -> Self:
         """Return the settings, or raise `InputError` for the first that cannot be used."""
         own = [field.name for field in fields(cls)]
+        known = {**_CHECKS, **_OF_METHOD.get(cls.method, {})}
         checked: dict[str, Any] = {
             name: None
             if values[name] is None and name in cls.optional
             else check(name, values[name])
-            for name, check in _CHECKS.items()
+            for name, check in known.items()
             if name in own
         }
         return cls(**checked)
@@ -63,6 +65,10 @@ class PretrainSettings(ABC):
         """Those that are widths of the encoder."""
         names = ("feature_dim", "proj_dim")
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
+
+    def crop_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Return the sizes that views of patches of this size have, if they have others."""
+        return []
 
     def fitted_to(self: Self, source: Source) -> Self:
         """Return the settings with the sizes that these patches allow, or raise `InputError`."""
@@ -150,8 +156,7 @@ class MoCoSettings(ContrastiveSettings):
     @property
     def augmentations(self) -> Augmentations:
         """All of them."""
-        names = [field.name for field in fields(Augmentations)]
-        return Augmentations(**{name: getattr(self, name) for name in names})
+        return _all_augmentations(self)
 
     def fitted_to(self, source: Source) -> MoCoSettings:
         """Return the settings with a queue of at most the patches beside a batch."""
@@ -192,9 +197,84 @@ class RotationSettings(PretrainSettings):
         return fitted
 
 
+@dataclass(frozen=True)
+class SwAVSettings(ContrastiveSettings):
+    """Arguments of `foundation_swav_pretrain`.
+
+    `shared_stem` may be None: by default as the encoder has it, see `start_of`.
+    """
+
+    n_prototypes: int
+    epsilon: float
+    sinkhorn_iterations: int
+    freeze_prototypes_steps: int
+    queue_size: int
+    queue_start: int
+    shared_stem: bool | None
+    small_crops: int
+    small_crop_ratio: tuple[float, float]
+    crop_ratio: tuple[float, float]
+    flip_prob: float
+    rot90_prob: float
+    channel_drop_prob: float
+    cutout_prob: float
+    cutout_size_ratio: float
+    brightness_jitter: float
+
+    method = "swav"
+    architecture = "moco"
+    usual_widths: ClassVar[Mapping[str, int]] = {"feature_dim": 64, "proj_dim": 32}
+    optional = ("seed", "shared_stem")
+
+    @property
+    def augmentations(self) -> Augmentations:
+        """All of them."""
+        return _all_augmentations(self)
+
+    def crop_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Return that of small crops, if there are any."""
+        largest = self.small_crop_ratio[1]
+        size = max(1, round(largest * height)), max(1, round(largest * width))
+        return [size] if self.small_crops else []
+
+    def fitted_to(self, source: Source) -> SwAVSettings:
+        """Return the settings with a batch that the patches allow.
+
+        Warns if a queue is asked for that is never full.
+        """
+        fitted, channels = super().fitted_to(source), source.channels
+        if self.shared_stem is not None and len(channels) < 2:
+            raise InputError("shared_stem", "needs a second sensor", found=self.shared_stem)
+        if self.shared_stem and channels[0] != channels[1]:
+            raise InputError(
+                "shared_stem",
+                f"cannot be true for sensors of {channels[0]} and {channels[1]} channels",
+                found=self.shared_stem,
+            )
+        k, queued, width = self.n_prototypes, self.queue_size, self.proj_dim
+        trained = 4 * k * width  # with gradients and moments
+        check_memory("n_prototypes", 4 * (trained + fitted.batch_size * k), k)
+        check_memory("queue_size", 4 * (2 * queued * width + queued * k), queued)
+        assert self.steps_per_epoch is not None
+        steps = self.epochs * self.steps_per_epoch
+        filled = max(0, (steps - 1 - self.queue_start) * fitted.batch_size)
+        if queued > filled:
+            warn(
+                f"note: queue_size = {queued} is more than the {filled} embeddings of {steps} steps"
+                f" from queue_start = {self.queue_start} on: it is never used."
+            )
+        return fitted
+
+
 SETTINGS: dict[str, type[PretrainSettings]] = {
-    settings.method: settings for settings in (MoCoSettings, SimCLRSettings, RotationSettings)
+    settings.method: settings
+    for settings in (MoCoSettings, SimCLRSettings, RotationSettings, SwAVSettings)
 }
+
+
+def _all_augmentations(settings: Any) -> Augmentations:
+    names = [field.name for field in fields(Augmentations)]
+    return Augmentations(**{name: getattr(settings, name) for name in names})
 
 
 _above_0 = partial(number, above=0)
@@ -216,3 +296,18 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "crop_ratio": ratios,
 }
 """How each setting is checked, in this order."""
+
+_count = partial(whole, minimum=0, kind="whole number of at least 0")
+_OF_METHOD: dict[str, dict[str, Callable[[str, Any], Any]]] = {
+    "swav": {
+        "n_prototypes": partial(whole, minimum=2),
+        "epsilon": _above_0,
+        "sinkhorn_iterations": whole,
+        **dict.fromkeys(
+            ("freeze_prototypes_steps", "queue_size", "queue_start", "small_crops"), _count
+        ),
+        "shared_stem": flag,
+        "small_crop_ratio": ratios,
+    },
+}
+"""What only one method has, or checks in a way of its own."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edaphos_bridge.data.input_scale import warn_about_scale
 from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.data.orientation import ROWS_FIRST, turn
-from edaphos_bridge.data.patches import rows_at_once
+from edaphos_bridge.data.rows_at_once import rows_at_once
 from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.raster.centres import window_start
 from edaphos_bridge.raster.coords import cells_at, warn_if_all_outside

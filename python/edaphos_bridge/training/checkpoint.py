@@ -8,7 +8,7 @@ import math
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,7 +34,8 @@ class Progress:
     """Where a run stands after `step` steps.
 
     `tensors` is the state of the method, `rng` that of the cpu's generator, `losses` has one
-    value a step, `scores` one an epoch where a method has any, `path` is the file they came from.
+    value a step, and so has what else was `watched`, by name; `scores` has one an epoch where a
+    method has any. `path` is the file they came from.
     """
 
     step: int
@@ -43,6 +44,7 @@ class Progress:
     rng: torch.Tensor
     path: Path | None = None
     scores: Sequence[float] = ()
+    watched: Mapping[str, list[float]] = field(default_factory=dict)
 
 
 class Checkpoints:
@@ -105,16 +107,12 @@ class Checkpoints:
         """Return where an earlier run stopped, or None where there was none; see below."""
         return read_checkpoint("checkpoint_dir", self._path, self.identity, self._kind)
 
-    def rehearse(self, tensors: Mapping[str, torch.Tensor], steps: int) -> None:
-        """Write and remove a file of the size of the last checkpoint.
+    def rehearse(self, tensors: Mapping[str, torch.Tensor], more: int) -> None:
+        """Write and remove a file of the size of the last checkpoint: `more` bytes than `tensors`.
 
         Raises `InputError` if that fails: the folder is read-only, or the disk is full.
         """
-        sizes = {name: tensor.numel() * tensor.element_size() for name, tensor in tensors.items()}
-        size = sum(sizes.values()) + 8 * steps + _SPARE_BYTES
-        if not any(name.startswith("optimizer.") for name in sizes):  # Adam's moments will come
-            trained = ("encoder.", "head.")
-            size += 2 * sum(sizes[name] for name in sizes if name.startswith(trained))
+        size = sum(tensor.nbytes for tensor in tensors.values()) + more + _SPARE_BYTES
         temporary = self._path.with_name(f".{FILE}.{secrets.token_hex(8)}")
         try:
             try:
@@ -134,6 +132,10 @@ class Checkpoints:
             **prefixed("method", progress.tensors),
             "rng": progress.rng,
             "losses": torch.tensor(progress.losses, dtype=torch.float64),
+            **prefixed(
+                "watched",
+                {n: torch.tensor(v, dtype=torch.float64) for n, v in progress.watched.items()},
+            ),
         }
         if progress.scores:
             tensors["scores"] = torch.tensor(progress.scores, dtype=torch.float64)
@@ -191,8 +193,9 @@ def _unpacked(path: Path, data: bytes, kind: str) -> tuple[Progress, dict[str, A
     if losses is None or rng is None:
         raise WeightsError("This checkpoint lacks its losses or its random generator.")
     require_finite("checkpoint", tensors, with_masks=kind != PRETRAINING)
+    watched = without_prefix("watched", tensors)
     require(
-        losses.dtype == torch.float64 and losses.shape == (step,),
+        all(v.dtype == torch.float64 and v.shape == (step,) for v in (losses, *watched.values())),
         "its losses are of another number",
     )
     scores = tensors.get("scores", torch.empty(0, dtype=torch.float64))
@@ -200,7 +203,9 @@ def _unpacked(path: Path, data: bytes, kind: str) -> tuple[Progress, dict[str, A
     with damaged_description():
         torch.Generator().set_state(rng)  # not the one in use: only whether it is a state
     state = without_prefix("method", tensors)
-    return Progress(step, losses.tolist(), state, rng, path, scores.tolist()), identity
+    values = {name: value.tolist() for name, value in watched.items()}
+    known = Progress(step, losses.tolist(), state, rng, path, scores.tolist(), values)
+    return known, identity
 
 
 def _require_same(

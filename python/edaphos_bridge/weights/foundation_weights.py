@@ -17,8 +17,7 @@ from edaphos_bridge.basics.arguments import flag, number, whole
 from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.data.orientation import TRANSPOSED, as_orientation
 from edaphos_bridge.encoders.copying import as_module
-from edaphos_bridge.encoders.foundation import describe_encoder
-from edaphos_bridge.encoders.named import NamedEncoder
+from edaphos_bridge.encoders.foundation import OurEncoder, describe_encoder
 from edaphos_bridge.errors import DownloadError, InputError, WeightsError
 from edaphos_bridge.files.disk import MOST_OF_AN_ENCODER, read_file, save_file
 from edaphos_bridge.weights import registry
@@ -104,7 +103,7 @@ def foundation_weights_load(
     overwrite: bool = False,
     verbose: bool = False,
     patch_orientation: str | None = None,
-) -> NamedEncoder:
+) -> OurEncoder:
     """Return an encoder from a file or, by its name, one that edaphos has published.
 
     Files of `foundation_weights_save`, of R torch (state dicts and modules of serialization
@@ -129,7 +128,7 @@ def foundation_weights_load(
 
     Returns
     -------
-    MoCoEncoder, SimCLREncoder, RotationEncoder or XResNet
+    MoCoEncoder, SimCLREncoder, RotationEncoder, XResNet or SensorEncoder
         In eval mode, on the cpu.
 
     Raises
@@ -156,7 +155,7 @@ def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
 
     Parameters
     ----------
-    encoder : encoder of `foundation_encoder`, or a fit that holds one
+    encoder : encoder of `foundation_encoder` or of two sensors, or a fit that holds one
         The encoder. It is not changed.
     path : str or path
         The file; an existing one is replaced.
@@ -232,7 +231,7 @@ def load(
     proj_dim: Any,
     cache_dir: Any,
     overwrite: Any,
-) -> NamedEncoder:
+) -> OurEncoder:
     """Do what `foundation_weights_load` does; lines go to `say`."""
     wanted = {"n_channels": n_channels, "feature_dim": feature_dim, "proj_dim": proj_dim}
     wanted = {name: whole(name, value) for name, value in wanted.items() if value is not None}
@@ -263,7 +262,7 @@ def load(
     return encoder.eval()
 
 
-def _check_widths(encoder: NamedEncoder, wanted: dict[str, int], source: str) -> None:
+def _check_widths(encoder: OurEncoder, wanted: dict[str, int], source: str) -> None:
     for name, value in wanted.items():
         has = getattr(encoder, "in_channels" if name == "n_channels" else name, None)
         if has is None:
@@ -272,7 +271,7 @@ def _check_widths(encoder: NamedEncoder, wanted: dict[str, int], source: str) ->
             raise InputError(name, f"must be {has}, as the encoder in {source!r} has", found=value)
 
 
-def _orient(encoder: NamedEncoder, wanted: str | None, source: str) -> None:
+def _orient(encoder: OurEncoder, wanted: str | None, source: str) -> None:
     """Give the encoder an orientation, where it has none yet."""
     has = encoder.patch_orientation
     if wanted is None or wanted == has:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from edaphos_bridge.encoders.foundation import OurEncoder
 from edaphos_bridge.encoders.named import NamedEncoder
 from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.files.container import KEY, looks_like_ours, read_safetensors, require_finite
@@ -15,7 +16,7 @@ from edaphos_bridge.weights.r_rds import GZIP_START, rds_tensors
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
 
 
-def read_encoder(data: bytes) -> NamedEncoder:
+def read_encoder(data: bytes) -> OurEncoder:
     """Return the encoder in a file of ours, of R torch, or in plain safetensors.
 
     Raises `WeightsError` if the bytes are damaged or hold something else.
@@ -34,7 +35,7 @@ def read_encoder(data: bytes) -> NamedEncoder:
         raise
     if KEY in metadata:
         encoder = encoder_from_bytes(data)
-        assert isinstance(encoder, NamedEncoder)
+        assert isinstance(encoder, OurEncoder)
         return encoder
     if looks_like_ours(metadata):
         raise WeightsError("This file of edaphos_bridge is damaged: its metadata is misnamed.")

@@ -13,6 +13,7 @@ from edaphos_bridge.basics.arguments import whole
 from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.data.orientation import as_orientation
 from edaphos_bridge.embeddings import embed as embed_patches
+from edaphos_bridge.encoder_for import foundation_encoder_for
 from edaphos_bridge.encoders import foundation
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.errors import InputError
@@ -36,8 +37,16 @@ def encoder_fields(module: torch.nn.Module) -> dict[str, Any] | None:
     description = foundation.describe_encoder(module)
     if description["architecture"] == "custom":
         return None
-    widths = {"feature_dim": module.feature_dim}  # which not all describe
-    return {**description, **widths, "state": bytearray(encoder_to_bytes(module))}
+    if "body" in description:  # of two sensors, which R has in the state alone
+        del description["body"], description["stem"]
+    return {**description, "state": bytearray(encoder_to_bytes(module))}
+
+
+@plain
+def encoder_for(encoder: Any, sensors: Any) -> Any:
+    """``foundation_encoder_for()``: the encoder as plain values, or a module of the user's own."""
+    module = foundation_encoder_for(encoder_behind(encoder), sensors)
+    return encoder_fields(module) or module
 
 
 def normalisation_fields(normalisation: Normalisation | None) -> dict[str, Any] | None:

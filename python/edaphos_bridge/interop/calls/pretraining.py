@@ -12,7 +12,7 @@ from edaphos_bridge.interop.calls.probes import probe_behind
 from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
-from edaphos_bridge.pretrain.source import PatchSource, Source, TileSource
+from edaphos_bridge.pretrain.source import PatchSource, Source, TileSource, sensors_of
 
 
 @plain
@@ -22,9 +22,23 @@ def pretrain(method: Any, x: Any, *given: Any) -> dict[str, Any]:
 
 
 @plain
-def pretrain_tiles(method: Any, dataset: Any, *given: Any) -> dict[str, Any]:
-    """``foundation_moco_pretrain_tiles()`` and its sister; `dataset` is the bytes of its state."""
-    return _pretrained(method, lambda: TileSource(tiles_behind(dataset)), *given)
+def pretrain_sensors(method: Any, x_a: Any, x_b: Any, *given: Any) -> dict[str, Any]:
+    """``foundation_swav_pretrain()``: plain values; `x_b` is None for one sensor."""
+
+    def source() -> Source:
+        b = None if x_b is None else patches(x_b, argument="x_b")
+        return sensors_of(patches(x_a, argument="x_a"), b)
+
+    return _pretrained(method, source, *given)
+
+
+@plain
+def pretrain_tiles(method: Any, dataset: Any, bands_b: Any, *given: Any) -> dict[str, Any]:
+    """``foundation_moco_pretrain_tiles()`` and its sisters: plain values.
+
+    `dataset` is the bytes of its state, `bands_b` None for one sensor.
+    """
+    return _pretrained(method, lambda: TileSource(tiles_behind(dataset), bands_b), *given)
 
 
 def _pretrained(
@@ -61,6 +75,7 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
         "encoder": encoder_fields(fitted.encoder) or fitted.encoder,
         "loss_history": fitted.loss_history,
         **_if_there("val_accuracy_history", fitted.val_accuracy_history),
+        **_if_there("entropy_history", fitted.entropy_history),
         "final_loss": fitted.final_loss,
         # as a double: reticulate would turn a whole number beyond R's integers into 0
         "config": {**fitted.config, "seed": float(fitted.config["seed"])},
@@ -68,6 +83,7 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
         "normalisation": normalisation_fields(fitted.normalisation),
         "device": fitted.device,
         "in_channels": fitted.in_channels,
+        **_if_there("channels", fitted.channels if fitted.method == "swav" else None),
         "feature_dim": fitted.feature_dim,
         **_if_there("proj_dim", fitted.proj_dim),
         "patch_size": fitted.patch_size,
