@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -114,7 +115,7 @@ class Segmentation(Task):
             loss_fn,
             gamma,
             threshold,
-            unlabelled,
+            unlabelled.item() if isinstance(unlabelled, np.generic) else unlabelled,
             class_weight,
         )
 
