@@ -473,6 +473,9 @@ def test_a_value_of_unlabelled_cells_of_any_type_stands_in_files(x, masks, encod
     again = FoundationSegmenter.from_bytes(fit.to_bytes())
     assert again.config["unlabelled"] == 9
     assert type(again.config["unlabelled"]) in (int, float)
+    with_nan = segment(encoder, x, np.where(x[:, 1] > 0, np.nan, masks), unlabelled=np.nan)
+    assert with_nan.loss_history == fit.loss_history
+    assert "unlabelled" not in FoundationSegmenter.from_bytes(with_nan.to_bytes()).config
 
 
 def test_folds_of_segmenters_are_kept_and_are_the_same_in_processes(x, masks, encoder, tmp_path):

@@ -190,11 +190,9 @@ def test_classes_are_at_least_two_different_names(classes):
 @pytest.mark.parametrize(
     ("masks", "value", "says"),
     [
-        (CODES, "255", "must be a finite number, as the values of `masks` are; found '255'"),
-        (CODES, True, "must be a finite number"),
-        (CODES, [0, 1], "must be a finite number"),
-        (CODES, math.nan, "must be a finite number"),
-        (CODES, np.float32("inf"), "must be a finite number"),
+        (CODES, "255", "must be a number, as the values of `masks` are; found '255'"),
+        (CODES, True, "must be a number"),
+        (CODES, [0, 1], "must be a number"),
         (NAMES[CODES], 0, "must be text"),
         (CODES > 0, 0, "must be True or False"),
     ],

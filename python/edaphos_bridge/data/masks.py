@@ -221,11 +221,11 @@ def _check_unlabelled(value: Any, kind: type) -> None:
     """Raise `InputError` for a value that no cell of such masks can have."""
     numbers = (int, float, np.integer, np.floating)
     kinds = {str: (str,), int: numbers, bool: (bool, np.bool_)}[kind]
-    is_kind = isinstance(value, kinds) and (kind is bool or not isinstance(value, bool))
-    is_endless = isinstance(value, float | np.floating) and not math.isfinite(value)
-    if value is None or (is_kind and not is_endless):
+    if value is None or (
+        isinstance(value, kinds) and (kind is bool or not isinstance(value, bool))
+    ):
         return
-    what = {str: "text", int: "a finite number", bool: "True or False"}[kind]
+    what = {str: "text", int: "a number", bool: "True or False"}[kind]
     raise InputError("unlabelled", f"must be {what}, as the values of `masks` are", found=value)
 
 

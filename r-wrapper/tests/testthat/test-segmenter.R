@@ -96,6 +96,7 @@ test_that("NA and `unlabelled` leave loss and counts", {
   expect_identical(other$loss_history, fit$loss_history)
   numbers <- structure(match(holed, wetness), dim = dim(holed))
   of_numbers <- quick_segmenter(numbers)
+  expect_identical(quick_segmenter(numbers, unlabelled = NA)$state, of_numbers$state)
   for (value in list(255, -9999L)) {
     said <- quick_segmenter(replace(numbers, is.na(numbers), value), unlabelled = value)
     expect_identical(said$loss_history, of_numbers$loss_history)
