@@ -67,6 +67,12 @@ def _calls_of_fits(
     for verb, y in verbs.items():
         yield "x", lambda verb=verb, y=y: verb(encoder, kind(x), y, **FEW)
         yield "y", lambda verb=verb, y=y: verb(encoder, x, kind(y), **FEW)
+    masks, small = torch.eye(2).repeat(6, 1, 1), {"decoder": "linear", **FEW}
+    yield "x", lambda: eb.foundation_fit_segmenter(encoder, kind(x), masks, **small)
+    yield "masks", lambda: eb.foundation_fit_segmenter(encoder, x, kind(masks), **small)
+    beside = {"models": ["frozen"], **small}
+    yield "x", lambda: eb.foundation_compare_segmenters(encoder, kind(x), masks, **beside)
+    yield "masks", lambda: eb.foundation_compare_segmenters(encoder, x, kind(masks), **beside)
     few = {"num_it": 2, "seed": 1}
     yield "x", lambda: eb.foundation_fine_tune(encoder, kind(x), Y, **FEW)
     yield "y", lambda: eb.foundation_fine_tune(encoder, x, kind(numbers), **FEW)

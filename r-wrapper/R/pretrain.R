@@ -81,9 +81,9 @@
 #'   [foundation_encoder()] or [foundation_weights_load()], of that in a fit, or of a Python
 #'   `torch.nn.Module` of yours a copy is trained, from the weights it has. One without a projection
 #'   gets MoCo's beside it, which the fit does not keep: its encoder gives the features before that.
-#' @param probe [linear_probe()] or [knn_probe()], which look every few epochs at what the encoder is
-#'   worth for labelled patches, or `NULL`. The run is the same with and without it, to the last bit,
-#'   unless the probe has patience, which ends it and keeps the best encoder.
+#' @param probe [linear_probe()], [knn_probe()] or [segmentation_probe()], which look every few epochs
+#'   at what the encoder is worth for labelled patches, or `NULL`. The run is the same with and without
+#'   it, to the last bit, unless the probe has patience, which ends it and keeps the best encoder.
 #'
 #' @return A list of class `c("edaphosbridge_pretrain", "edaphosbridge_fit",
 #'   "edaphos_foundation_moco")`, or with `"edaphos_foundation_simclr"` in the last place, with

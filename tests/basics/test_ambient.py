@@ -162,6 +162,13 @@ CALLS = {
     "labels": lambda g: eb.foundation_fit_multilabel(
         g["encoder"], X, TAGS, seed=3, freeze_backbone=False, **QUICK
     ).to_bytes(),
+    "segmenter": lambda g: eb.foundation_fit_segmenter(
+        g["encoder"], X, X[:, 0] > 0, seed=3, epochs=2, decoder="unet", regime="finetune"
+    ).to_bytes(),
+    "segmenters": lambda g: eb.foundation_compare_segmenters(
+        g["encoder"], X, X[:, 0] > 0, models=["frozen", "finetune"], seed=3, epochs=1, n_boot=9,
+        decoder="linear",
+    ).as_table().to_csv().encode(),
     "ensemble": lambda g: eb.foundation_finetune_ensemble(
         g["encoder"], X, HEIGHTS, task="regression", K_ens=2, **QUICK
     ).predict(X).tobytes(),

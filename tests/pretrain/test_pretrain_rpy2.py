@@ -5,7 +5,7 @@ import pytest
 import rpy2.robjects as ro
 from torch import nn
 
-from edaphos_bridge import FoundationPretrain, KNNProbe, LinearProbe
+from edaphos_bridge import FoundationPretrain, KNNProbe, LinearProbe, SegmentationProbe
 from edaphos_bridge.interop.rpy2 import converter, install
 from edaphos_bridge.pretrain.settings import SETTINGS
 from small_encoders import small_encoder
@@ -117,6 +117,16 @@ def test_a_probe_of_r_gives_pythons_scores_and_leaves_the_run_as_it_is(
     assert list(r("fit$probe_history$epoch")) == [2, 4]
     assert list(r("fit$probe_history$score")) == fit.probe_history["score"]
     assert list(r("capture.output(print(fit))")) == str(fit).splitlines()
+
+
+def test_a_probe_of_masks_gives_pythons_scores(r, pretrain, patches):
+    r("masks <- array(rep(c(1L, 2L, NA), 200), c(24, 5, 5))")
+    how = "decoder = 'linear', epochs = 2, every = 2"
+    r(f"probe <- segmentation_probe(x, masks, {how})")
+    r(f"fit <- foundation_{pretrain.method}_pretrain({ARGUMENTS}, probe = probe)")
+    masks = np.resize([1, 2, np.nan], 600).reshape((24, 5, 5), order="F")
+    probe = SegmentationProbe(patches, masks, decoder="linear", epochs=2, every=2)
+    assert bytes(r("fit$state")) == pretrain(probe=probe).to_bytes()
 
 
 def test_a_history_goes_to_r_and_comes_back(r, pretrain, patches):
