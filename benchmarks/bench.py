@@ -42,6 +42,11 @@ NOTES: dict[str, str] = {
         "on so small a map the windows that borders are learnt from, and writing the file, take as "
         "long as the convolutions.",
     ),
+    "segmenter-frozen-clay": (
+        "Clay's decoder convolves at the size of the patch and costs more than the MoCo encoder "
+        "below it, in both loops alike: to encode once saves less than half of a step. With the "
+        "linear decoder the encoder is nearly all."
+    ),
     "predict-class": (
         "the reference neither copies nor checks. Code of a user's may write to its input, so it "
         "gets a copy of each batch, and every cell is checked for NaN and infinity: passes over "

@@ -467,6 +467,17 @@ def test_a_file_asks_for_the_users_decoder_and_a_fits_own_trains_again(x, masks,
     assert longer.loss_history[0] < fit.loss_history[0]
 
 
+@pytest.mark.parametrize("value", [9, 9.0, np.int64(9), np.float32(9), np.uint8(9)])
+def test_a_value_of_unlabelled_cells_of_any_type_stands_in_files(x, masks, encoder, value):
+    fit = segment(encoder, x, np.where(x[:, 1] > 0, 9, masks), unlabelled=value)
+    again = FoundationSegmenter.from_bytes(fit.to_bytes())
+    assert again.config["unlabelled"] == 9
+    assert type(again.config["unlabelled"]) in (int, float)
+    with_nan = segment(encoder, x, np.where(x[:, 1] > 0, np.nan, masks), unlabelled=np.nan)
+    assert with_nan.loss_history == fit.loss_history
+    assert "unlabelled" not in FoundationSegmenter.from_bytes(with_nan.to_bytes()).config
+
+
 def test_folds_of_segmenters_are_kept_and_are_the_same_in_processes(x, masks, encoder, tmp_path):
     text = np.where(masks == 2, None, np.array(["dry", "wet", ""])[masks].astype(object))
     how = {"k": 2, "seed": 1, "epochs": 1, "decoder": "linear", "checkpoint_dir": tmp_path}

@@ -6,8 +6,8 @@
 #' @param models What is compared: some of `"frozen"`, `"finetune"` and `"from_scratch"`; or a named list
 #'   with a list of settings of [foundation_fit_segmenter()] for each model, such as
 #'   `list("U-Net" = list(regime = "finetune", decoder = "unet"))`.
-#' @param test List with `x` and `masks`, what is scored. By default the rows that validate, which are the
-#'   same for all.
+#' @param test List with `x` and `masks`, what is scored; of a tile dataset its own masks by default. Without
+#'   it the rows that validate, which are the same for all.
 #' @param n_boot Draws of the bootstrap over patches, over groups or blocks where they are given without
 #'   `test`; 0 for no intervals.
 #' @param n_pictures Patches that are kept for `plot(which = "masks")`: those with the largest losses of the
@@ -107,7 +107,7 @@ to_test <- function(test, call) {
   if (is.null(test)) {
     return(NULL)
   }
-  if (!is.list(test) || !all(c("x", "masks") %in% names(test))) {
+  if (!is.list(test) || is.object(test) || !"x" %in% names(test)) {
     stop_input("test", "must be a list with `x` and `masks`.", call)
   }
   list(x = to_patches(test$x, call, "test"), masks = to_masks(test$masks, call))

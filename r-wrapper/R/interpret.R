@@ -10,7 +10,8 @@
 #'   [foundation_fit_classifier()].
 #' @param y The truth: factor or vector of classes of the fit, of length N; of a regressor numbers
 #'   in the units of its targets, a vector or a matrix with a column for each; of a segmenter masks
-#'   as of [foundation_fit_segmenter()], in which cells without a label do not count.
+#'   as of [foundation_fit_segmenter()], in which cells without a label do not count, by default those of
+#'   the tile dataset `x`.
 #' @param ... Not used: an argument of another name is an error.
 #' @param groups Vector or factor of length N, the group of each patch, such as its profile, field or
 #'   campaign. Patches of a group resemble each other, so that the bootstrap must draw whole groups;

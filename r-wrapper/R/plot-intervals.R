@@ -12,12 +12,15 @@ draw_intervals <- function(table, label) {
     type = "n", xlim = c(0.5, nlevels(table$of) + 0.5), ylim = c(0, 1), xaxt = "n", xlab = "",
     ylab = gsub("_", " ", label)
   )
-  graphics::axis(1L, at = seq_len(nlevels(table$of)), labels = levels(table$of))
+  names <- levels(table$of)
+  size <- min(1, 0.95 / max(graphics::strwidth(names))) # each within its place
+  graphics::axis(1L, at = seq_along(names), labels = names, cex.axis = size, gap.axis = 0)
   graphics::segments(at, table$conf.low, at, table$conf.high, col = of_row)
   graphics::points(at, table$estimate, pch = 19, col = of_row)
+  corner <- graphics::par("usr")[c(1L, 4L)]
   graphics::legend(
-    "topleft", models,
-    pch = 19, col = colours, bty = "n", horiz = TRUE, inset = c(0, -0.1), xpd = NA # above the plot
+    corner[[1]], corner[[2]], models,
+    pch = 19, col = colours, bty = "n", horiz = TRUE, yjust = 0, xpd = NA # above the plot
   )
 }
 

@@ -6,11 +6,14 @@ draw_masks <- function(hex, titles, masks, classes, colours) {
   draw_pictures(shown$hex, shown$titles, "", 1L + length(masks), below = function() {
     graphics::par(fig = c(0, 1, 0, 1), oma = rep(0, 4), mar = rep(0, 4), new = TRUE)
     graphics::plot.new()
-    graphics::legend(
-      "bottom", classes,
-      fill = colours, ncol = min(6L, length(classes)), bty = "n", xpd = NA,
-      cex = 0.85 / graphics::par("cex") # which several panels make smaller
-    )
+    key <- function(size, plot = TRUE) {
+      graphics::legend(
+        "bottom", classes,
+        fill = colours, ncol = min(6L, length(classes)), bty = "n", xpd = NA, cex = size, plot = plot
+      )
+    }
+    size <- 0.85 / graphics::par("cex") # which several panels make smaller
+    key(size * min(1, 1 / key(size, plot = FALSE)$rect$w)) # no wider than the figure
   })
 }
 

@@ -58,6 +58,7 @@ name_lists <- function(y, call) {
 
 # Masks cross as numbers with R's NA: as they are, or as places in `levels`, counted from 0.
 to_masks <- function(masks, call) {
+  if (missing(masks)) masks <- NULL
   if (is.null(masks) || is_python_object(masks)) { # none: those of a tile data set
     return(list(masks = masks, levels = NULL))
   }

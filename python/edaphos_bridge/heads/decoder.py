@@ -21,8 +21,9 @@ COARSEST_MAP = "coarsest map"
 class Decoder(nn.Module):
     """Patches ``(B, C, H, W)`` and their maps ``(B, D, h, w)``, to ``(B, n_outputs, H, W)``.
 
-    They are one list from fine to coarse, of which the patches are the first. What it is given may
-    be kept for the next epoch: it writes to none of it.
+    They are one list from fine to coarse, of which the patches are the first; one that reads the
+    coarsest map alone may ask these for their size and for nothing else. What it is given may be
+    kept for the next epoch: it writes to none of it.
     """
 
     reads: ClassVar[str] = COARSEST_MAP

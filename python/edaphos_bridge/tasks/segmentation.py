@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -22,6 +24,12 @@ SEGMENTATION_LOSSES = ("cross_entropy", "dice", "focal")
 
 _SMOOTH = 1.0  # cells, in the coefficient of Dice
 _SMALLEST = 1e-6  # of 1 - p in the focal loss, whose power has no gradient at 0
+
+
+def _in_files(value: Any) -> Any:
+    """Return a value of cells as JSON has it: those of NaN are unlabelled without being told."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ class Segmentation(Task):
             loss_fn,
             gamma,
             threshold,
-            unlabelled,
+            _in_files(unlabelled),
             class_weight,
         )
 

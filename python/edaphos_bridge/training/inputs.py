@@ -94,11 +94,16 @@ def inputs_of(
             (features,) = computed_once(encoder, patches, device, shapes, reads)
             read = features.__getitem__
             return Inputs(feature_dim, read, _EVAL_ROWS, features, is_cached=True, shapes=shapes)
-        if cached and _is_little(shapes[1:], len(patches), device):
-            maps = computed_once(encoder, patches, device, shapes[1:], reads)
+        kept = shapes if reads == MAPS else shapes[1:]
+        if cached and _is_little(kept, len(patches), device):
+            maps = computed_once(encoder, patches, device, kept, reads)
+            # of patches such a decoder asks for their size alone
+            sized = torch.empty((), device=device).expand(1, *shapes[0])
+            before = [] if reads == MAPS else [sized]
 
             def rows_of_maps(rows: torch.Tensor) -> list[torch.Tensor]:
-                return [patches.rows(rows.cpu()).to(device), *(h[rows] for h in maps)]
+                patches = (x.expand(len(rows), *shapes[0]) for x in before)
+                return [*patches, *(h[rows] for h in maps)]
 
             return Inputs(feature_dim, rows_of_maps, size, is_cached=True, shapes=shapes)
         if not cached:
@@ -120,8 +125,7 @@ def computed_once(
 ) -> list[torch.Tensor]:
     """Return what a head reads of all patches, on `device`, each ``(N, *shape)``.
 
-    Of maps these are the `shapes` without the patches, which are not among them. Patches are read
-    batch by batch.
+    Of maps the last ones, as many as there are `shapes`. Patches are read batch by batch.
 
     Raises
     ------

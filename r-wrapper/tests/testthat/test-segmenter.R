@@ -96,6 +96,7 @@ test_that("NA and `unlabelled` leave loss and counts", {
   expect_identical(other$loss_history, fit$loss_history)
   numbers <- structure(match(holed, wetness), dim = dim(holed))
   of_numbers <- quick_segmenter(numbers)
+  expect_identical(quick_segmenter(numbers, unlabelled = NA)$state, of_numbers$state)
   for (value in list(255, -9999L)) {
     said <- quick_segmenter(replace(numbers, is.na(numbers), value), unlabelled = value)
     expect_identical(said$loss_history, of_numbers$loss_history)
@@ -351,6 +352,40 @@ test_that("folds of masks give the share that is right, and probabilities of cel
     foundation_finetune_classifier, wet_fit(), soil_x, holed, k = 2, epochs = 1, seed = 1
   )
   expect_identical(tuned$columns, wetness)
+})
+
+test_that("the masks of a tile dataset need not be given, whatever learns or judges", {
+  skip_if_no_python()
+  cover <- terra::as.int(soil_stack()[[1]] > 0)
+  levels(cover) <- data.frame(ID = 0:1, cover = c("dry", "wet"))
+  tiles <- soil_tiles(labels = cover, patch_size = 4, n_patches = 20)
+  encoder <- foundation_encoder("moco", in_channels = 3, seed = 1)
+  few <- list(epochs = 1, seed = 1)
+  run <- function(verb, start, ...) suppressMessages(do.call(verb, c(list(start, tiles), few, list(...))))
+  fit <- run(foundation_fit_segmenter, encoder, val_split = 0)
+  expect_identical(fit$classes, c("dry", "wet"))
+  expect_identical(suppressMessages(update(fit, tiles)), fit)
+  expect_identical(foundation_interpret(fit, tiles, n_boot = 0)$kind, "segmentation")
+  expect_s3_class(run(foundation_finetune_classifier, fit), "edaphosbridge_segmenter")
+  ensemble <- suppressMessages(
+    foundation_finetune_ensemble(encoder, tiles, task = "segmentation", K_ens = 2, epochs = 1)
+  )
+  expect_identical(ensemble$task, "segmentation")
+  folds <- foundation_cross_validate(foundation_fit_segmenter, encoder, tiles, k = 2, epochs = 1, seed = 1)
+  expect_identical(dim(folds$predictions), c(20L, 2L, 4L, 4L))
+  found <- run(foundation_compare_segmenters, encoder, models = "frozen", test = list(x = tiles), n_boot = 0)
+  expect_identical(found$interpretations$frozen$n_units, 20L)
+  says <- "only a tile data set that was made with `labels` has its own"
+  refused <- function(code, of) expect_refused(code, "masks", says, of = of)
+  x <- array(0, c(20, 3, 4, 4))
+  refused(foundation_interpret(fit, x), "foundation_interpret")
+  refused(foundation_finetune_classifier(fit, x), "foundation_finetune_classifier")
+  refused(
+    foundation_finetune_ensemble(encoder, x, task = "segmentation"), "foundation_finetune_ensemble"
+  )
+  refused(
+    foundation_cross_validate(foundation_fit_segmenter, encoder, x), "foundation_cross_validate"
+  )
 })
 
 # --- what is refused -----------------------------------------------------------------------
