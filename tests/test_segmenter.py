@@ -296,10 +296,15 @@ def test_a_run_that_was_killed_goes_on_with_the_same_bits(
     assert resumed.to_bytes() == whole.to_bytes()
 
 
-def test_a_cross_validation_and_an_ensemble_take_it(x, masks, encoder):
-    found = foundation_cross_validate(
-        "foundation_fit_segmenter", encoder, x, masks, k=3, seed=1, epochs=1
-    )
+def test_a_cross_validation_and_an_ensemble_take_it(x, masks, encoder, tmp_path):
+    found, again = (
+        foundation_cross_validate(
+            "foundation_fit_segmenter", encoder, x, masks, k=3, seed=1, epochs=1,
+            checkpoint_dir=tmp_path,
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    assert np.array_equal(again.predictions, found.predictions)
     assert found.predictions.shape == (23, 3, 8, 8)
     assert found.measures == ["iou", "pixel_accuracy"]
     assert np.isfinite(found.predictions).all()

@@ -44,5 +44,5 @@ def test_of_a_regressor_means_over_targets():
 
 
 def test_of_any_other_task_its_own_last_score():
-    fit = fit_of("segmentation", score_name="val_iou", score_history=[0.1, 0.4])
+    fit = fit_of("another", score_name="val_iou", score_history=[0.1, 0.4])
     assert measures_of(fit, None, ROWS, np.zeros((4, 1))) == {"val_iou": 0.4}
