@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     )
     from edaphos_bridge.encoders.foundation import foundation_encoder
     from edaphos_bridge.ensemble import FoundationEnsemble, foundation_finetune_ensemble
+    from edaphos_bridge.experiments.few_label_result import FoundationFewLabelExperiment
+    from edaphos_bridge.few_label_experiment import foundation_few_label_experiment
     from edaphos_bridge.interpret import foundation_interpret
     from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
     from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
@@ -76,6 +78,7 @@ __all__ = [
     "FoundationCrossValidation",
     "FoundationEmbeddingMap",
     "FoundationEnsemble",
+    "FoundationFewLabelExperiment",
     "FoundationFit",
     "FoundationInterpretation",
     "FoundationMultiLabel",
@@ -100,6 +103,7 @@ __all__ = [
     "foundation_embed_raster",
     "foundation_embedding_map",
     "foundation_encoder",
+    "foundation_few_label_experiment",
     "foundation_fine_tune",
     "foundation_finetune_classifier",
     "foundation_finetune_ensemble",
@@ -139,6 +143,7 @@ _HOMES = {
     "FoundationBandImportance": "edaphos_bridge.interpretation.importance",
     "FoundationClassifier": "edaphos_bridge.classifier",
     "FoundationEnsemble": "edaphos_bridge.ensemble",
+    "FoundationFewLabelExperiment": "edaphos_bridge.experiments.few_label_result",
     "FoundationFit": "edaphos_bridge.any_fit",
     "FoundationEmbeddingMap": "edaphos_bridge.interpretation.embedding_map",
     "FoundationInterpretation": "edaphos_bridge.interpretation.result",
@@ -162,6 +167,7 @@ _HOMES = {
     "foundation_embed_raster": "edaphos_bridge.embed_raster",
     "foundation_embedding_map": "edaphos_bridge.embedding_map",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
+    "foundation_few_label_experiment": "edaphos_bridge.few_label_experiment",
     "Phase": "edaphos_bridge.training.phase",
     "foundation_fine_tune": "edaphos_bridge.recipes",
     "foundation_finetune_classifier": "edaphos_bridge.recipes",
