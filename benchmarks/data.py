@@ -126,6 +126,11 @@ def simclr() -> nn.Module:
     return foundation_encoder("simclr", 31, seed=1)
 
 
+def xresnet() -> nn.Module:
+    """Return an untrained XResNet-18 for patches of 16 x 16 cells, 128 features."""
+    return foundation_encoder("xresnet18", 31, width=16, stem="small", seed=1)
+
+
 class Residual(nn.Module):
     """Two convolutions around a shortcut, as a user would write them."""
 
@@ -172,6 +177,7 @@ def of_a_user() -> nn.Module:
 
 
 OUR_ENCODERS: dict[str, Callable[[], nn.Module]] = {"MoCo": moco, "SimCLR": simclr}
+FINE_TUNED = {**OUR_ENCODERS, "XResNet-18": xresnet}
 ENCODERS = {**OUR_ENCODERS, "a user's own class": of_a_user}
 
 

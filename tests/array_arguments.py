@@ -37,6 +37,8 @@ def calls_with(kind: Callable[[torch.Tensor], Any]) -> Iterator[tuple[str, Calla
     yield "patches", lambda: eb.foundation_simclr_embed(simclr, kind(x))
     yield "stack", lambda: eb.foundation_tile_dataset(kind(raster), patch_size=2)
     yield "valid_mask", lambda: eb.foundation_tile_dataset(raster, 2, 5, kind(mask))
+    land = (torch.arange(81.0) % 2).reshape(9, 9)
+    yield "labels", lambda: eb.foundation_tile_dataset(raster, 2, 5, labels=kind(land))
     for read in (eb.foundation_patches_at_coords, eb.foundation_embed_at_coords):
         yield "coords", lambda read=read: read(encoder, kind(points), raster, dataset=tiles)
         yield "stack", lambda read=read: read(encoder, points, kind(raster), dataset=tiles)

@@ -149,19 +149,10 @@ def test_a_sweep_has_the_losses_and_accuracies_of_its_single_fits():
 
 def test_fine_tuning_has_the_losses_and_probabilities_of_the_plain_loop():
     found = figures(fine_tuning_rows(TINY, "cpu"))
-    assert found.keys() == {
-        "fine-tuning",
-        "fine-tuning-losses",
-        "fine-tuning-result",
-        "fine-tuning-exact",
-        "fine-tuning-rounding",
-        "fine-tuning-simclr",
-        "fine-tuning-simclr-losses",
-        "fine-tuning-simclr-result",
-        "fine-tuning-simclr-exact",
-        "fine-tuning-simclr-rounding",
-    }
-    for key in ("fine-tuning", "fine-tuning-simclr"):
+    encoders = ("fine-tuning", "fine-tuning-simclr", "fine-tuning-xresnet-18")
+    rows = ("", "-losses", "-result", "-exact", "-rounding")
+    assert found.keys() == {f"{key}{row}" for key in encoders for row in rows}
+    for key in encoders:
         assert found[f"{key}-losses"] <= 1e-4
         assert found[f"{key}-result"] <= 1e-4
 

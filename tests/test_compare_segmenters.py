@@ -99,6 +99,18 @@ def test_pictures_are_the_patches_that_the_first_model_finds_hardest(encoder, x,
         assert np.array_equal(fit.codes(found.patches), found.predicted[name])
 
 
+def test_each_model_has_a_folder_of_its_own_and_goes_on_from_it(encoder, x, masks, tmp_path):
+    first = compare(encoder, x, masks, checkpoint_dir=tmp_path)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == set(first.fits)
+    longer = compare(encoder, x, masks, checkpoint_dir=tmp_path, epochs=2)
+    assert_equal_fits(longer, compare(encoder, x, masks, epochs=2))
+
+
+def assert_equal_fits(found, expected):
+    for name, fit in expected.fits.items():
+        assert found.fits[name].to_bytes() == fit.to_bytes()
+
+
 @pytest.mark.parametrize(
     ("changes", "argument"),
     [
@@ -114,6 +126,12 @@ def test_pictures_are_the_patches_that_the_first_model_finds_hardest(encoder, x,
         ({"n_boot": -1}, "n_boot"),
         ({"n_pictures": 0}, "n_pictures"),
         ({"masks": np.zeros((24, 8, 8))}, "masks"),
+        ({"epoch": 2}, "epoch"),
+        ({"models": {"a": {}, "b": {"epochs": 0}}}, "epochs"),
+        ({"models": {"a": {}, "b": {"loss": "mse"}}}, "loss"),
+        ({"models": {"a": {"epoch": 2}}}, "epoch"),
+        ({"models": {"a": {"folds": [1] * 24}}}, "folds"),
+        ({"models": {"a": {"seed": 2}}}, "seed"),
     ],
 )
 def test_bad_input_is_an_error_before_any_fit(encoder, x, masks, changes, argument, monkeypatch):

@@ -296,15 +296,10 @@ def test_a_run_that_was_killed_goes_on_with_the_same_bits(
     assert resumed.to_bytes() == whole.to_bytes()
 
 
-def test_a_cross_validation_and_an_ensemble_take_it(x, masks, encoder, tmp_path):
-    found, again = (
-        foundation_cross_validate(
-            "foundation_fit_segmenter", encoder, x, masks, k=3, seed=1, epochs=1,
-            checkpoint_dir=tmp_path,
-        )
-        for _ in range(2)
-    )  # fmt: skip
-    assert np.array_equal(again.predictions, found.predictions)
+def test_a_cross_validation_and_an_ensemble_take_it(x, masks, encoder):
+    found = foundation_cross_validate(
+        "foundation_fit_segmenter", encoder, x, masks, k=3, seed=1, epochs=1
+    )
     assert found.predictions.shape == (23, 3, 8, 8)
     assert found.measures == ["iou", "pixel_accuracy"]
     assert np.isfinite(found.predictions).all()
@@ -462,6 +457,30 @@ def test_a_decoder_of_the_users_works(x, masks, encoder):
         FoundationSegmenter.from_bytes(fit.to_bytes())
 
 
+def test_a_file_asks_for_the_users_decoder_and_a_fits_own_trains_again(x, masks, encoder):
+    fit = segment(encoder, x, masks, decoder=nn.Conv2d(6, 3, 1))
+    for anew in (nn.Conv2d(6, 3, 1), fit.head):
+        twin = FoundationSegmenter.from_bytes(fit.to_bytes(), head=anew)
+        assert np.array_equal(twin.predict_proba(x), fit.predict_proba(x))
+        assert twin.to_bytes() == fit.to_bytes()
+    longer = segment(encoder, x, masks, decoder=fit.head)
+    assert longer.loss_history[0] < fit.loss_history[0]
+
+
+def test_folds_of_segmenters_are_kept_and_are_the_same_in_processes(x, masks, encoder, tmp_path):
+    text = np.where(masks == 2, None, np.array(["dry", "wet", ""])[masks].astype(object))
+    how = {"k": 2, "seed": 1, "epochs": 1, "decoder": "linear", "checkpoint_dir": tmp_path}
+    name = "foundation_fit_segmenter"
+    found = foundation_cross_validate(name, encoder, x, text, n_jobs=2, **how)
+    kept = foundation_cross_validate(name, encoder, x, text, **how)
+    assert np.array_equal(kept.predictions, found.predictions)
+    assert kept.table.equals(found.table)
+    with pytest.raises(InputError, match="other"):
+        foundation_cross_validate(name, encoder, x, np.where(text == "dry", None, text), **how)
+    again = foundation_cross_validate(name, encoder, x, text, **{**how, "checkpoint_dir": None})
+    assert np.array_equal(again.predictions, found.predictions)
+
+
 # --- what cannot be used -------------------------------------------------------------------------
 
 
@@ -499,6 +518,7 @@ def test_bad_input_is_an_error_before_anything_is_done(
     x, masks, encoder, changes, argument, says, monkeypatch
 ):
     monkeypatch.setattr("edaphos_bridge.fits.run.run", lambda *args: pytest.fail("it began"))
+    monkeypatch.setattr(inputs, "computed_once", lambda *args: pytest.fail("all maps were made"))
     given = {"encoder": encoder, "x": x, "masks": masks, **changes}
     with pytest.raises(InputError, match=says) as caught:
         segment(given.pop("encoder"), given.pop("x"), given.pop("masks"), **given)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,8 @@ N_BOOT = 2000
 REPEATS = range(3)  # of the groups of blocks; the others always train
 BUDGETS = {"5 %": 0.05, "20 %": 0.2, "all": 1.0}
 STEPS, BATCH, LR = 300, 16, 3e-3
-PRETRAINING = {"epochs": 400, "batch_size": 64, "lr": 3e-3, "queue_size": 256}
+SETTINGS = Path(__file__).parents[1] / "comparison" / "settings.json"
+PRETRAINING = {**json.loads(SETTINGS.read_text(encoding="utf-8"))["pretraining"], "epochs": 600}
 FOREST = "random forest on pixels"
 MODELS: dict[str, dict[str, Any]] = {
     "frozen MoCo, linear": {"regime": "frozen", "decoder": "linear"},
@@ -256,9 +258,10 @@ def main() -> None:
         f"every class; each of {len(REPEATS)} repeats tests on one group and trains on the "
         "others. Neighbouring tiles of two blocks touch and share no pixel.",
         f"* MoCo is pretrained anew in each repeat on all training tiles without labels, "
-        f"{PRETRAINING['epochs']} steps of {PRETRAINING['batch_size']}.",
+        f"{PRETRAINING['epochs']} steps of {PRETRAINING['batch_size']}, with the views and rates "
+        "that the comparison chose for patches of the Statlog scene.",
         f"* Every segmenter takes about {STEPS} steps of {BATCH} tiles at a rate of {LR:g} (a "
-        "tenth of it for a pretrained encoder); nothing was tuned, for any model or scene.",
+        "tenth of it for a pretrained encoder); no segmenter was tuned, for either scene.",
         f"* {FOREST.capitalize()}: 200 trees on the bands of single pixels, without their "
         "neighbours.",
         f"* Intervals: percentiles of {N_BOOT} bootstrap draws of whole blocks, over the tiles of "

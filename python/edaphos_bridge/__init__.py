@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from edaphos_bridge.band_importance import foundation_band_importance
     from edaphos_bridge.calibrate import foundation_calibrate
     from edaphos_bridge.classifier import FoundationClassifier, foundation_fit_classifier
-    from edaphos_bridge.compare_segmenters import (
-        FoundationSegmenterComparison,
-        foundation_compare_segmenters,
-    )
+    from edaphos_bridge.compare_segmenters import foundation_compare_segmenters
     from edaphos_bridge.cross_validate import (
         FoundationCrossValidation,
         foundation_cross_validate,
@@ -39,7 +36,10 @@ if TYPE_CHECKING:
     from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
     from edaphos_bridge.interpretation.importance import FoundationBandImportance
     from edaphos_bridge.interpretation.result import FoundationInterpretation
+    from edaphos_bridge.interpretation.segmenter_comparison import FoundationSegmenterComparison
     from edaphos_bridge.knn import foundation_knn
+    from edaphos_bridge.knn_probe import KNNProbe
+    from edaphos_bridge.linear_probe import LinearProbe
     from edaphos_bridge.lr_find import LRFind, foundation_lr_find
     from edaphos_bridge.maps.applicability import FoundationApplicability
     from edaphos_bridge.mcdropout import foundation_mcdropout_predict
@@ -50,14 +50,16 @@ if TYPE_CHECKING:
     from edaphos_bridge.predict_raster import foundation_predict_raster
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep, foundation_probe_sweep
-    from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
+    from edaphos_bridge.raster.tiles import FoundationTileDataset
     from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
+    from edaphos_bridge.segmentation_probe import SegmentationProbe
     from edaphos_bridge.segmenter import FoundationSegmenter, foundation_fit_segmenter
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
     from edaphos_bridge.smooth import foundation_smooth
     from edaphos_bridge.smooth_raster import foundation_smooth_raster
     from edaphos_bridge.tile_align import foundation_tile_align
+    from edaphos_bridge.tile_dataset import foundation_tile_dataset
     from edaphos_bridge.training.phase import Phase, foundation_phase
     from edaphos_bridge.uncertainty import foundation_uncertainty
     from edaphos_bridge.uncertainty_raster import foundation_uncertainty_raster
@@ -88,8 +90,11 @@ __all__ = [
     "FoundationSegmenter",
     "FoundationSegmenterComparison",
     "FoundationTileDataset",
+    "KNNProbe",
     "LRFind",
+    "LinearProbe",
     "Phase",
+    "SegmentationProbe",
     "__version__",
     "foundation_applicability",
     "foundation_applicability_raster",
@@ -138,6 +143,9 @@ __all__ = [
 
 # Importing torch takes a second; it waits until one of these is first used.
 _HOMES = {
+    "KNNProbe": "edaphos_bridge.knn_probe",
+    "LinearProbe": "edaphos_bridge.linear_probe",
+    "SegmentationProbe": "edaphos_bridge.segmentation_probe",
     "FoundationApplicability": "edaphos_bridge.maps.applicability",
     "FoundationAttribution": "edaphos_bridge.interpretation.attribution_result",
     "FoundationBandImportance": "edaphos_bridge.interpretation.importance",
@@ -153,7 +161,7 @@ _HOMES = {
     "FoundationProbeSweep": "edaphos_bridge.probe_sweep",
     "FoundationRegressor": "edaphos_bridge.regressor",
     "FoundationSegmenter": "edaphos_bridge.segmenter",
-    "FoundationSegmenterComparison": "edaphos_bridge.compare_segmenters",
+    "FoundationSegmenterComparison": "edaphos_bridge.interpretation.segmenter_comparison",
     "foundation_compare_segmenters": "edaphos_bridge.compare_segmenters",
     "FoundationTileDataset": "edaphos_bridge.raster.tiles",
     "foundation_applicability": "edaphos_bridge.applicability",
@@ -193,7 +201,7 @@ _HOMES = {
     "foundation_smooth": "edaphos_bridge.smooth",
     "foundation_smooth_raster": "edaphos_bridge.smooth_raster",
     "foundation_tile_align": "edaphos_bridge.tile_align",
-    "foundation_tile_dataset": "edaphos_bridge.raster.tiles",
+    "foundation_tile_dataset": "edaphos_bridge.tile_dataset",
     "foundation_uncertainty": "edaphos_bridge.uncertainty",
     "foundation_uncertainty_raster": "edaphos_bridge.uncertainty_raster",
     "foundation_weights_download": "edaphos_bridge.weights.foundation_weights",

@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from inspect import signature
 from typing import Any
 
 import pandas as pd
 import torch
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.basics.arguments import choice, number, seed_number, whole
+from edaphos_bridge.basics.arguments import choice, flag, number, seed_number, whole
+from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.masks import Masks
+from edaphos_bridge.data.patch_masks import masks_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
-from edaphos_bridge.data.splits import read_split
+from edaphos_bridge.data.splits import parting_in, read_split
+from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.interpret import interpret_masks
-from edaphos_bridge.interpretation import figures
-from edaphos_bridge.interpretation.pictures import Stretch, pictures
 from edaphos_bridge.interpretation.segmentation import SegmentationInterpretation
-from edaphos_bridge.interpretation.segmented import OF_MASKS
+from edaphos_bridge.interpretation.segmenter_comparison import FoundationSegmenterComparison
 from edaphos_bridge.interpretation.units import Units
 from edaphos_bridge.segmenter import (
+    IOU,
     REGIMES,
     FoundationSegmenter,
+    fit_segmenter,
     foundation_fit_segmenter,
-    masks_of,
+    settings_in,
 )
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.plan import draw_plan
+from edaphos_bridge.training.progress import console
 
-_PARTING = ("groups", "blocks", "block_size", "buffer", "folds", "fold", "validation")
+_OF_ALL = (
+    "groups", "blocks", "block_size", "buffer", "folds", "fold", "validation", "val_split",
+    "classes", "unlabelled", "seed",
+)  # fmt: skip
+"""Arguments of a fit that are those of all models, which learn from the same rows."""
+
+
+def _console(verbose: bool) -> AbstractContextManager[Events]:
+    return console("segmenter", verbose, IOU)
 
 
 @plain
 def foundation_compare_segmenters(
     encoder: Any,
     x: Any,
-    masks: Any,
+    masks: Any = None,
     *,
     models: Sequence[str] | Mapping[str, Mapping[str, Any]] = REGIMES,
     test: Any = None,
@@ -67,7 +81,8 @@ def foundation_compare_segmenters(
     n_pictures : int
         Patches that are kept for `plot_masks`: those with the largest losses of the first model.
     **settings
-        Further arguments of `foundation_fit_segmenter`, for all models.
+        Further arguments of `foundation_fit_segmenter`, for all models. Of a `checkpoint_dir` each
+        has a folder of its own.
 
     Returns
     -------
@@ -124,13 +139,22 @@ def compare_segmenters(
     unlabelled: Any,
     seed: Any,
     settings: Mapping[str, Any],
+    parting: Mapping[str, Any] | None = None,
+    listen: Callable[[bool], AbstractContextManager[Events]] = _console,
     draw: Callable[[], int] = draw_seed,
 ) -> FoundationSegmenterComparison:
-    """Do what `foundation_compare_segmenters` does: what all entrances have in common."""
-    named = _named(models)
-    parting = {name: settings[name] for name in _PARTING if name in settings}
-    rest = {name: value for name, value in settings.items() if name not in parting}
-    if test is None and any({**rest, **own}.get("patience") is not None for own in named.values()):
+    """Do what `foundation_compare_segmenters` does: what all entrances have in common.
+
+    Parameters
+    ----------
+    parting : mapping, optional
+        Arguments of `read_split`, where they are not among the settings.
+    listen : callable
+        Gives what hears of a run, of its ``verbose``.
+    """
+    each = _arguments_of(_named(models), settings)
+    parting = parting_in(next(iter(each.values()))) if parting is None else parting
+    if test is None and any(own["patience"] is not None for own in each.values()):
         raise InputError(
             "patience", "would choose by the rows that are scored", hint="Give `test`."
         )
@@ -138,9 +162,11 @@ def compare_segmenters(
     most = whole("n_pictures", n_pictures, minimum=1)
     share = number("val_split", val_split, minimum=0, below=1)
     patches = Patches(x)
+    reader = None if encoder is None else as_module(encoder)
+    patches.read_for(reader, training=False)
     learnt = masks_of(patches, masks, classes=classes, unlabelled=unlabelled)
-    split = read_split(len(patches), **{**dict.fromkeys(_PARTING), "buffer": 0.0, **parting})
-    held_out = None if test is None else _test(test, learnt, unlabelled)
+    split = read_split(len(patches), **parting)
+    held_out = None if test is None else _test(test, reader, learnt, unlabelled)
     if held_out is None and split is None and share == 0:
         raise InputError(
             "val_split", "leaves no row to score", found=share, hint="Give `test`, or more."
@@ -150,11 +176,12 @@ def compare_segmenters(
     used = draw() if seed is None else seed_number(seed)
     plan = draw_plan(len(patches), share, Randomness(used).generator, split)
     common = {
-        "classes": learnt.classes,
-        "unlabelled": unlabelled,
-        "val_split": share,
-        "seed": used,
-        "folds": [(plan.train_rows.numpy(), plan.val_rows.numpy())] if len(plan.val_rows) else None,
+        "classes": learnt.classes, "unlabelled": unlabelled, "val_split": share, "seed": used
+    }  # fmt: skip
+    rows_of_all = [(plan.train_rows.numpy(), plan.val_rows.numpy())]
+    same = {
+        "folds": rows_of_all if len(plan.val_rows) else None,
+        "first": parting.get("first", 0),
     }
     units = None
     if held_out is None:
@@ -164,8 +191,11 @@ def compare_segmenters(
         held_out = Patches(patches.rows(rows)), Masks(learnt.codes[rows], learnt.classes)
     fits: dict[str, FoundationSegmenter] = {}
     found: dict[str, SegmentationInterpretation] = {}
-    for name, own in named.items():
-        fits[name] = foundation_fit_segmenter(encoder, x, masks, **{**common, **rest, **own})
+    for name, own in each.items():
+        with listen(flag("verbose", own["verbose"])) as events:
+            fits[name] = fit_segmenter(
+                encoder, Patches(x), masks, {**own, **common}, events, parting=same
+            )
         found[name] = interpret_masks(
             fits[name],
             *held_out,
@@ -203,11 +233,39 @@ def _named(models: Any) -> dict[str, dict[str, Any]]:
     return {name: dict(own) for name, own in found.items()}
 
 
-def _test(test: Any, learnt: Masks, unlabelled: Any) -> tuple[Patches, Masks]:
+def _arguments_of(
+    named: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return all arguments of the fit of each model, or raise `InputError` before the first."""
+    parameters = signature(foundation_fit_segmenter).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+    own = [name for name in defaults if name not in _OF_ALL]
+    for argument in (name for given in named.values() for name in given if name not in own):
+        raise InputError(
+            argument, "is no setting of a model", hint=f"A model has {', '.join(own)}."
+        )
+    for argument in (name for name in settings if name not in defaults):
+        raise InputError(
+            argument,
+            "is no argument of foundation_fit_segmenter()",
+            hint=f"It has {', '.join(own)}.",
+        )
+    found = {}
+    for model, given in named.items():
+        arguments = found[model] = {**defaults, **settings, **given}
+        folder = folder_or_none("checkpoint_dir", arguments["checkpoint_dir"])
+        if folder is not None and "checkpoint_dir" not in given:
+            arguments["checkpoint_dir"] = folder / model
+        settings_in(arguments)
+    return found
+
+
+def _test(test: Any, reader: Any, learnt: Masks, unlabelled: Any) -> tuple[Patches, Masks]:
     """Return the patches and masks that are scored, or raise `InputError`."""
     if not isinstance(test, tuple | list) or len(test) != 2:
         raise InputError("test", "must be a pair of patches and masks", found=type(test).__name__)
     patches = Patches(test[0], argument="test")
+    patches.read_for(reader, training=False)
     return patches, masks_of(patches, test[1], classes=learnt.classes, unlabelled=unlabelled)
 
 
@@ -219,125 +277,3 @@ def _units(codes: Any, rows: torch.Tensor, split: Any) -> Units:
     if len(found) < 2:
         return Units("rows", torch.arange(len(rows)).numpy(), len(rows))
     return Units(split.describe()["by"], groups, len(found))
-
-
-@dataclass(eq=False, repr=False)
-class FoundationSegmenterComparison:
-    """Segmenters beside each other, as `foundation_compare_segmenters` returns them.
-
-    Attributes
-    ----------
-    fits : dict of str to FoundationSegmenter
-    interpretations : dict of str to SegmentationInterpretation
-        Of the same held-out patches.
-    patches : numpy.ndarray, shape (k, C, H, W), float32
-        Those with the largest losses of the first model.
-    masks : numpy.ndarray of int, shape (k, H, W)
-        Their actual classes, places in the fits' `classes`; -1 of unlabelled cells.
-    predicted : dict of str to numpy.ndarray of int, shape (k, H, W)
-        What each model makes of them.
-    rows : numpy.ndarray of int
-        Which of the held-out patches they are.
-    seed : int
-    """
-
-    fits: dict[str, FoundationSegmenter]
-    interpretations: dict[str, SegmentationInterpretation]
-    patches: Any
-    masks: Any
-    predicted: dict[str, Any]
-    rows: Any
-    seed: int
-
-    @property
-    def classes(self) -> list[Any]:
-        """Classes of all fits."""
-        return next(iter(self.fits.values())).classes
-
-    def as_table(self) -> pd.DataFrame:
-        """Return the scores of all models, with 95 % intervals.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``model``, ``metric``, ``class`` (None for all together), ``estimate``,
-            ``conf_low`` and ``conf_high``.
-        """
-        tables = [
-            found.as_table().assign(model=name) for name, found in self.interpretations.items()
-        ]
-        return pd.concat(tables, ignore_index=True)
-
-    def describe(self) -> list[str]:
-        """Return the lines that printing shows, the same in R and Python."""
-        table = self.as_table()
-        overall = table[table["class"].isna()]
-        first = next(iter(self.interpretations.values()))
-        shown = ("iou", "dice", "precision", "recall", "pixel_accuracy")
-        width = max(map(len, [*self.fits, "model"])) + 2
-        lines = [
-            "<edaphos_segmenter_comparison>",
-            f"  {len(first)} patches held out, {len(self.classes)} classes, means over classes",
-            "  " + "model".ljust(width) + "".join(name.rjust(24) for name in shown),
-        ]
-        for name in self.fits:
-            own = overall[overall["model"] == name].set_index("metric")
-            cells = [_number(own.loc[metric]) for metric in shown]
-            lines.append("  " + name.ljust(width) + "".join(cell.rjust(24) for cell in cells))
-        return lines
-
-    def __repr__(self) -> str:
-        return "\n".join(self.describe())
-
-    @plain
-    def plot(self, metric: str = "iou", ax: Any = None) -> Any:
-        """Draw a score of each class and its mean, a colour a model; return matplotlib's axes.
-
-        Parameters
-        ----------
-        metric : {"iou", "dice", "f1", "precision", "recall", "pixel_accuracy"}
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; new ones by default.
-        """
-        choice("metric", metric, OF_MASKS)
-        table = self.as_table()
-        names = [*map(str, self.classes), "all"]
-        values = {}
-        for model in self.fits:
-            own = table[(table["model"] == model) & (table["metric"] == metric)]
-            each = own.assign(of=[("all" if c is None else str(c)) for c in own["class"]])
-            values[model] = each.set_index("of").loc[names]
-        return figures.intervals(names, values, metric.replace("_", " "), ax)
-
-    @plain
-    def plot_masks(
-        self,
-        k: int | None = None,
-        bands: int | Sequence[int] | None = None,
-        stretch: Stretch = "percent",
-    ) -> Any:
-        """Draw patches, their masks and what each model predicts; return matplotlib's figure.
-
-        Parameters
-        ----------
-        k : int, optional
-            How many of `patches`; all by default.
-        bands, stretch
-            As in `FoundationInterpretation.plot_top_losses`.
-        """
-        most = len(self.patches)
-        number_shown = most if k is None else whole("k", k, maximum=most)
-        columns = {"actual": self.masks, **self.predicted}
-        return figures.masks(
-            pictures(self.patches[:number_shown], bands, stretch),
-            {name: codes[:number_shown] for name, codes in columns.items()},
-            self.classes,
-        )
-
-
-def _number(row: Any) -> str:
-    if pd.isna(row["estimate"]):
-        return "NA"
-    if pd.isna(row["conf_low"]):
-        return f"{row['estimate']:.3f}"
-    return f"{row['estimate']:.3f} [{row['conf_low']:.3f}, {row['conf_high']:.3f}]"

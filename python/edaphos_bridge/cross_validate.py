@@ -46,7 +46,7 @@ def foundation_cross_validate(
     fit: str | Callable[..., Any],
     encoder: Any,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
     folds: Any = None,
     groups: Any = None,

@@ -86,7 +86,7 @@ def foundation_embed_at_coords(
     Examples
     --------
     >>> import edaphos_bridge
-    >>> from edaphos_bridge.raster.tiles import foundation_tile_dataset
+    >>> from edaphos_bridge import foundation_tile_dataset
     >>> raster = np.random.default_rng(1).normal(size=(4, 40, 50))
     >>> tiles = foundation_tile_dataset(raster, patch_size=8, n_patches=100, seed=1)
     >>> encoder = edaphos_bridge.foundation_encoder("moco", in_channels=4, seed=1)

@@ -152,11 +152,11 @@ def _encoder(architecture: str, object: Any) -> Any:
     kind = ARCHITECTURES[architecture]
     module = as_module(object, argument="object")
     if not isinstance(module, kind):
-        known = [name for name, other in ARCHITECTURES.items() if isinstance(module, other)]
+        known = [name for name in ("moco", "simclr") if isinstance(module, ARCHITECTURES[name])]
         raise InputError(
             "object",
             f"must be a {kind.__name__} or a fit that holds one",
             found=type(module).__name__,
-            hint=f"foundation_{known[0]}_embed() takes it." if known else "",
+            hint=f"foundation_{known[0] + '_' if known else ''}embed() takes it.",
         )
     return module

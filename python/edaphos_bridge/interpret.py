@@ -12,6 +12,7 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag, seed_number, whole
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.masks import Masks
+from edaphos_bridge.data.patch_masks import masks_of
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
@@ -35,14 +36,13 @@ from edaphos_bridge.interpretation.scores import Classified, Measured
 from edaphos_bridge.interpretation.segmentation import SegmentationInterpretation
 from edaphos_bridge.interpretation.segmented import Segmented
 from edaphos_bridge.interpretation.units import Units, units_of
-from edaphos_bridge.segmenter import masks_of
 
 
 @plain
 def foundation_interpret(
     fit: Any,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
     groups: Any = None,
     blocks: Any = None,
@@ -65,7 +65,8 @@ def foundation_interpret(
         Patches, as in `foundation_fit_classifier`.
     y : array-like, shape (N,) or (N, T)
         The truth: classes of the fit, or numbers in the units of its targets; of a segmenter masks
-        ``(N, H, W)``, in which cells without a label do not count.
+        ``(N, H, W)``, in which cells without a label do not count, or None for those of a tile
+        data set.
     groups : array-like, shape (N,), optional
         The group of each patch, such as its profile, field or campaign. Patches of a group resemble
         each other, so that the bootstrap must draw whole groups; otherwise it draws patches and its
@@ -154,6 +155,7 @@ def interpret(
     patches = as_patches(x)
     if known.task.has_masks:
         _no_baselines(baselines, train)
+        patches.read_for(known.encoder, training=False)
         return interpret_masks(
             known,
             patches,

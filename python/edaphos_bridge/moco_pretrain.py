@@ -7,6 +7,7 @@ from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.pretrain.probe import Probe
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import PatchSource
@@ -39,6 +40,8 @@ def foundation_moco_pretrain(
     checkpoint_every: int | None = None,
     steps_per_epoch: int = 1,
     momentum_schedule: str | None = None,
+    encoder: Any = None,
+    probe: Probe | None = None,
 ) -> FoundationPretrain:
     """Pretrain a MoCo v2 encoder on patches without labels.
 
@@ -57,7 +60,8 @@ def foundation_moco_pretrain(
         mean and unit variance per channel; at least two. Those that are not in memory are read
         step by step, see `foundation_fit_classifier`.
     feature_dim, proj_dim : int
-        Widths of the features and of the projection that the loss sees.
+        Widths of the features and of the projection that the loss sees. An `encoder` that has
+        widths of its own keeps them: then leave these out.
     queue_size : int
         Keys in the queue; ``max(2, N - batch_size)`` if that is less.
     momentum : float
@@ -105,6 +109,17 @@ def foundation_moco_pretrain(
         Steps an epoch; ``loss_history`` has their mean.
     momentum_schedule : {None, "cosine"}
         "cosine" raises the momentum to 1 in the course of the run (as BYOL does).
+    encoder : str, torch.nn.Module or fit, optional
+        What to train instead of the method's own encoder. A name of `foundation_encoder` makes a
+        new one, its weights drawn from `seed`: "moco" and "simclr" of the widths asked for, an
+        XResNet as it is by default. Of a module of yours, of `foundation_encoder`'s or in a fit, a
+        copy is trained, from the weights it has; see `foundation_fit_classifier` for what may be
+        one. One without a projection gets MoCo's beside it, which the fit does not keep: its
+        encoder gives the features before that.
+    probe : LinearProbe, KNNProbe or SegmentationProbe, optional
+        Looks every few epochs at what the encoder is worth for labelled patches. The run is the
+        same with and without it, to the last bit, unless the probe has patience, which ends it and
+        keeps the best encoder.
 
     Returns
     -------
@@ -114,8 +129,8 @@ def foundation_moco_pretrain(
     Raises
     ------
     InputError
-        If an argument cannot be used, or `checkpoint_dir` holds the checkpoint of another
-        run; before any training.
+        If an argument or the encoder cannot be used, or `checkpoint_dir` holds the checkpoint of
+        another run; before any training.
     WeightsError
         If the checkpoint is damaged.
     TrainingError

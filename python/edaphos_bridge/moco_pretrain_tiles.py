@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.pretrain.probe import Probe
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import TileSource
@@ -39,6 +41,8 @@ def foundation_moco_pretrain_tiles(
     resume: str | os.PathLike[str] | None = None,
     steps_per_epoch: int = 1,
     momentum_schedule: str | None = None,
+    encoder: Any = None,
+    probe: Probe | None = None,
 ) -> FoundationPretrain:
     """Pretrain a MoCo v2 encoder on the tiles of a raster, read as they are needed.
 
@@ -66,8 +70,11 @@ def foundation_moco_pretrain_tiles(
         A folder with a checkpoint to go on from, as in edaphos. Nothing is written to it unless it
         is the `checkpoint_dir` too, from which a run goes on by itself; where both have a
         checkpoint, the further one is used.
-    steps_per_epoch, momentum_schedule
+    steps_per_epoch, momentum_schedule, probe
         See `foundation_moco_pretrain`.
+    encoder : str, torch.nn.Module or fit, optional
+        See `foundation_moco_pretrain`. One that carries a normalisation must have been pretrained
+        with the dataset's.
 
     Returns
     -------

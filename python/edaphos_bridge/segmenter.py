@@ -14,11 +14,11 @@ from torch import nn
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, flag, number
 from edaphos_bridge.basics.paths import folder_or_none
-from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.labels import ClassLabel
-from edaphos_bridge.data.masks import Masks, as_masks
 from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.orientation import orientation_of
+from edaphos_bridge.data.patch_masks import masks_of
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.data.splits import parting_in
 from edaphos_bridge.encoders.copying import as_module
@@ -29,6 +29,7 @@ from edaphos_bridge.fits.run import fit_checked
 from edaphos_bridge.heads.decoders import DECODERS, FROM_SCRATCH
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.segmentation import SEGMENTATION_LOSSES, Segmentation
+from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
 from edaphos_bridge.training.settings import FitSettings, RecipeSettings
 
@@ -39,7 +40,7 @@ REGIMES = ("frozen", "finetune", FROM_SCRATCH)
 def foundation_fit_segmenter(
     encoder: Any,
     x: Any,
-    masks: Any,
+    masks: Any = None,
     *,
     regime: str = "frozen",
     decoder: str | nn.Module | Callable[[int, int], nn.Module] | None = None,
@@ -82,8 +83,9 @@ def foundation_fit_segmenter(
         a transformer's tokens). None with ``regime="from_scratch"``.
     x : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
         Patches, as in `foundation_fit_classifier`.
-    masks : array-like, shape (N, H, W), of int, str, bool or whole float
-        The class of each cell. NaN, None, ``pandas.NA`` and masked cells are unlabelled.
+    masks : array-like, shape (N, H, W), of int, str, bool or whole float, optional
+        The class of each cell. NaN, None, ``pandas.NA`` and masked cells are unlabelled. A tile
+        data set that was made with `labels` has its own, which need not be given.
     regime : {"frozen", "finetune", "from_scratch"}
         What trains: the decoder on maps that are computed once; encoder and decoder; or a small
         network of its own, without the encoder, against which the others are held.
@@ -153,26 +155,9 @@ checkpoint_dir
     >>> fit.predict(x[:2]).shape, fit.predict(x[:2], type="prob").shape
     ((2, 8, 8), (2, 2, 8, 8))
     """
-    way, named = regime_and_decoder(regime, decoder)
-    settings = FitSettings.among(
-        {**locals(), "decoder": named, **how_it_trains(way, backbone_lr_mult)}
-    )
-    parting = parting_in(locals())
-    folder = folder_or_none("checkpoint_dir", checkpoint_dir)
+    arguments = locals()
     with console("segmenter", flag("verbose", verbose), IOU) as events:
-        return fit_segmenter(
-            encoder,
-            Patches(x),
-            masks,
-            {"loss": loss, "gamma": gamma, "threshold": threshold},
-            {"classes": classes, "unlabelled": unlabelled},
-            way,
-            settings,
-            device,
-            events,
-            parting=parting,
-            checkpoint_dir=folder,
-        )
+        return fit_segmenter(encoder, Patches(x), masks, arguments, events)
 
 
 def regime_and_decoder(regime: Any, decoder: Any) -> tuple[str, Any]:
@@ -204,36 +189,58 @@ def fit_segmenter(
     encoder: Any,
     patches: Patches,
     masks: Any,
-    of_task: Mapping[str, Any],
-    of_masks: Mapping[str, Any],
-    regime: str,
-    settings: FitSettings,
-    *run: Any,
-    **how: Any,
+    arguments: Mapping[str, Any],
+    events: Events,
+    draw: Callable[[], int] = draw_seed,
+    parting: Mapping[str, Any] | None = None,
 ) -> FoundationSegmenter:
-    """Check the data and train; `run` and `how` are further arguments of `fit_checked`.
+    """Check settings and data, and train: what all entrances have in common.
 
-    `of_task` are the arguments of the loss, `of_masks` those of `as_masks`.
+    `arguments` are those of `foundation_fit_segmenter` by name, without the data; `parting` are
+    those of `read_split`, where they are not among them.
     """
-    loss_fn = choice("loss", of_task["loss"], SEGMENTATION_LOSSES)
-    gamma = number("gamma", of_task["gamma"], minimum=0)
-    threshold = number("threshold", of_task["threshold"], above=0, below=1)
+    regime, settings, of_task = settings_in(arguments)
+    of_masks = {name: arguments[name] for name in ("classes", "unlabelled")}
+    parting = parting_in(arguments) if parting is None else parting
+    folder = folder_or_none("checkpoint_dir", arguments["checkpoint_dir"])
 
     def learn() -> tuple[Segmentation, torch.Tensor]:
         found = masks_of(patches, masks, **of_masks)
         task = Segmentation.of(
             found,
-            loss_fn,
-            gamma=gamma,
-            threshold=threshold,
             unlabelled=of_masks["unlabelled"],
             class_weight=settings.class_weight,
+            **of_task,
         )
         return task, found.codes
 
     if regime == FROM_SCRATCH:
         encoder = untrained_network(encoder, patches.channels)
-    return fit_checked(FoundationSegmenter, learn, encoder, patches, settings, *run, **how)
+    return fit_checked(
+        FoundationSegmenter,
+        learn,
+        encoder,
+        patches,
+        settings,
+        arguments["device"],
+        events,
+        draw,
+        parting=parting,
+        checkpoint_dir=folder,
+    )
+
+
+def settings_in(arguments: Mapping[str, Any]) -> tuple[str, FitSettings, dict[str, Any]]:
+    """Return the regime, the settings of the fit and those of its task, or raise `InputError`."""
+    regime, decoder = regime_and_decoder(arguments["regime"], arguments["decoder"])
+    how = how_it_trains(regime, arguments["backbone_lr_mult"])
+    settings = FitSettings.among({**arguments, "decoder": decoder, **how})
+    of_task = {
+        "loss_fn": choice("loss", arguments["loss"], SEGMENTATION_LOSSES),
+        "gamma": number("gamma", arguments["gamma"], minimum=0),
+        "threshold": number("threshold", arguments["threshold"], above=0, below=1),
+    }
+    return regime, settings, of_task
 
 
 def untrained_network(encoder: Any, channels: int) -> FromScratchEncoder:
@@ -248,12 +255,6 @@ def untrained_network(encoder: Any, channels: int) -> FromScratchEncoder:
         network.normalisation = normalisation_of(module)
         network.patch_orientation = orientation_of(module)
     return network
-
-
-def masks_of(patches: Patches, masks: Any, **of_masks: Any) -> Masks:
-    """Return the masks of `patches`, or raise `InputError`."""
-    n, _, height, width = patches.shape
-    return as_masks(masks, shape=(n, height, width), **of_masks)
 
 
 class FoundationSegmenter(FoundationFit):

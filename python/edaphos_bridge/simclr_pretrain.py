@@ -7,6 +7,7 @@ from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.pretrain.probe import Probe
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
 from edaphos_bridge.pretrain.source import PatchSource
@@ -29,6 +30,8 @@ def foundation_simclr_pretrain(
     checkpoint_dir: str | os.PathLike[str] | None = None,
     checkpoint_every: int | None = None,
     steps_per_epoch: int = 1,
+    encoder: Any = None,
+    probe: Probe | None = None,
 ) -> FoundationPretrain:
     """Pretrain a SimCLR encoder on patches without labels.
 
@@ -45,7 +48,8 @@ def foundation_simclr_pretrain(
         Patches of any real dtype and memory order, without missing values, at least two. Those
         that are not in memory are read step by step, see `foundation_fit_classifier`.
     feature_dim, proj_dim : int
-        Widths of the features and of the projection that the loss sees.
+        Widths of the features and of the projection that the loss sees. An `encoder` that has
+        widths of its own keeps them: then leave these out.
     batch_size : int
         Patches B a step, at least 2; all patches, with a warning, if there are fewer.
     epochs : int
@@ -56,7 +60,7 @@ def foundation_simclr_pretrain(
         Divides the cosines in the loss.
     noise_sd : float
         Standard deviation of the Gaussian noise on every cell.
-    seed, verbose, device, checkpoint_dir, checkpoint_every, steps_per_epoch
+    seed, verbose, device, checkpoint_dir, checkpoint_every, steps_per_epoch, encoder, probe
         As in `foundation_moco_pretrain`.
 
     Returns

@@ -50,7 +50,9 @@
 # What is refused, and what to do instead.
 in_state <- list(
   edaphosbridge_encoder = list(
-    names = c("architecture", "in_channels", "n_channels", "feature_dim", "proj_dim"),
+    names = c(
+      "architecture", "in_channels", "n_channels", "feature_dim", "proj_dim", "width", "stem"
+    ),
     instead = "foundation_encoder() makes another encoder."
   ),
   edaphosbridge_fit = list(
@@ -76,6 +78,13 @@ in_state <- list(
       "`dataset` for an encoder without normalisation."
     )
   ),
+  edaphosbridge_segmenter = list(
+    names = c("encoder", "normalisation", "patch_orientation", "classes", "regime", "loss_fn"),
+    instead = paste(
+      "foundation_fit_segmenter() makes another fit; predict() takes a `dataset` for an encoder",
+      "without normalisation."
+    )
+  ),
   edaphosbridge_ensemble = list(
     names = c("members", "encoder", "task", "K_ens"),
     instead = "foundation_finetune_ensemble() makes another ensemble."
@@ -88,7 +97,7 @@ in_state <- list(
   edaphosbridge_tiles = list(
     names = c(
       "patch_size", "n_patches", "n_channels", "height", "width", "bands", "means", "sds",
-      "normalise", "cells", "seed"
+      "normalise", "cells", "coords", "classes", "seed"
     ),
     instead = "foundation_tile_dataset() makes another dataset."
   )
@@ -104,6 +113,9 @@ assigned <- function(x, name, value) {
   if (name %in% refused$names && !is_module) {
     problem <- paste("cannot be assigned: it is part of `state`.", refused$instead)
     stop_input(name, problem, NULL)
+  }
+  if (is_module && inherits(x, "edaphosbridge_pretrain")) { # its weights are in the state
+    value <- answer_value(python_call("filled_encoder", list(x$state, value)), NULL)
   }
   plain <- unclass(x)
   plain[[name]] <- value

@@ -3,13 +3,14 @@
 #' The same as `plot()`, as an object of ggplot2. The methods are there when
 #' ggplot2 is.
 #'
-#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of
-#'   [foundation_probe_sweep()], [foundation_cross_validate()] or [foundation_lr_find()].
+#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
+#'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], of [foundation_moco_pretrain()] and
+#'   its sisters, or of [foundation_probe_sweep()], [foundation_cross_validate()] or [foundation_lr_find()].
 #' @param ... Not used: an argument of another name is an error.
 #' @return A `ggplot`: the loss of each epoch and, of a fit with validation rows,
-#'   their score (accuracy, RMSE or F1) in a second panel, with a dotted line at the first
-#'   epoch of the best; of a sweep, a cross-validation or a learning rate finder what their
+#'   their score (accuracy, RMSE, F1 or IoU) in a second panel, with a dotted line at the first
+#'   epoch of the best; of a pretraining with a probe the probe's scores there; of a sweep, a
+#'   cross-validation or a learning rate finder what their
 #'   `plot()` draws.
 #' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
@@ -43,9 +44,21 @@ autoplot.edaphosbridge_fit <- function(object, ...) {
 #' @exportS3Method ggplot2::autoplot
 autoplot.edaphosbridge_pretrain <- function(object, ...) {
   stop_if_unused("autoplot", ...)
-  history <- history_of(object)
-  course_plot(data.frame(epoch = history$epoch, value = history$loss)) +
-    ggplot2::labs(x = "epoch", y = loss_name(object), title = paste(object$method, "pretraining"))
+  courses <- pretraining_courses(object)
+  labels <- vapply(courses, function(course) course$label, "")
+  long <- do.call(rbind, lapply(courses, function(course) {
+    panel <- factor(course$label, levels = labels)
+    data.frame(epoch = course$epoch, value = course$value, panel = panel)
+  }))
+  title <- paste(object$method, "pretraining")
+  if (length(courses) == 1L) {
+    return(course_plot(long) + ggplot2::labs(x = "epoch", y = labels[["loss"]], title = title))
+  }
+  course_plot(long) +
+    ggplot2::geom_point(data = long[long$panel == labels[["probe"]], ]) +
+    ggplot2::geom_vline(xintercept = courses$probe$best, linetype = "dotted") +
+    ggplot2::facet_wrap("panel", scales = "free_y") +
+    ggplot2::labs(x = "epoch", y = NULL, title = title)
 }
 
 # A line over whole epochs, or a point where a line would have no length.

@@ -39,10 +39,11 @@
 #'   \item{table}{data frame, one row a fold: `fold` (its number in `folds`, or its place), `n_train`,
 #'     `n_test`, and how good the predictions of its rows are. Of a classifier `accuracy`,
 #'     `balanced_accuracy` (the mean over the classes that are there of the share that is right) and
-#'     `log_loss`; of a regressor `rmse`, `mae` and `r_squared`}
+#'     `log_loss`; of a regressor `rmse`, `mae` and `r_squared`; of a segmenter `iou` and
+#'     `pixel_accuracy`}
 #'   \item{predictions}{numeric matrix with a row for each row of `x`: probabilities of each class, or
 #'     values, each predicted by a fit that did not train on that row. `NA` for rows that were in no
-#'     fold, the mean for those that were in several}
+#'     fold, the mean for those that were in several. Of a segmenter an array `(N, K, H, W)`}
 #'   \item{columns}{character, the columns of `predictions`}
 #'   \item{config}{list of `fit`, `k` (the number of folds), `by` (`"folds"`, `"groups"`, `"blocks"` or
 #'     `"rows"`), `seed` and `settings`, those that were given}
@@ -138,6 +139,7 @@ to_learnt_by <- function(name, encoder, y, call) {
   switch(name,
     foundation_fit_regressor = to_targets(y, call),
     foundation_fit_multilabel = to_label_sets(y, call),
+    foundation_fit_segmenter = to_masks(y, call),
     foundation_fine_tune = ,
     foundation_finetune_classifier = to_learnt(encoder, y, call),
     to_labels(y, call)

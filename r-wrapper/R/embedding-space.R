@@ -14,8 +14,12 @@
 #' @export
 foundation_embed <- function(object, x) {
   call <- sys.call()
-  answer <- python_call("features", list(encoder_of(object, call), to_patches(x, call)))
-  from_array(answer_value(answer, call))
+  embed_any(encoder_of(object, call), to_patches(x, call), call)
+}
+
+# Features under any encoder; both have crossed.
+embed_any <- function(encoder, patches, call) {
+  from_array(answer_value(python_call("features", list(encoder, patches)), call))
 }
 
 #' Evaluate an encoder by its nearest neighbours
@@ -55,7 +59,7 @@ foundation_knn <- function(object, x, y, newx = NULL, newy = NULL, ..., k = 20L,
     to_patches(x, call),
     to_labels(y, call),
     if (!is.null(newx)) to_patches(newx, call, "newx"),
-    if (!is.null(newy)) to_new_labels(newy, call),
+    if (!is.null(newy)) to_labels(newy, call, "newy"),
     to_units(groups, blocks, block_size, call),
     list(
       k = to_scalar(k), temperature = to_scalar(temperature), n_boot = to_scalar(n_boot),
@@ -86,12 +90,6 @@ foundation_embedding_map <- function(object, x, y = NULL) {
     encoder_of(object, call), to_patches(x, call), if (!is.null(y)) to_labels(y, call)
   ))
   from_map(answer_value(answer, call))
-}
-
-to_new_labels <- function(newy, call) {
-  tryCatch(to_labels(newy, call), edaphosbridge_input_error = function(condition) {
-    stop_input("newy", sub("^`y` ", "", conditionMessage(condition)), call)
-  })
 }
 
 # Of a sweep that of its classifier.

@@ -1,18 +1,27 @@
-#' An untrained encoder of edaphos
+#' An untrained encoder
 #'
-#' The two encoder architectures of the edaphos package with random weights: the
-#' from-scratch baseline.
+#' An encoder with random weights: the from-scratch baseline, and what pretraining
+#' begins with. Two architectures are those of the edaphos package, the others
+#' fastai's XResNets.
 #'
 #' @param architecture `"moco"`: five 3x3 convolutions with BatchNorm and two
-#'   residual sums; or `"simclr"`: two convolutions. Both end in global average
-#'   pooling.
+#'   residual sums; `"simclr"`: two convolutions; or `"xresnet18"`, `"xresnet34"`
+#'   or `"xresnet50"`: a residual network of so many layers. All end in global
+#'   average pooling.
 #' @param in_channels Channels C of the patches.
-#' @param feature_dim,proj_dim Widths of the features and of the contrastive
-#'   projection; by default 64 and 32 for `"moco"`, 32 and 16 for `"simclr"`.
+#' @param feature_dim,proj_dim Of `"moco"` and `"simclr"`: widths of the features and
+#'   of the contrastive projection; by default 64 and 32 for `"moco"`, 32 and 16 for
+#'   `"simclr"`.
 #' @param seed Whole number; `NULL` draws one from R's generator.
+#' @param width Of an XResNet: channels of its first stage, 64 by default. Its features
+#'   have 8 times as many, those of `"xresnet50"` 32 times; it has no projection.
+#' @param stem Of an XResNet: `"standard"`, the default, quarters height and width
+#'   before the first stage; `"small"` leaves them as they are, for small patches. The
+#'   last map has a 32nd, or an 8th, of the patch's rows and columns.
 #'
 #' @return A list of class `edaphosbridge_encoder` with `architecture`,
-#'   `in_channels`, `feature_dim`, `proj_dim`, `normalisation` (`NULL` here),
+#'   `in_channels`, `feature_dim`, `proj_dim` (of an XResNet `width` and `stem` instead),
+#'   `normalisation` (`NULL` here),
 #'   `patch_orientation`, `n_channels` (another name of `in_channels`) and `state` (raw by
 #'   `encoder$state`, a safetensors file). It survives `saveRDS()`.
 #'   `normalisation` and `patch_orientation` may be assigned, see
@@ -23,20 +32,29 @@
 #'
 #' Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework
 #' for contrastive learning of visual representations. ICML 2020.
+#'
+#' He, T., Zhang, Z., Zhang, H., Zhang, Z., Xie, J. and Li, M. (2019). Bag of tricks for
+#' image classification with convolutional neural networks. CVPR 2019. As in fastai 2.8,
+#' `xresnet`; Howard and Gugger (2020).
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' foundation_encoder("moco", in_channels = 4, seed = 1)
+#' foundation_encoder("xresnet18", in_channels = 4, seed = 1, width = 16, stem = "small")
 #' @export
-foundation_encoder <- function(architecture = c("moco", "simclr"), in_channels,
-                               feature_dim = NULL, proj_dim = NULL, seed = NULL) {
+foundation_encoder <- function(architecture = c(
+                                 "moco", "simclr", "xresnet18", "xresnet34", "xresnet50"
+                               ), in_channels, feature_dim = NULL, proj_dim = NULL, seed = NULL,
+                               width = NULL, stem = NULL) {
   call <- sys.call()
   if (missing(in_channels)) {
     stop_input("in_channels", "is missing: the number of channels of the patches.", call)
   }
   answer <- python_call("make_encoder", list(
-    to_choice(architecture, c("moco", "simclr")),
+    to_choice(architecture, c("moco", "simclr", "xresnet18", "xresnet34", "xresnet50")),
     to_scalar(in_channels),
-    to_scalar(feature_dim),
-    to_scalar(proj_dim),
+    list(
+      feature_dim = to_scalar(feature_dim), proj_dim = to_scalar(proj_dim),
+      width = to_scalar(width), stem = to_scalar(stem)
+    ),
     to_scalar(seed),
     draw_seed
   ))
@@ -45,10 +63,12 @@ foundation_encoder <- function(architecture = c("moco", "simclr"), in_channels,
 
 #' @export
 format.edaphosbridge_encoder <- function(x, ...) {
-  turned <- if (identical(x$patch_orientation, "transposed")) ", of transposed patches" else ""
-  sprintf(
-    "<edaphosbridge_encoder> %s: %d channels -> %d features -> %d (projection)%s",
-    x$architecture, x$in_channels, x$feature_dim, x$proj_dim, turned
+  made <- if (!is.null(x$width)) sprintf(" of width %d, %s stem", x$width, x$stem)
+  projected <- if (!is.null(x$proj_dim)) sprintf(" -> %d (projection)", x$proj_dim)
+  turned <- if (identical(x$patch_orientation, "transposed")) ", of transposed patches"
+  paste0(
+    "<edaphosbridge_encoder> ", x$architecture, made,
+    sprintf(": %d channels -> %d features", x$in_channels, x$feature_dim), projected, turned
   )
 }
 

@@ -4,8 +4,9 @@
 #' initial head and order of rows. What they differ in shows what a single one owes to chance.
 #'
 #' @param encoder,x,y As in the function of the task.
-#' @param task `"classification"`, `"regression"` or `"multilabel"`: what fits the members,
-#'   [foundation_fit_classifier()], [foundation_fit_regressor()] or [foundation_fit_multilabel()].
+#' @param task `"classification"`, `"regression"`, `"multilabel"` or `"segmentation"`: what fits the
+#'   members, [foundation_fit_classifier()], [foundation_fit_regressor()], [foundation_fit_multilabel()]
+#'   or [foundation_fit_segmenter()], whose masks are `y`.
 #' @param K_ens Number of members, at least two.
 #' @param base_seed Seed of the first member; that of the next is one more, and so on.
 #' @param ... Further arguments of that function, `seed` excepted; of a `checkpoint_dir` each member
@@ -33,17 +34,20 @@
 #' plot(ensemble)
 #' @export
 foundation_finetune_ensemble <- function(encoder, x, y,
-                                         task = c("classification", "regression", "multilabel"),
+                                         task = c(
+                                           "classification", "regression", "multilabel",
+                                           "segmentation"
+                                         ),
                                          K_ens = 5L,
                                          base_seed = 301L,
                                          ...) {
   call <- sys.call()
-  task <- to_choice(task, c("classification", "regression", "multilabel"))
+  task <- to_choice(task, eval(formals()$task))
   answer <- python_call("member_seeds", list(task, to_scalar(K_ens), to_scalar(base_seed)))
   seeds <- unlist(answer_value(answer, call))
   made_by <- c(
     classification = "foundation_fit_classifier", regression = "foundation_fit_regressor",
-    multilabel = "foundation_fit_multilabel"
+    multilabel = "foundation_fit_multilabel", segmentation = "foundation_fit_segmenter"
   )[[task]]
   if ("seed" %in% ...names()) {
     stop_input("seed", paste(
@@ -52,11 +56,13 @@ foundation_finetune_ensemble <- function(encoder, x, y,
     ), call)
   }
   takes <- formals(get(made_by))
+  what_it_learns <- names(takes)[[3]]
   stop_if_unused(
     "foundation_finetune_ensemble", ...,
-    takes = takes[setdiff(names(takes), c("encoder", "x", "y", "seed"))]
+    takes = takes[setdiff(names(takes), c("encoder", "x", what_it_learns, "seed"))]
   )
-  data <- list(encoder = quote(encoder), x = quote(x), y = quote(y))
+  data <- list(encoder = quote(encoder), x = quote(x))
+  data[[what_it_learns]] <- quote(y)
   frame <- environment()
   members <- with_call_of(call, lapply(seeds, function(seed) {
     settings <- list(...)
@@ -94,7 +100,8 @@ states_of <- function(members) lapply(members, function(member) member$state)
 #' @section Predictions:
 #' `predict()` gives for `"members"` a matrix `(K, N)` of a regression of one target without a name, else
 #' an array `(K, N, n)`: the probabilities of classes or labels, or the targets in their units. For
-#' `"mean"` and `"sd"` it gives a vector of length N or a matrix `(N, n)`. Of a raster without `coords`
+#' `"mean"` and `"sd"` it gives a vector of length N or a matrix `(N, n)`. Of segmenters these are arrays
+#' `(K, N, n, H, W)` and `(N, n, H, W)`. Of a raster without `coords`
 #' it gives a map, see [predict.edaphosbridge_classifier()], with layers such as `Oxisol_mean` and
 #' `Oxisol_sd`, or `mean` and `sd`.
 #' @export
@@ -122,13 +129,14 @@ predict.edaphosbridge_ensemble <- function(object, x,
   }
   values <- from_array(prediction$values)
   names <- columns_of(first)
-  if (length(dim(values)) == 3L) {
-    dimnames(values) <- list(NULL, NULL, names)
-    values
-  } else if (length(type) > 1L || identical(to_choice(type, c("members", "mean", "sd")), "members")) {
+  types <- c("members", "mean", "sd")
+  of_members <- length(type) > 1L || identical(to_choice(type, types), "members")
+  if (!is.null(names)) {
+    from_named(values, names, if (of_members) 3L else 2L)
+  } else if (of_members) {
     values
   } else {
-    from_matrix(values, names)
+    as.vector(values)
   }
 }
 

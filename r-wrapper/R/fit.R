@@ -8,6 +8,7 @@ fit_in_python <- function(name, data, call, what = "classifier") {
   defaults <- formals(sys.function(caller))
   crossing <- to_settings(arguments, defaults, call)
   if ("groups" %in% names(defaults)) crossing$parting <- to_split(arguments, call)
+  if ("probe" %in% names(defaults)) crossing$probe <- to_probe(arguments$probe, call)
   is_place <- names(crossing) %in% names_of_place
   progress <- fit_progress(arguments$verbose, what)
   on.exit(progress$close())
@@ -43,6 +44,8 @@ to_learnt <- function(start, y, call) {
     to_targets(y, call)
   } else if (inherits(start, "edaphosbridge_multilabel")) {
     to_label_sets(y, call)
+  } else if (inherits(start, "edaphosbridge_segmenter")) {
+    to_masks(y, call)
   } else {
     to_labels(y, call)
   }
@@ -54,6 +57,8 @@ from_fit_of <- function(start, fields) {
     from_regressor(fields)
   } else if (inherits(start, "edaphosbridge_multilabel")) {
     from_multilabel(fields)
+  } else if (inherits(start, "edaphosbridge_segmenter")) {
+    from_segmenter(fields)
   } else {
     from_classifier(fields)
   }

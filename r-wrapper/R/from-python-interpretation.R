@@ -18,6 +18,9 @@ from_interpretation <- function(fields) {
     fields$targets <- as.character(unlist(fields$targets))
     return(from_result(fields, "interpretation"))
   }
+  if (fields$kind == "segmentation") {
+    return(from_result(from_interpreted_masks(fields), "interpretation"))
+  }
   classes <- fields$classes <- as.character(unlist(fields$classes))
   columns <- c("actual", "predicted")
   fields[columns] <- lapply(fields[columns], from_factor, levels = classes)
@@ -29,6 +32,35 @@ from_interpretation <- function(fields) {
   fields$reliability <- from_columns(fields$reliability)
   fields$reliability$n <- as.integer(fields$reliability$n)
   from_result(fields, "interpretation")
+}
+
+# Of a segmenter: masks of the patches that are kept, and counts of cells, more than integers reach.
+from_interpreted_masks <- function(fields) {
+  texts <- c("classes", "colours")
+  fields[texts] <- lapply(fields[texts], function(values) as.character(unlist(values)))
+  classes <- fields$classes
+  masks <- c("masks", "predicted")
+  fields[masks] <- lapply(fields[masks], structure, levels = classes)
+  fields$confusion <- structure(
+    matrix(as.numeric(fields$confusion), length(classes)),
+    dimnames = list(actual = classes, predicted = classes)
+  )
+  tiles <- c("labelled", "pixel_accuracy")
+  fields[tiles] <- lapply(fields[tiles], from_history)
+  fields
+}
+
+from_segmenter_comparison <- function(fields) {
+  fields$fits <- lapply(fields$fits, from_segmenter)
+  fields$interpretations <- lapply(fields$interpretations, from_interpretation)
+  fields$scores <- from_scores(fields$scores)
+  texts <- c("classes", "colours")
+  fields[texts] <- lapply(fields[texts], function(values) as.character(unlist(values)))
+  fields$masks <- structure(fields$masks, levels = fields$classes)
+  fields$predicted <- lapply(fields$predicted, structure, levels = fields$classes)
+  fields$rows <- as.integer(fields$rows)
+  fields$seed <- from_seed(fields$seed)
+  from_result(fields, "segmenter_comparison")
 }
 
 # Names of broom's for the ends of intervals; what a score of all together is of is NA.

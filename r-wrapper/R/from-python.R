@@ -16,6 +16,13 @@ from_matrix <- function(values, names) {
   matrix(values, ncol = length(names), dimnames = list(NULL, names))
 }
 
+# An array with names in one of its dimensions, that of classes, labels or targets.
+from_named <- function(values, names, place) {
+  values <- from_array(values)
+  dimnames(values) <- replace(vector("list", length(dim(values))), place, list(names))
+  values
+}
+
 # Columns of a table; "" and NaN stand for what is not known.
 from_table <- function(columns) {
   columns <- lapply(columns, function(values) {
@@ -40,8 +47,8 @@ from_counts <- function(counts, classes) {
 }
 
 from_encoder <- function(fields) {
-  fields[c("in_channels", "feature_dim", "proj_dim")] <-
-    lapply(fields[c("in_channels", "feature_dim", "proj_dim")], as.integer)
+  widths <- intersect(c("in_channels", "feature_dim", "proj_dim", "width"), names(fields))
+  fields[widths] <- lapply(fields[widths], as.integer)
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
   fields$state <- shelved(fields$state)
@@ -72,9 +79,18 @@ from_tiles <- function(fields) {
   fields$bands <- as.character(unlist(fields$bands))
   storage.mode(fields$cells) <- "integer"
   colnames(fields$cells) <- c("row", "column")
+  dimnames(fields$coords) <- list(NULL, c("x", "y"))
+  if (!is.null(fields$classes)) fields$classes <- as.character(unlist(fields$classes))
   fields["seed"] <- list(from_seed(fields$seed))
   fields$state <- shelved(fields$state)
   from_object(fields, c("edaphosbridge_tiles", "edaphos_tile_dataset"))
+}
+
+# Codes of cells, counted from 1, with what they are called.
+from_masks <- function(fields) {
+  codes <- fields$codes
+  storage.mode(codes) <- "integer"
+  structure(codes, levels = as.character(unlist(fields$classes)))
 }
 
 # Python's whole numbers go further than R's integers.
@@ -86,8 +102,10 @@ from_config <- function(config) {
   whole <- intersect(c("epochs", "batch_size"), names(config)) # L-BFGS has no batches
   config[whole] <- lapply(config[whole], as.integer)
   config$seed <- from_seed(config$seed)
-  config$hidden <- as.integer(unlist(config$hidden))
-  config$dropout <- as.numeric(unlist(config$dropout))
+  if (!is.null(config$head)) { # which segmenters have none of
+    config$hidden <- as.integer(unlist(config$hidden))
+    config$dropout <- as.numeric(unlist(config$dropout))
+  }
   config
 }
 
@@ -138,6 +156,18 @@ from_multilabel <- function(fields) {
   )
 }
 
+from_segmenter <- function(fields) {
+  fields$classes <- as.character(unlist(fields$classes))
+  # more than R's integers reach
+  fields$pixel_counts <- structure(as.numeric(unlist(fields$pixel_counts)), names = fields$classes)
+  fields$n_patches <- as.integer(fields$n_patches)
+  from_fit(
+    fields, c("edaphosbridge_segmenter", "edaphosbridge_fit", "edaphos_foundation_segmenter"),
+    learnt = c("classes", "regime", "loss_fn"), score = "val_iou_history",
+    data = c("pixel_counts", "n_patches")
+  )
+}
+
 # From members that are R objects already.
 from_ensemble <- function(fields) {
   members <- fields$members
@@ -145,7 +175,7 @@ from_ensemble <- function(fields) {
   histories <- lapply(members, function(member) member$loss_history)
   task <- c(
     edaphosbridge_classifier = "classification", edaphosbridge_regressor = "regression",
-    edaphosbridge_multilabel = "multilabel"
+    edaphosbridge_multilabel = "multilabel", edaphosbridge_segmenter = "segmentation"
   )[[leaf_class_of(first)]]
   elements <- list(
     members = members, encoder = if (first$freeze_backbone) first$encoder, task = task,
@@ -194,17 +224,30 @@ from_pretrain <- function(fields) {
   if (!is.null(fields$config$crop_ratio)) {
     fields$config$crop_ratio <- as.numeric(unlist(fields$config$crop_ratio))
   }
-  fields$encoder <- from_encoder(fields$encoder)
+  if (!is_python_object(fields$encoder)) fields$encoder <- from_encoder(fields$encoder)
   fields$loss_history <- from_history(fields$loss_history)
   fields$patch_size <- as.integer(unlist(fields$patch_size))
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   sizes <- c("in_channels", "feature_dim", "proj_dim", "batch_size", "queue_size")
   sizes <- intersect(sizes, names(fields))
   fields[sizes] <- lapply(fields[sizes], as.integer)
+  if (!is.null(fields$probe_history)) {
+    fields$config$probe <- from_probe(fields$config$probe)
+    history <- lapply(fields$probe_history, function(values) as.numeric(unlist(values)))
+    fields$probe_history <- data.frame(epoch = as.integer(history$epoch), score = history$score)
+  }
   fields$state <- shelved(fields$state)
   from_object(fields, c(
     "edaphosbridge_pretrain", "edaphosbridge_fit", paste0("edaphos_foundation_", fields$method)
   ))
+}
+
+from_probe <- function(known) {
+  whole <- c("every", "patience", "k", "epochs", "batch_size", "n_train", "n_validation")
+  whole <- intersect(whole, names(known)[!vapply(known, is.null, NA)])
+  known[whole] <- lapply(known[whole], as.integer)
+  known$seed <- from_seed(known$seed)
+  known
 }
 
 from_probe_sweep <- function(fields) {
@@ -222,10 +265,7 @@ from_cross_validation <- function(fields) {
   whole <- c("fold", "n_train", "n_test")
   fields$table[whole] <- lapply(fields$table[whole], as.integer)
   fields$columns <- as.character(unlist(fields$columns))
-  fields$predictions <- matrix(
-    from_array(fields$predictions),
-    ncol = length(fields$columns), dimnames = list(NULL, fields$columns)
-  )
+  fields$predictions <- from_named(fields$predictions, fields$columns, 2L)
   fields$config$seed <- from_seed(fields$config$seed)
   fields$config$k <- as.integer(fields$config$k)
   from_object(

@@ -4,7 +4,16 @@ history_of <- function(fit) {
   histories <- grep("^(loss|val_.+)_history$", names(fit), value = TRUE)
   columns <- unclass(fit)[histories]
   names(columns) <- sub("_history$", "", histories)
-  as.data.frame(c(list(epoch = seq_along(fit$loss_history)), columns))
+  history <- as.data.frame(c(list(epoch = seq_along(fit$loss_history)), columns))
+  if (!is.null(fit$probe_history)) {
+    history$probe <- fit$probe_history$score[match(history$epoch, fit$probe_history$epoch)]
+  }
+  history
+}
+
+# What the probe of a pretraining measured: "linear probe accuracy".
+probe_name <- function(fit) {
+  sprintf("%s probe %s", fit$config$probe$name, fit$config$probe$score)
 }
 
 # The name of the score of the validation rows in a fit or its summary, as "val_accuracy".
@@ -23,6 +32,10 @@ words_of <- function(fit) {
     multilabel = list(
       loss = "binary cross-entropy", score = "validation F1", form = "%.3f", best = which.max
     ),
+    segmenter = list(
+      loss = c(cross_entropy = "cross-entropy", dice = "Dice loss", focal = "focal loss")[[fit$loss_fn]],
+      score = "validation IoU", form = "%.3f", best = which.max
+    ),
     list(loss = "cross-entropy", score = "validation accuracy", form = "%.3f", best = which.max)
   )
 }
@@ -36,6 +49,8 @@ best_epoch_of <- function(fit) {
 regime_of <- function(fit) {
   if (!is.null(fit$config$recipe)) {
     fit$config$recipe
+  } else if (identical(fit$regime, "from_scratch")) {
+    "from scratch"
   } else if (!fit$freeze_backbone) {
     "full fine-tuning"
   } else if (fit$head_type != "linear") {
@@ -45,7 +60,7 @@ regime_of <- function(fit) {
   }
 }
 
-# "moco" or "simclr", or what the encoder is otherwise.
+# As foundation_encoder() has it, or what the encoder is otherwise.
 architecture_of <- function(fit) {
   if (inherits(fit$encoder, "edaphosbridge_encoder")) fit$encoder$architecture else "custom"
 }

@@ -4,11 +4,13 @@
 #' the patches that it got most wrong. Give patches that the fit has not seen: those that it was
 #' trained on tell how well it remembers.
 #'
-#' @param fit A fit of [foundation_fit_classifier()] or [foundation_probe_sweep()], or a regressor.
+#' @param fit A fit of [foundation_fit_classifier()] or [foundation_probe_sweep()], a regressor or a
+#'   segmenter.
 #' @param x Array `(N, C, H, W)` of patches, or a file or tile dataset that holds them, as in
 #'   [foundation_fit_classifier()].
 #' @param y The truth: factor or vector of classes of the fit, of length N; of a regressor numbers
-#'   in the units of its targets, a vector or a matrix with a column for each.
+#'   in the units of its targets, a vector or a matrix with a column for each; of a segmenter masks
+#'   as of [foundation_fit_segmenter()], in which cells without a label do not count.
 #' @param ... Not used: an argument of another name is an error.
 #' @param groups Vector or factor of length N, the group of each patch, such as its profile, field or
 #'   campaign. Patches of a group resemble each other, so that the bootstrap must draw whole groups;
@@ -20,7 +22,7 @@
 #' @param seed Whole number, the only source of randomness; `NULL` draws one from R's generator.
 #' @param baselines Whether to score two baselines on the same patches: `random_convolutions`, 128
 #'   features of random filters, and `band_statistics`, mean, standard deviation, minimum and maximum
-#'   of each band; both with logistic regression (ridge regression for numbers).
+#'   of each band; both with logistic regression (ridge regression for numbers). Not of segmenters.
 #' @param train List with `x` and `y`, what the baselines learn from: the patches that the fit was
 #'   trained on.
 #' @param n_pictures How many patches with the largest losses to keep, for
@@ -34,13 +36,20 @@
 #'     interval, `conf.low` and `conf.high`. Of a classifier `accuracy`, `balanced_accuracy` (mean
 #'     recall of the classes that occur), `kappa` (Cohen), `calibration_error` (expected, 15 bins of
 #'     confidence), and for each class `precision`, `recall`, `f1` and `support`; of a regressor
-#'     `rmse`, `mae`, `r2`, `bias` (mean of prediction - truth) and `concordance` (Lin). The interval
+#'     `rmse`, `mae`, `r2`, `bias` (mean of prediction - truth) and `concordance` (Lin); of a
+#'     segmenter `pixel_accuracy`, `iou` (intersection over union), `dice`, `f1`, `precision` and
+#'     `recall`, of all cells and as means over classes, and of each class, with its `support` in
+#'     cells; what is drawn are patches then too. The interval
 #'     of the calibration error lies high where patches are few, since bins of few patches are never
 #'     quite right}
 #'   \item{actual, predicted, loss}{factors (of a regressor matrices) and numeric, one value a patch}
 #'   \item{probabilities, confusion, reliability}{of a classifier: matrix (N, classes); counts, rows
 #'     are actual classes; what the reliability diagram shows}
 #'   \item{patches, picture_rows}{the patches with the largest losses, and their rows}
+#'   \item{masks, predicted, confusion, labelled, pixel_accuracy}{of a segmenter instead: the actual and
+#'     the predicted classes of those `patches`, integer arrays with `levels`; counts of cells; how many
+#'     cells of each patch are labelled, and the share of them that is right. Its `loss` is the mean
+#'     cross-entropy of these cells}
 #'   \item{units, n_units, n_boot, seed, baselines, kind}{what was drawn, and how often}
 #'   It has methods for `print()`, [plot()][plot.edaphosbridge_interpretation], `autoplot()`,
 #'   `as.data.frame()` and `tidy()` (both the scores), [most_confused()] and [top_losses()].
@@ -99,7 +108,8 @@ foundation_interpret <- function(fit, x, y, ..., groups = NULL, blocks = NULL, b
 #' @param k How many rows; by default all.
 #' @return Data frames. `most_confused()`: `actual`, `predicted` and `count`, most first.
 #'   `top_losses()`: `prediction`, `actual`, `loss` (cross-entropy, or squared error), of a
-#'   classifier `probability` of the actual class, and `row`; the largest loss first.
+#'   classifier `probability` of the actual class, and `row`; the largest loss first. Of a segmenter
+#'   `labelled` (cells), `pixel_accuracy`, `loss` and `row`.
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
@@ -127,7 +137,7 @@ most_confused <- function(x, min_val = 1L) {
 #' @export
 top_losses <- function(x, k = NULL) {
   call <- sys.call()
-  to_interpretation(x, c("classification", "regression"), call)
+  to_interpretation(x, c("classification", "regression", "segmentation"), call)
   order <- order(-x$loss)
   most <- if (is.null(k)) length(order) else min(to_count(k, "k", call), length(order))
   rows <- order[seq_len(most)]
@@ -137,6 +147,8 @@ top_losses <- function(x, k = NULL) {
       prediction = x$predicted[rows], actual = x$actual[rows], loss = x$loss[rows],
       probability = of_actual
     )
+  } else if (x$kind == "segmentation") {
+    values <- as.data.frame(lapply(x[c("labelled", "pixel_accuracy", "loss")], `[`, rows))
   } else {
     several <- length(x$targets) > 1L
     columns <- lapply(seq_along(x$targets), function(i) {
@@ -179,7 +191,7 @@ to_fit <- function(fit, call) {
   fit
 }
 
-# Labels for a classifier, else numbers.
+# Labels for a classifier, masks for a segmenter, else numbers.
 to_truth <- function(fit, y, call) {
   if (inherits(fit, "edaphosbridge_multilabel")) {
     stop_input("fit", paste(
@@ -187,7 +199,7 @@ to_truth <- function(fit, y, call) {
       "foundation_multi_top_losses() shows where its labels are wrong."
     ), call)
   }
-  if (inherits(fit, "edaphosbridge_classifier")) to_labels(y, call) else to_targets(y, call)
+  to_learnt(fit, y, call)
 }
 
 # What the bootstrap draws.

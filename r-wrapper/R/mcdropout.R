@@ -4,8 +4,8 @@
 #' `predict()` (Gal and Ghahramani 2016). Those are the layers of the head, and of an encoder that was
 #' fine-tuned: a frozen one dropped nothing in training.
 #'
-#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()] with dropout, as of `head = "mlp", dropout = 0.2`.
+#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
+#'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()] with dropout, as of `head = "mlp", dropout = 0.2`.
 #' @param x Patches, or a raster, as in [predict.edaphosbridge_classifier()].
 #' @param n_draws Number of draws; of a raster at least two.
 #' @param seed Whole number that the draws come from; `NULL` draws one from R's generator, so that
@@ -21,8 +21,8 @@
 #'   such as `Oxisol_mean` and `Oxisol_sd`, or `mean` and `sd`.
 #'
 #'   Else a matrix `(n_draws, N)` of a regression of one target without a name, or an array
-#'   `(n_draws, N, n)`: probabilities of the classes or labels, or the targets in their units. A fit
-#'   without dropout is an error of class `edaphosbridge_input_error`.
+#'   `(n_draws, N, n)`: probabilities of the classes or labels, or the targets in their units; of a
+#'   segmenter `(n_draws, N, K, H, W)`, and no map. A fit without dropout is an error of class `edaphosbridge_input_error`.
 #' @references
 #' Gal, Y. and Ghahramani, Z. (2016). Dropout as a Bayesian approximation: representing model
 #' uncertainty in deep learning. ICML 33, 1050-1059.
@@ -45,9 +45,9 @@ foundation_mcdropout_predict <- function(object, x, n_draws = 50L, seed = NULL, 
                                          colours = NULL, client = NULL, resume = TRUE,
                                          verbose = FALSE) {
   call <- sys.call()
-  leaves <- c("edaphosbridge_classifier", "edaphosbridge_regressor", "edaphosbridge_multilabel")
+  leaves <- paste0("edaphosbridge_", c("classifier", "regressor", "multilabel", "segmenter"))
   if (missing(object) || !inherits(object, leaves)) {
-    problem <- "must be a fit of foundation_fit_classifier(), foundation_fit_regressor() or foundation_fit_multilabel()."
+    problem <- "must be a fit with a head, as of foundation_fit_classifier() or its sisters."
     stop_input("object", problem, call)
   }
   defaults <- formals()
@@ -68,7 +68,7 @@ foundation_mcdropout_predict <- function(object, x, n_draws = 50L, seed = NULL, 
     object$state, asked$modules, asked$x, to_scalar(n_draws), to_scalar(seed), asked$device,
     asked$coords, asked$dataset, draw_seed
   ))
-  draws <- from_array(answer_value(answer, call))
-  if (length(dim(draws)) == 3L) dimnames(draws) <- list(NULL, NULL, columns_of(object))
-  draws
+  draws <- answer_value(answer, call)
+  names <- columns_of(object)
+  if (is.null(names)) from_array(draws) else from_named(draws, names, 3L)
 }

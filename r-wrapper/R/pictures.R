@@ -46,8 +46,10 @@ hex_of <- function(pictures) {
   })
 }
 
-draw_pictures <- function(hex, titles, caption) {
-  restore <- use_grid(length(hex))
+# `columns` of them in a row, by default about as many as rows. Where the grid is ours, `below` draws
+# what stands under it, one line.
+draw_pictures <- function(hex, titles, caption, columns = NULL, below = NULL) {
+  restore <- use_grid(length(hex), columns, if (is.null(below)) 0 else 1.5)
   on.exit(restore())
   for (i in seq_along(hex)) {
     size <- dim(hex[[i]])
@@ -64,17 +66,18 @@ draw_pictures <- function(hex, titles, caption) {
     graphics::title(main = titles[[i]], cex.main = size, font.main = 1L, line = 0.4 * size)
   }
   graphics::mtext(caption, outer = TRUE, cex = 0.9)
+  if (!is.null(below) && graphics::par("oma")[[1]] > 0) below()
 }
 
 # As many panels as are needed, unless the device has several already.
-use_grid <- function(n) {
+use_grid <- function(n, columns = NULL, below = 0) {
   if (!identical(graphics::par("mfrow"), c(1L, 1L))) {
     return(function() NULL)
   }
   before <- graphics::par(no.readonly = TRUE)
-  columns <- min(n, ceiling(sqrt(n)))
+  if (is.null(columns)) columns <- min(n, ceiling(sqrt(n)))
   graphics::par(mfrow = c(ceiling(n / columns), columns))
-  graphics::par(mar = c(0.5, 0.5, 2.6 / graphics::par("cex"), 0.5), oma = c(0, 0, 2.5, 0))
+  graphics::par(mar = c(0.5, 0.5, 2.6 / graphics::par("cex"), 0.5), oma = c(below, 0, 2.5, 0))
   function() {
     graphics::par(before["mfrow"]) # changes others, among them cex
     graphics::par(before[setdiff(names(before), c("mfrow", "mfcol"))])
@@ -92,7 +95,7 @@ broken <- function(titles) {
   }, "")
 }
 
-picture_plot <- function(hex, titles, caption) {
+picture_plot <- function(hex, titles, caption, columns = NULL, fill = ggplot2::scale_fill_identity()) {
   cells <- do.call(rbind, lapply(seq_along(hex), function(i) {
     data.frame(
       picture = i, row = as.vector(row(hex[[i]])), column = as.vector(col(hex[[i]])),
@@ -107,10 +110,10 @@ picture_plot <- function(hex, titles, caption) {
     x = !!quote(column), y = !!quote(row), fill = !!quote(colour)
   )) +
     ggplot2::geom_raster() +
-    ggplot2::scale_fill_identity() +
+    fill +
     ggplot2::scale_y_reverse() +
     ggplot2::coord_fixed() +
-    ggplot2::facet_wrap("picture", labeller = ggplot2::as_labeller(titles)) +
+    ggplot2::facet_wrap("picture", ncol = columns, labeller = ggplot2::as_labeller(titles)) +
     ggplot2::labs(title = caption) +
     ggplot2::theme_void() +
     ggplot2::theme(

@@ -5,9 +5,10 @@
 #'   `"reliability"`, accuracy against confidence, discs as large as their numbers of patches; or
 #'   `"top_losses"`, pictures of the patches with the largest losses, titled prediction / actual /
 #'   loss / probability of the actual class. Of a regressor `"predictions"`, predicted against actual
-#'   values, or `"top_losses"`. By default the first.
+#'   values, or `"top_losses"`. Of a segmenter `"confusion"`, counts of cells, or `"top_losses"`, each
+#'   patch beside its mask and what is predicted; white cells are unlabelled. By default the first.
 #' @param k How many patches, at most as many as `x$patches` has (`n_pictures` of
-#'   [foundation_interpret()]).
+#'   [foundation_interpret()]); by default 9, of a segmenter 4.
 #' @param bands One band, shown as grey, or three, shown as red, green and blue; by default the first
 #'   three, or the first where there are fewer.
 #' @param stretch What is black and white in a band: `"percent"`, its 2nd and 98th percentile over the
@@ -25,7 +26,7 @@
 #' plot(found, "reliability")
 #' plot(found, "top_losses", k = 4, bands = c(3, 2, 1))
 #' @export
-plot.edaphosbridge_interpretation <- function(x, which = NULL, k = 9L, bands = NULL,
+plot.edaphosbridge_interpretation <- function(x, which = NULL, k = most_pictures(x), bands = NULL,
                                               stretch = c("percent", "minmax", "none"),
                                               target = 1L, ...) {
   call <- sys.call()
@@ -36,7 +37,12 @@ plot.edaphosbridge_interpretation <- function(x, which = NULL, k = 9L, bands = N
     predictions = draw_predictions(x, target_number(x, target, call)),
     top_losses = {
       hex <- hex_of(pictures_of(worst_patches(x, k, call), bands, stretch, call))
-      draw_pictures(hex, loss_titles(x, length(hex)), loss_caption(x))
+      titles <- loss_titles(x, length(hex))
+      if (x$kind == "segmentation") {
+        draw_masks(hex, titles, masks_beside(x), x$classes, x$colours)
+      } else {
+        draw_pictures(hex, titles, loss_caption(x))
+      }
     }
   )
   invisible(x)
@@ -44,7 +50,8 @@ plot.edaphosbridge_interpretation <- function(x, which = NULL, k = 9L, bands = N
 
 #' @rdname plot.edaphosbridge_interpretation
 #' @exportS3Method ggplot2::autoplot
-autoplot.edaphosbridge_interpretation <- function(object, which = NULL, k = 9L, bands = NULL,
+autoplot.edaphosbridge_interpretation <- function(object, which = NULL, k = most_pictures(object),
+                                                  bands = NULL,
                                                   stretch = c("percent", "minmax", "none"),
                                                   target = 1L, ...) {
   call <- sys.call()
@@ -55,13 +62,22 @@ autoplot.edaphosbridge_interpretation <- function(object, which = NULL, k = 9L, 
     predictions = predictions_plot(object, target_number(object, target, call)),
     top_losses = {
       hex <- hex_of(pictures_of(worst_patches(object, k, call), bands, stretch, call))
-      picture_plot(hex, loss_titles(object, length(hex)), loss_caption(object))
+      titles <- loss_titles(object, length(hex))
+      if (object$kind == "segmentation") {
+        mask_plot(hex, titles, masks_beside(object), object$classes, object$colours)
+      } else {
+        picture_plot(hex, titles, loss_caption(object))
+      }
     }
   )
 }
 
 which_of <- function(x, which, call) {
-  first <- if (x$kind == "classification") c("confusion", "reliability") else "predictions"
+  first <- switch(x$kind,
+    classification = c("confusion", "reliability"),
+    segmentation = "confusion",
+    "predictions"
+  )
   choices <- c(first, "top_losses")
   if (is.null(which)) {
     return(choices[[1]])
@@ -101,6 +117,10 @@ worst_patches <- function(x, k, call) {
   x$patches[seq_len(k), , , , drop = FALSE]
 }
 
+most_pictures <- function(x) if (identical(x$kind, "segmentation")) 4L else 9L
+
+masks_beside <- function(x) list(actual = x$masks, predicted = x$predicted)
+
 loss_caption <- function(x) {
   if (x$kind == "classification") {
     "prediction / actual / loss / probability"
@@ -114,6 +134,11 @@ loss_titles <- function(x, k) {
   if (x$kind == "classification") {
     return(sprintf(
       "%s / %s\n%.2f / %.2f", worst$prediction, worst$actual, worst$loss, worst$probability
+    ))
+  }
+  if (x$kind == "segmentation") {
+    return(sprintf(
+      "row %d: accuracy %.2f, loss %.2f", worst$row, worst$pixel_accuracy, worst$loss
     ))
   }
   shown <- function(values) {
@@ -136,6 +161,7 @@ confusion_cells <- function(counts) {
     actual = factor(rownames(counts)[row(counts)], levels = rownames(counts)),
     predicted = factor(colnames(counts)[col(counts)], levels = colnames(counts)),
     count = as.vector(counts),
+    label = sprintf("%.0f", counts), # R would write 100000 as 1e+05
     share = as.vector(share)
   )
 }
@@ -157,7 +183,7 @@ draw_confusion <- function(counts) {
     x - 0.5, y - 0.5, x + 0.5, y + 0.5,
     col = grDevices::rgb(colours, maxColorValue = 255), border = "grey85"
   )
-  graphics::text(x, y, cells$count, col = ifelse(cells$share > 0.5, "white", "black"))
+  graphics::text(x, y, cells$label, col = ifelse(cells$share > 0.5, "white", "black"))
   graphics::text(
     seq_len(k), 0.35, colnames(counts),
     srt = 45, adj = c(1, 1), xpd = NA, cex = 0.9
@@ -176,7 +202,7 @@ confusion_plot <- function(counts) {
     x = !!quote(predicted), y = !!quote(actual), fill = !!quote(share)
   )) +
     ggplot2::geom_tile(colour = "grey85") +
-    ggplot2::geom_text(ggplot2::aes(label = !!quote(count), colour = !!quote(dark))) +
+    ggplot2::geom_text(ggplot2::aes(label = !!quote(label), colour = !!quote(dark))) +
     ggplot2::scale_fill_gradientn(colours = blues, limits = 0:1, guide = "none") +
     ggplot2::scale_colour_manual(values = c("FALSE" = "black", "TRUE" = "white"), guide = "none") +
     ggplot2::scale_y_discrete(limits = rev(levels(cells$actual))) +

@@ -2,13 +2,16 @@
 #'
 #' Of a classifier the loss and the validation accuracy of each epoch, side by side, or one after the
 #' other where the device has several panels already; of a regressor the root mean squared error, of a
-#' multi-label classifier the macro F1. A dotted line marks the first epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss.
+#' multi-label classifier the macro F1, of a segmenter the intersection over union. A dotted line marks the first
+#' epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss, and the
+#' scores of its probe.
 #'
-#' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()], or of [foundation_moco_pretrain()] and its
-#'   sisters.
-#' @param which `"loss"`, `"val_accuracy"` (`"val_rmse"`, `"val_f1"`) or both, as by default. Without validation rows
-#'   (`val_split = 0`) only the loss is drawn.
+#' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
+#'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], or of [foundation_moco_pretrain()] and
+#'   its sisters.
+#' @param which `"loss"`, `"val_accuracy"` (`"val_rmse"`, `"val_f1"`, `"val_iou"`) or both, as by
+#'   default. Without validation rows (`val_split = 0`) only the loss is drawn. Of a pretraining fit
+#'   `"loss"`, `"probe"` or both, as by default; without a probe the loss.
 #' @param type,xlab,ylab,main,... As in [graphics::plot.default()]. `type` is a line by default, and a
 #'   point where there is one epoch only.
 #' @return `x`, invisibly. What [graphics::par()] had set is set again.
@@ -46,12 +49,35 @@ plot.edaphosbridge_fit <- function(x, which = c("loss", score_of(x)), type = NUL
 
 #' @rdname plot.edaphosbridge_fit
 #' @export
-plot.edaphosbridge_pretrain <- function(x, type = NULL, xlab = "epoch", ylab = loss_name(x),
+plot.edaphosbridge_pretrain <- function(x, which = names(pretraining_courses(x)), type = NULL,
+                                        xlab = "epoch", ylab = NULL,
                                         main = paste(x$method, "pretraining"), ...) {
   stop_if_unused("plot", ..., also = graphical_parameters())
-  epochs <- seq_along(x$loss_history)
-  draw_course(epochs, x$loss_history, type, xlab = xlab, ylab = ylab, main = main, ...)
+  courses <- pretraining_courses(x)
+  if (!is.character(which) || length(which) == 0L || !all(which %in% names(courses))) {
+    wanted <- if (length(courses) > 1L) "\"loss\", \"probe\" or both" else "\"loss\": it had no probe"
+    stop_input("which", sprintf("must be %s.", wanted), sys.call())
+  }
+  restore <- use_panels(length(unique(which)))
+  on.exit(restore())
+  for (course in courses[unique(which)]) {
+    label <- if (is.null(ylab)) course$label else ylab
+    draw_course(course$epoch, course$value, type, xlab = xlab, ylab = label, main = main, ...)
+    graphics::abline(v = course$best, lty = "dotted")
+  }
   invisible(x)
+}
+
+# The loss of each epoch and, with a probe, what that found: what a plot draws, each with its name.
+pretraining_courses <- function(fit) {
+  loss <- list(epoch = seq_along(fit$loss_history), value = fit$loss_history, label = loss_name(fit))
+  found <- fit$probe_history
+  if (is.null(found)) {
+    return(list(loss = loss))
+  }
+  best <- found$epoch[[which.max(found$score)]]
+  probe <- list(epoch = found$epoch, value = found$score, label = probe_name(fit), best = best)
+  list(loss = loss, probe = probe)
 }
 
 # Of the loss and of the score: "validation accuracy".

@@ -6,7 +6,7 @@
 predict_map <- function(fitted, of, x, values, default, several, device, dataset, call, draws = list()) {
   choices <- kinds_of_map(of, several)
   kinds <- to_kinds(values$type, default, choices)
-  classes <- if (inherits(of, "edaphosbridge_classifier")) of$classes
+  classes <- if (inherits(of, of_classes)) of$classes
   holds_codes <- !is.null(classes) && (identical(kinds, list("class")) || (is.null(kinds) && !several))
   datatype <- if (holds_codes) datatype_of_codes(length(classes)) else "FLT4S"
   settings <- list(
@@ -24,16 +24,19 @@ datatype_of_codes <- function(n) if (n < 256L) "INT1U" else "INT2U"
 
 # The kinds of layers that there are of a fit, the default first.
 kinds_of_map <- function(of, several) {
-  is_classifier <- inherits(of, "edaphosbridge_classifier")
-  own <- if (is_classifier) {
+  is_of_classes <- inherits(of, of_classes)
+  own <- if (is_of_classes) {
     c("class", "prob", "entropy", "margin", "least_confidence")
   } else if (inherits(of, "edaphosbridge_multilabel")) {
     c("class", "prob")
   } else {
     "response"
   }
-  if (several) c("mean", "sd", if (is_classifier) own) else own
+  if (several) c("mean", "sd", if (is_of_classes) own) else own
 }
+
+# Fits of one class for each patch or cell.
+of_classes <- c("edaphosbridge_classifier", "edaphosbridge_segmenter")
 
 # A call of Python's that writes a map; `argument` is what the user's function calls the raster, which
 # crosses between `fitted` and `others`. What the finished blocks of a temporary file leave when the map is

@@ -9,7 +9,7 @@
 #' [foundation_embed_at_coords()] and `predict(coords = )` use on raw rasters.
 #' `foundation_simclr_pretrain()` trains the smaller SimCLR encoder; its loss
 #' (NT-Xent) asks of each of the 2B views of a batch which other one shows the
-#' same patch.
+#' same patch. Each of them trains another encoder where `encoder` says so.
 #'
 #' @section Epochs are steps:
 #' As in edaphos, an epoch is one step on one batch, not a pass over the patches:
@@ -40,7 +40,8 @@
 #'   [foundation_fit_classifier()].
 #' @param dataset A [foundation_tile_dataset()].
 #' @param feature_dim,proj_dim Widths of the features and of the projection that
-#'   the loss sees.
+#'   the loss sees. An `encoder` that has widths of its own keeps them: then leave
+#'   these out.
 #' @param queue_size Keys in the queue; `max(2, N - batch_size)` if that is less.
 #' @param momentum Weight of the old key encoder in the moving average, in
 #'   `[0, 1]`.
@@ -74,12 +75,24 @@
 #'   checkpoint, the further one is used.
 #' @param steps_per_epoch Steps an epoch.
 #' @param momentum_schedule `NULL`, or `"cosine"` to raise the momentum to 1.
+#' @param encoder What to train instead of the method's own encoder (`NULL`). The name of an
+#'   architecture of [foundation_encoder()] makes a new one, its weights drawn from `seed`: `"moco"`
+#'   and `"simclr"` of the widths asked for, an XResNet as it is by default. Of an encoder of
+#'   [foundation_encoder()] or [foundation_weights_load()], of that in a fit, or of a Python
+#'   `torch.nn.Module` of yours a copy is trained, from the weights it has. One without a projection
+#'   gets MoCo's beside it, which the fit does not keep: its encoder gives the features before that.
+#' @param probe [linear_probe()] or [knn_probe()], which look every few epochs at what the encoder is
+#'   worth for labelled patches, or `NULL`. The run is the same with and without it, to the last bit,
+#'   unless the probe has patience, which ends it and keeps the best encoder.
 #'
 #' @return A list of class `c("edaphosbridge_pretrain", "edaphosbridge_fit",
 #'   "edaphos_foundation_moco")`, or with `"edaphos_foundation_simclr"` in the last place, with
-#'   \item{encoder}{the trained (query) encoder, see [foundation_encoder()]}
+#'   \item{encoder}{the trained (query) encoder, see [foundation_encoder()]; of a module of yours
+#'     the Python object. After `readRDS()`, `fit$encoder <- module` gives the module, built anew,
+#'     the weights of the fit.}
 #'   \item{loss_history, final_loss}{numeric, one value an epoch, and the last}
-#'   \item{config}{list of the settings, with the seed and the queue size used}
+#'   \item{config}{list of the settings, with the seed, the widths and the queue size used; where
+#'     an encoder was asked for, `encoder` is its name, or `"given"`}
 #'   \item{method}{`"moco"` or `"simclr"`}
 #'   \item{normalisation}{list of the tile dataset's `bands`, `means`, `sds`,
 #'     `normalise` and `patch_size`; `NULL` after patches, which are taken as they
@@ -87,6 +100,8 @@
 #'   \item{device, in_channels, feature_dim, proj_dim, patch_size}{what was
 #'     trained, and where}
 #'   \item{batch_size, queue_size}{as used; SimCLR has no queue}
+#'   \item{probe_history}{of a run with a probe: data frame with `epoch`, when it looked, and `score`,
+#'     what it found; `config$probe` says what it was}
 #'   \item{state}{raw (by `fit$state`), the whole fit as a safetensors file}
 #'   It goes straight into [foundation_fit_classifier()], and survives `saveRDS()`.
 #'
@@ -97,7 +112,7 @@
 #' Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework
 #' for contrastive learning of visual representations. ICML 2020.
 #'
-#' @seealso [foundation_fit_classifier()]
+#' @seealso [foundation_fit_classifier()], [linear_probe()]
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' x <- (data$x - mean(data$x)) / sd(data$x)
@@ -128,11 +143,12 @@ foundation_moco_pretrain <- function(patches,
                                      checkpoint_dir = NULL,
                                      checkpoint_every = NULL,
                                      steps_per_epoch = 1L,
-                                     momentum_schedule = NULL) {
+                                     momentum_schedule = NULL,
+                                     encoder = NULL,
+                                     probe = NULL) {
   call <- sys.call()
-  from_pretrain(fit_in_python(
-    "pretrain", list("moco", to_patches(patches, call, "patches")), call, "moco"
-  ))
+  data <- list("moco", to_patches(patches, call, "patches"), to_beginning(encoder, call))
+  from_pretrain(fit_in_python("pretrain", data, call, "moco"))
 }
 
 #' @rdname foundation_moco_pretrain
@@ -161,7 +177,9 @@ foundation_moco_pretrain_tiles <- function(dataset,
                                            checkpoint_every = NULL,
                                            resume = NULL,
                                            steps_per_epoch = 1L,
-                                           momentum_schedule = NULL) {
+                                           momentum_schedule = NULL,
+                                           encoder = NULL,
+                                           probe = NULL) {
   call <- sys.call()
   if (missing(dataset)) {
     stop_input("dataset", "is missing. foundation_tile_dataset() makes one.", call)
@@ -170,7 +188,8 @@ foundation_moco_pretrain_tiles <- function(dataset,
   if (is.null(source)) {
     stop_input("dataset", "must be a tile dataset; found NULL.", call)
   }
-  from_pretrain(fit_in_python("pretrain_tiles", list("moco", source), call, "moco"))
+  data <- list("moco", source, to_beginning(encoder, call))
+  from_pretrain(fit_in_python("pretrain_tiles", data, call, "moco"))
 }
 
 #' @rdname foundation_moco_pretrain
@@ -188,11 +207,12 @@ foundation_simclr_pretrain <- function(patches,
                                        device = c("cpu", "mps", "cuda"),
                                        checkpoint_dir = NULL,
                                        checkpoint_every = NULL,
-                                       steps_per_epoch = 1L) {
+                                       steps_per_epoch = 1L,
+                                       encoder = NULL,
+                                       probe = NULL) {
   call <- sys.call()
-  from_pretrain(fit_in_python(
-    "pretrain", list("simclr", to_patches(patches, call, "patches")), call, "simclr"
-  ))
+  data <- list("simclr", to_patches(patches, call, "patches"), to_beginning(encoder, call))
+  from_pretrain(fit_in_python("pretrain", data, call, "simclr"))
 }
 
 #' @rdname tidiers.edaphosbridge
@@ -202,7 +222,7 @@ augment.edaphosbridge_pretrain <- function(x, newdata, data = NULL, coords = NUL
   call <- sys.call()
   stop_if_unused("augment", ...)
   features <- if (is.null(coords)) {
-    embed(x$method, x, newdata, FALSE, call)
+    embed_any(to_encoder(x, call), to_patches(newdata, call, "newdata"), call)
   } else {
     foundation_embed_at_coords(x, coords, newdata, dataset)
   }

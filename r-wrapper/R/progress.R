@@ -20,18 +20,23 @@ fit_progress <- function(verbose, what = "classifier", status = epoch_status) {
     message(line)
     left_by <<- NULL
   }
-  show_bar <- function(epoch, epochs, loss, score) {
+  show_bar <- function(epoch, epochs, loss, score, probe) {
     if (is.null(bar)) {
       bar <<- cli::cli_progress_bar(what, total = epochs, .envir = envir)
     }
-    text <- status(loss, score, what)
+    text <- paste0(status(loss, score, what), if (!is.null(probe)) sprintf(" probe=%.3f", probe))
     cli::cli_progress_update(set = epoch, status = text, id = bar, .envir = envir)
+    if (epoch >= epochs) remove_bar() # another run may follow
   }
-  show <- function(epoch, epochs, loss, score, line) {
+  remove_bar <- function() {
+    if (!is.null(bar)) cli::cli_progress_done(id = bar, .envir = envir)
+    bar <<- NULL
+  }
+  show <- function(epoch, epochs, loss, score, line, probe = NULL) {
     if (isTRUE(verbose) && nzchar(line)) {
       show_line(line)
     } else if (with_bar) {
-      show_bar(epoch, epochs, loss, score)
+      show_bar(epoch, epochs, loss, score, probe)
     }
     TRUE
   }
@@ -39,9 +44,7 @@ fit_progress <- function(verbose, what = "classifier", status = epoch_status) {
     on_epoch = function(...) {
       end_jumps(tryCatch(show(...), interrupt = function(condition) FALSE))
     },
-    close = function() {
-      if (!is.null(bar)) cli::cli_progress_done(id = bar, .envir = envir)
-    },
+    close = remove_bar,
     resume = function() {
       if (!is.null(left_by)) message(left_by)
     }
@@ -52,6 +55,7 @@ score_of_progress <- function(what) {
   switch(what,
     regressor = "val_rmse",
     multilabel = "val_f1",
+    segmenter = "val_iou",
     "val_acc"
   )
 }

@@ -21,10 +21,11 @@
 #' @inheritParams foundation_fit_classifier
 #' @param encoder_or_fit An encoder as in [foundation_fit_classifier()], which learns classes; or a fit
 #'   of any task: that is gone on from with its own head, and `y` may have no other classes, labels or
-#'   targets than its own. For numbers or several labels, give a fit of [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()].
-#' @param fit A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()]; `y` may have no other classes, labels or targets than its own.
+#'   targets than its own. For numbers, several labels or masks, give a fit of
+#'   [foundation_fit_regressor()], [foundation_fit_multilabel()] or [foundation_fit_segmenter()].
+#' @param fit A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
+#'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()]; `y` (masks of a segmenter) may have
+#'   no other classes, labels or targets than its own.
 #' @param epochs Of all together; in `foundation_finetune_classifier()` of each phase of the recipe.
 #' @param batch_size Patches a step.
 #' @param base_lr Highest rate of the head in the first phase.

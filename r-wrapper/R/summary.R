@@ -2,16 +2,17 @@
 #'
 #' What was trained, on how many patches of which classes, and how it went.
 #'
-#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
+#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
+#'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], of [foundation_moco_pretrain()] and
+#'   its sisters, or of [foundation_probe_sweep()].
 #' @param ... Not used: an argument of another name is an error.
 #'
 #' @return A list of class `summary.edaphosbridge_fit`. Of a classifier, of class
 #'   `summary.edaphosbridge_classifier` too, with
 #'   \item{regime}{`"linear probing"`, `"frozen backbone"` or `"full fine-tuning"`; of a recipe its
 #'     name, such as `"fine_tune"` or `"lp_ft"`}
-#'   \item{architecture}{of the encoder: `"moco"`, `"simclr"`, or `"custom"` for a module of your
-#'     own}
+#'   \item{architecture}{of the encoder, as [foundation_encoder()] has it, or `"custom"` for a module
+#'     of your own}
 #'   \item{head_type, feature_dim, in_channels, patch_size, device, config}{as in the fit}
 #'   \item{n}{labelled patches, validation rows included}
 #'   \item{class_counts}{integer, how many of them each class has; both are `NA` for a fit that was
@@ -25,11 +26,13 @@
 #'
 #'   Of a regressor with `targets` (data frame: `target`, `mean`, `sd`) and `loss_fn` instead of
 #'   `class_counts`, and with `val_rmse` for `val_accuracy`, of which the lowest is the best; of a
-#'   multi-label classifier with `label_counts` and `threshold`, and with `val_f1`.
+#'   multi-label classifier with `label_counts` and `threshold`, and with `val_f1`; of a segmenter with
+#'   `pixel_counts`, cells, and `loss_fn`, and with `val_iou`.
 #'
 #'   Of a pretraining fit, of class `summary.edaphosbridge_pretrain`, with `method`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
-#'   `history` (without `val_accuracy`) and `final_loss`.
+#'   `architecture`, `history` (without `val_accuracy`, and with `probe` where one looked) and
+#'   `final_loss`.
 #'
 #'   Of a sweep, of class `summary.edaphosbridge_probe_sweep`, with `best` and `config` as in the
 #'   sweep; `settings`, the best first; `val_accuracy` and `val_accuracy_sd` of the best; `n_seeds`;
@@ -80,6 +83,9 @@ learnt_in <- function(fit) {
   if (inherits(fit, "edaphosbridge_multilabel")) {
     return(list(n = fit$n_patches, label_counts = fit$label_counts, threshold = fit$threshold))
   }
+  if (inherits(fit, "edaphosbridge_segmenter")) {
+    return(list(n = fit$n_patches, pixel_counts = fit$pixel_counts, loss_fn = fit$loss_fn))
+  }
   counts <- fit$class_counts
   if (is.null(counts)) {
     counts <- structure(rep(NA_integer_, length(fit$classes)), names = fit$classes)
@@ -96,7 +102,7 @@ summary.edaphosbridge_pretrain <- function(object, ...) {
     "normalisation"
   )
   structure(
-    c(unclass(object)[kept], list(history = history_of(object), final_loss = object$final_loss)),
+    c(unclass(object)[kept], list(architecture = architecture_of(object), history = history_of(object), final_loss = object$final_loss)),
     class = c("summary.edaphosbridge_pretrain", "summary.edaphosbridge_fit")
   )
 }
@@ -130,7 +136,7 @@ format.summary.edaphosbridge_fit <- function(x, ...) {
     sprintf(
       "  encoder:   %s, %d channels -> %d features", x$architecture, x$in_channels, x$feature_dim
     ),
-    paste0("  head:      ", head_line(x)),
+    if (is.null(x$pixel_counts)) paste0("  head:      ", head_line(x)) else paste0("  decoder:   ", x$head_type),
     sprintf(
       "  patches:   %s of %d x %d x %d (C x H x W)",
       x$n, x$in_channels, x$patch_size[[1]], x$patch_size[[2]]
@@ -154,7 +160,8 @@ format.summary.edaphosbridge_pretrain <- function(x, ...) {
   c(
     sprintf("Pretraining without labels: %s", what),
     sprintf(
-      "  encoder:   %d channels -> %d features -> %d (projection)",
+      "  encoder:   %s%d channels -> %d features -> %d (projection)",
+      if (is.null(x$config$encoder)) "" else paste0(x$architecture, ", "),
       x$in_channels, x$feature_dim, x$proj_dim
     ),
     sprintf(
@@ -162,7 +169,8 @@ format.summary.edaphosbridge_pretrain <- function(x, ...) {
       x$in_channels, x$patch_size[[1]], x$patch_size[[2]], normalised
     ),
     training_line(x),
-    loss_line(x)
+    loss_line(x),
+    probe_line(x)
   )
 }
 
@@ -206,13 +214,16 @@ learner_of <- function(x) {
   if (!is.null(x$label_counts)) {
     return(sprintf("Multi-label classifier of %s", counted(length(x$label_counts), "label")))
   }
+  if (!is.null(x$pixel_counts)) {
+    return(sprintf("Segmenter of %d classes", length(x$pixel_counts)))
+  }
   sprintf("Classifier of %d classes", length(x$class_counts))
 }
 
-# The patches of each class or label, or the targets.
+# The patches or cells of each class or label, or the targets.
 learnt_lines <- function(x) {
   if (is.null(x$targets)) {
-    return(count_lines(if (is.null(x$label_counts)) x$class_counts else x$label_counts))
+    return(count_lines(c(x$class_counts, x$label_counts, x$pixel_counts)))
   }
   spread <- sprintf("mean %.4g, sd %.4g", x$targets$mean, x$targets$sd)
   count_lines(structure(spread, names = x$targets$target))
@@ -241,6 +252,19 @@ score_line <- function(x) {
   sprintf("  %-10s %s", paste0(short_score_of(x), ":"), text)
 }
 
+# The best score of a pretraining's probe, and that of the encoder kept; NULL without a probe.
+probe_line <- function(x) {
+  scores <- x$history$probe
+  if (is.null(scores)) {
+    return(NULL)
+  }
+  best <- which.max(scores)
+  last <- scores[!is.na(scores)]
+  kept <- sprintf("at the end %.3f", last[[length(last)]])
+  if (!is.null(x$config$probe$patience)) kept <- "kept"
+  sprintf("  probe:     %s %.3f (epoch %d), %s", probe_name(x), scores[[best]], best, kept)
+}
+
 # NULL where no patches are known to share cells, or none were held out.
 overlap_line <- function(x) {
   is_random <- is.null(x$config$split)
@@ -266,7 +290,7 @@ setting_text <- function(best) {
 # At most ten classes, labels or targets.
 count_lines <- function(counts) {
   shown <- utils::head(counts, 10L)
-  lines <- sub(" +$", "", sprintf("    %s  %s", format(names(shown)), format(shown)))
+  lines <- sub(" +$", "", sprintf("    %s  %s", format(names(shown)), format(shown, scientific = FALSE)))
   more <- length(counts) - length(shown)
   c(lines, if (more > 0L) sprintf("    ... and %d more", more))
 }

@@ -3,9 +3,10 @@
 #' Methods for the generics of the package generics (also attached by broom and
 #' tidymodels). They are there when that package is.
 #'
-#' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of
-#'   [foundation_probe_sweep()]. `tidy()` also takes results of [foundation_finetune_ensemble()],
+#' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
+#'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], of [foundation_moco_pretrain()] and
+#'   its sisters, or of [foundation_probe_sweep()]. `augment()` takes no segmenter, which predicts no row
+#'   of a table. `tidy()` also takes results of [foundation_finetune_ensemble()],
 #'   [foundation_cross_validate()] and [foundation_lr_find()], `glance()` an ensemble.
 #' @param newdata Patches `(N, C, H, W)`; with `coords` a raster, as in
 #'   [predict.edaphosbridge_classifier()] and [foundation_embed_at_coords()].
@@ -21,13 +22,15 @@
 #'
 #'   `tidy()`: a row for each epoch, with `epoch`, `loss` and, of a classifier,
 #'   `val_accuracy` (`NA` without validation rows), of a regressor `val_rmse`, of a multi-label
-#'   classifier `val_f1`; of an ensemble the same for each `member`; of a sweep a row for each setting, as in its
+#'   classifier `val_f1`, of a segmenter `val_iou`, of a pretraining with a probe `probe` (`NA` where it did
+#'   not look); of an ensemble the same for each `member`; of a sweep a row for each setting, as in its
 #'   `settings`.
 #'
 #'   `glance()`: one row. Of a classifier `nobs`, `n_classes`, `architecture`,
 #'   `feature_dim`, `head`, `regime`, `epochs`, `final_loss`, `best_val_accuracy`,
 #'   `best_epoch`, `final_val_accuracy` (of the weights kept), `device`; of a regressor `n_targets`
-#'   and `val_rmse`, of a multi-label classifier `n_labels` and `val_f1` in their place; of an
+#'   and `val_rmse`, of a multi-label classifier `n_labels` and `val_f1` in their place, of a segmenter
+#'   `n_classes` and `val_iou`; of an
 #'   ensemble `nobs`, `task`, `K_ens`, `base_seed`, `mean_final_loss` and `sd_final_loss`; of a
 #'   pretraining fit
 #'   `method`, `in_channels`, `feature_dim`, `proj_dim`, `batch_size`, `epochs`, `final_loss`,

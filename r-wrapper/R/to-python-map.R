@@ -65,8 +65,11 @@ to_map <- function(values, raster, datatype, call) {
   )
 }
 
-# Settings of a map of what is computed of patches.
+# Settings of a map of what is computed of patches; a segmenter maps every cell of tiles.
 to_patch_places <- function(values) {
+  if (!exists("stride", values, inherits = FALSE)) {
+    return(list(stride = 1L, method = "exact"))
+  }
   list(
     stride = to_scalar(values$stride),
     method = to_choice(values$method, c("exact", "dense"))

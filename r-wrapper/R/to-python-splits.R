@@ -12,10 +12,21 @@ to_split <- function(values, call) {
     blocks = if (!is.null(values$blocks)) to_points(values$blocks, call, "blocks"),
     block_size = to_scalar(values$block_size),
     buffer = to_scalar(values$buffer),
-    folds = to_folds(values$folds, NROW(values$y), call),
+    folds = to_folds(values$folds, rows_of_fit(values), call),
     fold = to_scalar(values$fold),
     validation = to_validation(values$validation, call)
   )
+}
+
+# Of tiles that bring their own masks as many as there are tiles.
+rows_of_fit <- function(values) {
+  if (!is.null(values$masks)) {
+    NROW(values$masks)
+  } else if (is.null(values$y) && inherits(values$x, "edaphosbridge_tiles")) {
+    values$x$n_patches
+  } else {
+    NROW(values$y)
+  }
 }
 
 # Codes in the order in which groups appear: no locale sorts them.

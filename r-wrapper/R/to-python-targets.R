@@ -1,4 +1,5 @@
-# What regressors and multi-label classifiers learn, and tables of predictors, on the way to Python.
+# What regressors, multi-label classifiers and segmenters learn, and tables of predictors, on the way to
+# Python.
 
 # Numbers cross as an array of doubles, so that NA is NaN, and the names of columns beside it.
 to_targets <- function(y, call) {
@@ -53,6 +54,49 @@ name_lists <- function(y, call) {
     }
     as.list(checked_text(names, call))
   })
+}
+
+# Masks cross as numbers with R's NA: as they are, or as places in `levels`, counted from 0.
+to_masks <- function(masks, call) {
+  if (is.null(masks) || is_python_object(masks)) { # none: those of a tile data set
+    return(list(masks = masks, levels = NULL))
+  }
+  is_of_classes <- is.numeric(masks) || is.character(masks) || is.logical(masks)
+  if (!is.factor(masks) && (is.object(masks) || !is_of_classes)) {
+    stop_input("masks", sprintf(
+      paste(
+        "must be an array (N, H, W) of whole numbers, text or logical values, or of codes with `levels`,",
+        "as of a factor; found %s."
+      ), class(masks)[[1]]
+    ), call)
+  }
+  shape <- if (is.null(dim(masks))) length(masks) else dim(masks)
+  if (is.character(masks)) {
+    levels <- sort(checked_text(unique(as.vector(masks)), call, "masks"))
+    masks <- match(masks, levels)
+  } else if (is.logical(masks)) {
+    levels <- c("FALSE", "TRUE")
+    masks <- masks + 1L
+  } else if (!is.null(attr(masks, "levels"))) {
+    levels <- checked_text(as.character(attr(masks, "levels")), call, "masks")
+    masks <- codes_of_levels(as.vector(unclass(masks)), levels, call)
+    levels <- levels[!is.na(levels)]
+  } else {
+    return(list(masks = as.array(masks), levels = NULL))
+  }
+  list(masks = array(as.integer(masks) - 1L, shape), levels = as.list(levels))
+}
+
+# Codes of the levels that are no NA, as addNA() makes one.
+codes_of_levels <- function(codes, levels, call) {
+  outside <- !is.na(codes) & !codes %in% seq_along(levels)
+  if (any(outside)) {
+    stop_input("masks", sprintf(
+      "must hold codes 1 to %d of its `levels`; found %s.", length(levels),
+      format(codes[outside][[1]], digits = 15)
+    ), call)
+  }
+  match(codes, which(!is.na(levels)))
 }
 
 # With names Python puts them into the order of labels.

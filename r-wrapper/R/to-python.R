@@ -1,6 +1,6 @@
 # R's values on their way to Python. No other file of the package takes any there but
-# to-python-points.R, to-python-raster.R, to-python-splits.R and to-python-targets.R; from-python.R
-# has the way back.
+# to-python-cell-labels.R, to-python-points.R, to-python-raster.R, to-python-splits.R and
+# to-python-targets.R; from-python.R has the way back.
 
 # Patches cross as they are: a double or integer array shares its memory. Logical NA would turn
 # into TRUE, so logicals cross as integers. A tile dataset crosses as the bytes of its state, a file
@@ -164,6 +164,11 @@ to_encoder <- function(encoder, call, argument = "encoder") {
   encoder
 }
 
+# What pretraining begins with: an encoder, the name of one, or NULL for the method's own.
+to_beginning <- function(encoder, call) {
+  if (is.null(encoder) || is.character(encoder)) to_scalar(encoder) else to_encoder(encoder, call)
+}
+
 # A tile dataset crosses as the bytes of its state.
 to_tiles <- function(dataset, call, argument = "dataset") {
   if (is.null(dataset)) {
@@ -270,6 +275,10 @@ to_settings <- function(values, defaults, call) {
       to_table(value, name, call)
     } else if (name == "threshold") {
       to_thresholds(value)
+    } else if (name == "classes") {
+      if (!is.null(value)) to_numbers(value)
+    } else if (name == "decoder" && identical(value, default)) {
+      NULL # the network from scratch has its own
     } else if (length(default) < 2L && !(name == "dropout" && length(value) > 1L)) {
       to_scalar(value)
     } else if (is.character(default)) {
@@ -280,7 +289,7 @@ to_settings <- function(values, defaults, call) {
   })
 }
 
-names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "patches", "dataset")
+names_of_data <- c("encoder", "encoder_or_fit", "fit", "x", "y", "masks", "patches", "dataset", "probe")
 names_of_tables <- c("augment", "class_weight", "recipe", "split")
 names_of_place <- c("device", "checkpoint_dir", "checkpoint_every", "resume")
 
@@ -290,10 +299,7 @@ is_table <- function(value) {
 
 # Named values, lists of text, or phases. Python's tables have each name once.
 to_table <- function(values, argument, call) {
-  if (anyDuplicated(names(values))) {
-    problem <- sprintf("names '%s' twice.", names(values)[duplicated(names(values))][[1]])
-    stop_input(argument, problem, call)
-  }
+  stop_if_twice(names(values), argument, call)
   values <- if (is.list(values)) values else as.list(values)
   lapply(values, function(value) {
     if (inherits(value, "edaphosbridge_phase")) {
@@ -306,8 +312,32 @@ to_table <- function(values, argument, call) {
   })
 }
 
+stop_if_twice <- function(names, argument, call) {
+  if (anyDuplicated(names)) {
+    stop_input(argument, sprintf("names '%s' twice.", names[duplicated(names)][[1]]), call)
+  }
+}
+
 to_phase <- function(phase) {
   lapply(unclass(phase), function(value) if (length(value) > 1L) to_numbers(value) else to_scalar(value))
+}
+
+# What a probe looks at crosses when it is made, to be checked, and again with a run.
+to_probe <- function(probe, call) {
+  if (is.null(probe)) {
+    return(NULL)
+  }
+  if (!inherits(probe, "edaphosbridge_probe")) {
+    stop_input(
+      "probe",
+      sprintf("must be a probe; found %s. linear_probe() and knn_probe() make one.", class(probe)[[1]]),
+      call
+    )
+  }
+  list(
+    kind = probe$kind, x = to_patches(probe$x, call), learnt = to_labels(probe$y, call),
+    settings = probe$settings
+  )
 }
 
 # `set.seed()` reproduces a fit with `seed = NULL`: Python asks for a seed when the input is good.
@@ -319,30 +349,31 @@ draw_seed <- function() {
 
 # A factor crosses as codes and levels: reticulate would turn its NA into the class "NA". Text
 # crosses as UTF-8, whatever R's locale is.
-to_labels <- function(y, call) {
+to_labels <- function(y, call, argument = "y") {
   if (missing(y)) {
-    stop_input("y", "is missing.", call)
+    stop_input(argument, "is missing.", call)
   }
   if (!is.atomic(y) || is.null(y) || is.complex(y) || is.raw(y)) {
-    stop_input("y", sprintf("must be a factor or a vector of labels; found %s.", class(y)[[1]]), call)
+    problem <- sprintf("must be a factor or a vector of labels; found %s.", class(y)[[1]])
+    stop_input(argument, problem, call)
   }
   if (!is.factor(y)) {
-    y <- checked_classes(y, call)
+    y <- checked_classes(y, call, argument)
   }
   y <- factor(y)
-  levels <- checked_text(levels(y), call)
+  levels <- checked_text(levels(y), call, argument)
   list(codes = as.array(as.integer(y) - 1L), levels = as.list(levels), ordered = is.ordered(y))
 }
 
 # Python cannot see that the levels of a factor were numbers.
-checked_classes <- function(y, call) {
+checked_classes <- function(y, call, argument) {
   if (is.character(y)) {
-    return(checked_text(y, call))
+    return(checked_text(y, call, argument))
   }
   if (is.numeric(y) && any(measured <- !is.na(y) & y != trunc(y))) {
     rows <- which(measured)
     shown <- paste(utils::head(rows, 5L), collapse = ", ")
-    stop_input("y", sprintf(
+    stop_input(argument, sprintf(
       paste0(
         "must hold classes; %d of %d numbers are not whole (first: %s%s; counted from 1); found %s. ",
         "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut()); ",
@@ -356,12 +387,12 @@ checked_classes <- function(y, call) {
 }
 
 # UTF-8 without a change: R would translate bytes that it believes to be of another encoding.
-checked_text <- function(text, call) {
+checked_text <- function(text, call, argument = "y") {
   latin <- Encoding(text) == "latin1"
   text[latin] <- enc2utf8(text[latin])
   bad <- !is.na(text) & (!validUTF8(text) | Encoding(text) == "bytes")
   if (any(bad)) {
-    stop_input("y", sprintf(
+    stop_input(argument, sprintf(
       paste0(
         "must hold labels of valid text (UTF-8, without NUL); found %s. ",
         "Read the labels again in the encoding that they were written in."

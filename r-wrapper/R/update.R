@@ -3,15 +3,18 @@
 #' Makes the call of a fit again, with all its settings, its seed included, but
 #' for those given here. A fit holds no data: they are given again.
 #'
-#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()] or
-#'   [foundation_fit_multilabel()], of [foundation_moco_pretrain()] and its sisters, or of [foundation_probe_sweep()].
-#' @param x,y As in [foundation_fit_classifier()].
+#' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
+#'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], of [foundation_moco_pretrain()] and
+#'   its sisters, or of [foundation_probe_sweep()].
+#' @param x,y,masks As in the function that made the fit.
 #' @param encoder The encoder to start from; by default the fit's own. After full
 #'   fine-tuning that is the tuned one, so that training goes on from there; give
-#'   the encoder of the first call to repeat it. The same goes for a `head` of your own.
+#'   the encoder of the first call to repeat it. The same goes for a `head` or `decoder` of your own, and
+#'   for an encoder that was given to a pretraining. One that a pretraining made itself is made anew.
 #' @param patches As in [foundation_moco_pretrain()]. Training starts afresh, or goes on from
 #'   `checkpoint_dir`, see there.
 #' @param dataset Instead of `patches`: a [foundation_tile_dataset()].
+#' @param probe The probe of a run that had one, see [linear_probe()]; `NULL` for none.
 #' @param ... Settings to change, arguments of the function that made the fit.
 #'
 #' @return A fit as that function returns. With a frozen encoder, the same data
@@ -40,16 +43,7 @@ update.edaphosbridge_fit <- function(object, x, y, ..., encoder = object$encoder
       sys.call()
     )
   }
-  if (!is.null(object$config$recipe)) {
-    stop_input(
-      "object",
-      sprintf(
-        "was fine-tuned by a recipe (%s). Call %s() again.", object$config$recipe,
-        paste0("foundation_fine", if (object$config$recipe == "fine_tune") "_tune" else "tune_classifier")
-      ),
-      sys.call()
-    )
-  }
+  stop_if_of_recipe(object, sys.call())
   config <- object$config[names(object$config) != "temperature"] # found after the fit
   if (config$head == "custom") config$head <- quote(object$head)
   settings <- c(
@@ -62,9 +56,40 @@ update.edaphosbridge_fit <- function(object, x, y, ..., encoder = object$encoder
   eval(fit_again(made_by, data, settings, list(...)))
 }
 
+# What trained is one argument, the classes are kept, and what learns is a decoder.
 #' @rdname update.edaphosbridge
 #' @export
-update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) {
+update.edaphosbridge_segmenter <- function(object, x, masks = NULL, ..., encoder = object$encoder) {
+  stop_if_of_recipe(object, sys.call())
+  config <- object$config
+  if (config$decoder == "custom") config$decoder <- quote(object$head)
+  if (config$decoder == "from_scratch") config["decoder"] <- NULL
+  settings <- c(
+    list(regime = object$regime, classes = object$classes),
+    parted_again(config, list(...), sys.call()), list(device = object$device)
+  )
+  data <- list(encoder = quote(encoder), x = quote(x), masks = quote(masks))
+  stop_if_unused("update", ..., takes = formals(foundation_fit_segmenter))
+  eval(fit_again("foundation_fit_segmenter", data, settings, list(...)))
+}
+
+# A recipe has phases, which the functions of tasks do not.
+stop_if_of_recipe <- function(fit, call) {
+  recipe <- fit$config$recipe
+  if (!is.null(recipe)) {
+    made_by <- if (recipe == "fine_tune") "foundation_fine_tune" else "foundation_finetune_classifier"
+    problem <- sprintf("was fine-tuned by a recipe (%s). Call %s() again.", recipe, made_by)
+    stop_input("object", problem, call)
+  }
+}
+
+#' @rdname update.edaphosbridge
+#' @export
+update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL, probe) {
+  if (missing(probe) && !is.null(object$config$probe)) {
+    problem <- "is data of this fit, as `patches`, and is given again; `probe = NULL` goes without."
+    stop_input("probe", problem, sys.call())
+  }
   if (object$method == "simclr" && !is.null(dataset)) {
     patches <- dataset # no function of SimCLR's own takes tiles by another name
     dataset <- NULL
@@ -76,9 +101,12 @@ update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL) 
     made_by <- "foundation_moco_pretrain_tiles"
     data <- list(dataset = quote(dataset))
   }
+  if (!missing(probe) && !is.null(probe)) data$probe <- quote(probe)
   takes <- formals(get(made_by))
-  settings <- object$config[intersect(names(takes), names(object$config))]
+  settings <- object$config[setdiff(intersect(names(takes), names(object$config)), "probe")]
   settings$device <- object$device
+  if (identical(settings$encoder, "given")) settings$encoder <- quote(object$encoder)
+  if ("encoder" %in% names(list(...))) settings[c("feature_dim", "proj_dim")] <- NULL
   stop_if_unused("update", ..., takes = takes)
   eval(fit_again(made_by, data, settings, list(...)))
 }

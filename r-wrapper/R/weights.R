@@ -9,8 +9,9 @@
 #' `foundation_weights_save()` writes one safetensors file with its metadata,
 #' whole or not at all. `foundation_weights_load()` opens such files, and files
 #' of R's torch without R's torch: state dicts and modules (serialization
-#' version 3), and state dicts in the older RDS form. Architecture and widths
-#' are found from the names and shapes of the tensors. A damaged file is an error
+#' version 3), and state dicts in the older RDS form. Architecture and widths of
+#' R torch's are found from the names and shapes of the tensors; weights of an
+#' XResNet alone do not tell its stem. A damaged file is an error
 #' of class `edaphosbridge_weights_error`; no code in a file is ever run.
 #'
 #' @section Encoders of R's torch:
@@ -40,7 +41,7 @@
 #' @param overwrite Whether to download what is in the cache already.
 #' @param timeout_sec Seconds without a byte after which an attempt is given up.
 #' @param verbose Whether to report what happened, as messages.
-#' @param encoder A MoCo or SimCLR encoder, or a fit that holds one.
+#' @param encoder An encoder of [foundation_encoder()], or a fit that holds one.
 #' @param path The file to write; an existing one is replaced.
 #'
 #' @return `foundation_weights_list()`: a data frame with `name`, `architecture`,

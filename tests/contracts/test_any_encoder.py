@@ -15,6 +15,7 @@ from torch import nn
 from closeness import assert_close
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.errors import InputError
+from small_encoders import XRESNETS, small_encoder
 from small_fits import REGIMES, quick, same, small_network
 
 Named = namedtuple("Named", ["projection", "feature"])
@@ -70,6 +71,18 @@ def test_features_are_those_before_the_projection(x, y, architecture):
     assert quick(encoder, x, y).feature_dim == 8
     plain = quick(nn.Sequential(copy.deepcopy(encoder)), x, y)
     assert_close(quick(encoder, x, y).loss_history, plain.loss_history, 1e-6)
+
+
+@pytest.mark.parametrize("architecture", XRESNETS)
+@REGIMES
+def test_an_xresnet_is_folded_and_trained_channels_last_with_about_the_same_result(
+    x, y, architecture, freeze_backbone
+):
+    encoder = small_encoder(architecture, 4)
+    ours = quick(encoder, x, y, freeze_backbone=freeze_backbone)
+    plain = quick(nn.Sequential(copy.deepcopy(encoder)), x, y, freeze_backbone=freeze_backbone)
+    assert ours.feature_dim == encoder.feature_dim
+    assert_close(ours.loss_history, plain.loss_history, 1e-4)
 
 
 def test_a_fit_of_ours_is_an_encoder_for_the_next_fit(encoder, x, y):

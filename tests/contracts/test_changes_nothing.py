@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from edaphos_bridge import foundation_encoder
 from edaphos_bridge.errors import TrainingError
+from small_encoders import NAMES, small_encoder
 from small_fits import CLASSES, REGIMES, quick, same
 
 
@@ -58,15 +58,13 @@ def test_a_tensor_given_as_x_is_only_read(encoder, x, y, freeze_backbone):
     assert same(fit, quick(encoder, x.astype(np.float32), y, freeze_backbone=freeze_backbone))
 
 
-@pytest.mark.parametrize("architecture", ["moco", "simclr"])
+@pytest.mark.parametrize("architecture", NAMES)
 @REGIMES
 def test_the_callers_float32_patches_are_never_written_to(architecture, x, y, freeze_backbone):
     """Encoders of ours read them where they lie."""
     given = x.astype(np.float32)
     before = given.copy()
-    fit = quick(
-        foundation_encoder(architecture, 4, seed=1), given, y, freeze_backbone=freeze_backbone
-    )
+    fit = quick(small_encoder(architecture, 4), given, y, freeze_backbone=freeze_backbone)
     fit.predict(given)
     assert np.array_equal(given, before)
     doubles = fit.predict_proba(before.astype(np.float64))

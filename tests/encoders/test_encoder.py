@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from edaphos_bridge import foundation_encoder
 from edaphos_bridge.encoders.encoder import groups_of, maps_of
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.errors import InputError
+from small_encoders import NAMES, small_encoder
 
 X = torch.randn(2, 4, 9, 8)
 
@@ -17,18 +17,22 @@ X = torch.randn(2, 4, 9, 8)
     [
         ("moco", [[2, 32, 9, 8], [2, 6, 5, 4]]),
         ("simclr", [[2, 16, 9, 8], [2, 6, 9, 8]]),
+        (
+            "xresnet18",
+            [[2, 2, 9, 8], [2, 2, 9, 8], [2, 4, 5, 4], [2, 8, 3, 2], [2, 16, 2, 1]],
+        ),
     ],
 )
 def test_maps_go_from_fine_to_coarse_and_features_are_the_means_of_the_last(name, shapes):
-    encoder = foundation_encoder(name, 4, feature_dim=6, seed=1).eval()
+    encoder = small_encoder(name, 4).eval()
     maps = maps_of(encoder, X)
     assert [list(h.shape) for h in maps] == shapes
     assert torch.equal(maps[-1].mean(dim=(2, 3)), encode_features(encoder, X))
 
 
-@pytest.mark.parametrize("name", ["moco", "simclr"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_groups_hold_every_weight_that_the_features_need_once(name):
-    encoder = foundation_encoder(name, 4, seed=1)
+    encoder = small_encoder(name, 4)
     grouped = [p for group in groups_of(encoder) for part in group for p in part.parameters()]
     encode_features(encoder.train(), X).sum().backward()
     needed = [p for p in encoder.parameters() if p.grad is not None]

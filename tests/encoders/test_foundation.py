@@ -5,9 +5,15 @@ import torch
 from torch import nn
 
 from edaphos_bridge import foundation_encoder
-from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
-from edaphos_bridge.encoders.foundation import describe_encoder, rebuild_encoder
+from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder, XResNet
+from edaphos_bridge.encoders.foundation import (
+    IN_FILES,
+    describe_encoder,
+    rebuild_encoder,
+)
 from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.files.schema import ENCODERS
+from small_encoders import NAMES, small_encoder
 
 
 @pytest.mark.parametrize(
@@ -21,6 +27,17 @@ def test_an_encoder_by_name_has_the_widths_of_the_original_by_default(architectu
     assert module(torch.zeros(2, 4, 5, 5)).shape == (2, widths[0])
 
 
+@pytest.mark.parametrize(
+    ("architecture", "width", "features"),
+    [("xresnet18", 64, 512), ("xresnet34", 64, 512), ("xresnet50", 64, 2048)],
+)
+def test_an_xresnet_has_fastais_widths_and_stem_by_default(architecture, width, features):
+    module = foundation_encoder(architecture, 4, seed=1)
+    assert isinstance(module, XResNet)
+    assert (module.in_channels, module.width, module.stem) == (4, width, "standard")
+    assert module.eval()(torch.zeros(2, 4, 5, 5)).shape == (2, features) == (2, module.feature_dim)
+
+
 @pytest.mark.parametrize("architecture", ["moco", "simclr"])
 def test_widths_can_be_chosen_and_written_as_whole_floats(architecture):
     module = foundation_encoder(architecture, 4.0, feature_dim=6.0, proj_dim=3.0)
@@ -28,15 +45,15 @@ def test_widths_can_be_chosen_and_written_as_whole_floats(architecture):
     assert (type(module.in_channels), type(module.feature_dim)) == (int, int)
 
 
-@pytest.mark.parametrize("architecture", ["moco", "simclr"])
+@pytest.mark.parametrize("architecture", NAMES)
 def test_weights_come_from_the_seed_alone(architecture, equal_states):
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    one = foundation_encoder(architecture, 4, seed=1).state_dict()
+    one = small_encoder(architecture, 4, seed=1).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(6)
-    assert equal_states(one, foundation_encoder(architecture, 4, seed=1).state_dict())
-    assert not equal_states(one, foundation_encoder(architecture, 4, seed=2).state_dict())
+    assert equal_states(one, small_encoder(architecture, 4, seed=1).state_dict())
+    assert not equal_states(one, small_encoder(architecture, 4, seed=2).state_dict())
 
 
 def test_without_a_seed_every_encoder_is_another(equal_states):
@@ -70,13 +87,47 @@ def test_an_argument_that_cannot_be_used_is_named(argument, value):
     assert f"found {value!r}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "argument", "value", "says"),
+    [
+        (
+            "moco",
+            "width",
+            8,
+            "is no setting of 'moco', which has feature_dim and proj_dim",
+        ),
+        ("simclr", "stem", "small", "is no setting of 'simclr'"),
+        ("xresnet18", "feature_dim", 64, "is no setting of 'xresnet18', which has width and stem"),
+        ("xresnet50", "proj_dim", 8, "is no setting of 'xresnet50'"),
+        ("xresnet18", "width", 0, "must be a positive whole number; found 0"),
+        ("xresnet18", "width", True, "must be a positive whole number; found True"),
+        ("xresnet18", "width", 2**31, "must be a whole number up to"),
+        ("xresnet18", "width", 2**31 - 1, "asks for more weights than can be counted"),
+        ("xresnet50", "width", 10**5, "needs .* GB of memory"),
+        ("xresnet34", "stem", "tiny", "must be one of 'standard', 'small'; found 'tiny'"),
+        ("xresnet34", "stem", 3, "must be one of 'standard', 'small'; found 3"),
+    ],
+)
+def test_settings_of_another_architecture_and_impossible_ones_are_refused(
+    architecture, argument, value, says
+):
+    with pytest.raises(InputError, match=f"`{argument}` {says}"):
+        foundation_encoder(architecture, 4, **{argument: value})
+
+
+def test_files_know_every_architecture_and_its_settings():
+    assert set(ENCODERS) == {*IN_FILES, "custom"}
+    for name, encoder_class in IN_FILES.items():
+        assert set(ENCODERS[name]) == {*encoder_class.settings, "feature_dim"}
+
+
 def weights(module):
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
-@pytest.mark.parametrize("architecture", ["moco", "simclr"])
+@pytest.mark.parametrize("architecture", NAMES)
 def test_an_encoder_of_ours_is_rebuilt_from_its_description(architecture, equal_states):
-    module = foundation_encoder(architecture, 4, feature_dim=6, proj_dim=3, seed=1)
+    module = small_encoder(architecture, 4)
     twin = rebuild_encoder(describe_encoder(module), weights(module), None)
     assert type(twin) is type(module)
     assert equal_states(twin.state_dict(), module.state_dict())

@@ -8,7 +8,7 @@ from torch import nn
 
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
 from edaphos_bridge.encoders.known_modules import is_as_built, only_reads, runs_side_by_side
-from edaphos_bridge.encoders.moco import MoCoEncoder
+from small_encoders import NAMES, small_encoder
 
 # What a user might do to an encoder of ours; afterwards its own forward pass has to be called.
 CHANGES = {
@@ -19,17 +19,19 @@ CHANGES = {
     "a forward pass of its own": lambda module: setattr(module, "forward", lambda x: x.flatten(1)),
     "a hook": lambda module: module.register_forward_hook(lambda *args: None),
     "a hook before": lambda module: module.register_forward_pre_hook(lambda *args: None),
-    "a part's hook": lambda module: module.proj.register_forward_hook(lambda *args: None),
+    "a part's hook": lambda module: module.get_submodule(_first(module)).register_forward_hook(
+        lambda *args: None
+    ),
 }
 
 
 def _first(module):
-    return "backbone" if isinstance(module, MoCoEncoder) else "conv1"
+    return "conv1" if module.architecture == "simclr" else "backbone"
 
 
-@pytest.fixture(params=["moco", "simclr"])
+@pytest.fixture(params=NAMES)
 def ours(request):
-    return foundation_encoder(request.param, 3, feature_dim=8, proj_dim=4, seed=1)
+    return small_encoder(request.param, 3)
 
 
 def test_an_encoder_stays_as_built_when_its_weights_change(ours):
@@ -50,6 +52,12 @@ def test_an_encoder_that_was_changed_is_not_as_built(ours, change):
 def test_other_settings_of_a_batchnorm_are_a_change():
     encoder = foundation_encoder("moco", 3, seed=1)
     encoder.backbone.bn2.momentum = None
+    assert not is_as_built(encoder)
+
+
+def test_another_stem_is_a_change():
+    encoder = small_encoder("xresnet18", 3)
+    encoder.stem = "standard"
     assert not is_as_built(encoder)
 
 

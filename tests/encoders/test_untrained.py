@@ -9,12 +9,12 @@ from edaphos_bridge.encoders.untrained import untrained_like
 from edaphos_bridge.errors import InputError
 from small_fits import small_network
 
-ARCHITECTURES = ["moco", "simclr"]
+SETTINGS = {"moco": {"feature_dim": 8}, "simclr": {"proj_dim": 3}, "xresnet18": {"width": 4}}
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SETTINGS)
 def test_one_of_ours_is_drawn_as_its_first_weights_were(architecture, equal_states, state_of):
-    trained = foundation_encoder(architecture, 4, feature_dim=8, seed=1)
+    trained = foundation_encoder(architecture, 4, **SETTINGS[architecture], seed=1)
     before = state_of(trained)
     for buffer in trained.buffers():
         buffer.add_(1)

@@ -26,6 +26,7 @@ from edaphos_bridge import (
     foundation_simclr_pretrain,
     foundation_tile_dataset,
 )
+from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders import SimCLREncoder
 from edaphos_bridge.errors import EdaphosError, WeightsError
@@ -76,7 +77,7 @@ def files(tmp_path, monkeypatch):
         )
         pretrain(
             SimCLR(SimCLREncoder(1, 2, 2), settings), PatchSource(Patches(X)), settings,
-            torch.device("cpu"), Events(), torch.Generator(),
+            torch.device("cpu"), Events(), Randomness(0),
             checkpoints=None, progress=progress,
         )  # fmt: skip
 
@@ -118,7 +119,8 @@ def tile_bytes(folder):
         path, "w", transform=rasterio.Affine(10, 0, 500, 0, -10, 900), **settings
     ) as file:
         file.write(np.random.default_rng(2).normal(size=(2, 6, 7)))
-    dataset = foundation_tile_dataset(path, patch_size=2, n_patches=5, seed=1)
+    land = np.arange(42).reshape(6, 7) % 3
+    dataset = foundation_tile_dataset(path, 2, 5, seed=1, labels=land, unlabelled=2)
     with dataset.raster:
         return tiles_to_bytes(dataset)
 

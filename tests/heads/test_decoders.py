@@ -11,6 +11,7 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads.decoder import MapShapes
 from edaphos_bridge.heads.decoders import DECODERS, make_decoder
 from edaphos_bridge.heads.registry import reads_of
+from small_encoders import small_encoder
 
 CLAY = """Sequential(
   (0): Conv2d(4608, 64, kernel_size=(1, 1), stride=(1, 1))
@@ -95,17 +96,17 @@ def test_the_linear_decoder_interpolates_a_linear_function_of_the_map():
 
 
 @pytest.mark.parametrize("name", list(DECODERS))
-@pytest.mark.parametrize("encoder", ["moco", "simclr"])
+@pytest.mark.parametrize("encoder", ["moco", "simclr", "xresnet18"])
 def test_each_works_on_each_encoder_and_every_weight_learns(name, encoder):
-    encoder = foundation_encoder(encoder, 4, feature_dim=6, seed=1)
-    x = torch.randn(2, 4, 8, 12, generator=torch.Generator().manual_seed(2))
+    encoder = small_encoder(encoder, 4)
+    x = torch.randn(2, 4, 8, 16, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         maps = encode(encoder.eval(), x, "maps")
     kept = [h.clone() for h in maps]
     torch.manual_seed(3)
     decoder = make_decoder(name, shapes_of(maps), 5)
     outputs = decoder(maps)
-    assert outputs.shape == (2, 5, 8, 12)
+    assert outputs.shape == (2, 5, 8, 16)
     outputs.square().sum().backward()
     assert all(bool(p.grad.abs().sum() > 0) for p in decoder.parameters())
     # what is cached for the next epoch is as it was

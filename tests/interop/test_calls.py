@@ -28,7 +28,7 @@ def no_draw():
 
 
 def encoder_state(seed=1):
-    fields = make_encoder("moco", 4, 8, 4, seed, no_draw)
+    fields = make_encoder("moco", 4, {"feature_dim": 8, "proj_dim": 4}, seed, no_draw)
     return bytes(fields["state"])
 
 

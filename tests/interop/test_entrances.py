@@ -9,7 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edaphos_bridge import foundation_encoder, foundation_fit_classifier
+from edaphos_bridge import (
+    foundation_encoder,
+    foundation_fit_classifier,
+    foundation_fit_segmenter,
+)
 from edaphos_bridge.interop.rpy2 import _r_sources
 
 ROOT = Path(__file__).parents[2]
@@ -20,13 +24,22 @@ x <- array(readBin(file.path(out, "x.f64"), "double", 36 * 4 * 9 * 9), c(36, 4, 
 levels <- c("Ultisol", "Oxisol", "Inceptisol")
 y <- factor(rep(levels, 12), levels = levels)
 encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+keep <- function(fit, what, scores) {
+  name <- file.path(out, paste0(entrance, what))
+  writeBin(as.vector(predict(fit, x, type = "prob")), paste0(name, ".prob"))
+  writeBin(c(fit$loss_history, scores), paste0(name, ".history"))
+  writeBin(fit$state, paste0(name, ".state"))
+}
 for (freeze in c(TRUE, FALSE)) {
   fit <- foundation_fit_classifier(encoder, x, y, freeze_backbone = freeze, head = "mlp",
                                    dropout = 0.2, epochs = 2, seed = 11)
-  name <- file.path(out, paste0(entrance, freeze))
-  writeBin(as.vector(predict(fit, x, type = "prob")), paste0(name, ".prob"))
-  writeBin(c(fit$loss_history, fit$val_accuracy_history), paste0(name, ".history"))
-  writeBin(fit$state, paste0(name, ".state"))
+  keep(fit, if (freeze) "frozen" else "finetune", fit$val_accuracy_history)
+}
+masks <- array(ifelse(x[, 1, , ] > 0, "wet", "dry"), c(36, 9, 9))
+masks[x[, 2, , ] > 0.5] <- NA
+for (regime in c("frozen", "finetune")) {
+  fit <- foundation_fit_segmenter(encoder, x, masks, regime, "unet", epochs = 2, seed = 11)
+  keep(fit, paste0("masks_", regime), fit$val_iou_history)
 }
 """
 
@@ -58,13 +71,21 @@ def fit_in_python(out):
     x = np.fromfile(folder / "x.f64").reshape((36, 4, 9, 9), order="F")
     y = pd_factor()
     encoder = foundation_encoder("moco", in_channels=4, seed=1)
-    for freeze in (True, False):
-        fit = foundation_fit_classifier(
-            encoder, x, y, freeze_backbone=freeze, head="mlp", dropout=0.2, epochs=2, seed=11
+    masks = np.where(x[:, 0] > 0, "wet", "dry").astype(object)
+    masks[x[:, 1] > 0.5] = None
+    fits = {}
+    for regime in ("frozen", "finetune"):
+        frozen = regime == "frozen"
+        fits[regime] = foundation_fit_classifier(
+            encoder, x, y, freeze_backbone=frozen, head="mlp", dropout=0.2, epochs=2, seed=11
         )
-        name = f"python{str(freeze).upper()}"
+        fits[f"masks_{regime}"] = foundation_fit_segmenter(
+            encoder, x, masks, regime=regime, decoder="unet", epochs=2, seed=11
+        )
+    for what, fit in fits.items():
+        name = f"python{what}"
         (folder / f"{name}.prob").write_bytes(fit.predict_proba(x).tobytes(order="F"))
-        history = np.array(fit.loss_history + fit.val_accuracy_history)
+        history = np.array(fit.loss_history + fit.score_history)
         (folder / f"{name}.history").write_bytes(history.tobytes())
         fit.save(folder / f"{name}.state")
 
@@ -87,11 +108,11 @@ def fit_in_embedded_r(out):
 
 
 @pytest.mark.parametrize("entrance", ["reticulate", "rpy2"])
-@pytest.mark.parametrize("freeze", ["TRUE", "FALSE"])
+@pytest.mark.parametrize("fit", ["frozen", "finetune", "masks_frozen", "masks_finetune"])
 @pytest.mark.parametrize("what", ["prob", "history", "state"])
-def test_r_gives_pythons_bits(folder, entrance, freeze, what):
-    python = (folder / f"python{freeze}.{what}").read_bytes()
-    there = (folder / f"{entrance}{freeze}.{what}").read_bytes()
+def test_r_gives_pythons_bits(folder, entrance, fit, what):
+    python = (folder / f"python{fit}.{what}").read_bytes()
+    there = (folder / f"{entrance}{fit}.{what}").read_bytes()
     assert len(python) > 0
     assert hashlib.sha256(there).hexdigest() == hashlib.sha256(python).hexdigest()
 

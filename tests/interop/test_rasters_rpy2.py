@@ -1,5 +1,7 @@
 """Rasters in R inside this process: terra names the files, the numbers are Python's."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ from edaphos_bridge import (
 )
 from edaphos_bridge.interop.rpy2 import install
 from edaphos_bridge.weights.encoder_file import encoder_to_bytes
+from raster_shapes import Frame, polygon
 
 SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 2, "seed": 1}
 SMALL_IN_R = "feature_dim = 6, proj_dim = 4, batch_size = 8, epochs = 2, seed = 1"
@@ -169,3 +172,40 @@ def test_a_data_frame_of_cells_is_predicted_as_in_python(r, dataset):
     for given in ("cells", "cells[3:1]", "as.matrix(cells)", "raw"):
         found = np.array(r(f"predict(fit, {given}, type = 'prob')"))
         assert np.array_equal(found, expected, equal_nan=True)
+
+
+WKT = [
+    "POLYGON ((502 601, 702 608, 633 753, 502 601))",
+    "POLYGON ((751 753, 861 751, 863 859, 751 753))",
+]
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32723", "EPSG:4326"])
+def test_masks_of_polygons_are_pythons_bits(r, path, crs):
+    rings = [re.findall(r"(\d+) (\d+)", text) for text in WKT]
+    labels = Frame(
+        [polygon([(float(x), float(y)) for x, y in ring[:-1]]) for ring in rings],
+        "EPSG:32723", crop=pd.Series(["soy", "maize"]),
+    )  # fmt: skip
+    expected = foundation_tile_dataset(path, 5, 30, seed=2, labels=labels, field="crop")
+    ro.globalenv["wkt"] = ro.StrVector(WKT)
+    r("fields <- terra::vect(wkt, crs = 'EPSG:32723'); fields$crop <- c('soy', 'maize')")
+    r(f"fields <- terra::project(fields, '{crs}')")
+    settings = "patch_size = 5, n_patches = 30, seed = 2"
+    r(f"labelled <- foundation_tile_dataset(stack, {settings}, labels = fields, field = 'crop')")
+    assert np.array_equal(np.array(r("labelled$cells")) - 1, expected.cells)
+    assert np.array_equal(np.array(r("labelled$coords")), expected.coords)
+    codes = np.array(r("labelled$masks()"))
+    assert list(r("levels(labelled$masks())")) == expected.classes
+    assert np.array_equal(np.where(codes < 0, -1, codes - 1), expected.masks().codes)
+
+
+def test_levels_of_a_raster_are_its_classes(r, path):
+    r("land <- stack[[1]] > 0; levels(land) <- data.frame(value = 0:1, land = c('wet', 'dry'))")
+    r("labelled <- foundation_tile_dataset(stack, 5, 30, seed = 2, labels = land)")
+    with rasterio.open(path) as file:
+        land = np.where(np.isnan(file.read(1)), None, np.where(file.read(1) > 0, "dry", "wet"))
+    expected = foundation_tile_dataset(path, 5, 30, seed=2, labels=land)
+    assert list(r("labelled$classes")) == ["wet", "dry"]
+    codes = np.array(r("labelled$masks()"))
+    assert np.array_equal(np.where(codes < 0, -1, 2 - codes), expected.masks().codes)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edaphos_bridge import foundation_moco_pretrain, foundation_simclr_pretrain
+from edaphos_bridge import LinearProbe, foundation_moco_pretrain, foundation_simclr_pretrain
 from edaphos_bridge.pretrain import loop
 from edaphos_bridge.training.events import Events
 
@@ -56,3 +56,18 @@ def stopped(monkeypatch):
                 call()
 
     return stop
+
+
+@pytest.fixture
+def labelled(patches):
+    """Patches and their classes, of which each is bright in a channel of its own."""
+    y = np.arange(24) % 3
+    x = patches.copy()
+    x[np.arange(24), y] += 2
+    return x, y
+
+
+@pytest.fixture
+def linear(labelled):
+    """A linear probe on `labelled`."""
+    return lambda **how: LinearProbe(*labelled, **how)

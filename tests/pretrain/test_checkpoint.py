@@ -22,8 +22,8 @@ import os, random, signal, sys, time
 import numpy as np
 import torch
 from edaphos_bridge import (
-    foundation_moco_pretrain, foundation_moco_pretrain_tiles, foundation_simclr_pretrain,
-    foundation_tile_dataset,
+    LinearProbe, foundation_moco_pretrain, foundation_moco_pretrain_tiles,
+    foundation_simclr_pretrain, foundation_tile_dataset,
 )
 from edaphos_bridge.pretrain import run
 from edaphos_bridge.training.events import Events
@@ -36,10 +36,15 @@ def moco_on_tiles(stack, **settings):
     dataset = foundation_tile_dataset(stack, patch_size=5, n_patches=40, seed=1)
     return foundation_moco_pretrain_tiles(dataset, **settings)
 
+def moco_with_probe(patches, **settings):
+    probe = LinearProbe(patches, np.arange(40) % 2, every=3, patience=99)
+    return foundation_moco_pretrain(patches, probe=probe, **settings)
+
 function = {
     "moco": foundation_moco_pretrain,
     "simclr": foundation_simclr_pretrain,
     "tiles": moco_on_tiles,
+    "probe": moco_with_probe,
 }[method]
 patches = np.random.default_rng(1).normal(size=(40, 3, 5, 5))
 if method == "tiles":
@@ -54,7 +59,7 @@ def train(**where):
 # What torch and kornia load at first use is loaded once, before the forks; without a backward
 # pass, whose threads (torch has some where it knows of an accelerator) a fork would not have.
 backward, torch.Tensor.backward = torch.Tensor.backward, lambda loss: None
-function(patches, batch_size=8, epochs=1)
+function(patches, batch_size=8, epochs=3)
 torch.Tensor.backward = backward
 
 def in_a_fork(job):
@@ -102,7 +107,7 @@ print(started_at)
 """
 
 
-@pytest.mark.parametrize("method", ["moco", "simclr", "tiles"])
+@pytest.mark.parametrize("method", ["moco", "simclr", "tiles", "probe"])
 def test_killed_at_random_moments_and_started_again_it_ends_bit_equal(method, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", KILLER, method, str(tmp_path), "4"],
@@ -265,7 +270,7 @@ def test_a_full_disk_is_found_before_the_first_step(pretrain, tmp_path, limited_
     assert os.listdir(tmp_path) == []
 
 
-def test_the_probe_is_as_large_as_the_last_checkpoint(pretrain, tmp_path, limited_files):
+def test_what_is_rehearsed_is_as_large_as_the_last_checkpoint(pretrain, tmp_path, limited_files):
     pretrain(checkpoint_dir=tmp_path / "one")
     size = (tmp_path / "one" / FILE).stat().st_size
     with limited_files(size - 1), pytest.raises(InputError, match="cannot be written"):

@@ -36,7 +36,7 @@ def test_mocos_arguments_and_defaults_are_those_of_the_original_and_a_few_more()
         "temperature": 0.07, "batch_size": 16, "epochs": 30, "lr": 0.03, "crop_ratio": (0.6, 1),
         "flip_prob": 0.5, "rot90_prob": 0.75, "channel_drop_prob": 0.2, "cutout_prob": 0.3,
         "cutout_size_ratio": 0.2, "brightness_jitter": 0.2, "noise_sd": 0.1, "seed": None,
-        "verbose": False, **OURS, "momentum_schedule": None,
+        "verbose": False, **OURS, "momentum_schedule": None, "encoder": None, "probe": None,
     }  # fmt: skip
 
 
@@ -44,6 +44,7 @@ def test_simclrs_arguments_and_defaults_are_those_of_the_original_and_a_few_more
     assert defaults(foundation_simclr_pretrain) == {
         "feature_dim": 32, "proj_dim": 16, "batch_size": 8, "epochs": 30, "lr": 0.005,
         "temperature": 0.2, "noise_sd": 0.1, "seed": None, "verbose": False, **OURS,
+        "encoder": None, "probe": None,
     }  # fmt: skip
 
 

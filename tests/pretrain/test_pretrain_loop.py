@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
 from edaphos_bridge.errors import TrainingError
 from edaphos_bridge.pretrain import loop
@@ -67,7 +68,7 @@ class Scripted(Method):
 
 def run(method, settings=SIMCLR, device=CPU, events=None, checkpoints=None):
     return pretrain(
-        method, Patches(), settings, device, events or Events(), torch.Generator().manual_seed(1),
+        method, Patches(), settings, device, events or Events(), Randomness(1),
         checkpoints=checkpoints, progress=None,
     )  # fmt: skip
 

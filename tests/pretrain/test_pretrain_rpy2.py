@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import rpy2.robjects as ro
+from torch import nn
 
-from edaphos_bridge import FoundationPretrain
+from edaphos_bridge import FoundationPretrain, KNNProbe, LinearProbe
 from edaphos_bridge.interop.rpy2 import converter, install
+from edaphos_bridge.pretrain.settings import SETTINGS
+from small_encoders import small_encoder
 
 
 @pytest.fixture
@@ -71,3 +74,55 @@ def test_an_error_names_the_argument_and_the_call(r, patches):
     assert message.startswith("`patches` holds NA, NaN or infinite values in 1 of 24 patches")
     assert "(first: 3; counted from 1)" in message
     assert call == "foundation_moco_pretrain(holes)"
+
+
+def test_an_encoder_of_ours_is_trained_with_pythons_bits(r, pretrain):
+    r("encoder <- foundation_encoder('xresnet18', 3, width = 2, stem = 'small', seed = 1)")
+    settings = "batch_size = 8, epochs = 2, seed = 1"
+    r(f"fit <- foundation_{pretrain.method}_pretrain(x, {settings}, encoder = encoder)")
+    widths = SETTINGS[pretrain.method].usual_widths
+    fit = pretrain(encoder=small_encoder("xresnet18", 3), epochs=2, **widths)
+    assert bytes(r("fit$state")) == fit.to_bytes()
+    r(f"named <- foundation_{pretrain.method}_pretrain({ARGUMENTS}, encoder = 'simclr')")
+    assert bytes(r("named$state")) == pretrain(encoder="simclr").to_bytes()
+    assert list(r("named$config$encoder")) == ["simclr"]
+
+
+def test_a_module_of_the_users_crosses_is_trained_and_comes_back(r, pretrain):
+    module = nn.Sequential(nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with converter.context():
+        ro.globalenv["module"] = module
+    r(f"fit <- foundation_{pretrain.method}_pretrain({ARGUMENTS}, encoder = module)")
+    fit = pretrain(encoder=module)
+    assert bytes(r("fit$state")) == fit.to_bytes()
+    with converter.context():
+        back, ro.globalenv["other"] = ro.globalenv["fit"], fit
+    assert back.to_bytes() == fit.to_bytes()
+    assert type(back.encoder) is nn.Sequential
+    assert bytes(r("other$state")) == fit.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"), [("linear_probe", LinearProbe), ("knn_probe", KNNProbe)]
+)
+def test_a_probe_of_r_gives_pythons_scores_and_leaves_the_run_as_it_is(
+    r, pretrain, patches, function, kind
+):
+    few = ", k = 5" if kind is KNNProbe else ""
+    r(f"probe <- {function}(x, factor(rep(c('a', 'b'), 12)), every = 2{few})")
+    r(f"fit <- foundation_{pretrain.method}_pretrain({ARGUMENTS}, probe = probe)")
+    few = {"k": 5} if kind is KNNProbe else {}
+    fit = pretrain(probe=kind(patches, ["a", "b"] * 12, every=2, **few))
+    assert bytes(r("fit$state")) == fit.to_bytes()
+    assert list(r("fit$probe_history$epoch")) == [2, 4]
+    assert list(r("fit$probe_history$score")) == fit.probe_history["score"]
+    assert list(r("capture.output(print(fit))")) == str(fit).splitlines()
+
+
+def test_a_history_goes_to_r_and_comes_back(r, pretrain, patches):
+    fit = pretrain(probe=LinearProbe(patches, ["a", "b"] * 12, patience=1))
+    with converter.context():
+        ro.globalenv["fit"] = fit
+        back = ro.globalenv["fit"]
+    assert back.to_bytes() == fit.to_bytes()
+    assert list(r("fit$probe_history$score")) == fit.probe_history["score"]

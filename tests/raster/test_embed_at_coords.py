@@ -11,7 +11,7 @@ from edaphos_bridge import foundation_encoder, foundation_moco_embed, foundation
 from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
 from edaphos_bridge.errors import EdaphosWarning, InputError
 from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
-from edaphos_bridge.raster.tiles import foundation_tile_dataset
+from edaphos_bridge.tile_dataset import foundation_tile_dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
 

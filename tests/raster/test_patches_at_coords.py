@@ -18,7 +18,7 @@ from edaphos_bridge.errors import EdaphosWarning, InputError
 from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
 from edaphos_bridge.raster.patches_at import band_order, patches_at
 from edaphos_bridge.raster.sources import open_raster
-from edaphos_bridge.raster.tiles import foundation_tile_dataset
+from edaphos_bridge.tile_dataset import foundation_tile_dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*share cells with another")
 

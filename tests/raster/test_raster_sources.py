@@ -274,7 +274,7 @@ sys.modules["rasterio"] = sys.modules["affine"] = None
 import numpy as np
 from edaphos_bridge.encoders.foundation import foundation_encoder
 from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
-from edaphos_bridge.raster.tiles import foundation_tile_dataset
+from edaphos_bridge.tile_dataset import foundation_tile_dataset
 image = np.random.default_rng(1).normal(size=(2, 20, 20))
 tiles = foundation_tile_dataset(image, 5, 10, seed=1)
 encoder = foundation_encoder("moco", 2, seed=1)

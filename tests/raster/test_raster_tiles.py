@@ -19,7 +19,8 @@ from edaphos_bridge import (
 from edaphos_bridge.errors import EdaphosWarning, InputError, WeightsError
 from edaphos_bridge.raster.file_raster import FileRaster
 from edaphos_bridge.raster.raster import Raster
-from edaphos_bridge.raster.tiles import FoundationTileDataset, foundation_tile_dataset
+from edaphos_bridge.raster.tiles import FoundationTileDataset
+from edaphos_bridge.tile_dataset import foundation_tile_dataset
 from raster_cells import centres_of
 
 

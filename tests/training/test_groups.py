@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from edaphos_bridge import foundation_encoder, foundation_phase
+from edaphos_bridge import foundation_phase
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.training.groups import Groups, encoder_groups, parameters_of
+from small_encoders import NAMES, small_encoder
 
 
 class Encoder(nn.Module):
@@ -31,9 +32,9 @@ def trained(groups, phase):
     }
 
 
-@pytest.mark.parametrize("kind", ["moco", "simclr"])
+@pytest.mark.parametrize("kind", NAMES)
 def test_every_parameter_is_in_one_group(kind):
-    encoder = foundation_encoder(kind, 4, feature_dim=8, proj_dim=4, seed=1)
+    encoder = small_encoder(kind, 4)
     found = parameters_of(encoder_groups(encoder), encoder)
     ids = [id(p) for group in found for p in group]
     assert sorted(ids) == sorted(id(p) for p in encoder.parameters())

@@ -9,7 +9,7 @@ from torch.nn import functional
 from closeness import assert_close
 from edaphos_bridge.errors import EdaphosWarning
 from edaphos_bridge.training import lbfgs
-from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
+from edaphos_bridge.training.lbfgs import logistic_path, standardised, warn_about_unfinished
 
 N, D = 60, 4
 PATH = [0.01, 0.1, 1.0, 10.0, 100.0]
@@ -164,3 +164,16 @@ def test_features_targets_and_gradient_mode_are_left_as_they_are():
     assert torch.equal(targets, before[1])
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.is_grad_enabled()
+
+
+def test_standardised_features_have_mean_0_and_sd_1_and_others_the_same_units():
+    features, _ = drawn(3)
+    features = features * torch.tensor([1.0, 1e-3, 1e4, 0.0]) + torch.tensor([0, 5, -1e3, 0.1])
+    known, asked = standardised(features[:40], features[40:])
+    kept = features[:40].double()
+    assert_close(known[:, :3].mean(dim=0), torch.zeros(3).double(), 1e-6)
+    assert_close(known[:, :3].std(dim=0, correction=0), torch.ones(3).double(), 1e-6)
+    expected = (features[40:].double() - kept.mean(dim=0)) / kept.std(dim=0, correction=0)
+    assert_close(asked[:, :3], expected[:, :3], 1e-9)
+    assert not known[:, 3].any()  # a feature that never varies
+    assert not asked[:, 3].any()

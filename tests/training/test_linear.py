@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from closeness import assert_close
 from edaphos_bridge.heads.registry import LinearHead
-from edaphos_bridge.training.linear import LinearHeads, LinearProbe
+from edaphos_bridge.training.linear import LinearHeads, LinearLearner
 
 N, D, K = 301, 7, 4
 RATES = [1e-3, 0.03, 0.3]
@@ -80,7 +80,7 @@ def test_a_long_training_stays_within_1e_5_of_autograd(data):
     head = LinearHead(D, K)
     order = torch.randperm(N)
     expected = by_autograd(head.weight.detach(), head.bias.detach(), *data, order, 1e-3, 0.0, 60)
-    probe = LinearProbe(head, *data, lr=1e-3, weight_decay=0.0)
+    probe = LinearLearner(head, *data, lr=1e-3, weight_decay=0.0)
     losses = torch.cat([probe.epoch(order, 32) for _ in range(60)])
     assert_close(losses, torch.tensor(expected[0]), 1e-5)
     assert_close(head.weight, expected[1], 1e-5)

@@ -16,7 +16,7 @@ from edaphos_bridge.training.backprop import Backprop
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.groups import Groups
 from edaphos_bridge.training.inputs import Inputs
-from edaphos_bridge.training.linear import LinearProbe
+from edaphos_bridge.training.linear import LinearLearner
 from edaphos_bridge.training.loop import train
 from edaphos_bridge.training.phase import Phase
 from edaphos_bridge.training.plan import Plan
@@ -89,7 +89,7 @@ def by_backprop(model, data, plan, lr, weight_decay):
 
 
 def in_closed_form(model, data, plan, lr, weight_decay):
-    probe = LinearProbe(model, *data, lr, weight_decay)
+    probe = LinearLearner(model, *data, lr, weight_decay)
     return train(probe, TASK, plan, epochs=3, batch_size=2, events=Events())
 
 

@@ -23,6 +23,7 @@ def test_lines_come_for_epoch_1_every_10th_and_the_last():
         (EpochReport(1, 1, 2, 1), "[classifier] ep   1/1  loss=2.0000  val_acc=1.000"),
         (EpochReport(1, 9, 0.5, math.nan), "[classifier] ep   1/9  loss=0.5000  val_acc=NA"),
         (EpochReport(1, 9, 0.5), "[classifier] ep   1/9  loss=0.5000"),
+        (EpochReport(9, 9, 0.5, probe=0.75), "[classifier] ep   9/9  loss=0.5000  probe=0.750"),
     ],
 )
 def test_a_line_reads_as_in_the_original(report, line):

@@ -10,6 +10,7 @@ from torch import nn
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
+from small_encoders import XRESNETS, small_encoder
 
 
 @pytest.mark.parametrize("architecture", ["moco", "simclr"])
@@ -58,6 +59,49 @@ DESCRIPTION = {"architecture": "simclr", "in_channels": 3, "feature_dim": 6, "pr
 def test_a_damaged_description_is_an_error_and_allocates_nothing(encoder):
     module = foundation_encoder("simclr", 3, feature_dim=6, proj_dim=5)
     document = {"kind": "encoder", "format_version": 1, "encoder": encoder}
+    data = safetensors.torch.save(
+        dict(module.state_dict()), metadata={"edaphos_bridge": json.dumps(document)}
+    )
+    with pytest.raises(WeightsError):
+        encoder_from_bytes(data)
+
+
+@pytest.mark.parametrize("architecture", XRESNETS)
+@pytest.mark.parametrize("stem", ["standard", "small"])
+def test_an_xresnet_comes_back_with_its_width_and_stem(architecture, stem, equal_states):
+    module = small_encoder(architecture, 3, width=3, stem=stem).eval()
+    twin = encoder_from_bytes(encoder_to_bytes(module)).eval()
+    assert type(twin) is type(module)
+    assert (twin.in_channels, twin.width, twin.stem) == (3, 3, stem)
+    assert equal_states(twin.state_dict(), module.state_dict())
+    x = torch.randn(2, 3, 5, 5)
+    assert torch.equal(twin(x), module(x))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stem": "tiny"},
+        {"stem": None},
+        {"stem": ["small"]},
+        {"width": 3},
+        {"width": 0},
+        {"width": 10**7},
+        {"width": "2"},
+        {"feature_dim": 17},
+        {"feature_dim": None},
+        {"architecture": "xresnet34"},
+        {"architecture": "moco"},
+    ],
+)
+def test_a_damaged_description_of_an_xresnet_is_an_error(change):
+    module = small_encoder("xresnet18", 3)
+    description = {"in_channels": 3, "width": 2, "stem": "small", "feature_dim": 16}
+    document = {
+        "kind": "encoder",
+        "format_version": 1,
+        "encoder": {"architecture": "xresnet18", **description, **change},
+    }
     data = safetensors.torch.save(
         dict(module.state_dict()), metadata={"edaphos_bridge": json.dumps(document)}
     )

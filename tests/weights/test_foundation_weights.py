@@ -21,6 +21,7 @@ from edaphos_bridge import (
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.weights.foundation_weights import _cache_folder
+from small_encoders import NAMES, small_encoder
 
 
 @pytest.fixture
@@ -56,9 +57,9 @@ def test_downloads_go_to_the_platforms_cache_of_the_user():
     assert _cache_folder(None) == Path(platformdirs.user_cache_dir("edaphos-bridge", False))
 
 
-@pytest.mark.parametrize("architecture", ["moco", "simclr"])
+@pytest.mark.parametrize("architecture", NAMES)
 def test_a_saved_encoder_comes_back_bit_for_bit_in_eval_mode(tmp_path, equal_states, architecture):
-    encoder = foundation_encoder(architecture, 3, feature_dim=6, proj_dim=5, seed=1)
+    encoder = small_encoder(architecture, 3)
     path = foundation_weights_save(encoder, tmp_path / "encoder.safetensors")
     twin = foundation_weights_load(str(path))
     assert type(twin) is type(encoder)
@@ -66,6 +67,22 @@ def test_a_saved_encoder_comes_back_bit_for_bit_in_eval_mode(tmp_path, equal_sta
     assert encoder.training
     assert equal_states(twin.state_dict(), encoder.state_dict())
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_xresnet_is_asked_for_its_features_but_has_no_projection(tmp_path):
+    path = foundation_weights_save(small_encoder("xresnet18", 3), tmp_path / "encoder")
+    assert foundation_weights_load(path, n_channels=3, feature_dim=16).width == 2
+    with pytest.raises(InputError, match="`feature_dim` must be 16"):
+        foundation_weights_load(path, feature_dim=64)
+    with pytest.raises(InputError, match=r"`proj_dim` is nothing that the encoder in .* has"):
+        foundation_weights_load(path, proj_dim=4)
+
+
+def test_weights_of_an_xresnet_alone_do_not_open_since_they_do_not_tell_its_stem(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    safetensors.torch.save_file(small_encoder("xresnet18", 3).state_dict(), path)
+    with pytest.raises(WeightsError, match="neither a MoCo nor a SimCLR encoder"):
+        foundation_weights_load(path)
 
 
 def test_the_encoder_of_a_fit_is_saved(tmp_path, encoder, x, y, equal_states):

@@ -19,6 +19,9 @@ np.rec  # noqa: B018  (NumPy 2 imports it when pandas first asks, in the middle 
 
 ClassLabel = str | int | bool
 
+CUT = "Cut measured numbers into a few classes, by numpy.digitize() or R's cut()."
+"""What to do with numbers that are no classes."""
+
 _CLASSES_WANTED = (
     "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut()); "
     "foundation_fit_regressor() learns the numbers themselves."
@@ -119,6 +122,36 @@ def codes_among(y: Any, classes: list[ClassLabel]) -> NDArray[np.intp]:
             found=_plain(labels[int(unknown[0])]),
         )
     return codes
+
+
+def codes_and_classes(values: Any, argument: str) -> tuple[NDArray[np.int64], list[ClassLabel]]:
+    """Return labels of which some may be missing as codes, -1 for those, and all their classes.
+
+    Classes are in the order of a Categorical's categories, all of them, else sorted. `values` has
+    one dimension. Raises `InputError`, about `argument`, if they are neither whole numbers, text
+    nor bool.
+    """
+    try:
+        categorical = pd.Categorical(values)
+    except TypeError as error:  # of objects without a hash
+        raise InputError(argument, "must hold whole numbers, text or bool") from error
+    found = categorical.categories
+    kind = pd.api.types.infer_dtype(found, skipna=True)
+    if kind == "string":
+        check_text(found, argument)
+    elif kind in ("floating", "mixed-integer-float", "decimal"):  # as pandas has whole ones and NaN
+        measured = [value for value in found if value != np.trunc(float(value))]
+        if measured:
+            raise InputError(
+                argument,
+                "must hold classes; some numbers are not whole",
+                found=float(measured[0]),
+                hint=CUT,
+            )
+        return categorical.codes.astype(np.int64), [int(value) for value in found]
+    elif kind not in ("integer", "boolean", "interval", "empty"):
+        raise InputError(argument, "must hold whole numbers, text or bool", found=kind)
+    return categorical.codes.astype(np.int64), [_plain(value) for value in found]
 
 
 def _as_categorical(y: Any) -> pd.Categorical:

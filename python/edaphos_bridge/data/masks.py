@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge.data.as_numpy import read_masked
-from edaphos_bridge.data.labels import ClassLabel, check_text
+from edaphos_bridge.data.labels import CUT, ClassLabel, check_text
 from edaphos_bridge.errors import EdaphosError, InputError
 
 UNLABELLED = -1
@@ -23,8 +23,7 @@ _MOST_CLASSES = 256
 _WANTED = (
     "an array (N, H, W) with the class of each cell of each patch: whole numbers, text or bool"
 )
-_MISSING = "Cells whose class is not known are NaN, None, masked, or the value of `unlabelled`."
-_CUT = "Cut measured numbers into a few classes, for example by numpy.digitize()."
+_MISSING = "Cells whose class is not known are NaN (R's NA), None, masked, or `unlabelled`."
 _KINDS = {str, int, bool}
 
 
@@ -116,7 +115,7 @@ def as_masks(
     ]
     if not there:
         raise InputError("masks", "label no cell", hint=f"There is nothing to learn. {_MISSING}")
-    ordered = _sorted(there) if classes is None else _given(classes)
+    ordered = _sorted(there) if classes is None else as_classes(classes)
     if classes is None and len(ordered) < 2:
         raise InputError(
             "masks",
@@ -203,14 +202,14 @@ def _labels(
                     f"must hold classes; some numbers {what}",
                     rows=np.flatnonzero(np.isin(places, bad).any(axis=(1, 2))).tolist(),
                     found=float(numbers[bad[0]]),
-                    hint=_CUT,
+                    hint=CUT,
                 )
     if int(occurs.sum()) > _MOST_CLASSES + 1:
         raise InputError(
             "masks",
             f"must hold at most {_MOST_CLASSES} classes",
             found=f"{int(occurs.sum())} values",
-            hint=_CUT,
+            hint=CUT,
         )
     labels = [kind(v) if there else None for v, there in zip(found, occurs, strict=True)]
     if kind is str:
@@ -236,8 +235,8 @@ def _sorted(labels: list[ClassLabel]) -> list[ClassLabel]:
     return sorted(labels)
 
 
-def _given(classes: Sequence[ClassLabel]) -> list[ClassLabel]:
-    """Return the classes that a user has named, checked."""
+def as_classes(classes: Sequence[ClassLabel]) -> list[ClassLabel]:
+    """Return the classes that a user or a file names, or raise `InputError`."""
     wanted = "must be at least two different names, all text or all whole numbers"
     if isinstance(classes, str) or not hasattr(classes, "__iter__"):
         raise InputError("classes", wanted, found=classes)

@@ -24,6 +24,7 @@ from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.data.as_numpy import read_slice
 from edaphos_bridge.data.float32 import ReusedMemory, all_finite, can_be_borrowed, convert, empty
 from edaphos_bridge.data.input_scale import warn_about_scale
+from edaphos_bridge.data.masks import Masks
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.orientation import orientation_to_read
 from edaphos_bridge.data.patch_arrays import open_array
@@ -86,6 +87,7 @@ class Patches:
         self.argument = argument
         self.normalisation: Normalisation | None = normalisation_of(x)
         self._array, self.in_memory, self._fills = open_array(x, argument)
+        self._given = getattr(self._array, "patch_orientation", None)
         self._missing_values = self._fills if missing_value is None else (missing_value,)
         shape = tuple(self._array.shape)
         if len(shape) != 4:
@@ -241,6 +243,16 @@ class Patches:
                 hint="foundation_patches_at_coords() reads patches as the encoder expects them.",
             )
         expected.warn_of_other_cells(self.argument, found.cell_size, found.crs)
+
+    @property
+    def are_turned(self) -> bool:
+        """Whether `read_for` has turned them from how they were given."""
+        return self.normalisation is not None and self._array.patch_orientation != self._given
+
+    def masks(self) -> Masks | None:
+        """Return the masks of a tile data set that has labels, turned as its patches are."""
+        has_masks = self.normalisation is not None and self._array.classes is not None
+        return self._array.masks() if has_masks else None
 
     def _sample(self) -> torch.Tensor:
         """Return a few patches: from all over what is in memory, else the first."""

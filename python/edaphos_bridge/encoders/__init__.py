@@ -3,5 +3,6 @@
 from edaphos_bridge.encoders.foundation import foundation_encoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.encoders.xresnet import XResNet
 
-__all__ = ["MoCoEncoder", "SimCLREncoder", "foundation_encoder"]
+__all__ = ["MoCoEncoder", "SimCLREncoder", "XResNet", "foundation_encoder"]

@@ -95,21 +95,23 @@ def _pick(output: Any) -> Any:
     return output
 
 
-def find_feature_dim(module: nn.Module, patch: torch.Tensor, reads: str = "features") -> int:
+def find_feature_dim(
+    module: nn.Module, patch: torch.Tensor, reads: str = "features", argument: str = "x"
+) -> int:
     """Return D by running one patch ``(1, C, H, W)`` in eval mode; of maps, their channels.
 
     Raises `InputError` as `find_shapes`.
     """
-    return width_of(find_shapes(module, patch, reads), reads)
+    return width_of(find_shapes(module, patch, reads, argument), reads)
 
 
 def find_shapes(
-    module: nn.Module, patch: torch.Tensor, reads: str = "features"
+    module: nn.Module, patch: torch.Tensor, reads: str = "features", argument: str = "x"
 ) -> list[tuple[int, ...]]:
     """Return the shapes of what a head reads, without the batch, by running one patch.
 
-    Raises `InputError` if the encoder takes another number of channels (both are named), fails on
-    the patch for another reason, or returns no features.
+    Raises `InputError` if the encoder takes another number of channels than `argument` has (both
+    are named), fails on the patch for another reason, or returns no features.
     """
     module.eval()
     try:
@@ -117,7 +119,7 @@ def find_shapes(
             parts = parts_of(encode(module, patch, reads))
     except InputError as error:
         if error.__cause__ is not None:
-            check_channels(_expected_channels(module, patch), patch.shape[1])
+            check_channels(_expected_channels(module, patch), patch.shape[1], argument)
         raise
     if not all(map(all_finite, parts)):
         check_weights(module, "encoder")

@@ -1,9 +1,10 @@
-"""`foundation_encoder()`: the encoders of edaphos by name, and their states in files."""
+"""`foundation_encoder()`: encoders by name, and their states in files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
@@ -18,17 +19,28 @@ from edaphos_bridge.data.orientation import ROWS_FIRST, as_orientation, orientat
 from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.from_scratch import FromScratchEncoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.named import NamedEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.encoders.xresnet import STEMS, XResNet18, XResNet34, XResNet50
 from edaphos_bridge.errors import InputError, WeightsError
 
-ARCHITECTURES: dict[str, type[MoCoEncoder] | type[SimCLREncoder]] = {
-    "moco": MoCoEncoder,
-    "simclr": SimCLREncoder,
+ARCHITECTURES: dict[str, type[NamedEncoder]] = {
+    encoder_class.architecture: encoder_class
+    for encoder_class in (MoCoEncoder, SimCLREncoder, XResNet18, XResNet34, XResNet50)
 }
 """Those that a user may name."""
 
-IN_FILES: dict[str, Any] = {**ARCHITECTURES, "from_scratch": FromScratchEncoder}
-"""Those that files hold by name, each made of its `made_of`."""
+IN_FILES: dict[str, type[NamedEncoder]] = {
+    **ARCHITECTURES,
+    FromScratchEncoder.architecture: FromScratchEncoder,
+}
+"""Those that files hold by name."""
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(("feature_dim", "proj_dim", "width"), whole),
+    "stem": partial(choice, allowed=STEMS),
+}
+"""How each setting of an encoder is checked."""
 
 
 def foundation_encoder(
@@ -37,31 +49,40 @@ def foundation_encoder(
     *,
     feature_dim: int | None = None,
     proj_dim: int | None = None,
+    width: int | None = None,
+    stem: str | None = None,
     seed: int | None = None,
-) -> MoCoEncoder | SimCLREncoder:
-    """Return an untrained encoder of edaphos: the from-scratch baseline.
+) -> NamedEncoder:
+    """Return an untrained encoder: the from-scratch baseline, and what pretraining begins with.
 
     Parameters
     ----------
-    architecture : {"moco", "simclr"}
-        Which of the two encoders.
+    architecture : {"moco", "simclr", "xresnet18", "xresnet34", "xresnet50"}
+        One of the two encoders of edaphos, or fastai's XResNet of that many layers.
     in_channels : int
         Channels C of the patches ``(N, C, H, W)``.
     feature_dim, proj_dim : int, optional
-        Widths of the features and of the projection; by default edaphos' own, 64 and 32
-        for "moco", 32 and 16 for "simclr".
+        Of "moco" and "simclr": widths of the features and of the projection; by default edaphos'
+        own, 64 and 32 for "moco", 32 and 16 for "simclr".
+    width : int, optional
+        Of an XResNet: channels of its first stage, 64 by default. Its features have 8 times as
+        many, those of "xresnet50" 32 times; it has no projection.
+    stem : {"standard", "small"}, optional
+        Of an XResNet: whether height and width are quartered before the first stage, as by
+        default, or left as they are, for small patches. The last map has a 32nd, or an 8th, of the
+        patch's rows and columns.
     seed : int, optional
         Seed of the initial weights; None draws one from the operating system.
 
     Returns
     -------
-    MoCoEncoder or SimCLREncoder
+    MoCoEncoder, SimCLREncoder or XResNet
         A ``torch.nn.Module`` from float32 ``(B, C, H, W)`` to ``(B, feature_dim)``.
 
     Raises
     ------
     InputError
-        If an argument is not one of those values.
+        If an argument is not one of those values, or not one of this architecture.
 
     Examples
     --------
@@ -69,44 +90,69 @@ def foundation_encoder(
     >>> encoder = foundation_encoder("moco", in_channels=4, seed=1)
     >>> encoder(torch.zeros(2, 4, 9, 9)).shape
     torch.Size([2, 64])
+    >>> encoder = foundation_encoder("xresnet18", in_channels=4, width=8, stem="small", seed=1)
+    >>> encoder(torch.zeros(2, 4, 9, 9)).shape
+    torch.Size([2, 64])
     """
-    return make_encoder(architecture, in_channels, feature_dim, proj_dim, seed, draw_seed)
+    given = {"feature_dim": feature_dim, "proj_dim": proj_dim, "width": width, "stem": stem}
+    return make_encoder(architecture, in_channels, given, seed, draw_seed)
 
 
 def make_encoder(
     architecture: str,
     in_channels: int,
-    feature_dim: int | None,
-    proj_dim: int | None,
+    given: Mapping[str, Any],
     seed: int | None,
     draw: Callable[[], int],
-) -> MoCoEncoder | SimCLREncoder:
-    """Return what `foundation_encoder` does; `draw` gives the seed when there is none."""
+) -> NamedEncoder:
+    """Return what `foundation_encoder` does.
+
+    Of the settings `given` those that are None have their default; `draw` gives the seed when there
+    is none.
+    """
     encoder_class = ARCHITECTURES[choice("architecture", architecture, tuple(ARCHITECTURES))]
-    widths = {"in_channels": whole("in_channels", in_channels)}
-    if feature_dim is not None:
-        widths["feature_dim"] = whole("feature_dim", feature_dim)
-    if proj_dim is not None:
-        widths["proj_dim"] = whole("proj_dim", proj_dim)
+    settings = {"in_channels": whole("in_channels", in_channels)}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name not in encoder_class.settings:
+            raise InputError(
+                name,
+                f"is no setting of {architecture!r}, which has "
+                f"{' and '.join(encoder_class.settings[1:])}",
+                found=value,
+            )
+        settings[name] = _CHECKS[name](name, value)
     number = None if seed is None else seed_number(seed)
-    check_size(encoder_class, **widths)
+    check_size(encoder_class, **settings)
     randomness = Randomness(draw() if number is None else number)
     with plain_torch(), randomness.everywhere():
-        return encoder_class(**widths)
+        return encoder_class(**settings)
 
 
-def check_size(encoder_class: Callable[..., nn.Module], **widths: int) -> None:
-    """Raise `InputError` if an encoder of these widths has weights that no memory could hold."""
-    found = ", ".join(f"{name} = {width}" for name, width in widths.items())
+def check_size(encoder_class: Callable[..., NamedEncoder], **settings: Any) -> int:
+    """Return the width of the features of an encoder with these settings.
+
+    Raises `InputError` if it has weights that no memory could hold.
+    """
+    found = ", ".join(f"{name} = {value}" for name, value in settings.items())
+    widths = {name: value for name, value in settings.items() if isinstance(value, int)}
     widest = max(widths, key=lambda name: widths[name])
     try:
         with on_meta():
-            weights = encoder_class(**widths).state_dict().values()
+            encoder = encoder_class(**settings)
+            weights = encoder.state_dict().values()
     except RuntimeError as error:  # their number does not even fit in 64 bits
         raise InputError(
             widest, "asks for more weights than can be counted", found=found
         ) from error
     check_memory(widest, sum(weight.nbytes for weight in weights), found)
+    return encoder.feature_dim
+
+
+def is_ours(module: nn.Module) -> TypeGuard[NamedEncoder]:
+    """Return whether a module is of one of the classes that `foundation_encoder` makes."""
+    return type(module) in IN_FILES.values()
 
 
 def describe_encoder(module: nn.Module) -> dict[str, Any]:
@@ -116,11 +162,10 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
         "normalisation": None if carried is None else carried.to_dict(),
         "patch_orientation": orientation_of(module),
     }
-    for architecture, encoder_class in IN_FILES.items():
-        if type(module) is encoder_class:
-            names: tuple[str, ...] = encoder_class.made_of  # type: ignore[attr-defined]
-            made_of = {name: getattr(module, name) for name in names}
-            return {"architecture": architecture, **made_of, **carries}
+    if is_ours(module):
+        names = dict.fromkeys((*module.settings, "feature_dim"))
+        made_from = {name: getattr(module, name) for name in names}
+        return {"architecture": module.architecture, **made_from, **carries}
     return {
         "architecture": "custom",
         "class": f"{type(module).__module__}.{type(module).__qualname__}",
@@ -150,8 +195,15 @@ def rebuild_encoder(
         encoder_class = IN_FILES[architecture]
         # On "meta" nothing is allocated before the shapes in the file are known to fit.
         with on_meta():
-            module = encoder_class(**{name: description[name] for name in encoder_class.made_of})
-        into_meta = True
+            made: NamedEncoder = encoder_class(
+                **{name: description[name] for name in encoder_class.settings}
+            )
+        if made.feature_dim != description["feature_dim"]:
+            raise WeightsError(
+                f"The description in this file is damaged: an encoder of {architecture!r} with its "
+                f"settings has {made.feature_dim} features, not {description['feature_dim']}."
+            )
+        module, into_meta = made, True
     else:
         raise WeightsError(f"Unknown encoder architecture {architecture!r} in the file.")
     fill(module, state, "encoder", assign=into_meta)
@@ -175,7 +227,7 @@ def check_bands(module: nn.Module) -> None:
     """Raise `InputError` if an encoder of ours carries a normalisation of other channels."""
     carried = normalisation_of(module)
     channels = getattr(module, "in_channels", None)
-    if type(module) in ARCHITECTURES.values() and carried and len(carried.bands) != channels:
+    if is_ours(module) and carried and len(carried.bands) != channels:
         raise InputError(
             "normalisation",
             f"must be of {channels} bands, the channels of the encoder",
@@ -189,7 +241,7 @@ def encoder_state(module: nn.Module) -> dict[str, torch.Tensor]:
     A module of the user's own is kept as it is.
     """
     state: dict[str, torch.Tensor] = module.state_dict()
-    return as_float32(state, "encoder") if type(module) in IN_FILES.values() else state
+    return as_float32(state, "encoder") if is_ours(module) else state
 
 
 def as_float32(state: dict[str, torch.Tensor], what: str) -> dict[str, torch.Tensor]:

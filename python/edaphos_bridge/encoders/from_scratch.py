@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edaphos_bridge.data.normalisation import Normalisation
-from edaphos_bridge.data.orientation import ROWS_FIRST
+from edaphos_bridge.encoders.named import NamedEncoder
 
 
-class FromScratchEncoder(nn.Module):
+class FromScratchEncoder(NamedEncoder):
     """Two 3x3 convolutions to 64 channels with ReLU, then 2x2 max pooling.
 
     State-dict names are those of the original.
@@ -20,9 +19,8 @@ class FromScratchEncoder(nn.Module):
     from scratch", its ``encoder``.
     """
 
-    made_of = ("in_channels",)
-    normalisation: Normalisation | None = None
-    patch_orientation: str | None = ROWS_FIRST
+    architecture = "from_scratch"
+    settings = ("in_channels",)
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()

@@ -14,6 +14,10 @@ from edaphos_bridge.basics.devices import on_meta
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.encoders.xresnet import XResNet18, XResNet34, XResNet50
+
+# Encoders of ours that only read, and draw nothing.
+_OURS = (MoCoEncoder, SimCLREncoder, XResNet18, XResNet34, XResNet50)
 
 # Layers of torch's that draw, in training at least.
 _RANDOM = (
@@ -29,19 +33,19 @@ def is_as_built(module: nn.Module) -> bool:
     be called, nor one with layers that were exchanged or given other settings.
     """
     encoder_class = type(module)
-    if encoder_class not in (MoCoEncoder, SimCLREncoder) or _calls_other_code(module):
+    if encoder_class not in _OURS or _calls_other_code(module):
         return False
-    widths = [getattr(module, name) for name in ("in_channels", "feature_dim", "proj_dim")]
-    return all(type(width) is int for width in widths) and (
-        repr(module) == _layers_as_built(encoder_class, *widths)
+    settings = [getattr(module, name) for name in encoder_class.settings]
+    return all(type(value) in (int, str) for value in settings) and (
+        repr(module) == _layers_as_built(encoder_class, *settings)
     )
 
 
 @functools.lru_cache(maxsize=32)
-def _layers_as_built(encoder_class: Callable[..., nn.Module], *widths: int) -> str:
+def _layers_as_built(encoder_class: Callable[..., nn.Module], *settings: int | str) -> str:
     """Return the layers with their settings, as a module prints them."""
     with on_meta():
-        return repr(encoder_class(*widths))
+        return repr(encoder_class(*settings))
 
 
 def only_reads(module: nn.Module) -> bool:

@@ -6,11 +6,8 @@ from torch import nn
 
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.copying import draw_anew, own_copy
-from edaphos_bridge.encoders.foundation import describe_encoder
+from edaphos_bridge.encoders.foundation import is_ours
 from edaphos_bridge.errors import InputError
-
-# In a description, but not made of.
-_NO_SIZES = ("architecture", "normalisation", "patch_orientation")
 
 
 def untrained_like(encoder: nn.Module, seed: int) -> nn.Module:
@@ -21,11 +18,9 @@ def untrained_like(encoder: nn.Module, seed: int) -> nn.Module:
     InputError
         If a module of the user's own has weights that no layer draws: they would stay trained.
     """
-    described = describe_encoder(encoder)
-    sizes = {name: value for name, value in described.items() if name not in _NO_SIZES}
     with Randomness(seed).everywhere():
-        if described["architecture"] != "custom":
-            return type(encoder)(**sizes)
+        if is_ours(encoder):
+            return type(encoder)(**{name: getattr(encoder, name) for name in encoder.settings})
         fresh = own_copy(encoder)
         for name, layer in fresh.named_modules():
             own = [key for key, _ in layer.named_parameters(recurse=False)]

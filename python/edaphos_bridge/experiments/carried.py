@@ -16,7 +16,7 @@ from torch import nn
 from edaphos_bridge.basics.workers import without_main
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module
-from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.encoders.foundation import is_ours
 from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
@@ -70,7 +70,7 @@ def carried_patches(x: Any) -> Iterator[Any]:
 
 def require_crossing(encoder: Any, values: Mapping[str, Any]) -> None:
     """Raise `InputError` for what another process could not be given."""
-    if type(as_module(encoder)) not in ARCHITECTURES.values():
+    if not is_ours(as_module(encoder)):
         raise InputError(
             "n_jobs",
             "must be 1 for an encoder of your own: a module cannot be given to another process",

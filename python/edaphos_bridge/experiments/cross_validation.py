@@ -79,7 +79,7 @@ def result_of(recipe: Recipe, encoder: Any, x: Any, y: Any, fold: Fold) -> FoldR
     return FoldResult(
         n_train=len(fold.train),
         n_test=len(fold.test),
-        measures=measures_of(fitted, y, fold.test, values),
+        measures=measures_of(fitted, y, fold.test, values, patches),
         values=shown,
         columns=_columns(fitted, shown),
         task=fitted.task.name,

@@ -87,12 +87,14 @@ def _result(
     require(place < len(folds), "there is no such fold")
     sizes = len(folds[place].train), len(folds[place].test)
     require((values["n_train"], values["n_test"]) == sizes, "its rows are others")
-    predicted = tensors.get("values", torch.empty(0))
-    shape = (values["n_test"], len(values["columns"]))  # and of masks the cells
-    require(
-        predicted.dtype == torch.float64 and tuple(predicted.shape[:2]) == shape,
-        "its predictions are of another shape",
-    )
+    predicted = tensors.get("values")
+    shape = (values["n_test"], len(values["columns"]))
+    is_kind = predicted is not None and predicted.dtype == torch.float64
+    require(is_kind, "its predictions are of another type")
+    assert predicted is not None
+    of_cells = 2 if values["task"] == "segmentation" else 0
+    is_shaped = predicted.ndim == 2 + of_cells and predicted.shape[:2] == shape
+    require(is_shaped, "its predictions are of another shape")
     measures = values.pop("measures")
     require(
         all(value is None or is_number(value) for value in measures.values()), "it has no measures"

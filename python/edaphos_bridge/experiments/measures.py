@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge.data.labels import as_labels
-from edaphos_bridge.data.masks import as_masks
+from edaphos_bridge.data.patch_masks import masks_of
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.tasks.overlap import confusion_of, overall_accuracy
 from edaphos_bridge.tasks.segmentation import Segmentation
@@ -17,7 +18,9 @@ from edaphos_bridge.tasks.segmentation import Segmentation
 Values = NDArray[np.float64]
 
 
-def measures_of(fit: FoundationFit, y: Any, rows: NDArray[np.int64], values: Values) -> Any:
+def measures_of(
+    fit: FoundationFit, y: Any, rows: NDArray[np.int64], values: Values, patches: Patches
+) -> Any:
     """Return a dict of numbers that judge the `values` predicted for some `rows` of `y`.
 
     Of a classifier its accuracy, balanced accuracy (over the classes that are there) and log
@@ -31,16 +34,14 @@ def measures_of(fit: FoundationFit, y: Any, rows: NDArray[np.int64], values: Val
         truth = np.asarray(y, dtype=np.float64)[rows].reshape(len(rows), -1)
         return _of_numbers(truth, values.reshape(len(rows), -1))
     if fit.task.name == "segmentation":
-        return _of_cells(fit.task, y, rows, values)
+        masks = masks_of(patches, y, classes=fit.task.classes, unlabelled=fit.task.unlabelled)
+        return _of_cells(fit.task, masks.codes[rows], values)
     return {fit.score_name: fit.score_history[-1]}
 
 
-def _of_cells(
-    task: Segmentation, y: Any, rows: NDArray[np.int64], values: Values
-) -> dict[str, float]:
-    masks = as_masks(y, classes=task.classes, unlabelled=task.unlabelled)
+def _of_cells(task: Segmentation, truth: torch.Tensor, values: Values) -> dict[str, float]:
     predicted = task.codes(torch.from_numpy(values))
-    counts = confusion_of(predicted, masks.codes[rows], len(task.classes)).sum(dim=0)
+    counts = confusion_of(predicted, truth, len(task.classes)).sum(dim=0)
     return {"iou": task.score(counts), "pixel_accuracy": float(overall_accuracy(counts.numpy()))}
 
 

@@ -17,8 +17,6 @@ from edaphos_bridge.errors import EdaphosError, WeightsError
 
 Check = Callable[[Any], bool]
 
-_WIDTHS = ("in_channels", "feature_dim", "proj_dim")
-_MADE_OF = {"moco": _WIDTHS, "simclr": _WIDTHS, "from_scratch": ("in_channels",), "custom": ()}
 # What builds a module must not take more than the tensors of a file can have.
 _LARGEST = 2**31 - 1
 _LARGEST_IN_R = 2**53
@@ -142,16 +140,27 @@ RECORD: dict[str, Check] = {
 
 # --- encoders ----------------------------------------------------------------------------
 
+_WIDTHS: dict[str, Check] = dict.fromkeys(("in_channels", "feature_dim", "proj_dim"), is_whole)
+_XRESNET: dict[str, Check] = {
+    **dict.fromkeys(("in_channels", "width", "feature_dim"), is_whole),
+    "stem": one_of("standard", "small"),
+}
+ENCODERS: dict[str, dict[str, Check]] = {
+    **dict.fromkeys(("moco", "simclr"), _WIDTHS),
+    **dict.fromkeys(("xresnet18", "xresnet34", "xresnet50"), _XRESNET),
+    "from_scratch": dict.fromkeys(("in_channels", "feature_dim"), is_whole),
+    "custom": {"class": is_text},
+}
+"""What a file says of an encoder of each architecture, a module of a user's own among them."""
+
 
 def check_encoder(description: Any, **widths: int) -> dict[str, Any]:
     """Return what `rebuild_encoder` takes, checked; see `describe_encoder`.
 
     What else the file says of `widths` must be what an encoder of ours says of itself.
     """
-    check(description, {"architecture": one_of(*_MADE_OF)})
-    check(description, dict.fromkeys(_MADE_OF[description["architecture"]], is_whole))
-    if description["architecture"] == "custom":
-        check(description, {"class": is_text})
+    check(description, {"architecture": one_of(*ENCODERS)})
+    check(description, ENCODERS[description["architecture"]])
     orientation = description.get("patch_orientation")  # older files have none
     known = one_of("rows_first", "transposed")
     require(orientation is None or known(orientation), "'patch_orientation' is no orientation")

@@ -35,6 +35,7 @@ from edaphos_bridge.files.schema import check, damaged_description, is_flag, is_
 from edaphos_bridge.fits.schema import check_fit
 from edaphos_bridge.heads.decoder import MAPS, MapShapes
 from edaphos_bridge.heads.decoders import make_decoder
+from edaphos_bridge.heads.own_decoder import as_decoder
 from edaphos_bridge.heads.registry import CUSTOM, make_head
 from edaphos_bridge.tasks.task import Task
 
@@ -146,6 +147,8 @@ def _elements(
     own_head = None
     if given_head is not None or values["head_type"] == CUSTOM:
         own_head = _copied(given_head)
+        if task.has_masks:
+            own_head = as_decoder(own_head)
     with damaged_description():
         encoder = rebuild_encoder(description, state, given)
         if own_head is not None:

@@ -70,7 +70,7 @@ class KeptRun:
         digest = hashlib.sha256(layers_of(model).encode()).digest()
         self._layers = torch.frombuffer(bytearray(digest), dtype=torch.uint8)
         if self._found is None:
-            self._checkpoints.probe(self._model.state_dict(), 0)
+            self._checkpoints.rehearse(self._model.state_dict(), 0)
             return
         with self._readable():
             tensors = self._found.tensors
@@ -182,14 +182,3 @@ class _KeptPhase(Keeper):
 
     def keep(self, learner: Learner, best: Best, history: History) -> None:
         self._run.keep(self._number, self._before, learner, best, history)
-
-
-def digest_of(tensors: Mapping[str, torch.Tensor]) -> str:
-    """Return a digest of names and values."""
-    digest = hashlib.sha256()
-    for name, tensor in tensors.items():
-        digest.update(name.encode())
-        digest.update(
-            tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
-        )
-    return digest.hexdigest()[:16]

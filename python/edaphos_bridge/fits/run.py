@@ -16,16 +16,17 @@ from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
 from edaphos_bridge.data.splits import Split, read_split
 from edaphos_bridge.encoders.copying import as_module, draw_anew, freeze, own_copy
-from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.encoders.foundation import is_ours
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.files.container import prefixed
-from edaphos_bridge.fits.kept_run import KeptRun, digest_of, opened
+from edaphos_bridge.fits.kept_run import KeptRun, opened
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.heads.decoders import FROM_SCRATCH
 from edaphos_bridge.heads.registry import reads_of
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.aids import Aids
+from edaphos_bridge.training.checkpoint import digest_of
 from edaphos_bridge.training.events import Events, PartOf
 from edaphos_bridge.training.executor import execute
 from edaphos_bridge.training.groups import Groups, encoder_groups, parameters_of
@@ -78,9 +79,9 @@ def fit_checked(
     """
     target = resolve_device(device)
     module = as_module(encoder)
+    copied = own_encoder(module, patches)  # which turns tiles, and masks go with them
     task, targets = learn()
     split = read_split(len(patches), **(parting or {}))
-    copied = own_encoder(module, patches)
     return fit(
         kind, task, targets, copied, patches, settings, target, events, draw, split=split, **seam
     )
@@ -148,10 +149,13 @@ def fit(
     for phase in phases:
         phase.rates(n_groups)
     reads = settings.head.reads if head is None else reads_of(head)
+    check_shapes = settings.head.check_shapes if head is None else None
 
     def inputs_for(phase: AnyPhase) -> Inputs:
         cached = phase.is_probe(n_groups) and aids.view is None
-        return inputs_of(encoder, patches, device, cached=cached, reads=reads)
+        return inputs_of(
+            encoder, patches, device, cached=cached, reads=reads, check_shapes=check_shapes
+        )
 
     inputs = inputs or inputs_for(phases[0])
     if head is None and isinstance(settings.head.own, nn.Module):  # which draws nothing
@@ -312,6 +316,6 @@ def run(
         )
     groups.restore()
     events.on_end()
-    if type(model.encoder) in ARCHITECTURES.values():
+    if is_ours(model.encoder):
         model.encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return history

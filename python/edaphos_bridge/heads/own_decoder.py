@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.heads.decoder import MAPS, Decoder, MapShapes, resized
+from edaphos_bridge.heads.own_module import own_module
 from edaphos_bridge.heads.registry import reads_of
 
 
@@ -29,6 +28,12 @@ class OwnDecoder(Decoder):
         return resized(self.decoder(maps[-1]), maps[0])
 
 
+def as_decoder(module: nn.Module) -> nn.Module:
+    """Return a user's module as a decoder: itself where it reads all maps or is one already."""
+    is_one = isinstance(module, Decoder) or reads_of(module) == MAPS
+    return module if is_one else OwnDecoder(module)
+
+
 def own_decoder(given: Any, shapes: MapShapes, n_outputs: int) -> nn.Module:
     """Return a copy of a user's module as a decoder, or of what a factory makes.
 
@@ -44,37 +49,13 @@ def own_decoder(given: Any, shapes: MapShapes, n_outputs: int) -> nn.Module:
     InputError
         If it does not give `n_outputs` real numbers for cells of a patch, or fails.
     """
-    at = f"maps of {[list(shape) for shape in shapes.maps]}"
-    try:
-        if isinstance(given, torch.jit.ScriptModule):
-            raise InputError("decoder", "must not be TorchScript, whose copies do not train")
-        made = given if isinstance(given, nn.Module) else given(shapes.width, n_outputs)
-        if not isinstance(made, nn.Module):
-            raise InputError(
-                "decoder", "must be, or make, a torch.nn.Module", found=type(made).__name__
-            )
-        made = copy.deepcopy(made)  # a function may give the same module again and again
-        if any(p.is_meta for p in made.parameters()):
-            raise InputError("decoder", "has weights on the meta device, which hold no values")
-        decoder = made if reads_of(made) == MAPS else OwnDecoder(made)
-        device = next((p.device for p in decoder.parameters()), torch.device("cpu"))
-        maps = [torch.zeros(2, *shape, device=device) for shape in (shapes.patch, *shapes.maps)]
-        with torch.enable_grad():
-            found = decoder.eval()(maps)
-    except EdaphosError:
-        raise
-    except Exception as error:  # a user's code may fail in any way
-        raise InputError("decoder", f"fails on {at}: {type(error).__name__}: {error}") from error
-    wanted = [2, n_outputs, *shapes.patch[1:]]
-    shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-    if shape != wanted:
-        raise InputError("decoder", f"must give outputs {wanted} of {at}", found=shape)
-    if not found.is_floating_point():
-        raise InputError("decoder", "must give real numbers", found=str(found.dtype))
-    if any(p.requires_grad for p in decoder.parameters()) and not found.requires_grad:
-        raise InputError(
-            "decoder",
-            "gives outputs that no gradient leads back from, so it cannot train",
-            found=type(made).__name__,
-        )
-    return decoder
+    inputs = (shapes.patch, *shapes.maps)
+    return own_module(
+        "decoder",
+        given,
+        (shapes.width, n_outputs),
+        lambda device: [torch.zeros(2, *shape, device=device) for shape in inputs],
+        [2, n_outputs, *shapes.patch[1:]],
+        f"maps of {[list(shape) for shape in shapes.maps]}",
+        as_decoder,
+    )

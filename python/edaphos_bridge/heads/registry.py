@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 
 from edaphos_bridge.basics.memory import check_memory
-from edaphos_bridge.errors import EdaphosError, InputError
+from edaphos_bridge.heads.own_module import own_module
 
 HEADS = ("linear", "mlp", "concat_pool")
 CUSTOM = "custom"
@@ -122,40 +121,14 @@ def own_head(given: Any, width: int, n_outputs: int) -> nn.Module:
     InputError
         If it does not map ``(B, width)`` to ``(B, n_outputs)``, or fails.
     """
-    try:
-        if isinstance(given, torch.jit.ScriptModule):
-            raise InputError("head", "must not be TorchScript, whose copies do not train")
-        # a function may give the same module again and again
-        head = copy.deepcopy(given if isinstance(given, nn.Module) else given(width, n_outputs))
-        if not isinstance(head, nn.Module):
-            raise InputError(
-                "head", "must be, or make, a torch.nn.Module", found=type(head).__name__
-            )
-        if any(p.is_meta for p in head.parameters()):
-            raise InputError("head", "has weights on the meta device, which hold no values")
-        device = next((p.device for p in head.parameters()), torch.device("cpu"))
-        with torch.enable_grad():
-            found = head.eval()(torch.zeros(2, width, device=device))
-    except EdaphosError:
-        raise
-    except Exception as error:  # a user's code may fail in any way
-        raise InputError(
-            "head", f"fails on features of shape [2, {width}]: {type(error).__name__}: {error}"
-        ) from error
-    shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-    if shape != [2, n_outputs]:
-        raise InputError(
-            "head", f"must map features [2, {width}] to outputs [2, {n_outputs}]", found=shape
-        )
-    if not found.is_floating_point():
-        raise InputError("head", "must give real numbers", found=str(found.dtype))
-    if any(p.requires_grad for p in head.parameters()) and not found.requires_grad:
-        raise InputError(
-            "head",
-            "gives outputs that no gradient leads back from, so it cannot train",
-            found=type(head).__name__,
-        )
-    return head
+    return own_module(
+        "head",
+        given,
+        (width, n_outputs),
+        lambda device: torch.zeros(2, width, device=device),
+        [2, n_outputs],
+        f"features of shape [2, {width}]",
+    )
 
 
 def check_hidden(hidden: Sequence[int], in_features: int = 1, n_classes: int = 1) -> None:

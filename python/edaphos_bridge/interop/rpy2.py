@@ -54,6 +54,7 @@ with held():
     from edaphos_bridge.interop.calls import CALLS
     from edaphos_bridge.interop.calls.applicability import applicability_fields
     from edaphos_bridge.interop.calls.classifiers import classifier_fields, sweep_fields
+    from edaphos_bridge.interop.calls.comparisons import comparison_fields
     from edaphos_bridge.interop.calls.cross_validation import cross_validation_fields
     from edaphos_bridge.interop.calls.encoders import encoder_fields
     from edaphos_bridge.interop.calls.interpretation import (
@@ -65,6 +66,7 @@ with held():
     from edaphos_bridge.interop.calls.multi_labels import multilabel_fields
     from edaphos_bridge.interop.calls.pretraining import pretrain_fields
     from edaphos_bridge.interop.calls.regressors import regressor_fields
+    from edaphos_bridge.interop.calls.segmenters import segmenter_fields
     from edaphos_bridge.interop.calls.values import NA_INTEGER
     from edaphos_bridge.interop.rpy2_objects import FROM_R
     from edaphos_bridge.interop.rpy2_values import (
@@ -80,11 +82,13 @@ with held():
     from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
     from edaphos_bridge.interpretation.importance import FoundationBandImportance
     from edaphos_bridge.interpretation.result import FoundationInterpretation
+    from edaphos_bridge.interpretation.segmenter_comparison import FoundationSegmenterComparison
     from edaphos_bridge.maps.applicability import FoundationApplicability
     from edaphos_bridge.multi_label import FoundationMultiLabel
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep
     from edaphos_bridge.regressor import FoundationRegressor
+    from edaphos_bridge.segmenter import FoundationSegmenter
 
 # Files of the R package that only make sense with reticulate.
 _RETICULATE_ONLY = {
@@ -265,7 +269,7 @@ def _array_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
         is_masked = isinstance(value, np.ma.MaskedArray)
         if value.dtype.kind in "biuf" and (value.ndim == 4 or is_masked):
             return array_to_r(value)
-        if is_masked and value.dtype.kind in "UO" and value.ndim == 1:
+        if is_masked and value.dtype.kind in "UO":
             return strings_to_r(value)
         if is_masked and np.ma.is_masked(value):  # other rules would take the mask off
             raise InputError("value", "must not be masked in R", found=value.dtype)
@@ -301,6 +305,7 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationClassifier: ("from_classifier", classifier_fields),
     FoundationRegressor: ("from_regressor", regressor_fields),
     FoundationMultiLabel: ("from_multilabel", multilabel_fields),
+    FoundationSegmenter: ("from_segmenter", segmenter_fields),
     FoundationEnsemble: ("from_ensemble", lambda ensemble: ensemble_fields(ensemble)),
     FoundationPretrain: ("from_pretrain", pretrain_fields),
     FoundationProbeSweep: ("from_probe_sweep", sweep_fields),
@@ -310,6 +315,7 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationBandImportance: ("from_importance", importance_fields),
     FoundationEmbeddingMap: ("from_map", map_fields),
     FoundationApplicability: ("from_applicability", applicability_fields),
+    FoundationSegmenterComparison: ("from_segmenter_comparison", comparison_fields),
     FoundationCrossValidation: ("from_cross_validation", cross_validation_fields),
 }
 """R's constructor and the fields that it takes, for each class of Python."""

@@ -24,6 +24,12 @@ def _fit_from_r(fields: dict[str, Any]) -> Any:
     return FoundationFit.from_bytes(_bytes_of(fields["state"]), *modules)
 
 
+def _pretrain_from_r(fields: dict[str, Any]) -> FoundationPretrain:
+    held = from_r(fields["encoder"])
+    module = held if isinstance(held, torch.nn.Module) else None
+    return FoundationPretrain.from_bytes(_bytes_of(fields["state"]), module)
+
+
 def _ensemble_from_r(fields: dict[str, Any]) -> FoundationEnsemble:
     members = fields["members"]
     return FoundationEnsemble([_fit_from_r(dict(zip(m.names, m, strict=True))) for m in members])
@@ -58,10 +64,9 @@ FROM_R: dict[str, Callable[[dict[str, Any]], Any]] = {
     "edaphosbridge_classifier": _fit_from_r,
     "edaphosbridge_regressor": _fit_from_r,
     "edaphosbridge_multilabel": _fit_from_r,
+    "edaphosbridge_segmenter": _fit_from_r,
     "edaphosbridge_ensemble": _ensemble_from_r,
-    "edaphosbridge_pretrain": lambda fields: FoundationPretrain.from_bytes(
-        _bytes_of(fields["state"])
-    ),
+    "edaphosbridge_pretrain": _pretrain_from_r,
     "edaphosbridge_probe_sweep": _sweep_from_r,
     "edaphosbridge_cross_validation": _cross_validation_from_r,
     # theirs to change

@@ -163,10 +163,12 @@ def _flat(
 
 
 def strings_to_r(values: NDArray[Any]) -> Any:
-    """Return a masked array of strings, in one dimension, as an R character vector with NA."""
-    return StrSexpVector(
-        [NA_Character if value is None else str(value) for value in values.tolist()]
-    )
+    """Return a masked array of strings as an R character vector or array with NA."""
+    flat = values.ravel(order="F").tolist()
+    vector = StrSexpVector([NA_Character if value is None else str(value) for value in flat])
+    if values.ndim > 1:
+        vector.do_slot_assign("dim", IntSexpVector(values.shape))
+    return vector
 
 
 def _hold(value: Any) -> Any:

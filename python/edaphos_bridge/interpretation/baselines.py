@@ -14,7 +14,7 @@ from torch.nn import functional
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.patches import Patches, rows_at_once
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
+from edaphos_bridge.training.lbfgs import logistic_path, standardised, warn_about_unfinished
 
 N_FILTERS = 64
 _RIDGE = 1.0
@@ -121,10 +121,9 @@ def learnt_values(
         None for numbers. Classes are learnt by logistic regression (C = 1), numbers by ridge
         regression (penalty 1).
     """
-    mean, sd = known.mean(dim=0), known.std(dim=0, correction=0)
-    sd = torch.where(sd > 0, sd, torch.ones_like(sd))
     learn = _logistic if n_classes else _ridge
-    return learn((known - mean) / sd, targets, (asked - mean) / sd, n_classes)
+    known, asked = standardised(known, asked)
+    return learn(known, targets, asked, n_classes)
 
 
 @torch.no_grad()

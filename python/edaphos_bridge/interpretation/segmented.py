@@ -40,9 +40,7 @@ class Segmented:
 
     @classmethod
     def of(cls, fit: FoundationFit, patches: Patches, masks: Masks) -> Segmented:
-        """Return what a segmenter makes of patches, beside their masks."""
-        if patches.normalisation is not None:  # of a tile data set
-            patches.read_for(fit.encoder, training=False)
+        """Return what a segmenter makes of patches, as they were read for it, and their masks."""
         counts, losses = [], []
         for rows in torch.arange(len(masks)).split(_ROWS):
             pause()

@@ -65,9 +65,18 @@ def reach_of(encoder: nn.Module) -> Reach:
     """Return the reach of an encoder whose maps are made by the convolutions of its `groups()`.
 
     They follow each other, square and padded so that none shrinks its input but by its stride.
+    Raises `InputError` where groups hold blocks of layers, of which that is not known.
     """
     step, margin = 1, 0
     for layer in (layer for group in groups_of(encoder) for layer in group):
+        if next(layer.children(), None) is not None:
+            raise InputError(
+                "method",
+                "can be 'dense' only for an encoder of a few convolutions, one after the other: a "
+                "cell of a residual network's last map sees farther than a patch is wide",
+                found=type(encoder).__name__,
+                hint="Use method = 'exact'.",
+            )
         if isinstance(layer, nn.Conv2d):
             margin += step * layer.dilation[0] * (layer.kernel_size[0] // 2)
             step *= layer.stride[0]

@@ -7,9 +7,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 import torch
+from torch import nn
 from torch.nn import functional
 
-from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.pretrain.encoder import Projecting, with_projection
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.settings import MoCoSettings
 
@@ -20,12 +21,14 @@ class MoCo(Method):
     The key encoder starts as an exact copy.
     """
 
-    encoder: MoCoEncoder
+    encoder: Projecting
     queue: torch.Tensor
 
-    def __init__(self, encoder: MoCoEncoder, settings: MoCoSettings) -> None:
-        super().__init__(encoder)
-        self.key_encoder = copy.deepcopy(encoder).requires_grad_(False)
+    def __init__(self, encoder: nn.Module, settings: MoCoSettings) -> None:
+        super().__init__(with_projection(encoder, settings.feature_dim, settings.proj_dim))
+        with torch.no_grad():  # TorchScript copies its weights by an operation that has gradients
+            self.key_encoder = copy.deepcopy(self.encoder)
+        self.key_encoder.requires_grad_(False)
         self.settings = settings
         self.negatives = settings.queue_size
         device = next(encoder.parameters()).device

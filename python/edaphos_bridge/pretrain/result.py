@@ -11,6 +11,7 @@ from torch import nn
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.interrupts import imported
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.foundation import describe_encoder, encoder_state, rebuild_encoder
 from edaphos_bridge.files.container import pack, require_finite, unpack
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
@@ -27,12 +28,13 @@ class FoundationPretrain:
 
     Attributes
     ----------
-    encoder : MoCoEncoder or SimCLREncoder
-        The trained (query) encoder, in eval mode.
+    encoder : torch.nn.Module
+        The trained (query) encoder, in eval mode: of the method, or what `encoder` said.
     loss_history : list of float
         One value an epoch.
     config : dict
-        The settings, with the seed and the queue size used.
+        The settings, with the seed, the widths and the queue size used. Where an encoder was asked
+        for, ``encoder`` is its name, or "given".
     method : {"moco", "simclr"}
     device : {"cpu", "mps", "cuda"}
         Where it was trained.
@@ -40,6 +42,9 @@ class FoundationPretrain:
         Channels C of the patches.
     patch_size : list of int
         Height and width ``[H, W]`` of the patches, in cells.
+    probe_history : dict or None
+        Of a run with a probe: ``epoch``, when it looked, and ``score``, what it found, two lists;
+        ``config["probe"]`` says what it was.
     """
 
     encoder: nn.Module
@@ -49,6 +54,7 @@ class FoundationPretrain:
     device: str
     in_channels: int
     patch_size: list[int]
+    probe_history: dict[str, Any] | None = None
 
     @property
     def feature_dim(self) -> int:
@@ -80,8 +86,16 @@ class FoundationPretrain:
         """The last value of `loss_history`."""
         return self.loss_history[-1]
 
+    @property
+    def probe_name(self) -> str | None:
+        """What its probe measured, as "linear probe accuracy"; None without one."""
+        probe = self.config.get("probe")
+        return None if probe is None else f"{probe['name']} probe {probe['score']}"
+
     def plot(self, ax: Any = None) -> Any:
         """Draw the loss of each epoch and return the axes (needs matplotlib).
+
+        The scores of a probe have an axis of their own on the right side.
 
         Parameters
         ----------
@@ -92,6 +106,10 @@ class FoundationPretrain:
             _, ax = imported("matplotlib.pyplot").subplots()
         ax.plot(range(1, len(self.loss_history) + 1), self.loss_history)
         ax.set(xlabel="epoch", ylabel=_LOSS[self.method], title=f"{self.method} pretraining")
+        if self.probe_history is not None:
+            right = ax.twinx()
+            right.plot(self.probe_history["epoch"], self.probe_history["score"], "C1.-")
+            right.set_ylabel(self.probe_name)
         return ax
 
     @plain
@@ -109,19 +127,30 @@ class FoundationPretrain:
 
     @classmethod
     @plain
-    def load(cls, path: str | os.PathLike[str]) -> FoundationPretrain:
+    def load(
+        cls, path: str | os.PathLike[str], encoder: nn.Module | None = None
+    ) -> FoundationPretrain:
         """Read a fit written by `save`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        encoder : torch.nn.Module, optional
+            For a fit around a module of your own: that module, built anew. A copy of it gets the
+            saved weights.
 
         Raises
         ------
         WeightsError
-            If the file is damaged or of another kind.
+            If the file is damaged or of another kind, if the encoder is needed and missing, or if
+            it does not fit.
         InputError
             If the path is that of a folder, a pipe or a device.
         FileNotFoundError
             If there is no such file.
         """
-        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT))
+        return cls.from_bytes(read_file("path", path, MOST_OF_A_FIT), encoder)
 
     @plain
     def to_bytes(self) -> bytes:
@@ -129,24 +158,29 @@ class FoundationPretrain:
         state = encoder_state(self.encoder)
         require_finite("encoder", state)
         metadata = {name: getattr(self, name) for name in _plain_fields()}
+        if self.probe_history is None:
+            del metadata["probe_history"]
         metadata["encoder"] = describe_encoder(self.encoder)
         return pack("pretraining", state, metadata)
 
     @classmethod
     @plain
-    def from_bytes(cls, data: bytes) -> FoundationPretrain:
+    def from_bytes(cls, data: bytes, encoder: nn.Module | None = None) -> FoundationPretrain:
         """Return the fit whose `to_bytes` gave `data`; see `load`."""
+        given = None if encoder is None else as_module(encoder)
         tensors, metadata = unpack("pretraining", data)
         plain = check_pretraining(metadata)
         require_finite("encoder", tensors)
         with damaged_description():
-            encoder = rebuild_encoder(plain.pop("encoder"), tensors, given=None)
-        return cls(encoder=encoder.eval(), **plain)
+            module = rebuild_encoder(plain.pop("encoder"), tensors, given)
+        return cls(encoder=module.eval(), **plain)
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
+        asked = self.config.get("encoder")
+        encoder = f"encoder = {describe_encoder(self.encoder)['architecture']}  " if asked else ""
         widths = (
-            f"  in_channels = {self.in_channels}  feature_dim = {self.feature_dim}  "
+            f"  {encoder}in_channels = {self.in_channels}  feature_dim = {self.feature_dim}  "
             f"proj_dim = {self.proj_dim}"
         )
         batch, temperature = self.config["batch_size"], self.config["temperature"]
@@ -161,7 +195,18 @@ class FoundationPretrain:
             title = "<edaphos_foundation_simclr>"
             settings = f"  batch = {batch}  temperature = {temperature:.3g}"
         loss = f"final {_LOSS[self.method]} = {self.final_loss:.4g}"
-        return [title, widths, settings, f"  epochs = {len(self.loss_history)}  {loss}"]
+        course = f"  epochs = {len(self.loss_history)}  {loss}"
+        return [title, widths, settings, course, *self._about_probe()]
+
+    def _about_probe(self) -> list[str]:
+        if self.probe_history is None:
+            return []
+        scores = self.probe_history["score"]
+        best = max(scores)
+        epoch = self.probe_history["epoch"][scores.index(best)]
+        patience = self.config["probe"]["patience"]
+        kept = "kept" if patience is not None else f"at the end {scores[-1]:.3f}"
+        return [f"  best {self.probe_name} = {best:.3f} (epoch {epoch}), {kept}"]
 
     def __repr__(self) -> str:
         """Return what the R original's ``print()`` shows."""

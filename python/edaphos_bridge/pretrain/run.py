@@ -9,21 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from edaphos_bridge.basics.arguments import flag, whole
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.augmentations import kornia_transforms
-from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
+from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.errors import AdjustedWarning, InputError, warn
+from edaphos_bridge.pretrain.encoder import Start, start_of
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
+from edaphos_bridge.pretrain.probe import Probe, as_probe
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.settings import SETTINGS, MoCoSettings, PretrainSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
+from edaphos_bridge.pretrain.watch import Watch
 from edaphos_bridge.training.checkpoint import FILE, Checkpoints, Progress, read_checkpoint
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
@@ -67,46 +71,52 @@ def pretrained(
 ) -> FoundationPretrain:
     """Do what a function of ours was called for: what all entrances have in common.
 
-    `arguments` are those of the function, of which settings and place take theirs; `source` makes
-    the patches when they are known to be good. By default lines or a bar on the console tell of the
-    run. For `draw` see `pretrain_encoder`.
+    `arguments` are those of the function, of which settings, place and ``probe`` take theirs;
+    `source` makes the patches when they are known to be good. By default lines or a bar on the
+    console tell of the run. For `draw` see `pretrain_encoder`.
     """
     settings = SETTINGS[method].checked(**arguments)
     verbose = flag("verbose", arguments["verbose"])
     place = Place.checked(**arguments)
+    probe = as_probe(arguments.get("probe"))
     patches = source()
     with console(method, verbose) if events is None else nullcontext(events) as listener:
-        return pretrain_encoder(patches, settings, place, listener, draw)
+        return pretrain_encoder(
+            arguments["encoder"], patches, settings, place, listener, draw, probe
+        )
 
 
 def pretrain_encoder(
+    encoder: Any,
     source: Source,
     settings: PretrainSettings,
     place: Place,
     events: Events,
     draw: Callable[[], int],
+    probe: Probe | None = None,
 ) -> FoundationPretrain:
     """Check the data, pretrain from the last checkpoint if there is one, and wrap the result.
 
-    `draw` gives the seed when the settings have none and no checkpoint does; it is called when
-    the input is known to be good.
+    `encoder` is what the user gave, see `start_of`. `draw` gives the seed when the settings have
+    none and no checkpoint does; it is called when the input is known to be good. `probe` looks at
+    the encoder that the fit will have.
     """
     kornia_transforms()
     n, channels, height, width = source.shape
-    settings, architecture = _fitted_to(settings, n), ARCHITECTURES[settings.method]
-    check_size(
-        architecture,
-        in_channels=channels,
-        feature_dim=settings.feature_dim,
-        proj_dim=settings.proj_dim,
-    )
+    settings = _fitted_to(settings, n)
+    start = start_of(encoder, settings, source, place.device)
+    settings = replace(settings, **start.widths)
+    if probe is not None:
+        probe.check(_begun(start, source, Randomness(0)), source.shape, settings.epochs)
     with ExitStack() as held:
         checkpoints = progress = None
         if place.checkpoint_dir is not None or place.resume is not None:
-            identity = {
+            identity: dict[str, Any] = {
                 "method": settings.method,
                 **settings.config(),
+                **start.identity,
                 source.name: source.fingerprint(),
+                **({} if probe is None else {"probe": probe.identity()}),
             }
             if place.checkpoint_dir is not None:
                 made = Checkpoints(place.checkpoint_dir, place.checkpoint_every, identity)
@@ -119,30 +129,48 @@ def pretrain_encoder(
         settings = replace(settings, seed=seed)
         if checkpoints is not None:
             checkpoints.identity["seed"] = seed
-        randomness = Randomness(seed)
+        randomness = Randomness(seed, place.device)
+        trained = _begun(start, source, randomness)
         with randomness.everywhere():
-            encoder = architecture(channels, settings.feature_dim, settings.proj_dim)
-        method = _METHODS[settings.method](encoder.to(place.device), settings)
+            method = _METHODS[settings.method](trained, settings)
+        method.to(place.device)
+        watch = Watch(trained, probe)
         losses = pretrain(
             method,
             source,
             settings,
             place.device,
             events,
-            randomness.generator,
+            randomness,
             checkpoints=checkpoints,
             progress=progress,
+            watch=watch,
         )
-    encoder.normalisation = source.normalisation
     return FoundationPretrain(
-        encoder=encoder.eval(),
+        encoder=trained.eval(),
         loss_history=losses,
-        config=settings.config(),
+        config={
+            **settings.config(),
+            **start.config,
+            "epochs": len(losses),
+            **({} if probe is None else {"probe": probe.describe()}),
+        },
         method=settings.method,
         device=place.device.type,
         in_channels=channels,
         patch_size=[height, width],
+        probe_history=watch.history(),
     )
+
+
+def _begun(start: Start, source: Source, randomness: Randomness) -> nn.Module:
+    """Return the encoder that a run begins with."""
+    with randomness.everywhere():
+        encoder = start.make()
+    if source.normalisation is not None:
+        known = source.normalisation.completed_by(normalisation_of(encoder))
+        encoder.normalisation = known  # type: ignore[assignment]
+    return encoder
 
 
 def _further(progress: Progress | None, folder: Path, identity: dict[str, Any]) -> Progress:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from edaphos_bridge.files.schema import RECORD, check, check_encoder, one_of, require, settings_of
+from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.files.schema import (
+    RECORD,
+    check,
+    check_encoder,
+    is_number,
+    is_text,
+    is_whole,
+    list_of,
+    one_of,
+    require,
+    settings_of,
+)
+from edaphos_bridge.pretrain.encoder import GIVEN
 from edaphos_bridge.pretrain.settings import SETTINGS
 
 
@@ -18,11 +31,30 @@ def check_pretraining(metadata: Any) -> dict[str, Any]:
     settings = settings_of(SETTINGS[found["method"]].checked, found["config"])
     require(settings.seed is not None, "there is no seed")
     require(len(found["loss_history"]) == settings.epochs, "it has not one loss for each epoch")
+    history = metadata.get("probe_history")
+    if history is not None:
+        _check_probe(history, found["config"].get("probe"), settings.epochs)
     encoder = check_encoder(
         metadata.get("encoder"),
         in_channels=found["in_channels"],
         feature_dim=settings.feature_dim,
         proj_dim=settings.proj_dim,
     )
-    require(encoder["architecture"] == found["method"], "the encoder is of another method")
-    return {**found, "encoder": encoder}
+    begun = found["config"].get("encoder", settings.architecture)
+    require(one_of(*ARCHITECTURES, GIVEN)(begun), f"'encoder' is {repr(begun)[:60]}")
+    require(begun in (GIVEN, encoder["architecture"]), "the encoder is another than it began with")
+    return {**found, "probe_history": history, "encoder": encoder}
+
+
+def _check_probe(history: Any, probe: Any, epochs: int) -> None:
+    checks = {"name": is_text, "score": is_text, "every": is_whole, "patience": is_patience}
+    every = check(probe, checks)["every"]
+    found = check(history, {"epoch": list_of(is_whole), "score": list_of(is_number)})
+    looked = list(range(every, epochs + 1, every))
+    require(found["epoch"] == looked, "the probe looked at other epochs")
+    require(len(found["score"]) == len(looked), "it has not one score for each look of the probe")
+
+
+def is_patience(value: Any) -> bool:
+    """Return whether a value is the patience of a probe."""
+    return value is None or is_whole(value)

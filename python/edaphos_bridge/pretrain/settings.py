@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from edaphos_bridge.basics.arguments import choice, number, ratios, seed_number, share, whole
 from edaphos_bridge.data.augmentations import Augmentations
@@ -30,6 +30,9 @@ class PretrainSettings(ABC):
     seed: int | None
 
     method = ""
+    # The method's own encoder, and the widths that its verb has by default.
+    architecture = ""
+    usual_widths: ClassVar[Mapping[str, int]] = {}
 
     @classmethod
     def checked(cls: type[Self], **values: Any) -> Self:
@@ -53,7 +56,8 @@ class PretrainSettings(ABC):
 class SimCLRSettings(PretrainSettings):
     """Arguments of `foundation_simclr_pretrain`."""
 
-    method = "simclr"
+    method = architecture = "simclr"
+    usual_widths: ClassVar[Mapping[str, int]] = {"feature_dim": 32, "proj_dim": 16}
 
     @property
     def augmentations(self) -> Augmentations:
@@ -76,7 +80,8 @@ class MoCoSettings(PretrainSettings):
     cutout_size_ratio: float
     brightness_jitter: float
 
-    method = "moco"
+    method = architecture = "moco"
+    usual_widths: ClassVar[Mapping[str, int]] = {"feature_dim": 64, "proj_dim": 32}
 
     @property
     def augmentations(self) -> Augmentations:

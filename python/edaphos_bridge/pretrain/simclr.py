@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 from torch.nn import functional
 
-from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.pretrain.encoder import Projecting, with_projection
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.settings import SimCLRSettings
 
@@ -15,10 +16,10 @@ from edaphos_bridge.pretrain.settings import SimCLRSettings
 class SimCLR(Method):
     """An encoder that learns to tell which two views show the same patch."""
 
-    encoder: SimCLREncoder
+    encoder: Projecting
 
-    def __init__(self, encoder: SimCLREncoder, settings: SimCLRSettings) -> None:
-        super().__init__(encoder)
+    def __init__(self, encoder: nn.Module, settings: SimCLRSettings) -> None:
+        super().__init__(with_projection(encoder, settings.feature_dim, settings.proj_dim))
         self.settings = settings
 
     def loss(self, views: Sequence[torch.Tensor]) -> torch.Tensor:

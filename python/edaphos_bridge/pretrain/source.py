@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 
 from edaphos_bridge.data.normalisation import Normalisation
+from edaphos_bridge.data.orientation import ROWS_FIRST, orientation_of
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.tiles import FoundationTileDataset
@@ -33,6 +34,12 @@ class Source(Protocol):
     def read(self, rows: torch.Tensor) -> torch.Tensor:
         """Return these rows as float32 ``(len(rows), C, H, W)`` on the cpu."""
 
+    def read_for(self, encoder: object) -> None:
+        """Read patches of tiles from now on as an encoder learnt to see them.
+
+        Raises `InputError` if it learnt from cells that were made other numbers.
+        """
+
     def fingerprint(self) -> str:
         """Return a digest of what the patches are, for checkpoints."""
 
@@ -56,6 +63,10 @@ class PatchSource:
     def read(self, rows: torch.Tensor) -> torch.Tensor:
         """Return these rows."""
         return self._patches.rows(rows) if self._x is None else self._x[rows]
+
+    def read_for(self, encoder: object) -> None:
+        """Turn the patches of a tile data set to the encoder's orientation."""
+        self._patches.read_for(encoder, training=True)
 
     def fingerprint(self) -> str:
         """Return a digest of shape and values, the same wherever they are kept."""
@@ -86,6 +97,11 @@ class TileSource:
     def read(self, rows: torch.Tensor) -> torch.Tensor:
         """Return these rows."""
         return torch.from_numpy(self._dataset.read(rows.numpy()))
+
+    def read_for(self, encoder: object) -> None:
+        """Turn the patches to the encoder's orientation."""
+        Patches(self._dataset, argument=self.name).read_for(encoder, training=True)
+        self._dataset = self._dataset.oriented(orientation_of(encoder) or ROWS_FIRST)
 
     def fingerprint(self) -> str:
         """Return a digest of the cells that were drawn and of the raster's statistics."""

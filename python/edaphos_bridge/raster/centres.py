@@ -53,13 +53,21 @@ class CentreCounts:
 
     Read row by row they say where the n-th centre of the raster is, in an order that does not
     depend on the blocks. With a `mask`, one band on the same cells, centres are only where that has
-    data that are not 0.
+    data that are not 0; with `labels`, another such band, only where the patch has a cell with data
+    there.
     """
 
-    def __init__(self, raster: Raster, patch_size: int, mask: Raster | None = None) -> None:
+    def __init__(
+        self,
+        raster: Raster,
+        patch_size: int,
+        mask: Raster | None = None,
+        labels: Raster | None = None,
+    ) -> None:
         self._raster = raster
         self._patch_size = patch_size
         self._mask = mask
+        self._labels = labels
         self._columns = sorted({block.col for block in raster.blocks()})
         self._counts = np.zeros((raster.height, len(self._columns)), dtype=np.int64)
 
@@ -104,7 +112,18 @@ class CentreCounts:
         if self._mask is not None and centres.any():
             values, known = self._mask.read(*block)
             centres &= known[0] & (values[0] != 0)
+        if self._labels is not None and centres.any():
+            centres &= _any_around(self._labels, block, self._patch_size)
         return centres
+
+
+def _any_around(labels: Raster, block: Window, size: int) -> NDArray[np.bool_]:
+    """Return whether the patches around the cells ``(h, w)`` of a block hold a cell with data."""
+    row, col = window_start(np.array([block.row, block.col]), size).tolist()
+    known = labels.read(row, col, block.height + size - 1, block.width + size - 1)[1][0]
+    sums = np.pad(known.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    sums = sums[size:] - sums[:-size]
+    return sums[:, size:] > sums[:, :-size]
 
 
 def _fits(first: int, extent: int, whole: int, patch_size: int) -> NDArray[np.bool_]:

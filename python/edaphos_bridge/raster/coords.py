@@ -105,11 +105,6 @@ def warn_if_all_outside(
     given = points[~np.isnan(points).any(axis=1)]
     if len(given) == 0 or cells_at(raster, given)[1].any():
         return
-    a, b, c, d, e, f = raster.transform
-    corners = np.array(
-        [[0, 0], [raster.width, 0], [0, raster.height], [raster.width, raster.height]]
-    )
-    box = corners @ np.array([[a, d], [b, e]]) + (c, f)
     exchanged = int(cells_at(raster, given[:, ::-1])[1].sum())
     if np.isinf(given).all():
         hint = "They have no place in its coordinate reference system."
@@ -121,10 +116,20 @@ def warn_if_all_outside(
     number = "The only point" if len(given) == 1 else f"All {len(given)} points"
     warn(
         f"{number} of `{argument}` {'lies' if len(given) == 1 else 'lie'} outside `{stack}`: "
-        f"{_ranges(given)}; the raster has {_ranges(box)}{crs}. {hint}"
+        f"{ranges(given)}; the raster has {ranges(corners_of(raster))}{crs}. {hint}"
     )
 
 
-def _ranges(points: NDArray[np.float64]) -> str:
+def corners_of(raster: Raster) -> NDArray[np.float64]:
+    """Return x and y of the four corners of a raster, (4, 2)."""
+    a, b, c, d, e, f = raster.transform
+    corners = np.array(
+        [[0, 0], [raster.width, 0], [0, raster.height], [raster.width, raster.height]]
+    )
+    return corners @ np.array([[a, d], [b, e]]) + (c, f)
+
+
+def ranges(points: NDArray[np.float64]) -> str:
+    """Return from where to where points lie, as text."""
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
     return f"x from {x0:.10g} to {x1:.10g}, y from {y0:.10g} to {y1:.10g}"

@@ -33,14 +33,18 @@ class BandStatistics:
 
 
 def band_statistics(
-    raster: Raster, patch_size: int = 1, argument: str = "stack", mask: Raster | None = None
+    raster: Raster,
+    patch_size: int = 1,
+    argument: str = "stack",
+    mask: Raster | None = None,
+    labels: Raster | None = None,
 ) -> BandStatistics:
     """Return the statistics of the valid cells of each band.
 
     The raster is read once, block by block. Centres are counted of patches of `patch_size` rows and
-    columns, and where `mask` lets them be, see `CentreCounts`; means and standard deviations are of
-    all cells. A standard deviation of 0 becomes 1, with a warning: such a band is 0 after
-    normalisation. Raises `InputError` if a band has no valid cell.
+    columns, and where `mask` and `labels` let them be, see `CentreCounts`; means and standard
+    deviations are of all cells. A standard deviation of 0 becomes 1, with a warning: such a band is
+    0 after normalisation. Raises `InputError` if a band has no valid cell.
 
     References
     ----------
@@ -48,7 +52,7 @@ def band_statistics(
     variance: analysis and recommendations. The American Statistician 37, 242-247.
     """
     moments = _Moments(len(raster.bands))
-    complete, centres = 0, CentreCounts(raster, patch_size, mask)
+    complete, centres = 0, CentreCounts(raster, patch_size, mask, labels)
     for block in raster.blocks():
         values, valid = raster.read(*block)
         complete += int(valid.all(axis=0).sum())

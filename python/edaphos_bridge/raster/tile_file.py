@@ -1,4 +1,4 @@
-"""Tile datasets as bytes: places, statistics and where the raster's files are.
+"""Tile datasets as bytes: places, statistics, masks and where the raster's files are.
 
 Its cells stay in those files; a GeoTIFF that lies nowhere goes with the bytes.
 """
@@ -18,6 +18,8 @@ def tiles_to_bytes(dataset: FoundationTileDataset) -> bytes:
     """Return the bytes that `tiles_from_bytes` reads; the raster must be in files."""
     values = dataset.to_dict()
     tensors = {"cells": torch.from_numpy(values.pop("cells"))}
+    if "masks" in values:
+        tensors["masks"] = torch.from_numpy(values.pop("masks"))
     for number, file in enumerate(values["stack"]["files"]):
         if "data" in file:
             data = bytearray(file.pop("data"))
@@ -46,10 +48,13 @@ def tiles_from_bytes(data: bytes) -> FoundationTileDataset:
     schema.require(cells is not None and cells.dtype == torch.int64, "it has no cells")
     with schema.damaged_description():
         files = [f"file.{number}" for number in range(len(metadata["stack"]["files"]))]
+        arrays = {"cells", "masks"} if "classes" in metadata else {"cells"}
         schema.require(
-            tensors.keys() <= {"cells", *files}, "it has other tensors than cells and files"
+            arrays <= tensors.keys() <= {*arrays, *files}, "it has other tensors than it says"
         )
         for name, file in zip(files, metadata["stack"]["files"], strict=True):
             if name in tensors:
                 file["data"] = tensors[name].numpy().tobytes()
-        return FoundationTileDataset.from_dict({**metadata, "cells": tensors["cells"].numpy()})
+        return FoundationTileDataset.from_dict(
+            {**metadata, **{name: tensors[name].numpy() for name in arrays}}
+        )

@@ -2,154 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
-from edaphos_bridge.basics.arguments import flag, seed_number, whole
-from edaphos_bridge.basics.memory import check_memory
+from edaphos_bridge.basics.arguments import seed_number, whole
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.as_numpy import as_numpy
+from edaphos_bridge.data.labels import ClassLabel
+from edaphos_bridge.data.masks import UNLABELLED, Masks
 from edaphos_bridge.data.normalisation import Normalisation
-from edaphos_bridge.data.orientation import ROWS_FIRST, turn
-from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.data.orientation import ROWS_FIRST, TRANSPOSED, turn
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.raster.centres import count_overlapping, window_start
-from edaphos_bridge.raster.crs import crs_text
+from edaphos_bridge.raster.kept_tiles import read_kept
 from edaphos_bridge.raster.raster import Raster
 from edaphos_bridge.raster.reopened import ReopenedRaster
-from edaphos_bridge.raster.sources import open_raster
-from edaphos_bridge.raster.statistics import band_statistics
-from edaphos_bridge.raster.valid_mask import open_mask
 
 # Patches are read in float64 and normalised this many at a time.
 _BLOCK = 64
-
-
-def foundation_tile_dataset(
-    stack: Any,
-    patch_size: int = 16,
-    n_patches: int = 1000,
-    valid_mask: Any = None,
-    normalise: bool = True,
-    seed: int | None = None,
-) -> FoundationTileDataset:
-    """Return random patches of a raster, with what normalises them.
-
-    The raster is read twice block by block, for means and standard deviations and for the
-    places of the patches, and never held whole. Patches are read when they are used.
-
-    Parameters
-    ----------
-    stack : path, sequence of paths or array
-        A file, or another name, that rasterio opens, several files on the same grid, or an
-        array, masked array or tensor ``(C, H, W)`` where NaN, infinite and masked cells have
-        no data. An xarray.DataArray lies where its coordinates say.
-    patch_size : int
-        Height and width of a patch, at least 2. A patch starts ``patch_size // 2`` cells
-        before its centre.
-    n_patches : int
-        How many patches. Their centres are distinct where the raster has so many, and drawn
-        with replacement otherwise.
-    valid_mask : path or array, optional
-        A raster of one band on the cells of `stack`, or an array ``(H, W)``: centres are only
-        where it has data that are not 0.
-    normalise : bool
-        Whether patches hold ``(cell - mean) / sd`` by band, or the raster's own values.
-    seed : int, optional
-        Of the centres. By default a fresh one is drawn, and kept as ``seed``.
-
-    Returns
-    -------
-    FoundationTileDataset
-        It keeps the files of `stack` open.
-
-    Raises
-    ------
-    InputError
-        If `stack` is no raster, a band has no data, or no patch has data at its centre.
-    EdaphosError
-        If `stack` is a file and rasterio is not installed.
-
-    Notes
-    -----
-    Every band has data at a centre, and a patch lies wholly inside the raster. Other cells
-    without data become their band's mean, which is 0 after normalisation. Rows run from north
-    to south and columns from west to east, whatever their order in a file.
-
-    Examples
-    --------
-    >>> raster = np.random.default_rng(1).normal(size=(2, 40, 50))
-    >>> tiles = foundation_tile_dataset(raster, patch_size=8, n_patches=100, seed=1)
-    >>> tiles
-    <edaphos_tile_dataset>
-      stack       : 40 x 50 x 2 (rows x cols x channels)
-      patch_size  : 8 x 8
-      n_patches   : 100
-      channels    : band_1, band_2
-    >>> tiles.sample(5, seed=1).shape
-    (5, 2, 8, 8)
-    """
-    return make_tile_dataset(stack, patch_size, n_patches, valid_mask, normalise, seed, draw_seed)
-
-
-def make_tile_dataset(
-    stack: Any,
-    patch_size: Any,
-    n_patches: Any,
-    valid_mask: Any,
-    normalise: Any,
-    seed: Any,
-    draw: Callable[[], int],
-) -> FoundationTileDataset:
-    """Do what `foundation_tile_dataset` does; `draw` gives the seed when there is none.
-
-    It is called when the input is known to be good.
-    """
-    size = whole("patch_size", patch_size, minimum=2, kind="whole number of at least 2")
-    number = whole("n_patches", n_patches)
-    check_memory("n_patches", number * 16, number)  # row and column of each
-    wanted = flag("normalise", normalise)
-    given = None if seed is None else seed_number(seed)
-    raster = open_raster(stack)
-    if size > min(raster.height, raster.width):
-        raise InputError(
-            "patch_size",
-            f"must not be larger than the raster of {raster.height} x {raster.width} cells",
-            found=size,
-        )
-    with contextlib.ExitStack() as opened:
-        mask = None if valid_mask is None else opened.enter_context(open_mask(valid_mask, raster))
-        found = band_statistics(raster, size, mask=mask)
-        if found.centres.total == 0:
-            raise _without_centre(found.complete, size, masked=mask is not None)
-        used = draw() if given is None else given
-        cells = found.centres.draw(number, used)
-    normalisation = Normalisation(
-        bands=tuple(raster.bands),
-        means=found.means,
-        sds=found.sds,
-        normalise=wanted,
-        patch_size=size,
-        cell_size=raster.cell_size,
-        crs=crs_text(raster.crs),
-    )
-    return FoundationTileDataset(raster, normalisation, cells, used)
-
-
-def _without_centre(complete: int, size: int, *, masked: bool) -> InputError:
-    """Return the error for a raster without any cell that can be a centre."""
-    found = "no cell with data in every band"
-    if complete:
-        found = f"{complete} cells with data in every band, all nearer to the edge"
-    wanted = f"a cell with data in every band, at least {size // 2} cells from the edge"
-    if complete and masked:
-        return InputError("valid_mask", f"must be neither 0 nor missing in {wanted}")
-    return InputError("stack", f"must have {wanted}", found=found)
 
 
 class FoundationTileDataset:
@@ -166,18 +42,24 @@ class FoundationTileDataset:
     seed : int
         The seed that was used.
     patch_orientation : {"rows_first", "transposed"}
-        How its patches lie; see `oriented`.
+        How its patches and masks lie; see `oriented`.
     """
 
     patch_orientation = ROWS_FIRST
 
     def __init__(
-        self, raster: Raster, normalisation: Normalisation, cells: NDArray[np.int64], seed: int
+        self,
+        raster: Raster,
+        normalisation: Normalisation,
+        cells: NDArray[np.int64],
+        seed: int,
+        masks: Masks | None = None,
     ) -> None:
         self.raster = raster
         self.normalisation = normalisation
         self.cells = cells
         self.seed = seed
+        self._masks = masks
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -252,6 +134,52 @@ class FoundationTileDataset:
         """Columns of the raster."""
         return self.raster.width
 
+    @property
+    def coords(self) -> NDArray[np.float64]:
+        """Return x and y of the centres of patches, ``(n_patches, 2)``, in the middle of cells.
+
+        They are in the CRS of the raster; without coordinates x is the column and y the row.
+        """
+        a, b, c, d, e, f = self.raster.transform
+        rows, columns = self.cells.T + 0.5
+        return np.stack([a * columns + b * rows + c, d * columns + e * rows + f], axis=1)
+
+    @property
+    def classes(self) -> list[ClassLabel] | None:
+        """Classes of the cells in their order; None of a data set without labels."""
+        return None if self._masks is None else list(self._masks.classes)
+
+    def masks(self, rows: ArrayLike | None = None) -> Masks:
+        """Return the masks of patches, cut and turned as these are.
+
+        Parameters
+        ----------
+        rows : array-like of int, optional
+            Which patches, counted from 0, in this order; by default all.
+
+        Returns
+        -------
+        Masks
+            ``codes`` of shape ``(len(rows), patch_size, patch_size)``, int16, are positions in
+            ``classes``, -1 where a cell is unlabelled.
+
+        Raises
+        ------
+        InputError
+            If the data set has no labels.
+        """
+        if self._masks is None:
+            raise InputError(
+                "labels",
+                "are needed for masks, and this tile data set has none",
+                hint="Give them to foundation_tile_dataset().",
+            )
+        codes = self._masks.codes
+        codes = codes.clone() if rows is None else codes[torch.from_numpy(self._rows(rows))]
+        if self.patch_orientation == TRANSPOSED:
+            codes = codes.transpose(1, 2).contiguous()
+        return Masks(codes, list(self._masks.classes))
+
     def read(self, rows: ArrayLike) -> NDArray[np.float32]:
         """Return some patches in the order asked for.
 
@@ -264,12 +192,7 @@ class FoundationTileDataset:
         -------
         numpy.ndarray, shape (len(rows), C, patch_size, patch_size), float32
         """
-        known = f"whole numbers from 0 to {len(self) - 1}"
-        given = as_numpy(rows, "rows", known)
-        usable = given.ndim == 1 and (given.size == 0 or given.dtype.kind in "iu")
-        if not usable or np.ma.is_masked(given) or ((given < 0) | (given >= len(self))).any():
-            raise InputError("rows", f"must be {known}", found=given.tolist())
-        wanted = given.astype(np.int64)
+        wanted = self._rows(rows)
         size = self.patch_size
         result = np.empty((len(wanted), self.n_channels, size, size), dtype=np.float32)
         starts = window_start(self.cells[wanted], size)
@@ -283,9 +206,19 @@ class FoundationTileDataset:
             result[some] = turn(patches, self.patch_orientation)
         return result
 
+    def _rows(self, rows: ArrayLike) -> NDArray[np.int64]:
+        known = f"whole numbers from 0 to {len(self) - 1}"
+        given = as_numpy(rows, "rows", known)
+        usable = given.ndim == 1 and (given.size == 0 or given.dtype.kind in "iu")
+        if not usable or np.ma.is_masked(given) or ((given < 0) | (given >= len(self))).any():
+            raise InputError("rows", f"must be {known}", found=given.tolist())
+        return given.astype(np.int64)
+
     def oriented(self, orientation: str) -> FoundationTileDataset:
         """Return the same data set, on the same open files, with patches in an orientation."""
-        turned = FoundationTileDataset(self.raster, self.normalisation, self.cells, self.seed)
+        turned = FoundationTileDataset(
+            self.raster, self.normalisation, self.cells, self.seed, self._masks
+        )
         turned.patch_orientation = orientation
         return turned
 
@@ -306,7 +239,7 @@ class FoundationTileDataset:
         return self.read(generator.choice(len(self), number, replace=False))
 
     def fingerprint(self) -> str:
-        """Return a digest of the places and statistics: equal for equal data sets.
+        """Return a digest of places, statistics and masks: equal for equal data sets.
 
         It is the same wherever the files lie.
         """
@@ -315,12 +248,15 @@ class FoundationTileDataset:
         known = [normalisation, self.height, self.width]
         digest = hashlib.sha256(json.dumps(known).encode())
         digest.update(self.cells.astype("<i8").tobytes())
+        if self._masks is not None:
+            digest.update(json.dumps(self._masks.classes).encode())
+            digest.update(self._masks.codes.numpy().astype("<i2").tobytes())
         return digest.hexdigest()[:16]
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows."""
         size = self.patch_size
-        return [
+        lines = [
             "<edaphos_tile_dataset>",
             f"  stack       : {self.height} x {self.width} x {self.n_channels} "
             "(rows x cols x channels)",
@@ -328,12 +264,19 @@ class FoundationTileDataset:
             f"  n_patches   : {self.n_patches}",
             f"  channels    : {', '.join(self.bands)}",
         ]
+        if self._masks is not None:
+            share = 100 * (self._masks.codes != UNLABELLED).double().mean().item()
+            lines += [
+                f"  classes     : {', '.join(map(str, self._masks.classes))}",
+                f"  labelled    : {share:.3g} % of the cells of patches",
+            ]
+        return lines
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values from which `from_dict` opens the same data set again.
 
-        All are JSON values but ``cells``, the array of that name, and the bytes of files that
-        lie nowhere.
+        All are JSON values but ``cells``, the array of that name, ``masks``, the codes of masks
+        where there are any, and the bytes of files that lie nowhere.
 
         Raises
         ------
@@ -348,7 +291,7 @@ class FoundationTileDataset:
                 found="an array",
                 hint="Write it to a GeoTIFF first.",
             )
-        return {
+        values = {
             "stack": stack,
             "height": self.height,
             "width": self.width,
@@ -356,6 +299,10 @@ class FoundationTileDataset:
             "cells": self.cells.copy(),
             "seed": self.seed,
         }
+        if self._masks is not None:
+            codes, classes = self._masks.codes.numpy().copy(), list(self._masks.classes)
+            values |= {"classes": classes, "masks": codes}
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FoundationTileDataset:
@@ -369,21 +316,7 @@ class FoundationTileDataset:
         WeightsError
             If these are no values of a data set.
         """
-        try:
-            stack, seed = values["stack"], int(values["seed"])
-            height, width = int(values["height"]), int(values["width"])
-            normalisation = Normalisation.from_dict(values["normalisation"])
-            cells = np.array(values["cells"], dtype=np.int64)
-            if cells.ndim != 2 or cells.shape[1] != 2 or len(cells) == 0:
-                raise ValueError("no rows and columns of cells")
-            starts = window_start(cells, normalisation.patch_size)
-            ends = np.array([height, width]) - normalisation.patch_size
-            if (starts < 0).any() or (starts > ends).any():
-                raise ValueError("patches beyond the raster")
-            raster = ReopenedRaster(stack, normalisation.bands, height, width)
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-            raise WeightsError(f"These are no values of a tile data set ({error!r}).") from error
-        return cls(raster, normalisation, cells, seed)
+        return cls(*read_kept(values))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what copies and pickles hold: of files, what they are and not that they are open.

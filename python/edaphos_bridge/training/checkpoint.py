@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import os
 import secrets
@@ -103,7 +104,7 @@ class Checkpoints:
         """Return where an earlier run stopped, or None where there was none; see below."""
         return read_checkpoint("checkpoint_dir", self._path, self.identity, self._kind)
 
-    def probe(self, tensors: Mapping[str, torch.Tensor], steps: int) -> None:
+    def rehearse(self, tensors: Mapping[str, torch.Tensor], steps: int) -> None:
         """Write and remove a file of the size of the last checkpoint.
 
         Raises `InputError` if that fails: the folder is read-only, or the disk is full.
@@ -228,3 +229,14 @@ def _require_same(
             found=str(path),
             hint=hint,
         )
+
+
+def digest_of(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return a digest of names and values."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        digest.update(name.encode())
+        digest.update(
+            tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
+        )
+    return digest.hexdigest()[:16]

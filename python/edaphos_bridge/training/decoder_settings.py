@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
 from edaphos_bridge.basics.arguments import choice
+from edaphos_bridge.basics.devices import on_meta
 from edaphos_bridge.heads.decoder import COARSEST_MAP, MAPS, MapShapes
 from edaphos_bridge.heads.decoders import DECODERS, FROM_SCRATCH, make_decoder
 from edaphos_bridge.heads.own_decoder import own_decoder
@@ -48,6 +50,12 @@ class DecoderSettings:
             return DECODERS[self.decoder].reads if self.decoder in DECODERS else COARSEST_MAP
         is_one = isinstance(self.own, nn.Module)
         return COARSEST_MAP if is_one and reads_of(self.own) != MAPS else MAPS
+
+    def check_shapes(self, shapes: Sequence[Sequence[int]]) -> None:
+        """Raise `InputError` if a decoder with a name does not reach the cells of a patch."""
+        if self.decoder != CUSTOM:
+            with on_meta():
+                make_decoder(self.decoder, MapShapes.of(shapes), 1)
 
     def made(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return an untrained decoder.

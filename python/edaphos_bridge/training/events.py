@@ -25,12 +25,15 @@ class EpochReport:
         Mean of the losses of its steps.
     score : float or None
         The task's score of the validation rows, NaN without any; None in pretraining.
+    probe : float or None
+        Of pretraining: the last score of its probe, None before there is one.
     """
 
     epoch: int
     epochs: int
     loss: float
     score: float | None = None
+    probe: float | None = None
 
 
 class Events:

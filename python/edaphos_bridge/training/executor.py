@@ -26,7 +26,7 @@ from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.groups import Groups
 from edaphos_bridge.training.inputs import Inputs
 from edaphos_bridge.training.lbfgs import logistic_path, warn_about_unfinished
-from edaphos_bridge.training.linear import LinearProbe
+from edaphos_bridge.training.linear import LinearLearner
 from edaphos_bridge.training.loop import History, Keeper, Learner, train
 from edaphos_bridge.training.phase import AnyPhase, Phase, Solve
 from edaphos_bridge.training.plan import Plan
@@ -67,7 +67,7 @@ def execute(
     if _is_closed_form(phase, task, model.head, inputs, aids):
         features, rate = inputs.features, phase.rates(len(groups))[-1]
         assert features is not None
-        learner: Learner = LinearProbe(model.head, features, targets, rate, phase.weight_decay)
+        learner: Learner = LinearLearner(model.head, features, targets, rate, phase.weight_decay)
     else:
         trained_groups = groups.prepare(phase)
         if not trained_groups:
@@ -97,7 +97,7 @@ def execute(
 
 
 def _is_closed_form(phase: Phase, task: Task, head: nn.Module, inputs: Inputs, aids: Aids) -> bool:
-    """Return whether the one case applies that `LinearProbe` has written out."""
+    """Return whether the one case applies that `LinearLearner` has written out."""
     usual = Phase(phase.epochs, phase.lr, batch_size=phase.batch_size)
     same = ("schedule", "decoupled", "decay_norms", "betas", "eps")
     return (

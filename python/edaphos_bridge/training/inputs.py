@@ -23,7 +23,7 @@ from edaphos_bridge.encoders.features import (
     width_of,
 )
 from edaphos_bridge.encoders.folding import folded
-from edaphos_bridge.encoders.foundation import ARCHITECTURES
+from edaphos_bridge.encoders.foundation import is_ours
 from edaphos_bridge.encoders.known_modules import draws_of, only_reads
 from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.heads.decoder import COARSEST_MAP, MAPS
@@ -67,8 +67,12 @@ def inputs_of(
     *,
     cached: bool,
     reads: str = "features",
+    check_shapes: Callable[[Sequence[Sequence[int]]], None] | None = None,
 ) -> Inputs:
     """Return what trains on `encoder`, which is on `device`, under a head that `reads`.
+
+    `check_shapes` raises `InputError` for shapes of which the head can be none, before all patches
+    are read.
 
     With `cached` it runs once over the patches, and must not train; where maps of all of them would
     take more than a quarter of the memory, it runs in every step. Patches that are in memory are
@@ -81,6 +85,8 @@ def inputs_of(
     """
     with draws_of(encoder, Randomness(0, device)):  # a lazy module draws its weights here
         shapes = find_shapes(encoder, patches.read(0, 1).to(device), reads)
+        if check_shapes is not None:
+            check_shapes(shapes)
         feature_dim = width_of(shapes, reads)
         size = batch_size_for(patches.shape, device.type, encoder)
         of_maps = reads in (MAPS, COARSEST_MAP)
@@ -149,7 +155,7 @@ def _patches_of(
     """Return what reads rows of the patches, in the layout that suits the encoder."""
     # Faster for the encoders of ours; a module of the user's own may need the usual layout.
     layout = torch.contiguous_format
-    if type(encoder) in ARCHITECTURES.values():
+    if is_ours(encoder):
         layout = torch.channels_last
         encoder.to(memory_format=layout)  # type: ignore[call-overload]
     if patches.in_memory:

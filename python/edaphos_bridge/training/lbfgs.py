@@ -92,6 +92,17 @@ def logistic_path(
     return [found[c] for c in path]
 
 
+def standardised(known: torch.Tensor, asked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return features ``(n, D)`` and ``(M, D)`` by the mean and sd of the former, in double.
+
+    A penalty then means the same whatever units features have.
+    """
+    known, asked = known.double(), asked.double()
+    mean, sd = known.mean(dim=0), known.std(dim=0, correction=0)
+    sd = torch.where(sd > 0, sd, torch.ones_like(sd))
+    return (known - mean) / sd, (asked - mean) / sd
+
+
 def warn_about_unfinished(path: Collection[float]) -> None:
     """Warn of each C in `path`, where L-BFGS has not converged."""
     if path:

@@ -182,7 +182,7 @@ def _batch_means(losses: torch.Tensor, batch_size: int) -> list[torch.Tensor]:
     return [means] if whole == losses.shape[1] else [means, rest]
 
 
-class LinearProbe:
+class LinearLearner:
     """One linear head on cached features, for the training loop.
 
     Parameters

@@ -70,4 +70,6 @@ def _values(report: EpochReport, score: tuple[str, str]) -> dict[str, str]:
     if report.score is not None:
         name, form = score
         values[name] = "NA" if math.isnan(report.score) else f"{report.score:{form}}"
+    if report.probe is not None:
+        values["probe"] = f"{report.probe:.3f}"
     return values

@@ -139,6 +139,9 @@ class HeadSettings:
         """What the head takes of an encoder."""
         return POOLED_MAPS if self.head == "concat_pool" else reads_of(self.own)
 
+    def check_shapes(self, shapes: Sequence[Sequence[int]]) -> None:
+        """Raise nothing: a head takes features of any width."""
+
     def made(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return an untrained head.
 

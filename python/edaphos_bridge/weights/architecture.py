@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import torch
 
+from edaphos_bridge.encoders.contrastive import ContrastiveEncoder
 from edaphos_bridge.encoders.foundation import rebuild_encoder
-from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.errors import WeightsError
 
 # Where each width shows: tensor and dimension.
@@ -26,7 +25,7 @@ _WIDTHS = {
 }
 
 
-def encoder_from_state(state: Mapping[str, torch.Tensor]) -> MoCoEncoder | SimCLREncoder:
+def encoder_from_state(state: Mapping[str, torch.Tensor]) -> ContrastiveEncoder:
     """Return the encoder with the weights in a state dict that has the names of edaphos.
 
     A counter ``num_batches_tracked`` may have R torch's shape ``[1]``. Raises `WeightsError` if
@@ -50,7 +49,7 @@ def encoder_from_state(state: Mapping[str, torch.Tensor]) -> MoCoEncoder | SimCL
             raise WeightsError(f"The tensor {name!r} has the impossible shape {list(shape)}.")
         description[width] = shape[dimension]
     module = rebuild_encoder(description, _with_scalar_counters(state), given=None)
-    assert isinstance(module, MoCoEncoder | SimCLREncoder)
+    assert isinstance(module, ContrastiveEncoder)
     return module
 
 

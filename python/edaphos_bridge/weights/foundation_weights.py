@@ -18,8 +18,7 @@ from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.data.orientation import TRANSPOSED, as_orientation
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.encoders.foundation import describe_encoder
-from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.encoders.named import NamedEncoder
 from edaphos_bridge.errors import DownloadError, InputError, WeightsError
 from edaphos_bridge.files.disk import MOST_OF_AN_ENCODER, read_file, save_file
 from edaphos_bridge.weights import registry
@@ -105,13 +104,13 @@ def foundation_weights_load(
     overwrite: bool = False,
     verbose: bool = False,
     patch_orientation: str | None = None,
-) -> MoCoEncoder | SimCLREncoder:
+) -> NamedEncoder:
     """Return an encoder from a file or, by its name, one that edaphos has published.
 
-    Architecture and widths are found from the names and shapes of the tensors. Files of
-    `foundation_weights_save`, of R torch (state dicts and modules of serialization version 3,
-    state dicts of the older RDS form), and safetensors with the names of edaphos can be
-    opened. No pickle is ever loaded.
+    Files of `foundation_weights_save`, of R torch (state dicts and modules of serialization
+    version 3, state dicts of the older RDS form), and safetensors with the names of edaphos can be
+    opened. Of the latter two, architecture and widths are found from the names and shapes of the
+    tensors; weights of an XResNet alone do not tell its stem. No pickle is ever loaded.
 
     Parameters
     ----------
@@ -130,7 +129,7 @@ def foundation_weights_load(
 
     Returns
     -------
-    MoCoEncoder or SimCLREncoder
+    MoCoEncoder, SimCLREncoder or XResNet
         In eval mode, on the cpu.
 
     Raises
@@ -157,7 +156,7 @@ def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
 
     Parameters
     ----------
-    encoder : MoCoEncoder, SimCLREncoder, or a fit that holds one
+    encoder : encoder of `foundation_encoder`, or a fit that holds one
         The encoder. It is not changed.
     path : str or path
         The file; an existing one is replaced.
@@ -188,7 +187,7 @@ def foundation_weights_save(encoder: Any, path: str | os.PathLike[str]) -> Path:
     if describe_encoder(module)["architecture"] == "custom":
         raise InputError(
             "encoder",
-            "must be a MoCo or SimCLR encoder of edaphos: a file holds weights, not code",
+            "must be one of foundation_encoder(): a file holds weights, not code",
             found=type(module).__name__,
             hint="Save the state dict of a module of your own with safetensors.",
         )
@@ -233,7 +232,7 @@ def load(
     proj_dim: Any,
     cache_dir: Any,
     overwrite: Any,
-) -> MoCoEncoder | SimCLREncoder:
+) -> NamedEncoder:
     """Do what `foundation_weights_load` does; lines go to `say`."""
     wanted = {"n_channels": n_channels, "feature_dim": feature_dim, "proj_dim": proj_dim}
     wanted = {name: whole(name, value) for name, value in wanted.items() if value is not None}
@@ -264,16 +263,16 @@ def load(
     return encoder.eval()
 
 
-def _check_widths(
-    encoder: MoCoEncoder | SimCLREncoder, wanted: dict[str, int], source: str
-) -> None:
+def _check_widths(encoder: NamedEncoder, wanted: dict[str, int], source: str) -> None:
     for name, value in wanted.items():
-        has = getattr(encoder, "in_channels" if name == "n_channels" else name)
+        has = getattr(encoder, "in_channels" if name == "n_channels" else name, None)
+        if has is None:
+            raise InputError(name, f"is nothing that the encoder in {source!r} has", found=value)
         if value != has:
             raise InputError(name, f"must be {has}, as the encoder in {source!r} has", found=value)
 
 
-def _orient(encoder: MoCoEncoder | SimCLREncoder, wanted: str | None, source: str) -> None:
+def _orient(encoder: NamedEncoder, wanted: str | None, source: str) -> None:
     """Give the encoder an orientation, where it has none yet."""
     has = encoder.patch_orientation
     if wanted is None or wanted == has:

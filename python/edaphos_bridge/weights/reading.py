@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from edaphos_bridge.encoders.moco import MoCoEncoder
-from edaphos_bridge.encoders.simclr import SimCLREncoder
+from edaphos_bridge.encoders.named import NamedEncoder
 from edaphos_bridge.errors import WeightsError
 from edaphos_bridge.files.container import KEY, looks_like_ours, read_safetensors, require_finite
 from edaphos_bridge.weights import r_torch
@@ -16,7 +15,7 @@ from edaphos_bridge.weights.r_rds import GZIP_START, rds_tensors
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
 
 
-def read_encoder(data: bytes) -> MoCoEncoder | SimCLREncoder:
+def read_encoder(data: bytes) -> NamedEncoder:
     """Return the encoder in a file of ours, of R torch, or in plain safetensors.
 
     Raises `WeightsError` if the bytes are damaged or hold something else.
@@ -35,7 +34,7 @@ def read_encoder(data: bytes) -> MoCoEncoder | SimCLREncoder:
         raise
     if KEY in metadata:
         encoder = encoder_from_bytes(data)
-        assert isinstance(encoder, MoCoEncoder | SimCLREncoder)
+        assert isinstance(encoder, NamedEncoder)
         return encoder
     if looks_like_ours(metadata):
         raise WeightsError("This file of edaphos_bridge is damaged: its metadata is misnamed.")
@@ -44,7 +43,7 @@ def read_encoder(data: bytes) -> MoCoEncoder | SimCLREncoder:
     return _encoder(tensors)
 
 
-def _encoder(tensors: dict[str, torch.Tensor]) -> MoCoEncoder | SimCLREncoder:
+def _encoder(tensors: dict[str, torch.Tensor]) -> NamedEncoder:
     """Return an encoder of edaphos: only files of ours say how its patches lay."""
     require_finite("encoder", tensors)
     encoder = encoder_from_state(tensors)

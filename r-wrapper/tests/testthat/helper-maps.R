@@ -13,6 +13,11 @@ make_map_fit <- function(task) {
   class <- cut(score, thirds, c("Oxisol", "Ultisol", "Gleisol"), TRUE)
   labels <- cbind(crop = x[, 1, 3, 3] > 0, water = x[, 3, 3, 3] > 0)
   targets <- cbind(clay = 30 + 5 * score, sand = 60 - 9 * score)
+  cells <- x[, 1, , ] + x[, 2, , ]
+  masks <- structure(
+    cut(cells, thirds + c(-9, 0, 0, 9), labels = FALSE),
+    dim = dim(cells), levels = levels(class)
+  )
   encoder <- tile_fit()
   drops <- list(head = "mlp", hidden = 8, dropout = 0.3)
   fitted <- function(verb, y, ...) {
@@ -26,6 +31,11 @@ make_map_fit <- function(task) {
     regressor = fitted(foundation_fit_regressor, targets[, "clay"]),
     regressor_of_two = fitted(foundation_fit_regressor, targets),
     multilabel = fitted(foundation_fit_multilabel, labels),
+    segmenter = fitted(foundation_fit_segmenter, masks, decoder = "unet"),
+    ensemble_of_segmenters = foundation_finetune_ensemble(
+      encoder, x, masks, "segmentation",
+      K_ens = 2, decoder = "linear", epochs = 3, lr = 0.02, val_split = 0
+    ),
     ensemble = ensemble(class, "classification"),
     ensemble_of_regressors = ensemble(targets, "regression"),
     dropping = do.call(fitted, c(list(foundation_fit_classifier, class), drops)),

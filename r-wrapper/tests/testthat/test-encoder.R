@@ -26,6 +26,33 @@ test_that("the widths are those of edaphos, or the ones asked for", {
   expect_identical(c(wide$feature_dim, wide$proj_dim), c(12L, 5L))
 })
 
+test_that("an XResNet has a width and a stem, and no projection", {
+  skip_if_no_python()
+  encoder <- foundation_encoder("xresnet18", 4, seed = 1, width = 2, stem = "small")
+  expect_named(
+    encoder,
+    c(
+      "architecture", "in_channels", "width", "stem", "feature_dim", "normalisation",
+      "patch_orientation", "state", "n_channels"
+    )
+  )
+  expect_identical(
+    unclass(encoder)[c("architecture", "in_channels", "width", "stem", "feature_dim")],
+    list(
+      architecture = "xresnet18", in_channels = 4L, width = 2L, stem = "small", feature_dim = 16L
+    )
+  )
+  expect_null(encoder$proj_dim)
+  wide <- foundation_encoder("xresnet50", 3, seed = 1, width = 2)
+  expect_identical(c(wide$stem, wide$feature_dim), c("standard", "64"))
+  path <- withr::local_tempfile()
+  expect_identical(foundation_weights_load(foundation_weights_save(encoder, path)), encoder)
+  expect_error(encoder$stem <- "standard", class = "edaphosbridge_input_error")
+  fit <- quick_fit(encoder, freeze_backbone = FALSE)
+  expect_identical(fit$encoder$architecture, "xresnet18")
+  expect_output(print(summary(fit)), "encoder:   xresnet18, 4 channels -> 16 features")
+})
+
 test_that("the first architecture is the default and abbreviations work", {
   skip_if_no_python()
   expect_identical(
@@ -70,6 +97,10 @@ test_that("arguments that make no encoder are refused in foundation_encoder()'s 
   refused(foundation_encoder("moco", 4, proj_dim = "32"), "proj_dim", "found '32'")
   refused(foundation_encoder("moco", 4, feature_dim = mean), "feature_dim", "found '<function>'")
   refused(foundation_encoder("moco", 4, seed = 1.5), "seed", "found 1.5")
+  refused(foundation_encoder("moco", 4, width = 8), "width", "is no setting of 'moco'")
+  refused(foundation_encoder("xresnet18", 4, proj_dim = 8), "proj_dim", "has width and stem")
+  refused(foundation_encoder("xresnet18", 4, stem = "tiny"), "stem", "found 'tiny'")
+  refused(foundation_encoder("xresnet", 4), "architecture", "found 'xresnet'")
 })
 
 test_that("an encoder that no memory holds is refused before it is made", {
@@ -94,6 +125,14 @@ test_that("print() shows one line and returns the encoder invisibly", {
     class = "edaphosbridge_encoder"
   )
   expect_snapshot(print(encoder), cran = TRUE)
+  xresnet <- structure(
+    list(
+      architecture = "xresnet34", in_channels = 4L, width = 64L, stem = "small",
+      feature_dim = 512L, patch_orientation = "transposed"
+    ),
+    class = "edaphosbridge_encoder"
+  )
+  expect_snapshot(print(xresnet), cran = TRUE)
   utils::capture.output(shown <- withVisible(print(encoder)))
   expect_identical(shown, list(value = encoder, visible = FALSE))
 })

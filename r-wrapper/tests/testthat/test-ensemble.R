@@ -113,7 +113,7 @@ test_that("bad input is refused with the call of the user", {
       of = "foundation_finetune_ensemble"
     )
   }
-  refused("task", "found 'segmentation'", task = "segmentation")
+  refused("task", "found 'detection'", task = "detection")
   refused("K_ens", "at least 2; found 1", K_ens = 1)
   refused("base_seed", "found 1.5", base_seed = 1.5)
   refused("epochs", "found 0", epochs = 0)

@@ -45,7 +45,7 @@ test_that("what cannot be drawn from is refused", {
     expect_refused(code, argument, says, of = "foundation_mcdropout_predict")
   }
   refused(foundation_mcdropout_predict(soil_fit(), soil_x), "object", "has no dropout to draw from")
-  refused(foundation_mcdropout_predict(soil_encoder(), soil_x), "object", "must be a fit of foundation_fit_classifier()")
+  refused(foundation_mcdropout_predict(soil_encoder(), soil_x), "object", "as of foundation_fit_classifier() or its sisters")
   fit <- dropping()
   refused(foundation_mcdropout_predict(fit, soil_x, n_draws = 0), "n_draws", "found 0")
   refused(foundation_mcdropout_predict(fit, soil_x, seed = 1.5), "seed", "found 1.5")

@@ -132,6 +132,6 @@ test_that("a head that does not fit the features is refused", {
   encoder <- soil_encoder()
   says <- "fails on features of shape [2, 32]"
   expect_refused(foundation_fit_classifier(encoder, soil_x, soil_y, head = own_head(7L)), "head", says)
-  says <- "to outputs [2, 3]"
+  says <- "must give outputs [2, 3]"
   expect_refused(foundation_fit_classifier(encoder, soil_x, soil_y, head = own_head(32L, 4L)), "head", says)
 })

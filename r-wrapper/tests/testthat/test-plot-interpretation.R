@@ -61,7 +61,7 @@ test_that("autoplot() shows counts, bins and pictures", {
   skip_if_lacking("ggplot2")
   found <- fake_interpretation()
   counts <- ggplot2::layer_data(ggplot2::autoplot(found), 2)
-  expect_equal(counts$label, c(1, 0, 1, 2))
+  expect_identical(counts$label, c("1", "0", "1", "2"))
   # rows are actual, the first on top
   expect_equal(as.numeric(counts$x), c(1, 1, 2, 2))
   expect_equal(as.numeric(counts$y), c(2, 1, 2, 1))

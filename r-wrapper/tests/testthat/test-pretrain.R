@@ -23,14 +23,14 @@ test_that("the arguments and their defaults are those of the original, then ours
                      brightness_jitter = 0.2, noise_sd = 0.1, seed = NULL, verbose = FALSE,
                      device = c("cpu", "mps", "cuda"), checkpoint_dir = NULL,
                      checkpoint_every = NULL, steps_per_epoch = 1L,
-                     momentum_schedule = NULL) NULL)
+                     momentum_schedule = NULL, encoder = NULL, probe = NULL) NULL)
   )
   expect_identical(
     formals(foundation_simclr_pretrain),
     formals(function(patches, feature_dim = 32L, proj_dim = 16L, batch_size = 8L, epochs = 30L,
                      lr = 0.005, temperature = 0.2, noise_sd = 0.1, seed = NULL,
                      verbose = FALSE, device = c("cpu", "mps", "cuda"), checkpoint_dir = NULL,
-                     checkpoint_every = NULL, steps_per_epoch = 1L) NULL)
+                     checkpoint_every = NULL, steps_per_epoch = 1L, encoder = NULL, probe = NULL) NULL)
   )
 })
 
@@ -105,6 +105,123 @@ test_that("a fit goes straight into the classifier, and so does one from a file"
     expect_identical(readRDS(file), fit)
     expect_identical(quick_fit(readRDS(file)), probe)
   }
+})
+
+# --- another encoder -----------------------------------------------------------------------
+
+small_xresnet <- function() foundation_encoder("xresnet18", 4, seed = 1, width = 2, stem = "small")
+
+# With the widths that the functions have by default.
+run_on <- function(method, encoder, ..., x = soil_x) {
+  pretrain <- get(paste0("foundation_", method, "_pretrain"))
+  pretrain(x, batch_size = 8, epochs = 2, seed = 1, encoder = encoder, ...)
+}
+
+saved_as_rds <- function(fit, frame = parent.frame()) {
+  path <- withr::local_tempfile(.local_envir = frame)
+  saveRDS(fit, path)
+  path
+}
+
+test_that("an encoder of ours is trained, by its name or from its weights", {
+  skip_if_no_python()
+  for (method in names(runs)) {
+    named <- run_on(method, "simclr", feature_dim = 6, proj_dim = 4)
+    expect_identical(named$encoder$architecture, "simclr")
+    expect_identical(named$config$encoder, "simclr")
+    fit <- run_on(method, small_xresnet())
+    expect_identical(fit$encoder[c("architecture", "stem")], small_xresnet()[c("architecture", "stem")])
+    expect_false(identical(fit$encoder$state, small_xresnet()$state))
+    expect_identical(fit$config$encoder, "given")
+    expect_identical(fit$feature_dim, 16L)
+    expect_identical(readRDS(saved_as_rds(fit)), fit)
+    expect_identical(quick_fit(fit)$encoder, fit$encoder)
+    # in a fit, or as it comes out of it
+    expect_identical(run_on(method, fit), run_on(method, fit$encoder))
+    expect_output(print(fit), "encoder = xresnet18  in_channels = 4  feature_dim = 16")
+    expect_output(print(summary(fit)), "encoder:   xresnet18, 4 channels -> 16 features")
+  }
+})
+
+test_that("the numbers are Python's with another encoder too", {
+  skip_if_no_python()
+  python <- reticulate::import("edaphos_bridge", convert = TRUE)
+  there <- python$foundation_moco_pretrain(
+    soil_x, batch_size = 8L, epochs = 2L, seed = 1L, encoder = python$foundation_encoder(
+      "xresnet18", 4L, seed = 1L, width = 2L, stem = "small"
+    )
+  )
+  expect_identical(run_on("moco", small_xresnet())$loss_history, as.numeric(there$loss_history))
+})
+
+test_that("a Python module is trained as a copy, and gets its weights again after readRDS()", {
+  skip_if_no_python()
+  module <- own_module()
+  before <- reticulate::py$state_of(module)
+  for (method in names(runs)) {
+    fit <- run_on(method, module)
+    expect_identical(reticulate::py$state_of(module), before)
+    expect_true(is_python_object(fit$encoder))
+    expect_identical(fit$feature_dim, 6L)
+    expect_output(print(summary(fit)), "encoder:   custom, 4 channels -> 6 features")
+    features <- foundation_embed(fit, soil_x)
+    expect_false(identical(features, foundation_embed(module, soil_x)))
+    again <- in_fresh_r(
+      function(path, x, code) {
+        library(edaphosbridge)
+        fit <- readRDS(path)
+        dead <- tryCatch(foundation_embed(fit, x), edaphosbridge_input_error = conditionMessage)
+        foundation_encoder("simclr", 4, seed = 1) # starts Python
+        reticulate::py_run_string(code)
+        fit$encoder <- reticulate::py$make_module()
+        list(dead = dead, features = foundation_embed(fit, x))
+      },
+      list(saved_as_rds(fit), soil_x, own_module_code)
+    )
+    expect_match(again$dead, "is a Python object of another R session")
+    expect_identical(again$features, features)
+  }
+})
+
+test_that("update() begins with the same encoder, made anew or as the fit has it", {
+  skip_if_no_python()
+  named <- run_on("moco", "simclr", feature_dim = 6, proj_dim = 4)
+  expect_identical(update(named, soil_x), named)
+  given <- run_on("moco", small_xresnet())
+  expect_identical(update(given, soil_x, encoder = small_xresnet()), given)
+  expect_identical(update(given, soil_x), run_on("moco", given))
+  expect_identical(update(given, soil_x, encoder = NULL), run_on("moco", NULL))
+})
+
+test_that("augment() has the features of any encoder", {
+  skip_if_no_python()
+  skip_if_lacking("generics")
+  fit <- run_on("simclr", small_xresnet())
+  expect_identical(
+    unname(as.matrix(generics::augment(fit, soil_x))), foundation_embed(fit, soil_x)
+  )
+})
+
+test_that("tiles train another encoder, which then carries their normalisation", {
+  skip_if_no_python()
+  encoder <- foundation_encoder("xresnet18", 3, seed = 1, width = 2, stem = "small")
+  fit <- foundation_moco_pretrain_tiles(
+    soil_tiles(), batch_size = 8, epochs = 2, seed = 1, encoder = encoder
+  )
+  expect_identical(fit$encoder$architecture, "xresnet18")
+  expect_identical(fit$encoder$normalisation, tile_fit()$normalisation)
+})
+
+test_that("what is no encoder for these patches is refused by name", {
+  skip_if_no_python()
+  moco <- function(code, argument, says) {
+    expect_refused(code, argument, says, of = "pretrain")
+  }
+  moco(run_on("moco", "resnet"), "encoder", c("'moco', 'simclr', 'xresnet18'", "found 'resnet'"))
+  moco(run_on("moco", 3), "encoder", "found numeric")
+  moco(run_on("moco", NA_character_), "encoder", "must be a fit")
+  moco(run_on("moco", foundation_encoder("moco", 3, seed = 1)), "patches", "must have 3 channels")
+  moco(run_on("moco", small_xresnet(), feature_dim = 6), "feature_dim", "must be 16")
 })
 
 # --- what a run does -----------------------------------------------------------------------

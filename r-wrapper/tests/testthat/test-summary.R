@@ -98,7 +98,7 @@ test_that("the summary of a pretraining fit has its settings and history", {
   )
   expect_named(summary, c(
     "method", "in_channels", "feature_dim", "proj_dim", "patch_size", "device", "config",
-    "normalisation", "history", "final_loss"
+    "normalisation", "architecture", "history", "final_loss"
   ))
   expect_identical(summary$history, data.frame(epoch = 1:2, loss = c(3.25, 2.5)))
   expect_identical(summary$final_loss, 2.5)

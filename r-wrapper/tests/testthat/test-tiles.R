@@ -120,7 +120,10 @@ test_that("centres are only where valid_mask has data that are not 0", {
   skip_if_no_python()
   expect_identical(
     names(formals(foundation_tile_dataset)),
-    c("stack", "patch_size", "n_patches", "valid_mask", "normalise", "seed")
+    c(
+      "stack", "patch_size", "n_patches", "valid_mask", "normalise", "seed", "labels", "field",
+      "unlabelled"
+    )
   )
   mask <- soil_stack()[[1]] * 0
   mask[10:20, 5:30] <- 1

@@ -13,7 +13,9 @@ from edaphos_bridge.cross_validate import FoundationCrossValidation, cross_valid
 from edaphos_bridge.interop.calls.held import patches, patches_behind
 from edaphos_bridge.interop.calls.progress import FoldsToldToR
 from edaphos_bridge.interop.calls.recipes import learnt_behind, start_behind, with_phases
+from edaphos_bridge.interop.calls.segmenters import settings_of_masks
 from edaphos_bridge.interop.calls.splits import parting_of
+from edaphos_bridge.segmenter import foundation_fit_segmenter
 
 
 @plain
@@ -39,6 +41,10 @@ def cross_validation(
     if isinstance(x, np.ndarray):
         patches(x).check()  # only there R's missing integers are known
     parting = parting_of(split)
+    if fit == foundation_fit_segmenter.__name__:
+        given = settings.get("classes"), settings.get("unlabelled")
+        of_masks = settings_of_masks(y["levels"], *given).items()
+        settings |= {name: value for name, value in of_masks if value is not None}
     if "recipe" in settings:
         settings["recipe"] = with_phases(settings["recipe"])
     result = cross_validate(

@@ -36,7 +36,8 @@ def encoder_fields(module: torch.nn.Module) -> dict[str, Any] | None:
     description = foundation.describe_encoder(module)
     if description["architecture"] == "custom":
         return None
-    return {**description, "state": bytearray(encoder_to_bytes(module))}
+    widths = {"feature_dim": module.feature_dim}  # which not all describe
+    return {**description, **widths, "state": bytearray(encoder_to_bytes(module))}
 
 
 def normalisation_fields(normalisation: Normalisation | None) -> dict[str, Any] | None:

@@ -69,6 +69,20 @@ def missing_value(x: Any) -> int | None:
     return NA_INTEGER if is_r_integer else None
 
 
+def masks_behind(masks: Any, levels: list[str] | None) -> Any:
+    """Return masks of R: numbers as they are, else text by its place in `levels`.
+
+    Cells of NA are masked numbers, or None. None are those of a tile data set.
+    """
+    if masks is None:
+        return None
+    missing = missing_value(masks)
+    if levels is None:
+        return masks if missing is None else np.ma.masked_equal(masks, missing)
+    names = np.array([*levels, None], dtype=object)
+    return names[np.where(np.asarray(masks) == NA_INTEGER, -1, masks)]
+
+
 def labels_of(codes: Any, levels: Any, ordered: bool) -> pd.Categorical:
     """Return a factor from its codes, counted from 0, and its levels."""
     # NA - 1 is still NA in R; a Categorical calls it -1.

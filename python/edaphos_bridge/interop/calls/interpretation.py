@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from edaphos_bridge.attribute import attribute as attribute_outputs
 from edaphos_bridge.band_importance import band_importance as importance_of_bands
 from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.basics.colours import own_colours
 from edaphos_bridge.calibrate import foundation_calibrate
 from edaphos_bridge.embedding_map import foundation_embedding_map
 from edaphos_bridge.embeddings import features_of
@@ -19,9 +21,10 @@ from edaphos_bridge.interop.calls.held import (
     encoder_behind,
     fit_behind,
     labels_of,
+    masks_behind,
     patches,
 )
-from edaphos_bridge.interop.calls.values import NA_INTEGER
+from edaphos_bridge.interop.calls.values import NA_INTEGER, with_na
 from edaphos_bridge.interpret import interpret as interpret_fit
 from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
 from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
@@ -30,6 +33,7 @@ from edaphos_bridge.interpretation.result import (
     ClassificationInterpretation,
     FoundationInterpretation,
 )
+from edaphos_bridge.interpretation.segmentation import SegmentationInterpretation
 from edaphos_bridge.knn import knn as knn_of
 
 
@@ -46,8 +50,9 @@ def interpret(
 ) -> dict[str, Any]:
     """``foundation_interpret()``: scores and predictions as plain values.
 
-    `truth` is a dict as `labels` of a fit, or with ``values``; `units` has ``groups``, codes from 0
-    on, ``blocks``, points, and ``block_size``; `train` has ``x`` and ``y``.
+    `truth` is a dict as `labels` of a fit, as `masks_behind` takes it, or with ``values``; `units`
+    has ``groups``, codes from 0 on, ``blocks``, points, and ``block_size``; `train` has ``x`` and
+    ``y``.
     """
     learnt_from = None
     if train is not None:
@@ -140,12 +145,9 @@ def embedding_map(encoder: Any, x: Any, labels: dict[str, Any] | None) -> dict[s
 def interpretation_fields(found: FoundationInterpretation) -> dict[str, Any]:
     """Return the elements of the R object; rows and classes are counted from 1."""
     outcome = found.outcome
-    table = found.as_table()
-    of = "class" if isinstance(found, ClassificationInterpretation) else "target"
-    table[of] = table[of].map(lambda name: "" if name is None else str(name))
     fields: dict[str, Any] = {
-        "kind": "classification" if of == "class" else "regression",
-        "scores": table.to_dict("list"),
+        "kind": _kind_of(found),
+        "scores": scores_fields(found.as_table()),
         "loss": outcome.losses,
         "units": found.units.kind,
         "n_units": found.units.n,
@@ -166,12 +168,44 @@ def interpretation_fields(found: FoundationInterpretation) -> dict[str, Any]:
             "confusion": outcome.confusion(),
             "reliability": found.reliability().to_dict("list"),
         }
+    if isinstance(found, SegmentationInterpretation):
+        tiles = found.top_losses().sort_values("row")
+        return {
+            **fields,
+            "classes": [str(name) for name in found.classes],
+            "colours": colours_of(found.classes),
+            "masks": with_na(found.masks, shift=1),
+            "predicted": with_na(found.predicted, shift=1),
+            "confusion": found.confusion.to_numpy(dtype=np.float64),
+            "labelled": tiles["labelled"].to_list(),
+            "pixel_accuracy": tiles["pixel_accuracy"].to_list(),
+        }
     return {
         **fields,
         "targets": getattr(found, "targets"),  # noqa: B009
         "actual": outcome.actual,
         "predicted": outcome.predicted,
     }
+
+
+def _kind_of(found: FoundationInterpretation) -> str:
+    if isinstance(found, SegmentationInterpretation):
+        return "segmentation"
+    is_of_classes = isinstance(found, ClassificationInterpretation)
+    return "classification" if is_of_classes else "regression"
+
+
+def colours_of(classes: Sequence[Any]) -> list[str]:
+    """Return the colours of classes, as maps have them, in R's notation."""
+    return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in own_colours(len(classes))]
+
+
+def scores_fields(table: pd.DataFrame) -> dict[str, list[Any]]:
+    """Return the columns of a table of scores; what a score of all together is of is ""."""
+    of = "class" if "class" in table else "target"
+    table[of] = table[of].map(lambda name: "" if name is None else str(name))
+    columns: dict[str, list[Any]] = table.to_dict("list")
+    return columns
 
 
 def attribution_fields(found: FoundationAttribution) -> dict[str, Any]:
@@ -216,7 +250,9 @@ def map_fields(found: FoundationEmbeddingMap) -> dict[str, Any]:
 
 
 def _truth(truth: Any) -> Any:
-    """Return labels, or the numbers of what R's ``to_targets()`` gives."""
+    """Return labels, masks, or the numbers of what R's ``to_targets()`` gives."""
+    if "masks" in truth:
+        return masks_behind(**truth)
     return labels_of(**truth) if "codes" in truth else truth["values"]
 
 

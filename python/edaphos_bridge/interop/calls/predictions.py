@@ -14,6 +14,7 @@ from edaphos_bridge.data.probabilities import ROWS
 from edaphos_bridge.interop.calls.held import fit_behind, patches, tiles_behind
 from edaphos_bridge.interop.calls.values import NA_INTEGER, with_na
 from edaphos_bridge.mcdropout import draw_predictions
+from edaphos_bridge.segmenter import FoundationSegmenter
 from edaphos_bridge.uncertainty import uncertainty_of
 
 
@@ -31,11 +32,10 @@ def predict(
     """``predict()``; `more` are arguments that only the fit's task has."""
     fitted: Any = fit_behind(state, modules)
     source, tiles = asked_for(x, coords, dataset)
-    return predicted_fields(
-        fitted.predict(
-            source, type=type, device=device, coords=coords, dataset=tiles, **(more or {})
-        )
-    )
+    how = {"device": device, "coords": coords, "dataset": tiles, **(more or {})}
+    if isinstance(fitted, FoundationSegmenter) and type == "class":
+        return {"codes": with_na(fitted.codes(source, **how), shift=1)}
+    return predicted_fields(fitted.predict(source, type=type, **how))
 
 
 @plain

@@ -7,7 +7,8 @@ from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.interop.calls.encoders import encoder_fields, normalisation_fields
-from edaphos_bridge.interop.calls.held import patches, tiles_behind
+from edaphos_bridge.interop.calls.held import encoder_behind, patches, tiles_behind
+from edaphos_bridge.interop.calls.probes import probe_behind
 from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
@@ -29,21 +30,35 @@ def pretrain_tiles(method: Any, dataset: Any, *given: Any) -> dict[str, Any]:
 def _pretrained(
     method: str,
     source: Callable[[], Source],
+    encoder: Any,
     settings: dict[str, Any],
     place: dict[str, Any],
     verbose: Any,
     draw: Callable[[], int],
     on_epoch: Callable[..., Any],
 ) -> dict[str, Any]:
-    arguments = {**settings, **place, "verbose": verbose}
+    probe = settings.pop("probe", None)
+    arguments = {
+        **settings,
+        **place,
+        "verbose": verbose,
+        "encoder": encoder_behind(encoder),
+        "probe": None if probe is None else probe_behind(probe),
+    }
     fitted = pretrained(method, source, arguments, ToldToR(method, on_epoch), draw)
     return pretrain_fields(fitted)
+
+
+@plain
+def filled_encoder(state: Any, module: Any) -> Any:
+    """``fit$encoder <- module``: a copy of a module of the user's own, with the fit's weights."""
+    return FoundationPretrain.from_bytes(bytes(state), module).encoder
 
 
 def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
     """Return the elements of the R object, in its order."""
     return {
-        "encoder": encoder_fields(fitted.encoder),
+        "encoder": encoder_fields(fitted.encoder) or fitted.encoder,
         "loss_history": fitted.loss_history,
         "final_loss": fitted.final_loss,
         # as a double: reticulate would turn a whole number beyond R's integers into 0
@@ -57,6 +72,7 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
         "patch_size": fitted.patch_size,
         "batch_size": fitted.batch_size,
         **({} if fitted.queue_size is None else {"queue_size": fitted.queue_size}),
+        **({} if fitted.probe_history is None else {"probe_history": fitted.probe_history}),
         "state": bytearray(fitted.to_bytes()),
         "printed": fitted.describe(),
     }

@@ -25,7 +25,8 @@ class ToldToR(Events):
     def on_epoch(self, report: EpochReport) -> None:
         """Tell R."""
         line = progress_line(self._name, report, self._score)
-        _told(self._tell, report.epoch, report.epochs, report.loss, report.score, line)
+        known = report.loss, report.score, line, report.probe
+        _told(self._tell, report.epoch, report.epochs, *known)
 
 
 class FoldsToldToR:

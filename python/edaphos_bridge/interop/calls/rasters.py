@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.data.labels import ClassLabel
 from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
-from edaphos_bridge.interop.calls.held import encoder_behind, tiles_behind
+from edaphos_bridge.interop.calls.held import encoder_behind, labels_of, tiles_behind
+from edaphos_bridge.interop.calls.values import with_na
 from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
 from edaphos_bridge.raster.aligned import align
+from edaphos_bridge.raster.shapes import Shapes
 from edaphos_bridge.raster.tile_file import tiles_to_bytes
-from edaphos_bridge.raster.tiles import make_tile_dataset
+from edaphos_bridge.tile_dataset import make_tile_dataset
 
 
 @plain
@@ -23,7 +26,8 @@ def tile_dataset(*given: Any) -> dict[str, Any]:
 
     Cells count from 1.
     """
-    dataset = make_tile_dataset(*given)
+    values = [*given[:6], cell_labels(given[6]), *given[7:]]
+    dataset = make_tile_dataset(*values)
     with dataset.raster:
         return {
             "patch_size": dataset.patch_size,
@@ -36,6 +40,8 @@ def tile_dataset(*given: Any) -> dict[str, Any]:
             "sds": list(dataset.sds),
             "normalise": dataset.normalisation.normalise,
             "cells": (dataset.cells + 1).astype(np.int32),
+            "coords": dataset.coords,
+            "classes": as_text(dataset.classes),
             "seed": float(dataset.seed),
             "state": bytearray(tiles_to_bytes(dataset)),
             "printed": dataset.describe(),
@@ -50,6 +56,36 @@ def tile_sample(
     dataset = tiles_behind(state)
     with dataset.raster:
         return dataset.sample(batch_size, seed, draw).astype(np.float64)
+
+
+@plain
+def tile_masks(state: Any) -> dict[str, Any]:
+    """``dataset$masks()``: codes (N, H, W) counted from 1, and what they are called."""
+    masks = tiles_behind(state).masks()
+    return {"codes": with_na(masks.codes.numpy(), 1), "classes": as_text(masks.classes)}
+
+
+def cell_labels(given: Any) -> Any:
+    """Return what R gives as `labels` of a tile data set as that takes it."""
+    if given is None:
+        return None
+    if "files" in given:
+        levels = given["levels"]
+        pairs = levels and zip(levels["values"], levels["names"], strict=True)
+        return {**given, "levels": levels and {float(value): name for value, name in pairs}}
+    classes = given["classes"]
+    return Shapes(
+        np.column_stack([given["x"], given["y"]]),
+        np.asarray(given["ring"], dtype=np.int64),
+        np.asarray(given["shape"], dtype=np.int64),
+        classes["numbers"] if "numbers" in classes else labels_of(**classes),
+        given["crs"],
+    )
+
+
+def as_text(classes: list[ClassLabel] | None) -> list[str] | None:
+    """Return classes as R's levels."""
+    return None if classes is None else [str(label) for label in classes]
 
 
 @plain

@@ -18,16 +18,19 @@ from edaphos_bridge.interop.calls.held import (
     encoder_behind,
     fit_behind,
     labels_of,
+    masks_behind,
     patches,
 )
 from edaphos_bridge.interop.calls.multi_labels import label_sets, multilabel_fields
 from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.interop.calls.regressors import regressor_fields
+from edaphos_bridge.interop.calls.segmenters import segmenter_fields
 from edaphos_bridge.interop.calls.splits import kept_in, parting_of
 from edaphos_bridge.lr_find import lr_found
 from edaphos_bridge.multi_label import FoundationMultiLabel
 from edaphos_bridge.recipes import as_fit, fine_tune_settings, finetuned, recipe_settings
 from edaphos_bridge.regressor import FoundationRegressor
+from edaphos_bridge.segmenter import FoundationSegmenter
 from edaphos_bridge.training.groups import encoder_groups
 from edaphos_bridge.training.phase import Phase, foundation_phase
 from edaphos_bridge.training.settings import RecipeSettings
@@ -136,6 +139,8 @@ def learnt_behind(learnt: dict[str, Any]) -> Any:
     """Return what a fit learns, from what R's ``to_labels()`` and its sisters give."""
     if "codes" in learnt:
         return labels_of(**learnt)
+    if "masks" in learnt:
+        return masks_behind(**learnt)
     if "lists" in learnt:
         return label_sets(**learnt)
     values, names = learnt["values"], learnt["names"]
@@ -148,6 +153,8 @@ def fields_of(fitted: FoundationFit) -> dict[str, Any]:
         return regressor_fields(fitted)
     if isinstance(fitted, FoundationMultiLabel):
         return multilabel_fields(fitted)
+    if isinstance(fitted, FoundationSegmenter):
+        return segmenter_fields(fitted)
     assert isinstance(fitted, FoundationClassifier)
     return classifier_fields(fitted)
 

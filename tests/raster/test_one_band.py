@@ -7,7 +7,7 @@ import pytest
 import rasterio
 
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.raster.tiles import foundation_tile_dataset
+from edaphos_bridge.tile_dataset import foundation_tile_dataset
 from raster_cells import centres_of
 
 
