@@ -142,8 +142,6 @@ def told_method(method: Any) -> Any:
             "methods",
             "has a function of your own, of which nothing says what it does, as parts that are "
             "kept need it",
-            found=name or type(method).__name__,
-            hint="Leave out `checkpoint_dir`, or give functools.partial(foundation_moco_pretrain, "
-            "epochs=500), for example.",
+            hint="Leave out `checkpoint_dir`, or give a function of this package and its settings.",
         )
     return name
