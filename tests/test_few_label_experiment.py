@@ -208,6 +208,7 @@ def test_everything_comes_from_the_seed(encoder, easy):
     before = torch.get_rng_state()
     assert same(quick(methods, *easy, k=3), found)
     assert not same(quick(methods, *easy, k=3, seed=2), found)
+    assert same(quick(methods, *easy, seed=-3), quick(methods, *easy, seed=-3))
     drawn_one = quick({"ours": encoder}, *easy, seed=None)
     assert same(quick({"ours": encoder}, *easy, seed=drawn_one.config["seed"]), drawn_one)
     assert torch.equal(torch.get_rng_state(), before)
@@ -361,6 +362,7 @@ BAD_INPUT = [
     ({"groups": np.arange(60), "folds": FOLDS}, "folds", "together with `groups`"),
     ({"k": 3, "folds": FOLDS}, "k", "together with `folds`"),
     ({"seed": "one"}, "seed", "found 'one'"),
+    ({"seed": 2**53}, "seed", "between -2^53 and 2^53"),
     ({"verbose": 2}, "verbose", "true/false"),
     ({"checkpoint_dir": ""}, "checkpoint_dir", "must be the path of a folder"),
 ]

@@ -18,6 +18,7 @@ from edaphos_bridge.encoders.digest import layers_of
 from edaphos_bridge.encoders.untrained import untrained_like
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.experiments.few_labels import Arm
+from edaphos_bridge.experiments.folds import numbers_from
 from edaphos_bridge.interpretation.baselines import baseline_values, learnt_values
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.phase import Phase
@@ -118,7 +119,7 @@ def fine_tuned(
 
 def held_out(y: Codes, share: float, seed: int) -> NDArray[np.int64]:
     """Draw a share of rows that do not train; of each class one always trains."""
-    order = np.random.default_rng(seed).permutation(len(y))
+    order = numbers_from(seed).permutation(len(y))
     first = np.unique(y[order], return_index=True)[1]
     return np.delete(order, first)[: int(share * len(y))]
 

@@ -75,6 +75,7 @@ def few_label_experiment(
         if used is None:
             used = kept.seed()
         used = draw() if used is None else used
+        seed_number(used + checked.repeats)  # so has each repeat one
         design = Design.of(
             data.x,
             data.folds(used),

@@ -93,6 +93,11 @@ def scaled(x: NDArray[np.floating[Any]], scale: Scale) -> NDArray[np.float32]:
     return ((x - mean) / sd).astype(np.float32)
 
 
+def numbers_from(seed: int) -> np.random.Generator:
+    """Return NumPy's generator of a seed, which may be negative as any seed of the package."""
+    return np.random.default_rng(seed % 2**64)
+
+
 def drawn_per_class(
     y: NDArray[np.int64], rows: NDArray[np.int64], per_class: int | None, seed: int
 ) -> NDArray[np.int64]:
@@ -103,7 +108,7 @@ def drawn_per_class(
     if per_class is None:
         return rows
     whole("per_class", per_class)
-    shuffled = np.random.default_rng(seed).permutation(rows)
+    shuffled = numbers_from(seed).permutation(rows)
     return np.concatenate(
         [shuffled[y[shuffled] == code][:per_class] for code in np.unique(y[rows])]
     )
@@ -130,7 +135,7 @@ def drawn_in_all(
             f"must be from {classes}, one of each class, to {len(rows)}, all that train",
             found=number,
         )
-    shuffled = np.random.default_rng(seed).permutation(rows)
+    shuffled = numbers_from(seed).permutation(rows)
     first = np.zeros(len(shuffled), dtype=bool)
     first[np.unique(y[shuffled], return_index=True)[1]] = True
     return np.concatenate([shuffled[first], shuffled[~first]])[:number]
