@@ -61,6 +61,7 @@ def topics(sizes: Sizes, device: str) -> dict[str, Measure]:
         "predict": rows_predict.predict_rows,
         "maps": rows_maps.map_rows,
         "moco": rows_training.moco_rows,
+        "rotation": rows_training.rotation_rows,
     }
     on_cpu = {
         "memory": rows_predict.memory_rows,

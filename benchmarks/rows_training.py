@@ -1,11 +1,11 @@
-"""Rows of training: linear probe, heads, sweep, full fine-tuning, and MoCo's steps."""
+"""Rows of training: linear probe, heads, sweep, full fine-tuning, and steps of pretraining."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,13 +22,17 @@ from edaphos_bridge import (
     foundation_fit_classifier,
     foundation_moco_pretrain,
     foundation_probe_sweep,
+    foundation_rotation_pretrain,
 )
 from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.rotation import RotationEncoder
 from edaphos_bridge.optim.adam import adam
 from edaphos_bridge.pretrain.loop import take_step
 from edaphos_bridge.pretrain.moco import MoCo
-from edaphos_bridge.pretrain.settings import MoCoSettings
+from edaphos_bridge.pretrain.rotation import Rotation
+from edaphos_bridge.pretrain.settings import MoCoSettings, PretrainSettings, RotationSettings
 
 RATES = (1e-3, 1e-2, 1e-1)
 DECAYS = (0.0, 1e-4, 1e-2)
@@ -187,10 +191,7 @@ def moco_rows(sizes: Sizes, device: str) -> Iterator[Row]:
 def moco_steps(batch: int, steps: int, device: str, **changes: Any) -> Run:
     """Prepare steps on one batch, with edaphos' settings but for `changes`."""
     x = torch.from_numpy(data.patches(batch)).to(device)
-    parameters = inspect.signature(foundation_moco_pretrain).parameters
-    values = {
-        field.name: parameters[field.name].default for field in dataclasses.fields(MoCoSettings)
-    }
+    values = _defaults(foundation_moco_pretrain, MoCoSettings)
     values.update(batch_size=batch, queue_size=16 * batch, **changes)
     with Randomness(1).everywhere():
         encoder = MoCoEncoder(x.shape[1], values["feature_dim"], values["proj_dim"]).to(device)
@@ -205,6 +206,50 @@ def moco_steps(batch: int, steps: int, device: str, **changes: Any) -> Run:
             take_step(method, optimizer, [view(x, generator), view(x, generator)], 0.0)
 
     return run
+
+
+def rotation_rows(sizes: Sizes, device: str) -> Iterator[Row]:
+    """Steps on patches that are turned for each, or once."""
+    batch, steps = sizes.moco_batch, sizes.moco_steps
+    for mode, what in (("all", "in all four turns"), ("fixed", "each in its turn")):
+        times = alternated_apart(
+            partial(rotation_steps, mode, batch, steps, device, given=True),
+            partial(rotation_steps, mode, batch, steps, device, given=False),
+            runs=sizes.short_runs,
+            device=device,
+            apart=sizes.apart,
+        )
+        key = "rotation" if mode == "all" else f"rotation-{mode}"
+        job = f"rotation pretraining, {steps} steps of {batch} patches {what}"
+        yield cost(key, job, "the same steps with the turned patches given", times, 1.35)
+
+
+def rotation_steps(mode: str, batch: int, steps: int, device: str, *, given: bool) -> Run:
+    """Prepare steps on one batch, which is turned in each of them unless that is `given`."""
+    x, rows = torch.from_numpy(data.patches(batch)).to(device), torch.arange(batch)
+    values = _defaults(foundation_rotation_pretrain, RotationSettings)
+    values.update(mode=mode, batch_size=batch)
+    randomness = Randomness(1, torch.device(device))
+    with randomness.everywhere():
+        encoder = RotationEncoder(x.shape[1], values["feature_dim"], patch_size=x.shape[2])
+        method = Rotation(encoder, RotationSettings.checked(**values)).to(device)
+    method.begin(batch, randomness.generator)
+    optimizer = adam([{"params": list(method.parameters()), "lr": values["lr"]}])
+    draws = draws_of(method, randomness)
+    turned = method.views(x, rows, lambda patches: patches)
+
+    def run() -> None:
+        for _ in range(steps):
+            views = turned if given else method.views(x, rows, lambda patches: patches)
+            with draws:
+                take_step(method, optimizer, views, 0.0)
+
+    return run
+
+
+def _defaults(verb: Callable[..., Any], settings: type[PretrainSettings]) -> dict[str, Any]:
+    parameters = inspect.signature(verb).parameters
+    return {field.name: parameters[field.name].default for field in dataclasses.fields(settings)}
 
 
 def _difference_of_heads(key: str, job: str, times: Timed, at_most: float | None) -> Row:

@@ -33,6 +33,8 @@ def calls_with(kind: Callable[[torch.Tensor], Any]) -> Iterator[tuple[str, Calla
     yield "coords", lambda: fit.predict(raster, coords=kind(points), dataset=tiles)
     yield "patches", lambda: eb.foundation_moco_pretrain(kind(x), batch_size=2, **FEW)
     yield "patches", lambda: eb.foundation_simclr_pretrain(kind(x), batch_size=2, **FEW)
+    square = torch.rand(6, 2, 4, 4)
+    yield "patches", lambda: eb.foundation_rotation_pretrain(kind(square), batch_size=2, **FEW)
     yield "patches", lambda: eb.foundation_moco_embed(encoder, kind(x))
     yield "patches", lambda: eb.foundation_simclr_embed(simclr, kind(x))
     yield "stack", lambda: eb.foundation_tile_dataset(kind(raster), patch_size=2)
@@ -67,6 +69,12 @@ def _calls_of_fits(
     for verb, y in verbs.items():
         yield "x", lambda verb=verb, y=y: verb(encoder, kind(x), y, **FEW)
         yield "y", lambda verb=verb, y=y: verb(encoder, x, kind(y), **FEW)
+    masks, small = torch.eye(2).repeat(6, 1, 1), {"decoder": "linear", **FEW}
+    yield "x", lambda: eb.foundation_fit_segmenter(encoder, kind(x), masks, **small)
+    yield "masks", lambda: eb.foundation_fit_segmenter(encoder, x, kind(masks), **small)
+    beside = {"models": ["frozen"], **small}
+    yield "x", lambda: eb.foundation_compare_segmenters(encoder, kind(x), masks, **beside)
+    yield "masks", lambda: eb.foundation_compare_segmenters(encoder, x, kind(masks), **beside)
     few = {"num_it": 2, "seed": 1}
     yield "x", lambda: eb.foundation_fine_tune(encoder, kind(x), Y, **FEW)
     yield "y", lambda: eb.foundation_fine_tune(encoder, x, kind(numbers), **FEW)

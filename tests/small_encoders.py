@@ -9,6 +9,7 @@ from edaphos_bridge.encoders.foundation import ARCHITECTURES
 XRESNETS = ("xresnet18", "xresnet34", "xresnet50")
 SMALL = {
     **{name: {"feature_dim": 6, "proj_dim": 4} for name in ("moco", "simclr")},
+    "rotation": {"feature_dim": 6, "patch_size": 5},
     **{name: {"width": 2, "stem": "small"} for name in XRESNETS},
 }
 NAMES = sorted(ARCHITECTURES)

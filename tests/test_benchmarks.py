@@ -43,6 +43,7 @@ from benchmarks.rows_training import (
     head_rows,
     moco_rows,
     probe_rows,
+    rotation_rows,
     sweep_rows,
 )
 from benchmarks.timing import Timed, alternated, alternated_apart, in_new_process
@@ -178,6 +179,12 @@ def test_the_given_views_of_a_moco_step_are_the_patches_as_they_are():
     assert row.figure > 0
 
 
+def test_rotation_steps_are_measured_in_both_modes():
+    rows = figures(rotation_rows(TINY, "cpu"))
+    assert list(rows) == ["rotation", "rotation-fixed"]
+    assert min(rows.values()) > 0
+
+
 @pytest.fixture
 def this_process(monkeypatch):
     """Run in this process what a measurement would run in a new one."""
@@ -240,7 +247,10 @@ def test_a_device_that_is_not_there_ends_the_run_before_it_starts(monkeypatch, c
 
 
 def test_on_a_gpu_only_what_runs_there_is_measured():
-    expected = ["probe", "heads", "sweep", "fine-tuning", "segmenters", "predict", "maps", "moco"]
+    expected = [
+        "probe", "heads", "sweep", "fine-tuning", "segmenters", "predict", "maps", "moco",
+        "rotation",
+    ]  # fmt: skip
     assert list(bench.topics(TINY, "cuda")) == expected
 
 

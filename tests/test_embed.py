@@ -54,6 +54,7 @@ def test_the_encoder_of_a_fit_is_used(encoder, x, y):
     ("object", "says"),
     [
         (foundation_encoder("simclr", 4, seed=1), "foundation_simclr_embed"),
+        (foundation_encoder("rotation", 4, patch_size=9, seed=1), r"foundation_embed\(\) takes it"),
         (nn.Linear(2, 3), "must be a MoCoEncoder"),
         (None, "found 'NoneType'"),
     ],

@@ -198,7 +198,7 @@ def test_labels_that_can_be_read_once_serve_every_member(encoder, x, y, ensemble
 @pytest.mark.parametrize(
     ("argument", "value", "says"),
     [
-        ("task", "segmentation", "must be one of 'classification', 'regression'"),
+        ("task", "clustering", "must be one of 'classification', 'regression'"),
         ("K_ens", 1, "at least 2; found 1"),
         ("K_ens", 2.5, "at least 2; found 2.5"),
         ("base_seed", 1.5, "whole number between -2^53 and 2^53; found 1.5"),

@@ -74,7 +74,7 @@ def test_what_is_wrong_with_the_split_is_warned_of_once_and_not_in_every_look(en
     [
         ("masks", np.zeros((N, 8, 7), dtype=int)), ("masks", np.zeros((N, 8, 8), dtype=int)),
         ("masks", None), ("masks", np.full((N, 8, 8), 9)), ("decoder", "resnet"),
-        ("decoder", nn.Conv2d(4, 2, 1)), ("decoder", None), ("epochs", 0), ("batch_size", 0),
+        ("decoder", nn.Conv2d(4, 2, 1)), ("decoder", 3), ("epochs", 0), ("batch_size", 0),
         ("lr", 0), ("every", 0), ("val_split", 0), ("unlabelled", "a"), ("classes", [1]),
     ],
 )  # fmt: skip

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from edaphos_bridge.raster.tiles import FoundationTileDataset
     from edaphos_bridge.recipes import foundation_fine_tune, foundation_finetune_classifier
     from edaphos_bridge.regressor import FoundationRegressor, foundation_fit_regressor
+    from edaphos_bridge.rotation_pretrain import foundation_rotation_pretrain
+    from edaphos_bridge.rotation_pretrain_tiles import foundation_rotation_pretrain_tiles
     from edaphos_bridge.segmentation_probe import SegmentationProbe
     from edaphos_bridge.segmenter import FoundationSegmenter, foundation_fit_segmenter
     from edaphos_bridge.simclr_pretrain import foundation_simclr_pretrain
@@ -127,6 +129,8 @@ __all__ = [
     "foundation_phase",
     "foundation_predict_raster",
     "foundation_probe_sweep",
+    "foundation_rotation_pretrain",
+    "foundation_rotation_pretrain_tiles",
     "foundation_simclr_embed",
     "foundation_simclr_pretrain",
     "foundation_smooth",
@@ -196,6 +200,8 @@ _HOMES = {
     "foundation_patches_at_coords": "edaphos_bridge.patches_at_coords",
     "foundation_predict_raster": "edaphos_bridge.predict_raster",
     "foundation_probe_sweep": "edaphos_bridge.probe_sweep",
+    "foundation_rotation_pretrain": "edaphos_bridge.rotation_pretrain",
+    "foundation_rotation_pretrain_tiles": "edaphos_bridge.rotation_pretrain_tiles",
     "foundation_simclr_embed": "edaphos_bridge.embeddings",
     "foundation_simclr_pretrain": "edaphos_bridge.simclr_pretrain",
     "foundation_smooth": "edaphos_bridge.smooth",

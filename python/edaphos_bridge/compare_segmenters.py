@@ -205,7 +205,7 @@ def compare_segmenters(
             seed=used,
         )
     first = next(iter(found.values()))
-    worst = first.top_losses(min(most, len(held_out[1])))["row"].to_numpy()
+    worst = first.top_losses(min(most, len(held_out[1])))["row"].to_numpy(copy=True)
     shown = held_out[0].rows(torch.from_numpy(worst))
     return FoundationSegmenterComparison(
         fits,

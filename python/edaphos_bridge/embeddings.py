@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.encoders.contrastive import ContrastiveEncoder
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.encoders.features import (
     batch_size_for,
@@ -152,11 +153,12 @@ def _encoder(architecture: str, object: Any) -> Any:
     kind = ARCHITECTURES[architecture]
     module = as_module(object, argument="object")
     if not isinstance(module, kind):
-        known = [name for name in ("moco", "simclr") if isinstance(module, ARCHITECTURES[name])]
+        own = isinstance(module, ContrastiveEncoder)
+        name = f"foundation_{module.architecture}_embed()" if own else "foundation_embed()"
         raise InputError(
             "object",
             f"must be a {kind.__name__} or a fit that holds one",
             found=type(module).__name__,
-            hint=f"foundation_{known[0] + '_' if known else ''}embed() takes it.",
+            hint=f"{name} takes it.",
         )
     return module

@@ -111,10 +111,10 @@ def foundation_moco_pretrain(
         "cosine" raises the momentum to 1 in the course of the run (as BYOL does).
     encoder : str, torch.nn.Module or fit, optional
         What to train instead of the method's own encoder. A name of `foundation_encoder` makes a
-        new one, its weights drawn from `seed`: "moco" and "simclr" of the widths asked for, an
-        XResNet as it is by default. Of a module of yours, of `foundation_encoder`'s or in a fit, a
-        copy is trained, from the weights it has; see `foundation_fit_classifier` for what may be
-        one. One without a projection gets MoCo's beside it, which the fit does not keep: its
+        new one, its weights drawn from `seed`: "moco", "simclr" and "rotation" of the widths asked
+        for, an XResNet as it is by default. Of a module of yours, of `foundation_encoder`'s or in a
+        fit, a copy is trained, from the weights it has; see `foundation_fit_classifier` for what
+        may be one. One without a projection gets MoCo's beside it, which the fit does not keep: its
         encoder gives the features before that.
     probe : LinearProbe, KNNProbe or SegmentationProbe, optional
         Looks every few epochs at what the encoder is worth for labelled patches. The run is the

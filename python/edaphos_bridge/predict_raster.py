@@ -86,7 +86,7 @@ def foundation_predict_raster(
     method : {"exact", "dense"}
         ``"dense"`` runs the convolutions once over a whole block and pools their maps by a moving
         window: an approximation, since patches then have neighbours where the exact way has their
-        edge. For encoders of this package.
+        edge. For MoCo and SimCLR encoders.
     dataset : FoundationTileDataset, optional
         Gives means and standard deviations for an encoder that carries none.
     device : {"cpu", "mps", "cuda"}, optional

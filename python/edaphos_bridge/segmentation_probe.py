@@ -42,8 +42,8 @@ class SegmentationProbe(Probe):
         As in `foundation_fit_segmenter`; a tile data set with labels has its own masks.
     every, patience
         As in `LinearProbe`.
-    decoder : {"clay", "unet", "linear"}
-        As in `foundation_fit_segmenter`.
+    decoder : {"clay", "unet", "linear"}, optional
+        As in `foundation_fit_segmenter`: ``"clay"`` by default.
     epochs, batch_size, lr, classes, unlabelled
         As in `foundation_fit_segmenter`; `epochs` are those of a look.
     val_split, seed, groups, blocks, block_size, buffer, folds, fold, validation
@@ -78,7 +78,7 @@ class SegmentationProbe(Probe):
         *,
         every: int = 1,
         patience: int | None = None,
-        decoder: str = "clay",
+        decoder: str | None = None,
         epochs: int = 30,
         batch_size: int = 32,
         lr: float = 1e-3,
@@ -95,10 +95,9 @@ class SegmentationProbe(Probe):
         validation: Any = None,
     ) -> None:
         parting = parting_in(locals())
-        choice("decoder", decoder, tuple(DECODERS))
-        self._fit_settings = FitSettings.among(
-            {**locals(), "patience": None, "weight_decay": 0.0, **how_it_trains("frozen", 1.0)}
-        )
+        named = "clay" if decoder is None else choice("decoder", decoder, tuple(DECODERS))
+        fixed = {"patience": None, "weight_decay": 0.0, **how_it_trains("frozen", 1.0)}
+        self._fit_settings = FitSettings.among({**locals(), "decoder": named, **fixed})
         super().__init__(
             x, every=every, patience=patience, val_split=val_split, seed=seed, parting=parting
         )

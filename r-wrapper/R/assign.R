@@ -51,7 +51,8 @@
 in_state <- list(
   edaphosbridge_encoder = list(
     names = c(
-      "architecture", "in_channels", "n_channels", "feature_dim", "proj_dim", "width", "stem"
+      "architecture", "in_channels", "n_channels", "feature_dim", "proj_dim", "width", "stem",
+      "patch_size"
     ),
     instead = "foundation_encoder() makes another encoder."
   ),

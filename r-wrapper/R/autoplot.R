@@ -9,8 +9,8 @@
 #' @param ... Not used: an argument of another name is an error.
 #' @return A `ggplot`: the loss of each epoch and, of a fit with validation rows,
 #'   their score (accuracy, RMSE, F1 or IoU) in a second panel, with a dotted line at the first
-#'   epoch of the best; of a pretraining with a probe the probe's scores there; of a sweep, a
-#'   cross-validation or a learning rate finder what their
+#'   epoch of the best; of a pretraining by turns the accuracy of held-out patches there; of one with a
+#'   probe the probe's scores; of a sweep, a cross-validation or a learning rate finder what their
 #'   `plot()` draws.
 #' @examplesIf edaphosbridge::edaphosbridge_available() && requireNamespace("ggplot2", quietly = TRUE)
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
@@ -28,15 +28,9 @@ autoplot.edaphosbridge_fit <- function(object, ...) {
   history <- history_of(object)
   labels <- course_labels(object)
   drawn <- Filter(function(name) !all(is.na(history[[name]])), names(labels))
-  long <- data.frame(
-    epoch = rep(history$epoch, length(drawn)),
-    value = unlist(history[drawn], use.names = FALSE),
-    panel = factor(rep(labels[drawn], each = nrow(history)), levels = labels[drawn])
-  )
   best <- best_epoch_of(object)
-  course_plot(long) +
+  course_panels(history, labels[drawn]) +
     (if (!is.na(best)) ggplot2::geom_vline(xintercept = best, linetype = "dotted")) +
-    ggplot2::facet_wrap("panel", scales = "free_y") +
     ggplot2::labs(x = epoch_name(object), y = NULL)
 }
 
@@ -44,21 +38,31 @@ autoplot.edaphosbridge_fit <- function(object, ...) {
 #' @exportS3Method ggplot2::autoplot
 autoplot.edaphosbridge_pretrain <- function(object, ...) {
   stop_if_unused("autoplot", ...)
-  courses <- pretraining_courses(object)
-  labels <- vapply(courses, function(course) course$label, "")
-  long <- do.call(rbind, lapply(courses, function(course) {
-    panel <- factor(course$label, levels = labels)
-    data.frame(epoch = course$epoch, value = course$value, panel = panel)
-  }))
+  history <- history_of(object)
+  labels <- pretrain_labels(object)
   title <- paste(object$method, "pretraining")
-  if (length(courses) == 1L) {
-    return(course_plot(long) + ggplot2::labs(x = "epoch", y = labels[["loss"]], title = title))
+  if (length(labels) == 1L) {
+    return(
+      course_plot(data.frame(epoch = history$epoch, value = history$loss)) +
+        ggplot2::labs(x = "epoch", y = labels[["loss"]], title = title)
+    )
   }
-  course_plot(long) +
-    ggplot2::geom_point(data = long[long$panel == labels[["probe"]], ]) +
-    ggplot2::geom_vline(xintercept = courses$probe$best, linetype = "dotted") +
-    ggplot2::facet_wrap("panel", scales = "free_y") +
-    ggplot2::labs(x = "epoch", y = NULL, title = title)
+  drawn <- course_panels(history, labels)
+  looks <- if (!is.null(object$probe_history)) list(
+    ggplot2::geom_point(data = drawn$data[drawn$data$panel == labels[["probe"]], ]),
+    ggplot2::geom_vline(xintercept = best_look_of(object), linetype = "dotted")
+  )
+  drawn + looks + ggplot2::labs(x = "epoch", y = NULL, title = title)
+}
+
+# A panel for each of the columns of a history that `labels` names.
+course_panels <- function(history, labels) {
+  long <- data.frame(
+    epoch = rep(history$epoch, length(labels)),
+    value = unlist(history[names(labels)], use.names = FALSE),
+    panel = factor(rep(labels, each = nrow(history)), levels = labels)
+  )
+  course_plot(long[!is.na(long$value), ]) + ggplot2::facet_wrap("panel", scales = "free_y")
 }
 
 # A line over whole epochs, or a point where a line would have no length.

@@ -200,7 +200,7 @@ foundation_fit_classifier <- function(encoder, x, y,
 #'   least 16; by default as many as take about 128 MiB, at most 512, and fewer of a small map.
 #' @param method Of a map: `"exact"`, or `"dense"`, which runs the convolutions once over a whole block.
 #'   That is an approximation: patches then have neighbours where the exact way has their edge. For
-#'   encoders of this package.
+#'   MoCo and SimCLR encoders.
 #' @param colours Of a map of classes: a colour for each, by name or in their order, as
 #'   [grDevices::col2rgb()] reads them. By default those of Okabe and Ito, which colour-blind people
 #'   tell apart too.

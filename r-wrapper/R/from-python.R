@@ -47,8 +47,10 @@ from_counts <- function(counts, classes) {
 }
 
 from_encoder <- function(fields) {
-  widths <- intersect(c("in_channels", "feature_dim", "proj_dim", "width"), names(fields))
-  fields[widths] <- lapply(fields[widths], as.integer)
+  sizes <- intersect(
+    c("in_channels", "feature_dim", "proj_dim", "width", "patch_size"), names(fields)
+  )
+  fields[sizes] <- lapply(fields[sizes], as.integer)
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   fields$n_channels <- fields$in_channels # as edaphos has it on loaded weights
   fields$state <- shelved(fields$state)
@@ -225,7 +227,8 @@ from_pretrain <- function(fields) {
     fields$config$crop_ratio <- as.numeric(unlist(fields$config$crop_ratio))
   }
   if (!is_python_object(fields$encoder)) fields$encoder <- from_encoder(fields$encoder)
-  fields$loss_history <- from_history(fields$loss_history)
+  histories <- intersect(c("loss_history", "val_accuracy_history"), names(fields))
+  fields[histories] <- lapply(fields[histories], from_history)
   fields$patch_size <- as.integer(unlist(fields$patch_size))
   fields["normalisation"] <- list(from_normalisation(fields$normalisation))
   sizes <- c("in_channels", "feature_dim", "proj_dim", "batch_size", "queue_size")

@@ -3,15 +3,15 @@
 #' Of a classifier the loss and the validation accuracy of each epoch, side by side, or one after the
 #' other where the device has several panels already; of a regressor the root mean squared error, of a
 #' multi-label classifier the macro F1, of a segmenter the intersection over union. A dotted line marks the first
-#' epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss, and the
-#' scores of its probe.
+#' epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss, of one by turns
+#' the accuracy of held-out patches too, and the scores of its probe.
 #'
 #' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
 #'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], or of [foundation_moco_pretrain()] and
 #'   its sisters.
 #' @param which `"loss"`, `"val_accuracy"` (`"val_rmse"`, `"val_f1"`, `"val_iou"`) or both, as by
 #'   default. Without validation rows (`val_split = 0`) only the loss is drawn. Of a pretraining fit
-#'   `"loss"`, `"probe"` or both, as by default; without a probe the loss.
+#'   `"loss"`, `"val_accuracy"` and `"probe"`, by default all that it has of them.
 #' @param type,xlab,ylab,main,... As in [graphics::plot.default()]. `type` is a line by default, and a
 #'   point where there is one epoch only.
 #' @return `x`, invisibly. What [graphics::par()] had set is set again.
@@ -49,35 +49,25 @@ plot.edaphosbridge_fit <- function(x, which = c("loss", score_of(x)), type = NUL
 
 #' @rdname plot.edaphosbridge_fit
 #' @export
-plot.edaphosbridge_pretrain <- function(x, which = names(pretraining_courses(x)), type = NULL,
+plot.edaphosbridge_pretrain <- function(x, which = names(pretrain_labels(x)), type = NULL,
                                         xlab = "epoch", ylab = NULL,
                                         main = paste(x$method, "pretraining"), ...) {
   stop_if_unused("plot", ..., also = graphical_parameters())
-  courses <- pretraining_courses(x)
-  if (!is.character(which) || length(which) == 0L || !all(which %in% names(courses))) {
-    wanted <- if (length(courses) > 1L) "\"loss\", \"probe\" or both" else "\"loss\": it had no probe"
-    stop_input("which", sprintf("must be %s.", wanted), sys.call())
+  labels <- pretrain_labels(x)
+  if (!is.character(which) || length(which) == 0L || !all(which %in% names(labels))) {
+    more <- c(": it had no probe", " or both", " or several of them")[[length(labels)]]
+    known <- paste0("\"", names(labels), "\"", collapse = ", ")
+    stop_input("which", sprintf("must be %s%s.", known, more), sys.call())
   }
   restore <- use_panels(length(unique(which)))
   on.exit(restore())
-  for (course in courses[unique(which)]) {
-    label <- if (is.null(ylab)) course$label else ylab
-    draw_course(course$epoch, course$value, type, xlab = xlab, ylab = label, main = main, ...)
-    graphics::abline(v = course$best, lty = "dotted")
+  for (name in unique(which)) {
+    course <- stats::na.omit(history_of(x)[c("epoch", name)])
+    label <- if (is.null(ylab)) labels[[name]] else ylab
+    draw_course(course$epoch, course[[name]], type, xlab = xlab, ylab = label, main = main, ...)
+    if (name == "probe") graphics::abline(v = best_look_of(x), lty = "dotted")
   }
   invisible(x)
-}
-
-# The loss of each epoch and, with a probe, what that found: what a plot draws, each with its name.
-pretraining_courses <- function(fit) {
-  loss <- list(epoch = seq_along(fit$loss_history), value = fit$loss_history, label = loss_name(fit))
-  found <- fit$probe_history
-  if (is.null(found)) {
-    return(list(loss = loss))
-  }
-  best <- found$epoch[[which.max(found$score)]]
-  probe <- list(epoch = found$epoch, value = found$score, label = probe_name(fit), best = best)
-  list(loss = loss, probe = probe)
 }
 
 # Of the loss and of the score: "validation accuracy".
@@ -92,7 +82,21 @@ epoch_name <- function(fit) {
 }
 
 loss_name <- function(fit) {
-  if (fit$method == "moco") "InfoNCE loss" else "loss"
+  switch(fit$method, moco = "InfoNCE loss", rotation = "cross-entropy", "loss")
+}
+
+# Of all that a pretraining has in its history.
+pretrain_labels <- function(fit) {
+  c(
+    loss = loss_name(fit),
+    if (!is.null(fit$val_accuracy_history)) c(val_accuracy = "validation accuracy"),
+    if (!is.null(fit$probe_history)) c(probe = probe_name(fit))
+  )
+}
+
+# The first epoch in which the probe of a pretraining found its best score; NULL without one.
+best_look_of <- function(fit) {
+  fit$probe_history$epoch[which.max(fit$probe_history$score)]
 }
 
 # A value for each epoch: a line, or a point where a line would have no length; ticks at whole epochs.

@@ -76,14 +76,14 @@
 #' @param steps_per_epoch Steps an epoch.
 #' @param momentum_schedule `NULL`, or `"cosine"` to raise the momentum to 1.
 #' @param encoder What to train instead of the method's own encoder (`NULL`). The name of an
-#'   architecture of [foundation_encoder()] makes a new one, its weights drawn from `seed`: `"moco"`
-#'   and `"simclr"` of the widths asked for, an XResNet as it is by default. Of an encoder of
+#'   architecture of [foundation_encoder()] makes a new one, its weights drawn from `seed`: `"moco"`,
+#'   `"simclr"` and `"rotation"` of the widths asked for, an XResNet as it is by default. Of an encoder of
 #'   [foundation_encoder()] or [foundation_weights_load()], of that in a fit, or of a Python
 #'   `torch.nn.Module` of yours a copy is trained, from the weights it has. One without a projection
 #'   gets MoCo's beside it, which the fit does not keep: its encoder gives the features before that.
-#' @param probe [linear_probe()] or [knn_probe()], which look every few epochs at what the encoder is
-#'   worth for labelled patches, or `NULL`. The run is the same with and without it, to the last bit,
-#'   unless the probe has patience, which ends it and keeps the best encoder.
+#' @param probe [linear_probe()], [knn_probe()] or [segmentation_probe()], which look every few epochs
+#'   at what the encoder is worth for labelled patches, or `NULL`. The run is the same with and without
+#'   it, to the last bit, unless the probe has patience, which ends it and keeps the best encoder.
 #'
 #' @return A list of class `c("edaphosbridge_pretrain", "edaphosbridge_fit",
 #'   "edaphos_foundation_moco")`, or with `"edaphos_foundation_simclr"` in the last place, with
@@ -112,7 +112,7 @@
 #' Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework
 #' for contrastive learning of visual representations. ICML 2020.
 #'
-#' @seealso [foundation_fit_classifier()], [linear_probe()]
+#' @seealso [foundation_rotation_pretrain()], [foundation_fit_classifier()], [linear_probe()]
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' data <- statlog_landsat()
 #' x <- (data$x - mean(data$x)) / sd(data$x)
@@ -181,6 +181,12 @@ foundation_moco_pretrain_tiles <- function(dataset,
                                            encoder = NULL,
                                            probe = NULL) {
   call <- sys.call()
+  data <- list("moco", to_dataset(dataset, call), to_beginning(encoder, call))
+  from_pretrain(fit_in_python("pretrain_tiles", data, call, "moco"))
+}
+
+# A tile dataset, which must be there.
+to_dataset <- function(dataset, call) {
   if (missing(dataset)) {
     stop_input("dataset", "is missing. foundation_tile_dataset() makes one.", call)
   }
@@ -188,8 +194,7 @@ foundation_moco_pretrain_tiles <- function(dataset,
   if (is.null(source)) {
     stop_input("dataset", "must be a tile dataset; found NULL.", call)
   }
-  data <- list("moco", source, to_beginning(encoder, call))
-  from_pretrain(fit_in_python("pretrain_tiles", data, call, "moco"))
+  source
 }
 
 #' @rdname foundation_moco_pretrain

@@ -4,7 +4,10 @@
 #' epochs at a frozen copy of the encoder: it learns the classes of labelled patches from their
 #' features, and scores others that are held out, always the same ones. `linear_probe()` learns a
 #' linear classifier of standardised features, by L-BFGS as [foundation_probe_sweep()] does; for
-#' `knn_probe()` the nearest neighbours vote, as in [foundation_knn()], and nothing is trained.
+#' `knn_probe()` the nearest neighbours vote, as in [foundation_knn()], and nothing is trained. Their
+#' score is the accuracy. `segmentation_probe()` tells the classes of cells: each look is a fit of
+#' [foundation_fit_segmenter()] with a frozen encoder and the same initial weights, and the score its
+#' intersection over union, of the second of two classes, of more their mean.
 #'
 #' The fit has the scores as `probe_history`, and its `plot()` and the lines of the run show them.
 #' Pretraining itself sees nothing of it: without `patience` it ends in the same encoder with and
@@ -12,15 +15,20 @@
 #'
 #' @param x,y Labelled patches and their classes, as in [foundation_fit_classifier()], with the
 #'   channels of the patches that are pretrained on.
+#' @param masks The class of each cell of `x`, as in [foundation_fit_segmenter()]; a
+#'   [foundation_tile_dataset()] with labels has its own.
 #' @param every Epochs between two looks; at most those of the run.
 #' @param patience Stop the run after so many looks in a row without a better score. The encoder of
 #'   the best look, of several the first, is then the one that the fit has. `NULL` never stops.
 #' @param C Inverse penalty, in scikit-learn's notation.
 #' @param k Neighbours that vote, at most as many as there are.
 #' @param temperature The smaller, the more the nearest count.
+#' @param decoder `"clay"`, `"unet"` or `"linear"`, as in [foundation_fit_segmenter()].
+#' @param epochs,batch_size,lr,classes,unlabelled As in [foundation_fit_segmenter()]; the epochs are
+#'   those of a look.
 #' @param val_split Share of the patches that is scored, in `(0, 1)`.
-#' @param seed Whole number, of the draw of these patches. It is not that of the run, so that several
-#'   runs are scored by the same ones.
+#' @param seed Whole number, of the draw of these patches, and of a decoder's initial weights. It is not
+#'   that of the run, so that several runs are scored by the same patches.
 #' @param groups,blocks,block_size,buffer,folds,fold,validation Which patches are scored, as in
 #'   [foundation_fit_classifier()]: whole groups or blocks, a fold, or rows given.
 #'
@@ -76,14 +84,40 @@ knn_probe <- function(x, y,
   probe_of("knn", x, y, sys.call())
 }
 
-# For the function that the user called: a probe of its arguments, which Python has checked.
-probe_of <- function(kind, x, y, call) {
+#' @rdname linear_probe
+#' @export
+segmentation_probe <- function(x, masks = NULL,
+                               every = 1L,
+                               patience = NULL,
+                               decoder = c("clay", "unet", "linear"),
+                               epochs = 30L,
+                               batch_size = 32L,
+                               lr = 1e-3,
+                               classes = NULL,
+                               unlabelled = NULL,
+                               val_split = 0.2,
+                               seed = 1L,
+                               groups = NULL,
+                               blocks = NULL,
+                               block_size = NULL,
+                               buffer = 0,
+                               folds = NULL,
+                               fold = NULL,
+                               validation = NULL) {
+  probe_of("segmentation", x, masks, sys.call())
+}
+
+# For the function that the user called: a probe of its arguments, which Python has checked. `learnt`
+# are labels or masks.
+probe_of <- function(kind, x, learnt, call) {
   arguments <- parent.frame()
   settings <- to_settings(arguments, formals(sys.function(sys.parent())), call)
   if (missing(x)) stop_input("x", "is missing.", call)
-  if (missing(y)) stop_input("y", "is missing.", call)
+  if (missing(learnt)) stop_input("y", "is missing.", call)
   settings["parting"] <- list(to_split(arguments, call))
-  probe <- structure(list(kind = kind, x = x, y = y, settings = settings), class = "edaphosbridge_probe")
+  probe <- structure(
+    list(kind = kind, x = x, learnt = learnt, settings = settings), class = "edaphosbridge_probe"
+  )
   known <- answer_value(python_call("probe", list(to_probe(probe, call))), call)
   attr(probe, "known") <- from_probe(known)
   probe

@@ -32,7 +32,8 @@
 #'   Of a pretraining fit, of class `summary.edaphosbridge_pretrain`, with `method`,
 #'   `in_channels`, `feature_dim`, `proj_dim`, `patch_size`, `device`, `config`, `normalisation`,
 #'   `architecture`, `history` (without `val_accuracy`, and with `probe` where one looked) and
-#'   `final_loss`.
+#'   `final_loss`. Of [foundation_rotation_pretrain()] without `proj_dim` and, where patches were held
+#'   out, with `val_accuracy` and `final_val_accuracy`.
 #'
 #'   Of a sweep, of class `summary.edaphosbridge_probe_sweep`, with `best` and `config` as in the
 #'   sweep; `settings`, the best first; `val_accuracy` and `val_accuracy_sd` of the best; `n_seeds`;
@@ -102,9 +103,22 @@ summary.edaphosbridge_pretrain <- function(object, ...) {
     "normalisation"
   )
   structure(
-    c(unclass(object)[kept], list(architecture = architecture_of(object), history = history_of(object), final_loss = object$final_loss)),
+    c(
+      unclass(object)[intersect(kept, names(object))],
+      list(
+        architecture = architecture_of(object), history = history_of(object),
+        final_loss = object$final_loss
+      ),
+      final_val_accuracy_of(object)
+    ),
     class = c("summary.edaphosbridge_pretrain", "summary.edaphosbridge_fit")
   )
+}
+
+# The last accuracy of held-out patches in a list, or an empty one.
+final_val_accuracy_of <- function(fit) {
+  accuracies <- fit$val_accuracy_history
+  if (is.null(accuracies)) list() else list(final_val_accuracy = accuracies[[length(accuracies)]])
 }
 
 #' @rdname summary.edaphosbridge
@@ -152,17 +166,15 @@ format.summary.edaphosbridge_fit <- function(x, ...) {
 
 #' @export
 format.summary.edaphosbridge_pretrain <- function(x, ...) {
-  what <- c(moco = "MoCo v2", simclr = "SimCLR")[[x$method]]
+  what <- c(moco = "MoCo v2", simclr = "SimCLR", rotation = "quarter turns")[[x$method]]
   normalised <- if (is.null(x$normalisation)) "as given" else paste(
     if (x$normalisation$normalise) "normalised" else "raw", "tiles of",
     paste(x$normalisation$bands, collapse = ", ")
   )
   c(
     sprintf("Pretraining without labels: %s", what),
-    sprintf(
-      "  encoder:   %s%d channels -> %d features -> %d (projection)",
-      if (is.null(x$config$encoder)) "" else paste0(x$architecture, ", "),
-      x$in_channels, x$feature_dim, x$proj_dim
+    paste0(
+      "  encoder:   ", if (!is.null(x$config$encoder)) paste0(x$architecture, ", "), widths_line(x)
     ),
     sprintf(
       "  patches:   %d x %d x %d (C x H x W), %s",
@@ -170,6 +182,9 @@ format.summary.edaphosbridge_pretrain <- function(x, ...) {
     ),
     training_line(x),
     loss_line(x),
+    if (!is.null(x$final_val_accuracy)) {
+      sprintf("  val_acc:   %.3f at the end, where chance is 0.25", x$final_val_accuracy)
+    },
     probe_line(x)
   )
 }

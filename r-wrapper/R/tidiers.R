@@ -21,8 +21,9 @@
 #' @return Data frames.
 #'
 #'   `tidy()`: a row for each epoch, with `epoch`, `loss` and, of a classifier,
-#'   `val_accuracy` (`NA` without validation rows), of a regressor `val_rmse`, of a multi-label
-#'   classifier `val_f1`, of a segmenter `val_iou`, of a pretraining with a probe `probe` (`NA` where it did
+#'   `val_accuracy` (`NA` without validation rows; also of a pretraining by turns that held out
+#'   patches), of a regressor `val_rmse`, of a multi-label classifier `val_f1`, of a segmenter `val_iou`,
+#'   of a pretraining with a probe `probe` (`NA` where it did
 #'   not look); of an ensemble the same for each `member`; of a sweep a row for each setting, as in its
 #'   `settings`.
 #'
@@ -34,7 +35,7 @@
 #'   ensemble `nobs`, `task`, `K_ens`, `base_seed`, `mean_final_loss` and `sd_final_loss`; of a
 #'   pretraining fit
 #'   `method`, `in_channels`, `feature_dim`, `proj_dim`, `batch_size`, `epochs`, `final_loss`,
-#'   `device`; of a sweep `nobs`, `n_classes`, `architecture`, `feature_dim`, `n_settings`,
+#'   `device`, and by turns `final_val_accuracy` and no `proj_dim`; of a sweep `nobs`, `n_classes`, `architecture`, `feature_dim`, `n_settings`,
 #'   `n_seeds`, `n_diverged`, `device`, and the setting that was picked: `solver`, `lr`,
 #'   `weight_decay`, `C`, `val_accuracy`, `val_accuracy_sd`, `val_loss`.
 #'
@@ -94,16 +95,16 @@ n_learnt <- function(fit) {
 #' @exportS3Method generics::glance
 glance.edaphosbridge_pretrain <- function(x, ...) {
   stop_if_unused("glance", ...)
-  data.frame(
-    method = x$method,
-    in_channels = x$in_channels,
-    feature_dim = x$feature_dim,
-    proj_dim = x$proj_dim,
-    batch_size = x$config$batch_size,
-    epochs = length(x$loss_history),
-    final_loss = x$final_loss,
-    device = x$device
-  )
+  as.data.frame(c(
+    unclass(x)[intersect(c("method", "in_channels", "feature_dim", "proj_dim"), names(x))],
+    list(
+      batch_size = x$config$batch_size,
+      epochs = length(x$loss_history),
+      final_loss = x$final_loss
+    ),
+    final_val_accuracy_of(x),
+    list(device = x$device)
+  ))
 }
 
 #' @rdname tidiers.edaphosbridge

@@ -330,12 +330,13 @@ to_probe <- function(probe, call) {
   if (!inherits(probe, "edaphosbridge_probe")) {
     stop_input(
       "probe",
-      sprintf("must be a probe; found %s. linear_probe() and knn_probe() make one.", class(probe)[[1]]),
+      sprintf("must be a probe; found %s. linear_probe() and its sisters make one.", class(probe)[[1]]),
       call
     )
   }
+  to_known <- if (probe$kind == "segmentation") to_masks else to_labels
   list(
-    kind = probe$kind, x = to_patches(probe$x, call), learnt = to_labels(probe$y, call),
+    kind = probe$kind, x = to_patches(probe$x, call), learnt = to_known(probe$learnt, call),
     settings = probe$settings
   )
 }

@@ -98,7 +98,7 @@ update.edaphosbridge_pretrain <- function(object, patches, ..., dataset = NULL, 
     made_by <- sprintf("foundation_%s_pretrain", object$method)
     data <- list(patches = quote(patches))
   } else {
-    made_by <- "foundation_moco_pretrain_tiles"
+    made_by <- sprintf("foundation_%s_pretrain_tiles", object$method)
     data <- list(dataset = quote(dataset))
   }
   if (!missing(probe) && !is.null(probe)) data$probe <- quote(probe)

@@ -31,6 +31,7 @@ LYING = xarray.DataArray(
 )  # fmt: skip
 POINTS = [[10.5, 20.5], [-1.0, 2.0], [30.0, 12.0]]
 SMALL = {"feature_dim": 8, "proj_dim": 4, "batch_size": 8, "epochs": 2, "seed": 2}
+TURNS = {"feature_dim": 8, "batch_size": 8, "epochs": 2, "steps_per_epoch": 1, "seed": 2}
 
 
 @contextmanager
@@ -162,6 +163,13 @@ CALLS = {
     "labels": lambda g: eb.foundation_fit_multilabel(
         g["encoder"], X, TAGS, seed=3, freeze_backbone=False, **QUICK
     ).to_bytes(),
+    "segmenter": lambda g: eb.foundation_fit_segmenter(
+        g["encoder"], X, X[:, 0] > 0, seed=3, epochs=2, decoder="unet", regime="finetune"
+    ).to_bytes(),
+    "segmenters": lambda g: eb.foundation_compare_segmenters(
+        g["encoder"], X, X[:, 0] > 0, models=["frozen", "finetune"], seed=3, epochs=1, n_boot=9,
+        decoder="linear",
+    ).as_table().to_csv().encode(),
     "ensemble": lambda g: eb.foundation_finetune_ensemble(
         g["encoder"], X, HEIGHTS, task="regression", K_ens=2, **QUICK
     ).predict(X).tobytes(),
@@ -208,6 +216,10 @@ CALLS = {
     "encoder": lambda g: encoder_bytes(eb.foundation_encoder("moco", 3, seed=4)),
     "moco": lambda g: eb.foundation_moco_pretrain(X, **SMALL).to_bytes(),
     "simclr": lambda g: eb.foundation_simclr_pretrain(X, **SMALL).to_bytes(),
+    "rotation": lambda g: eb.foundation_rotation_pretrain(X, **TURNS).to_bytes(),
+    "rotation on tiles": lambda g: eb.foundation_rotation_pretrain_tiles(
+        g["tiles"], **TURNS
+    ).to_bytes(),
     "moco on tiles": lambda g: eb.foundation_moco_pretrain_tiles(g["tiles"], **SMALL).to_bytes(),
     "tiles": lambda g: eb.foundation_tile_dataset(RASTER, 8, 9, seed=1).sample(4, 1).tobytes(),
     "embed": lambda g: eb.foundation_moco_embed(g["encoder"], X, projection=True).tobytes(),

@@ -28,6 +28,8 @@ CALLS = {
     "sweep": lambda: eb.foundation_probe_sweep(encoder, x, y, seeds=1, epochs=1),
     "moco": lambda: eb.foundation_moco_pretrain(x, epochs=1, seed=1),
     "simclr": lambda: eb.foundation_simclr_pretrain(x, epochs=1, seed=1),
+    "rotation": lambda: eb.foundation_rotation_pretrain(x, epochs=1, seed=1),
+    "rotation on tiles": lambda: eb.foundation_rotation_pretrain_tiles(tiles, epochs=1, seed=1),
     "tiles": lambda: eb.foundation_moco_pretrain_tiles(tiles, epochs=1, seed=1),
     "embed": lambda: eb.foundation_moco_embed(encoder, x),
     "tiles of a tensor": lambda: eb.foundation_tile_dataset(half, 8, 40, seed=1),
@@ -86,7 +88,7 @@ forks = [in_fork(outcomes, list(CALLS)), in_pool(outcomes, list(CALLS))]
 print(json.dumps([forks, fit.predict_proba(x).tobytes() == before]))
 """)
     for answers in forks:
-        assert len(answers) == 13
+        assert len(answers) == 15
         for message in answers.values():
             assert message.startswith("this process was forked from one in which torch has started")
             assert "get_context('spawn')" in message
@@ -113,4 +115,4 @@ def alone(names):
 print(json.dumps(in_fork(alone, list(CALLS))))
 """)
     assert answers == dict.fromkeys(answers, "done")
-    assert len(answers) == 13
+    assert len(answers) == 15

@@ -40,6 +40,11 @@ def test_an_encoder_of_terabytes_is_refused(architecture, widths):
         foundation_encoder(architecture, **{"in_channels": 4, **widths})
 
 
+def test_a_rotation_encoder_for_patches_of_terabytes_is_refused():
+    with pytest.raises(InputError, match=r"`patch_size` needs .* GB of memory"):
+        foundation_encoder("rotation", 4, patch_size=10**6)
+
+
 def test_all_memory_of_this_machine_is_known(monkeypatch):
     monkeypatch.undo()
     assert edaphos_bridge.basics.memory._all_memory() > 2**28

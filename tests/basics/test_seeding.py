@@ -14,6 +14,7 @@ from edaphos_bridge import (
     foundation_fit_classifier,
     foundation_moco_pretrain,
     foundation_probe_sweep,
+    foundation_rotation_pretrain,
     foundation_simclr_pretrain,
 )
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
@@ -144,6 +145,7 @@ def noisy():
 
 
 SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 3, "seed": 2}
+TURNS = {"feature_dim": 6, "batch_size": 8, "epochs": 3, "steps_per_epoch": 1, "seed": 2}
 JOBS = {
     "probe": lambda: fit(),
     "mlp": lambda: fit(head="mlp", hidden=5, dropout=0.4),
@@ -154,6 +156,7 @@ JOBS = {
     "sweep": sweep,
     "moco": lambda: foundation_moco_pretrain(X, **SMALL).to_bytes(),
     "simclr": lambda: foundation_simclr_pretrain(X, **SMALL).to_bytes(),
+    "rotation": lambda: foundation_rotation_pretrain(X, **TURNS).to_bytes(),
 }
 
 

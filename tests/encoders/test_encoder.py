@@ -34,7 +34,7 @@ def test_maps_go_from_fine_to_coarse_and_features_are_the_means_of_the_last(name
 def test_the_groups_hold_every_weight_that_the_features_need_once(name):
     encoder = small_encoder(name, 4)
     grouped = [p for group in groups_of(encoder) for part in group for p in part.parameters()]
-    encode_features(encoder.train(), X).sum().backward()
+    encode_features(encoder.train(), X[:, :, :5, :5]).sum().backward()
     needed = [p for p in encoder.parameters() if p.grad is not None]
     assert [id(p) for p in grouped] == [id(p) for p in needed]
 

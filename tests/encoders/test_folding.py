@@ -24,19 +24,20 @@ def ours(request):
     return with_other_norms(small_encoder(request.param, 5))
 
 
-@pytest.mark.parametrize("size", [(16, 16), (9, 9), (3, 5), (1, 1)])
-def test_features_are_the_same_but_for_rounding_which_grows_with_the_depth(ours, size):
-    x = torch.randn(6, 5, *size, generator=torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        features, plain = folded(ours)(x), ours(x)
-        doubles = copy.deepcopy(ours).double()
-        exact, folded_exact = doubles(x.double()), folded(doubles)(x.double())
-    assert_close(features, plain, 1e-5 if isinstance(ours, XResNet) else 1e-6, size_of(plain))
-    assert_close(folded_exact, exact, 1e-13, size_of(exact))
+def test_features_are_the_same_but_for_rounding_which_grows_with_the_depth(ours):
+    any_size = [(16, 16), (9, 9), (3, 5), (1, 1)]
+    for size in [(5, 5)] if hasattr(ours, "patch_size") else any_size:
+        x = torch.randn(6, 5, *size, generator=torch.Generator().manual_seed(3))
+        with torch.no_grad():
+            features, plain = folded(ours)(x), ours(x)
+            doubles = copy.deepcopy(ours).double()
+            exact, folded_exact = doubles(x.double()), folded(doubles)(x.double())
+        assert_close(features, plain, 1e-5 if isinstance(ours, XResNet) else 1e-6, size_of(plain))
+        assert_close(folded_exact, exact, 1e-13, size_of(exact))
 
 
 def test_folding_takes_a_copy(ours, state_of):
-    before, x = state_of(ours), torch.randn(2, 5, 9, 9)
+    before, x = state_of(ours), torch.randn(2, 5, 5, 5)
     given = x.clone()
     with torch.no_grad():
         folded(ours)(x)

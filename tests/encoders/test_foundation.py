@@ -87,6 +87,12 @@ def test_an_argument_that_cannot_be_used_is_named(argument, value):
     assert f"found {value!r}" in str(caught.value)
 
 
+def test_a_rotation_encoder_needs_the_size_of_its_patches():
+    for value in (None, 0, 2.5, "9"):
+        with pytest.raises(InputError, match=f"`patch_size` must be .*found {value!r}"):
+            foundation_encoder("rotation", 4, patch_size=value)
+
+
 @pytest.mark.parametrize(
     ("architecture", "argument", "value", "says"),
     [
@@ -96,6 +102,8 @@ def test_an_argument_that_cannot_be_used_is_named(argument, value):
             8,
             "is no setting of 'moco', which has feature_dim and proj_dim",
         ),
+        ("moco", "patch_size", 5, "is no setting of 'moco'"),
+        ("rotation", "proj_dim", 4, "is no setting of 'rotation', which has feature_dim and patch"),
         ("simclr", "stem", "small", "is no setting of 'simclr'"),
         ("xresnet18", "feature_dim", 64, "is no setting of 'xresnet18', which has width and stem"),
         ("xresnet50", "proj_dim", 8, "is no setting of 'xresnet50'"),
@@ -170,6 +178,13 @@ def test_weights_of_other_widths_do_not_fit():
     module = foundation_encoder("simclr", 4, feature_dim=6, proj_dim=3)
     description = {**describe_encoder(module), "feature_dim": 7}
     with pytest.raises(WeightsError, match="do not fit the encoder"):
+        rebuild_encoder(description, weights(module), None)
+
+
+def test_sizes_that_no_encoder_has_are_an_error():
+    module = foundation_encoder("rotation", 4, feature_dim=6, patch_size=5)
+    description = {**describe_encoder(module), "patch_size": 3}
+    with pytest.raises(WeightsError, match="No encoder has the settings in this file"):
         rebuild_encoder(description, weights(module), None)
 
 

@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from edaphos_bridge import foundation_encoder, foundation_fit_classifier
-from edaphos_bridge.encoders.known_modules import is_as_built, only_reads, runs_side_by_side
+from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.encoders.known_modules import (
+    draws_of,
+    is_as_built,
+    only_reads,
+    runs_side_by_side,
+)
 from small_encoders import NAMES, small_encoder
 
 # What a user might do to an encoder of ours; afterwards its own forward pass has to be called.
@@ -26,7 +32,7 @@ CHANGES = {
 
 
 def _first(module):
-    return "conv1" if module.architecture == "simclr" else "backbone"
+    return "conv1" if module.architecture in ("simclr", "rotation") else "backbone"
 
 
 @pytest.fixture(params=NAMES)
@@ -37,7 +43,7 @@ def ours(request):
 def test_an_encoder_stays_as_built_when_its_weights_change(ours):
     assert is_as_built(ours)
     assert is_as_built(copy.deepcopy(ours).eval().requires_grad_(False))
-    fit = foundation_fit_classifier(ours, torch.randn(9, 3, 4, 4), list("abc") * 3, epochs=1)
+    fit = foundation_fit_classifier(ours, torch.randn(9, 3, 5, 5), list("abc") * 3, epochs=1)
     assert is_as_built(fit.encoder)
     assert only_reads(fit.encoder)
 
@@ -55,10 +61,26 @@ def test_other_settings_of_a_batchnorm_are_a_change():
     assert not is_as_built(encoder)
 
 
+def test_another_share_that_drops_is_a_change():
+    encoder = small_encoder("rotation", 3)
+    encoder.drop2.p = 0.1
+    assert not is_as_built(encoder)
+
+
 def test_another_stem_is_a_change():
     encoder = small_encoder("xresnet18", 3)
     encoder.stem = "standard"
     assert not is_as_built(encoder)
+
+
+def test_what_an_encoder_of_ours_draws_comes_from_where_it_is_to(ours):
+    found = []
+    for _ in range(2):
+        state = torch.get_rng_state()
+        with draws_of(ours, Randomness(1)):
+            found.append(ours(torch.ones(2, 3, 5, 5)))
+        assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(*found)
 
 
 def test_asking_draws_no_random_number(ours):
@@ -105,7 +127,7 @@ class Own(nn.Module):
 
 
 def test_what_is_made_of_parts_that_keep_nothing_runs_in_several_threads(ours):
-    fit = foundation_fit_classifier(ours, torch.randn(9, 3, 4, 4), list("abc") * 3, epochs=1)
+    fit = foundation_fit_classifier(ours, torch.randn(9, 3, 5, 5), list("abc") * 3, epochs=1)
     of_torch = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Flatten())
     for module in (ours, fit.encoder, fit.head, of_torch):
         assert runs_side_by_side(module)

@@ -96,7 +96,7 @@ def test_the_linear_decoder_interpolates_a_linear_function_of_the_map():
 
 
 @pytest.mark.parametrize("name", list(DECODERS))
-@pytest.mark.parametrize("encoder", ["moco", "simclr", "xresnet18"])
+@pytest.mark.parametrize("encoder", ["moco", "simclr", "rotation", "xresnet18"])
 def test_each_works_on_each_encoder_and_every_weight_learns(name, encoder):
     encoder = small_encoder(encoder, 4)
     x = torch.randn(2, 4, 8, 16, generator=torch.Generator().manual_seed(2))

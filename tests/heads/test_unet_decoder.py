@@ -101,3 +101,10 @@ def test_of_several_maps_of_one_size_the_last_one_is_joined():
     decoder = UNetDecoder(shapes, 2)
     assert decoder.skips == [1]
     assert decoder.levels[0].norm.num_features == 5
+
+
+def test_maps_of_one_channel_are_enough():
+    shapes = [(1, 8, 8), (1, 4, 4), (1, 2, 2)]
+    maps = [torch.randn(2, *shape) for shape in [(1, 8, 8), *shapes]]
+    decoder = UNetDecoder(MapShapes.of([(1, 8, 8), *shapes]), 2)
+    assert decoder(maps).shape == (2, 2, 8, 8)

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from edaphos_bridge import (
+    foundation_embed,
     foundation_encoder,
     foundation_fit_classifier,
     foundation_fit_segmenter,
+    foundation_rotation_pretrain,
 )
 from edaphos_bridge.interop.rpy2 import _r_sources
 
@@ -24,9 +26,9 @@ x <- array(readBin(file.path(out, "x.f64"), "double", 36 * 4 * 9 * 9), c(36, 4, 
 levels <- c("Ultisol", "Oxisol", "Inceptisol")
 y <- factor(rep(levels, 12), levels = levels)
 encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
-keep <- function(fit, what, scores) {
+keep <- function(fit, what, scores, values = predict(fit, x, type = "prob")) {
   name <- file.path(out, paste0(entrance, what))
-  writeBin(as.vector(predict(fit, x, type = "prob")), paste0(name, ".prob"))
+  writeBin(as.vector(values), paste0(name, ".values"))
   writeBin(c(fit$loss_history, scores), paste0(name, ".history"))
   writeBin(fit$state, paste0(name, ".state"))
 }
@@ -40,6 +42,11 @@ masks[x[, 2, , ] > 0.5] <- NA
 for (regime in c("frozen", "finetune")) {
   fit <- foundation_fit_segmenter(encoder, x, masks, regime, "unet", epochs = 2, seed = 11)
   keep(fit, paste0("masks_", regime), fit$val_iou_history)
+}
+for (mode in c("all", "fixed")) {
+  fit <- foundation_rotation_pretrain(x, mode = mode, feature_dim = 8, batch_size = 8, epochs = 2,
+                                      seed = 11)
+  keep(fit, paste0("turns_", mode), fit$val_accuracy_history, foundation_embed(fit, x))
 }
 """
 
@@ -73,6 +80,13 @@ def fit_in_python(out):
     encoder = foundation_encoder("moco", in_channels=4, seed=1)
     masks = np.where(x[:, 0] > 0, "wet", "dry").astype(object)
     masks[x[:, 1] > 0.5] = None
+
+    def keep(fit, what, scores, values):
+        name = f"python{what}"
+        (folder / f"{name}.values").write_bytes(values.astype(np.float64).tobytes(order="F"))
+        (folder / f"{name}.history").write_bytes(np.array(fit.loss_history + scores).tobytes())
+        fit.save(folder / f"{name}.state")
+
     fits = {}
     for regime in ("frozen", "finetune"):
         frozen = regime == "frozen"
@@ -83,11 +97,12 @@ def fit_in_python(out):
             encoder, x, masks, regime=regime, decoder="unet", epochs=2, seed=11
         )
     for what, fit in fits.items():
-        name = f"python{what}"
-        (folder / f"{name}.prob").write_bytes(fit.predict_proba(x).tobytes(order="F"))
-        history = np.array(fit.loss_history + fit.score_history)
-        (folder / f"{name}.history").write_bytes(history.tobytes())
-        fit.save(folder / f"{name}.state")
+        keep(fit, what, fit.score_history, fit.predict_proba(x))
+    for mode in ("all", "fixed"):
+        fit = foundation_rotation_pretrain(
+            x, mode=mode, feature_dim=8, batch_size=8, epochs=2, seed=11
+        )
+        keep(fit, f"turns_{mode}", fit.val_accuracy_history, foundation_embed(fit, x))
 
 
 def pd_factor():
@@ -108,8 +123,10 @@ def fit_in_embedded_r(out):
 
 
 @pytest.mark.parametrize("entrance", ["reticulate", "rpy2"])
-@pytest.mark.parametrize("fit", ["frozen", "finetune", "masks_frozen", "masks_finetune"])
-@pytest.mark.parametrize("what", ["prob", "history", "state"])
+@pytest.mark.parametrize(
+    "fit", ["frozen", "finetune", "masks_frozen", "masks_finetune", "turns_all", "turns_fixed"]
+)
+@pytest.mark.parametrize("what", ["values", "history", "state"])
 def test_r_gives_pythons_bits(folder, entrance, fit, what):
     python = (folder / f"python{fit}.{what}").read_bytes()
     there = (folder / f"{entrance}{fit}.{what}").read_bytes()

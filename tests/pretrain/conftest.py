@@ -3,11 +3,22 @@
 import numpy as np
 import pytest
 
-from edaphos_bridge import LinearProbe, foundation_moco_pretrain, foundation_simclr_pretrain
+from edaphos_bridge import (
+    LinearProbe,
+    foundation_moco_pretrain,
+    foundation_rotation_pretrain,
+    foundation_simclr_pretrain,
+)
 from edaphos_bridge.pretrain import loop
 from edaphos_bridge.training.events import Events
 
-SMALL = {"feature_dim": 6, "proj_dim": 4, "batch_size": 8, "epochs": 4, "seed": 1}
+FUNCTIONS = {
+    "moco": foundation_moco_pretrain,
+    "simclr": foundation_simclr_pretrain,
+    "rotation": foundation_rotation_pretrain,
+}
+SMALL = {"feature_dim": 6, "batch_size": 8, "epochs": 4, "steps_per_epoch": 1, "seed": 1}
+CONTRASTIVE = {**SMALL, "proj_dim": 4}
 
 
 @pytest.fixture
@@ -16,13 +27,13 @@ def patches():
     return np.random.default_rng(1).normal(size=(24, 3, 5, 5))
 
 
-@pytest.fixture(params=["moco", "simclr"])
+@pytest.fixture(params=list(FUNCTIONS))
 def pretrain(request, patches):
-    """Either function on `patches` with small settings; arguments take their place."""
-    function = {"moco": foundation_moco_pretrain, "simclr": foundation_simclr_pretrain}
+    """Each function on `patches` with small settings; arguments take their place."""
+    small = SMALL if request.param == "rotation" else CONTRASTIVE
 
     def call(x=patches, **changes):
-        return function[request.param](x, **{**SMALL, **changes})
+        return FUNCTIONS[request.param](x, **{**small, **changes})
 
     call.method = request.param
     return call
@@ -31,7 +42,13 @@ def pretrain(request, patches):
 @pytest.fixture
 def moco(patches):
     """`foundation_moco_pretrain` on `patches` with small settings."""
-    return lambda x=patches, **changes: foundation_moco_pretrain(x, **{**SMALL, **changes})
+    return lambda x=patches, **changes: foundation_moco_pretrain(x, **{**CONTRASTIVE, **changes})
+
+
+@pytest.fixture
+def rotation(patches):
+    """`foundation_rotation_pretrain` on `patches` with small settings."""
+    return lambda x=patches, **changes: foundation_rotation_pretrain(x, **{**SMALL, **changes})
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from edaphos_bridge import (
     LinearProbe, foundation_moco_pretrain, foundation_moco_pretrain_tiles,
-    foundation_simclr_pretrain, foundation_tile_dataset,
+    foundation_rotation_pretrain, foundation_rotation_pretrain_tiles, foundation_simclr_pretrain,
+    foundation_tile_dataset,
 )
 from edaphos_bridge.pretrain import run
 from edaphos_bridge.training.events import Events
@@ -32,34 +33,36 @@ method, folder, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
 torch.set_num_threads(1)  # a fork has no others
 moments = random.Random(method)
 
-def moco_on_tiles(stack, **settings):
-    dataset = foundation_tile_dataset(stack, patch_size=5, n_patches=40, seed=1)
-    return foundation_moco_pretrain_tiles(dataset, **settings)
+def watched(function):
+    def pretrain(patches, **settings):
+        probe = LinearProbe(patches, np.arange(40) % 2, every=3, patience=99)
+        return function(patches, probe=probe, **settings)
+    return pretrain
 
-def moco_with_probe(patches, **settings):
-    probe = LinearProbe(patches, np.arange(40) % 2, every=3, patience=99)
-    return foundation_moco_pretrain(patches, probe=probe, **settings)
-
-function = {
-    "moco": foundation_moco_pretrain,
-    "simclr": foundation_simclr_pretrain,
-    "tiles": moco_on_tiles,
-    "probe": moco_with_probe,
-}[method]
 patches = np.random.default_rng(1).normal(size=(40, 3, 5, 5))
-if method == "tiles":
-    patches = np.random.default_rng(1).normal(size=(3, 20, 30))
+if method.endswith("tiles"):
+    stack = np.random.default_rng(1).normal(size=(3, 20, 30))
+    patches = foundation_tile_dataset(stack, patch_size=5, n_patches=40, seed=1)
+small, turns = {"feature_dim": 6, "proj_dim": 4}, {"feature_dim": 6, "steps_per_epoch": 1}
+function, small = {
+    "moco": (foundation_moco_pretrain, small),
+    "simclr": (foundation_simclr_pretrain, small),
+    "tiles": (foundation_moco_pretrain_tiles, small),
+    "rotation": (foundation_rotation_pretrain, turns),
+    "rotation, fixed": (foundation_rotation_pretrain, {"mode": "fixed", **turns}),
+    "rotation tiles": (foundation_rotation_pretrain_tiles, turns),
+    "moco, probe": (watched(foundation_moco_pretrain), small),
+    "rotation, probe": (watched(foundation_rotation_pretrain), turns),
+}[method]
 
 def train(**where):
-    fit = function(
-        patches, feature_dim=6, proj_dim=4, batch_size=8, epochs=100, seed=3, verbose=True, **where
-    )
+    fit = function(patches, **small, batch_size=8, epochs=100, seed=3, verbose=True, **where)
     fit.save(os.path.join(folder, "ended" if where else "whole"))
 
 # What torch and kornia load at first use is loaded once, before the forks; without a backward
 # pass, whose threads (torch has some where it knows of an accelerator) a fork would not have.
 backward, torch.Tensor.backward = torch.Tensor.backward, lambda loss: None
-function(patches, batch_size=8, epochs=3)
+function(patches, **small, batch_size=8, epochs=3)
 torch.Tensor.backward = backward
 
 def in_a_fork(job):
@@ -107,7 +110,13 @@ print(started_at)
 """
 
 
-@pytest.mark.parametrize("method", ["moco", "simclr", "tiles", "probe"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "moco", "simclr", "tiles", "rotation", "rotation, fixed", "rotation tiles",
+        "moco, probe", "rotation, probe",
+    ],
+)  # fmt: skip
 def test_killed_at_random_moments_and_started_again_it_ends_bit_equal(method, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", KILLER, method, str(tmp_path), "4"],
@@ -199,6 +208,27 @@ def test_tensors_of_another_shape_are_a_damaged_checkpoint(pretrain, tmp_path):
         (tmp_path / FILE).write_bytes(pack("pretraining checkpoint", wrong, metadata))
         with pytest.raises(WeightsError, match=f"{FILE} cannot be read: .* Delete it"):
             pretrain(checkpoint_dir=tmp_path)
+
+
+def test_a_run_that_began_on_another_device_goes_on_here(pretrain, tmp_path, stopped):
+    stopped(lambda: pretrain(checkpoint_dir=tmp_path, checkpoint_every=1), 2)
+    tensors, document = unpack("pretraining checkpoint", (tmp_path / FILE).read_bytes())
+    tensors["method.generators.cuda"] = torch.zeros(16, dtype=torch.uint8)
+    metadata = {key: document[key] for key in ("step", "identity")}
+    (tmp_path / FILE).write_bytes(pack("pretraining checkpoint", tensors, metadata))
+    assert pretrain(checkpoint_dir=tmp_path).to_bytes() == pretrain().to_bytes()
+
+
+def test_scores_of_another_number_are_a_damaged_checkpoint(rotation, tmp_path):
+    rotation(checkpoint_dir=tmp_path)
+    tensors, document = unpack("pretraining checkpoint", (tmp_path / FILE).read_bytes())
+    metadata = {key: document[key] for key in ("step", "identity")}
+    for scores in (None, tensors["scores"][:3], tensors["scores"].float()):
+        wrong = {name: tensor for name, tensor in tensors.items() if name != "scores"}
+        wrong |= {} if scores is None else {"scores": scores}
+        (tmp_path / FILE).write_bytes(pack("pretraining checkpoint", wrong, metadata))
+        with pytest.raises(WeightsError, match=f"{FILE} cannot be read: .* scores are .* Delete"):
+            rotation(checkpoint_dir=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,26 @@ def test_printing_simclr_shows_what_the_original_shows(pretrain):
         ]
 
 
+def test_printing_rotation_shows_mode_and_the_last_accuracy(rotation):
+    fit = rotation(epochs=2)
+    assert str(fit).splitlines() == [
+        "<edaphos_foundation_rotation>",
+        "  in_channels = 3  feature_dim = 6",
+        "  mode = all  batch = 8",
+        f"  epochs = 2  final cross-entropy = {fit.final_loss:.4g}  "
+        f"val_acc = {fit.val_accuracy_history[-1]:.3f}",
+    ]
+    assert "val_acc" not in str(rotation(val_split=0))
+
+
 def test_a_saved_fit_comes_back_bit_equal(pretrain, tmp_path, equal_states):
     fit = pretrain()
     fit.save(tmp_path / "fit.safetensors")
     back = FoundationPretrain.load(tmp_path / "fit.safetensors")
     assert equal_states(back.encoder.state_dict(), fit.encoder.state_dict())
-    assert (back.loss_history, back.config, str(back)) == (
+    assert (back.loss_history, back.val_accuracy_history, back.config, str(back)) == (
         fit.loss_history,
+        fit.val_accuracy_history,
         fit.config,
         str(fit),
     )
@@ -63,13 +76,27 @@ def test_the_plot_shows_the_loss_of_each_epoch(pretrain):
     fit = pretrain()
     axes = Figure().subplots()
     assert fit.plot(axes) is axes
+    assert len(axes.figure.axes) == (2 if fit.method == "rotation" else 1)
     (line,) = axes.lines
     assert line.get_xdata().tolist() == [1, 2, 3, 4]
     assert line.get_ydata().tolist() == fit.loss_history
     assert axes.get_xlabel() == "epoch"
     with plt.ioff(), plt.rc_context({"backend": "agg"}):
-        assert fit.plot() is plt.gca()
+        assert fit.plot() is plt.gcf().axes[0]
         plt.close("all")
+
+
+def test_the_accuracy_of_held_out_patches_has_an_axis_of_its_own(rotation):
+    from matplotlib.figure import Figure
+
+    fit, axes = rotation(), Figure().subplots()
+    fit.plot(axes)
+    left, right = axes.figure.axes
+    assert left is axes
+    (line,) = right.lines
+    assert line.get_xdata().tolist() == [1, 2, 3, 4]
+    assert line.get_ydata().tolist() == fit.val_accuracy_history
+    assert right.get_ylabel() == "validation accuracy"
 
 
 def rewritten(fit, **changes):
@@ -104,6 +131,18 @@ def test_metadata_that_does_not_fit_is_refused(pretrain, changes):
     assert FoundationPretrain.from_bytes(rewritten(fit)).to_bytes() == fit.to_bytes()
     with pytest.raises(WeightsError, match="damaged"):
         FoundationPretrain.from_bytes(rewritten(fit, **changes))
+
+
+@pytest.mark.parametrize(
+    "accuracies", [None, [], [0.5], [0.5] * 5, [0.5, 0.5, 0.5, 1.1], [0.5, 0.5, None, 0.5], "a"]
+)
+def test_accuracies_that_do_not_fit_are_refused(rotation, moco, accuracies):
+    with pytest.raises(WeightsError, match="not one accuracy for each epoch"):
+        FoundationPretrain.from_bytes(rewritten(rotation(), val_accuracy_history=accuracies))
+    for fit in (rotation(val_split=0), moco()):
+        if accuracies is not None:
+            with pytest.raises(WeightsError, match="no patch was held out"):
+                FoundationPretrain.from_bytes(rewritten(fit, val_accuracy_history=accuracies))
 
 
 @pytest.mark.parametrize("value", ["left out", None, [1], -1, 1.5, 10**30])

@@ -16,7 +16,8 @@ from closeness import assert_close
 from edaphos_bridge import FoundationPretrain, foundation_moco_pretrain_tiles
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.normalisation import Normalisation
-from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder, XResNet
+from edaphos_bridge.encoders import MoCoEncoder, RotationEncoder, XResNet
+from edaphos_bridge.encoders.foundation import ARCHITECTURES
 from edaphos_bridge.encoders.moco import MoCoProjection
 from edaphos_bridge.errors import EdaphosWarning, InputError, WeightsError
 from edaphos_bridge.files.container import pack, unpack
@@ -28,7 +29,11 @@ from edaphos_bridge.pretrain.simclr import SimCLR, nt_xent
 from small_encoders import XRESNETS, small_encoder
 
 LEFT_OUT = {"feature_dim": 64, "proj_dim": 32}  # the defaults of MoCo
-USUAL = {"moco": LEFT_OUT, "simclr": {"feature_dim": 32, "proj_dim": 16}}
+USUAL = {
+    "moco": LEFT_OUT,
+    "simclr": {"feature_dim": 32, "proj_dim": 16},
+    "rotation": {"feature_dim": 256},
+}
 
 
 class Mine(nn.Module):
@@ -48,7 +53,7 @@ class Mine(nn.Module):
 
 @pytest.fixture
 def run(pretrain):
-    """Either function, with its own widths where none are given."""
+    """Each function, with its own widths where none are given."""
     return lambda *x, **changes: pretrain(*x, **{**USUAL[pretrain.method], **changes})
 
 
@@ -75,28 +80,35 @@ def test_the_usual_widths_are_the_defaults_of_the_verbs():
     for method, settings in SETTINGS.items():
         defaults = inspect.signature(getattr(eb, f"foundation_{method}_pretrain")).parameters
         assert settings.usual_widths == {
-            name: defaults[name].default for name in ("feature_dim", "proj_dim")
+            name: defaults[name].default for name in ("feature_dim", "proj_dim") if name in defaults
         }
         assert settings.architecture == method
 
 
 def test_a_name_makes_an_encoder_of_the_widths_asked_for(pretrain):
-    for name, kind in (("moco", MoCoEncoder), ("simclr", SimCLREncoder)):
-        fit = pretrain(encoder=name, feature_dim=7, proj_dim=3)
-        assert type(fit.encoder) is kind
-        assert (fit.encoder.feature_dim, fit.encoder.proj_dim) == (7, 3)
-        assert (fit.feature_dim, fit.proj_dim, fit.config["encoder"]) == (7, 3, name)
+    projection = {"proj_dim": 3} if "proj_dim" in USUAL[pretrain.method] else {}
+    for name in ("moco", "simclr", "rotation"):
+        fit = pretrain(encoder=name, feature_dim=7, **projection)
+        assert type(fit.encoder) is ARCHITECTURES[name]
+        assert (fit.encoder.in_channels, fit.encoder.feature_dim) == (3, 7)
+        if name == "rotation":
+            assert fit.encoder.patch_size == 5
+        elif projection:
+            assert fit.encoder.proj_dim == 3
+        assert (fit.feature_dim, fit.proj_dim) == (7, projection.get("proj_dim"))
+        assert fit.config["encoder"] == name
+        assert FoundationPretrain.from_bytes(fit.to_bytes()).to_bytes() == fit.to_bytes()
     own = pretrain(encoder=pretrain.method)
     assert own.loss_history == pretrain().loss_history
 
 
 def test_an_xresnet_by_name_is_fastais(run):
-    fit = run(encoder="xresnet18", epochs=1, proj_dim=4)
+    fit = run(encoder="xresnet18", epochs=1)
     assert isinstance(fit.encoder, XResNet)
     assert (fit.encoder.width, fit.encoder.stem, fit.encoder.in_channels) == (64, "standard", 3)
-    assert (fit.feature_dim, fit.proj_dim) == (512, 4)
+    assert fit.feature_dim == 512
     assert not hasattr(fit.encoder, "proj_dim")
-    assert run(encoder="xresnet18", epochs=1, proj_dim=4, feature_dim=512).config == fit.config
+    assert run(encoder="xresnet18", epochs=1, feature_dim=512).config == fit.config
 
 
 @pytest.mark.parametrize("name", XRESNETS)
@@ -131,7 +143,7 @@ def test_a_copy_of_a_users_module_is_trained_and_the_fit_keeps_it_without_the_pr
         <= {*changed}
         <= {name for name, _ in module.named_parameters() if not name.startswith("unused")}
     )
-    assert (fit.feature_dim, fit.proj_dim) == (5, USUAL[fit.method]["proj_dim"])
+    assert (fit.feature_dim, fit.proj_dim) == (5, USUAL[fit.method].get("proj_dim"))
     features = eb.foundation_embed(fit, patches)
     assert features.shape == (24, 5)
 
@@ -141,10 +153,17 @@ def test_an_encoder_with_a_projection_keeps_it(run, name):
     encoder = small_encoder(name, 3)  # of other widths than the verb's
     fit = run(encoder=encoder, lr=1e-9, epochs=1)
     assert type(fit.encoder) is type(encoder)
-    assert (fit.feature_dim, fit.proj_dim) == (6, 4)
+    assert (fit.feature_dim, fit.encoder.proj_dim) == (6, 4)
+    assert fit.proj_dim == (None if fit.method == "rotation" else 4)
     found, given = dict(fit.encoder.named_parameters()), dict(encoder.named_parameters())
     for weight in given:
         assert_close(found[weight], given[weight], 1e-6)
+
+
+def test_turns_leave_a_projection_as_it_is(rotation):
+    encoder = small_encoder("moco", 3)
+    changed = differs(encoder, rotation(encoder=encoder).encoder)
+    assert changed == [n for n, _ in encoder.named_parameters() if not n.startswith("proj")]
 
 
 def test_pretraining_goes_on_from_a_fit(run):
@@ -234,7 +253,9 @@ def test_any_kind_of_module_is_trained(run):
 # --- randomness and checkpoints ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoder", ["simclr", Mine()], ids=["name", "module"])
+@pytest.mark.parametrize(
+    "encoder", ["simclr", "rotation", Mine()], ids=["name", "one that draws", "module"]
+)
 def test_the_same_seed_gives_equal_bits_and_torchs_generator_is_left_alone(run, encoder):
     torch.manual_seed(1)
     state = torch.get_rng_state()
@@ -247,8 +268,8 @@ def test_the_same_seed_gives_equal_bits_and_torchs_generator_is_left_alone(run, 
 
 @pytest.mark.parametrize(
     "encoder",
-    ["simclr", Mine(), small_encoder("xresnet18", 3)],
-    ids=["name", "module that draws", "xresnet"],
+    ["simclr", "rotation", Mine(), small_encoder("xresnet18", 3)],
+    ids=["name", "one that draws", "module that draws", "xresnet"],
 )
 def test_a_run_that_was_stopped_goes_on_and_ends_bit_equal(run, encoder, tmp_path, stopped):
     stopped(lambda: run(encoder=encoder, checkpoint_dir=tmp_path, checkpoint_every=1), 2)
@@ -395,9 +416,10 @@ def with_a_hole():
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        ("resnet", "`encoder` must be one of 'moco', 'simclr', 'xresnet18'"),
+        ("resnet", "`encoder` must be one of 'moco', 'simclr', 'rotation'"),
         (3, "`encoder` must be a fit of edaphos_bridge or a torch.nn.Module"),
         (XResNet, "`encoder` must be a fit of edaphos_bridge or a torch.nn.Module"),
+        (RotationEncoder(3, patch_size=6), "`encoder` takes patches of 6 x 6 cells alone"),
         (MoCoEncoder(4), "`patches` must have 4 channels for this encoder; found 3"),
         (nn.Sequential(nn.Conv2d(2, 3, 1)), "`patches` must have 2 channels for this encoder"),
         (nn.Conv2d(3, 6, 3), "`encoder` must return features (B, D) for 1 patches"),
@@ -423,10 +445,21 @@ def test_an_encoder_that_cannot_be_used_is_an_error_before_anything(
         (small_encoder("xresnet18", 3), {"feature_dim": 100}, "must be 16"),
         (Mine(), {"feature_dim": 6}, "must be 5"),
         (small_encoder("moco", 3), {"feature_dim": 7}, "must be 6"),
-        (small_encoder("moco", 3), {"proj_dim": 7}, "must be 4"),
     ],
 )
 def test_widths_that_the_encoder_does_not_have_are_refused(run, encoder, width, says):
     (argument,) = width
     with pytest.raises(InputError, match=f"`{argument}` {says}, the width that this encoder has"):
         run(encoder=encoder, **width)
+
+
+def test_a_projection_of_another_width_is_refused(moco):
+    with pytest.raises(InputError, match="`proj_dim` must be 4, the width that this encoder has"):
+        moco(encoder=small_encoder("moco", 3), proj_dim=7)
+
+
+def test_patches_that_no_rotation_encoder_is_made_for_are_refused(moco, patches):
+    for some, found in ((patches[..., :4], "5 x 4"), (patches[:, :, :3, :3], "3 x 3")):
+        says = f"`patches` must be square, of at least 4 cells to a side.*found '{found} cells'"
+        with pytest.raises(InputError, match=says):
+            moco(some, encoder="rotation")

@@ -1,4 +1,4 @@
-"""`foundation_moco_pretrain()` and `foundation_simclr_pretrain()` as users call them."""
+"""`foundation_moco_pretrain()` and its sisters as users call them."""
 
 import inspect
 import math
@@ -11,9 +11,10 @@ import torch
 from edaphos_bridge import (
     foundation_fit_classifier,
     foundation_moco_pretrain,
+    foundation_rotation_pretrain,
     foundation_simclr_pretrain,
 )
-from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
+from edaphos_bridge.encoders import MoCoEncoder, RotationEncoder, SimCLREncoder
 from edaphos_bridge.errors import (
     AdjustedWarning,
     DeviceFallbackWarning,
@@ -48,15 +49,27 @@ def test_simclrs_arguments_and_defaults_are_those_of_the_original_and_a_few_more
     }  # fmt: skip
 
 
+def test_rotations_defaults_are_those_of_the_session_that_it_is_from():
+    assert defaults(foundation_rotation_pretrain) == {
+        "mode": "all", "feature_dim": 256, "batch_size": 64, "epochs": 10, "lr": 0.001,
+        "val_split": 0.2, "seed": None, "verbose": False, **OURS, "steps_per_epoch": None,
+        "encoder": None, "probe": None,
+    }  # fmt: skip
+
+
 # --- the result --------------------------------------------------------------------------
+
+ENCODERS = {"moco": MoCoEncoder, "simclr": SimCLREncoder, "rotation": RotationEncoder}
 
 
 def test_a_fit_has_its_encoder_history_and_settings(pretrain):
     fit = pretrain()
     assert fit.method == pretrain.method
-    assert isinstance(fit.encoder, {"moco": MoCoEncoder, "simclr": SimCLREncoder}[fit.method])
+    assert isinstance(fit.encoder, ENCODERS[fit.method])
     assert not fit.encoder.training
-    assert (fit.in_channels, fit.feature_dim, fit.proj_dim, fit.patch_size) == (3, 6, 4, [5, 5])
+    proj_dim = None if fit.method == "rotation" else 4
+    assert (fit.in_channels, fit.feature_dim, fit.proj_dim) == (3, 6, proj_dim)
+    assert fit.patch_size == [5, 5]
     assert len(fit.loss_history) == 4
     assert all(math.isfinite(loss) for loss in fit.loss_history)
     assert fit.final_loss == fit.loss_history[-1]
@@ -138,9 +151,8 @@ def test_each_setting_has_its_effect(moco, name, value):
 
 
 @pytest.mark.parametrize(("argument", "value"), [
-    ("feature_dim", 0), ("proj_dim", 2.5), ("batch_size", "8"), ("epochs", 0), ("lr", 0),
-    ("temperature", -1), ("noise_sd", -0.1), ("seed", 1.5), ("verbose", 1), ("device", "tpu"),
-    ("steps_per_epoch", 0), ("checkpoint_dir", 3),
+    ("feature_dim", 0), ("batch_size", "8"), ("epochs", 0), ("lr", 0), ("seed", 1.5),
+    ("verbose", 1), ("device", "tpu"), ("steps_per_epoch", 0), ("checkpoint_dir", 3),
 ])  # fmt: skip
 def test_arguments_that_cannot_be_used_are_named(pretrain, argument, value):
     with pytest.raises(InputError) as caught:
@@ -150,6 +162,7 @@ def test_arguments_that_cannot_be_used_are_named(pretrain, argument, value):
 
 
 @pytest.mark.parametrize(("argument", "value"), [
+    ("proj_dim", 2.5), ("temperature", -1), ("noise_sd", -0.1), ("steps_per_epoch", None),
     ("queue_size", 0), ("momentum", 1.1), ("flip_prob", -0.1), ("rot90_prob", 2),
     ("channel_drop_prob", None), ("cutout_prob", math.nan), ("cutout_size_ratio", 0),
     ("brightness_jitter", 1), ("crop_ratio", (0.9, 0.5)), ("crop_ratio", 0.5),
@@ -161,17 +174,19 @@ def test_arguments_of_moco_that_cannot_be_used_are_named(moco, argument, value):
     assert caught.value.argument == argument
 
 
-def test_a_batch_of_one_is_an_error_that_says_what_to_do(pretrain):
+@pytest.mark.parametrize("function", [foundation_moco_pretrain, foundation_simclr_pretrain])
+def test_a_batch_of_one_is_an_error_that_says_what_to_do(function, patches):
     with pytest.raises(InputError, match="`batch_size` must be at least 2; found 1"):
-        pretrain(batch_size=1)
+        function(patches, batch_size=1)
 
 
 def test_a_batch_is_all_patches_where_there_are_fewer_with_a_warning(pretrain, patches):
-    message = "batch_size = 8 is larger than the number of patches, 7; using batch_size = 7"
+    what, n = ("patches that train", 6) if pretrain.method == "rotation" else ("patches", 7)
+    message = f"batch_size = 8 is larger than the number of {what}, {n}; using batch_size = {n}"
     with pytest.warns(AdjustedWarning, match=message):
         fit = pretrain(patches[:7])
-    assert fit.to_bytes() == pretrain(patches[:7], batch_size=7).to_bytes()
-    assert (fit.config["batch_size"], fit.batch_size) == (7, 7)
+    assert fit.to_bytes() == pretrain(patches[:7], batch_size=n).to_bytes()
+    assert (fit.config["batch_size"], fit.batch_size) == (n, n)
 
 
 def test_one_patch_is_an_error_that_says_what_to_do(pretrain, patches):
@@ -216,8 +231,10 @@ def test_a_device_that_is_not_there_falls_back_to_the_cpu(pretrain, monkeypatch)
 def test_verbose_prints_the_first_every_tenth_and_the_last_epoch(pretrain, capsys):
     fit = pretrain(epochs=12, verbose=True)
     lines = capsys.readouterr().out.splitlines()
+    scores = fit.val_accuracy_history
     assert lines == [
         f"[{fit.method}] ep {epoch:3d}/12  loss={fit.loss_history[epoch - 1]:.4f}"
+        + ("" if scores is None else f"  val_acc={scores[epoch - 1]:.3f}")
         for epoch in (1, 10, 12)
     ]
 
@@ -232,4 +249,7 @@ def test_a_terminal_gets_a_bar_with_the_loss(pretrain, bars):
     (bar,) = bars
     assert bar.options["disable"] is None  # tqdm's word for "only in a terminal"
     assert (bar.total, bar.n, bar.closed) == (4, 4, True)
-    assert bar.shown == {"loss": f"{fit.final_loss:.4f}"}
+    score = {}
+    if fit.method == "rotation":
+        score = {"val_acc": f"{fit.val_accuracy_history[-1]:.3f}"}
+    assert bar.shown == {"loss": f"{fit.final_loss:.4f}", **score}

@@ -162,8 +162,15 @@ def test_patches_of_a_size_that_the_encoder_does_not_take_are_refused(probe):
 
 def test_patches_of_another_size_are_looked_at_where_the_encoder_takes_them(pretrain, probe):
     wider = np.random.default_rng(2).normal(size=(N, 3, 9, 7))
-    fit = pretrain(probe=probe(wider, every=4))
+    fit = pretrain(encoder="moco", probe=probe(wider, every=4))
     assert fit.probe_history["epoch"] == [4]
+
+
+def test_patches_of_another_size_are_refused_where_the_encoder_takes_none(rotation, probe):
+    wider = np.random.default_rng(2).normal(size=(N, 3, 9, 7))
+    with pytest.raises(InputError, match=r"its `x` must have patches of \[5, 5\] cells") as error:
+        rotation(probe=probe(wider))
+    assert error.value.argument == "probe"
 
 
 def test_tiles_with_another_normalisation_than_the_runs_are_refused(probe):

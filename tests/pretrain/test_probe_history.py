@@ -28,7 +28,10 @@ def test_the_last_score_is_in_the_line_from_the_first_look_on(pretrain, capsys):
 def test_a_bar_shows_the_last_score(pretrain, bars):
     fit = pretrain(probe=Scripted([0.25], every=3))
     (bar,) = bars
-    assert bar.shown == {"loss": f"{fit.final_loss:.4f}", "probe": "0.250"}
+    assert bar.shown.pop("loss") == f"{fit.final_loss:.4f}"
+    if fit.val_accuracy_history is not None:
+        assert bar.shown.pop("val_acc") == f"{fit.val_accuracy_history[-1]:.3f}"
+    assert bar.shown == {"probe": "0.250"}
 
 
 @pytest.mark.parametrize("patience", [None, 1])
@@ -84,6 +87,8 @@ def test_the_plot_has_the_scores_on_an_axis_of_their_own(pretrain):
     assert fit.plot(axes) is axes
     left, right = axes.figure.axes
     assert left.lines[0].get_ydata().tolist() == fit.loss_history
-    assert right.lines[0].get_xdata().tolist() == [2, 4]
-    assert right.lines[0].get_ydata().tolist() == [0.5, 0.75]
-    assert right.get_ylabel() == "scripted probe score"
+    assert right.lines[-1].get_xdata().tolist() == [2, 4]
+    assert right.lines[-1].get_ydata().tolist() == [0.5, 0.75]
+    others = [] if fit.val_accuracy_history is None else ["validation accuracy"]
+    assert right.get_ylabel() == " and ".join([*others, "scripted probe score"])
+    assert len(right.lines) == 1 + len(others)

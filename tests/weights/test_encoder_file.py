@@ -24,6 +24,27 @@ def test_an_encoder_comes_back_with_its_widths_and_bits(architecture, equal_stat
     assert torch.equal(twin.eval().project(twin(x)), module.eval().project(module(x)))
 
 
+def test_an_encoder_without_a_projection_comes_back_too(equal_states):
+    module = foundation_encoder("rotation", 3, feature_dim=6, patch_size=5, seed=1)
+    twin = encoder_from_bytes(encoder_to_bytes(module))
+    assert (twin.in_channels, twin.feature_dim, twin.patch_size) == (3, 6, 5)
+    assert equal_states(twin.state_dict(), module.state_dict())
+
+
+@pytest.mark.parametrize("patch_size", [None, 0, 3, 9, "5", 10**6, 2**31 - 1])
+def test_a_patch_size_that_does_not_fit_is_an_error_and_allocates_nothing(patch_size):
+    module = foundation_encoder("rotation", 3, feature_dim=6, patch_size=5, seed=1)
+    description = {
+        "architecture": "rotation", "in_channels": 3, "feature_dim": 6, "patch_size": patch_size
+    }  # fmt: skip
+    document = {"kind": "encoder", "format_version": 1, "encoder": description}
+    data = safetensors.torch.save(
+        dict(module.state_dict()), metadata={"edaphos_bridge": json.dumps(document)}
+    )
+    with pytest.raises(WeightsError):
+        encoder_from_bytes(data)
+
+
 def test_equal_encoders_are_equal_bytes():
     one, other = (foundation_encoder("moco", 3, seed=1) for _ in range(2))
     assert encoder_to_bytes(one) == encoder_to_bytes(other)

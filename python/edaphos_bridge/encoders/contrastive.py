@@ -10,7 +10,8 @@ from edaphos_bridge.encoders.named import NamedEncoder
 class ContrastiveEncoder(NamedEncoder):
     """What the encoders of edaphos have in common.
 
-    Calling one gives the features before the projection; `project` takes them further.
+    Calling one gives the features before the projection; `project` takes them further. Features
+    are the means of the last map.
 
     Parameters
     ----------

@@ -20,13 +20,21 @@ from edaphos_bridge.encoders.copying import own_copy
 from edaphos_bridge.encoders.from_scratch import FromScratchEncoder
 from edaphos_bridge.encoders.moco import MoCoEncoder
 from edaphos_bridge.encoders.named import NamedEncoder
+from edaphos_bridge.encoders.rotation import RotationEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.encoders.xresnet import STEMS, XResNet18, XResNet34, XResNet50
 from edaphos_bridge.errors import InputError, WeightsError
 
 ARCHITECTURES: dict[str, type[NamedEncoder]] = {
     encoder_class.architecture: encoder_class
-    for encoder_class in (MoCoEncoder, SimCLREncoder, XResNet18, XResNet34, XResNet50)
+    for encoder_class in (
+        MoCoEncoder,
+        SimCLREncoder,
+        RotationEncoder,
+        XResNet18,
+        XResNet34,
+        XResNet50,
+    )
 }
 """Those that a user may name."""
 
@@ -37,10 +45,13 @@ IN_FILES: dict[str, type[NamedEncoder]] = {
 """Those that files hold by name."""
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    **dict.fromkeys(("feature_dim", "proj_dim", "width"), whole),
+    **dict.fromkeys(("feature_dim", "proj_dim", "patch_size", "width"), whole),
     "stem": partial(choice, allowed=STEMS),
 }
 """How each setting of an encoder is checked."""
+
+_NEEDED = ("patch_size",)
+"""Those that have no default."""
 
 
 def foundation_encoder(
@@ -51,19 +62,22 @@ def foundation_encoder(
     proj_dim: int | None = None,
     width: int | None = None,
     stem: str | None = None,
+    patch_size: int | None = None,
     seed: int | None = None,
 ) -> NamedEncoder:
     """Return an untrained encoder: the from-scratch baseline, and what pretraining begins with.
 
     Parameters
     ----------
-    architecture : {"moco", "simclr", "xresnet18", "xresnet34", "xresnet50"}
-        One of the two encoders of edaphos, or fastai's XResNet of that many layers.
+    architecture : {"moco", "simclr", "rotation", "xresnet18", "xresnet34", "xresnet50"}
+        One of the two encoders of edaphos; the network of the rotation pretext task, two 2x2
+        convolutions and a dense layer with dropout; or fastai's XResNet of that many layers.
     in_channels : int
         Channels C of the patches ``(N, C, H, W)``.
     feature_dim, proj_dim : int, optional
         Of "moco" and "simclr": widths of the features and of the projection; by default edaphos'
-        own, 64 and 32 for "moco", 32 and 16 for "simclr".
+        own, 64 and 32 for "moco", 32 and 16 for "simclr". "rotation" has 256 features by default,
+        and no projection.
     width : int, optional
         Of an XResNet: channels of its first stage, 64 by default. Its features have 8 times as
         many, those of "xresnet50" 32 times; it has no projection.
@@ -71,12 +85,15 @@ def foundation_encoder(
         Of an XResNet: whether height and width are quartered before the first stage, as by
         default, or left as they are, for small patches. The last map has a 32nd, or an 8th, of the
         patch's rows and columns.
+    patch_size : int, optional
+        Of "rotation", which needs it: height and width of its patches in cells, at least 4. The
+        others take patches of any size.
     seed : int, optional
         Seed of the initial weights; None draws one from the operating system.
 
     Returns
     -------
-    MoCoEncoder, SimCLREncoder or XResNet
+    MoCoEncoder, SimCLREncoder, RotationEncoder or XResNet
         A ``torch.nn.Module`` from float32 ``(B, C, H, W)`` to ``(B, feature_dim)``.
 
     Raises
@@ -94,7 +111,13 @@ def foundation_encoder(
     >>> encoder(torch.zeros(2, 4, 9, 9)).shape
     torch.Size([2, 64])
     """
-    given = {"feature_dim": feature_dim, "proj_dim": proj_dim, "width": width, "stem": stem}
+    given = {
+        "feature_dim": feature_dim,
+        "proj_dim": proj_dim,
+        "width": width,
+        "stem": stem,
+        "patch_size": patch_size,
+    }
     return make_encoder(architecture, in_channels, given, seed, draw_seed)
 
 
@@ -113,9 +136,10 @@ def make_encoder(
     encoder_class = ARCHITECTURES[choice("architecture", architecture, tuple(ARCHITECTURES))]
     settings = {"in_channels": whole("in_channels", in_channels)}
     for name, value in given.items():
-        if value is None:
+        is_own = name in encoder_class.settings
+        if value is None and not (is_own and name in _NEEDED):
             continue
-        if name not in encoder_class.settings:
+        if not is_own:
             raise InputError(
                 name,
                 f"is no setting of {architecture!r}, which has "
@@ -194,10 +218,13 @@ def rebuild_encoder(
     elif architecture in IN_FILES:
         encoder_class = IN_FILES[architecture]
         # On "meta" nothing is allocated before the shapes in the file are known to fit.
-        with on_meta():
-            made: NamedEncoder = encoder_class(
-                **{name: description[name] for name in encoder_class.settings}
-            )
+        try:
+            with on_meta():
+                made: NamedEncoder = encoder_class(
+                    **{name: description[name] for name in encoder_class.settings}
+                )
+        except InputError as error:
+            raise WeightsError(f"No encoder has the settings in this file: {error}") from error
         if made.feature_dim != description["feature_dim"]:
             raise WeightsError(
                 f"The description in this file is damaged: an encoder of {architecture!r} with its "

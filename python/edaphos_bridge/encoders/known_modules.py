@@ -13,11 +13,12 @@ from torch.nn.modules.dropout import _DropoutNd
 from edaphos_bridge.basics.devices import on_meta
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.moco import MoCoEncoder
+from edaphos_bridge.encoders.rotation import RotationEncoder
 from edaphos_bridge.encoders.simclr import SimCLREncoder
 from edaphos_bridge.encoders.xresnet import XResNet18, XResNet34, XResNet50
 
-# Encoders of ours that only read, and draw nothing.
-_OURS = (MoCoEncoder, SimCLREncoder, XResNet18, XResNet34, XResNet50)
+# Encoders of ours that only read, and draw only what torch's own layers do.
+_OURS = (MoCoEncoder, SimCLREncoder, RotationEncoder, XResNet18, XResNet34, XResNet50)
 
 # Layers of torch's that draw, in training at least.
 _RANDOM = (
@@ -35,17 +36,17 @@ def is_as_built(module: nn.Module) -> bool:
     encoder_class = type(module)
     if encoder_class not in _OURS or _calls_other_code(module):
         return False
-    settings = [getattr(module, name) for name in encoder_class.settings]
-    return all(type(value) in (int, str) for value in settings) and (
-        repr(module) == _layers_as_built(encoder_class, *settings)
+    settings = {name: getattr(module, name) for name in encoder_class.settings}
+    return all(type(value) in (int, str) for value in settings.values()) and (
+        repr(module) == _layers_as_built(encoder_class, **settings)
     )
 
 
 @functools.lru_cache(maxsize=32)
-def _layers_as_built(encoder_class: Callable[..., nn.Module], *settings: int | str) -> str:
+def _layers_as_built(encoder_class: Callable[..., nn.Module], **settings: int | str) -> str:
     """Return the layers with their settings, as a module prints them."""
     with on_meta():
-        return repr(encoder_class(*settings))
+        return repr(encoder_class(**settings))
 
 
 def only_reads(module: nn.Module) -> bool:
@@ -81,10 +82,10 @@ def runs_side_by_side(module: nn.Module) -> bool:
 def draws_of(module: nn.Module, randomness: Randomness) -> AbstractContextManager[Any]:
     """Return a context, to be used any number of times, in which `module` draws from `randomness`.
 
-    It does nothing for what is known to draw no numbers: encoders of ours, and modules put together
-    of torch's own layers that are not random.
+    It does nothing for what is known to draw no numbers: modules put together of ours and of
+    torch's own layers, none of them random.
     """
-    known = is_as_built(module) or not (
+    known = not (
         _calls_other_code(module)
         or any(
             isinstance(part, _RANDOM)

@@ -66,6 +66,11 @@ def is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < math.inf
 
 
+def is_share(value: Any) -> bool:
+    """Return whether a value is a number between 0 and 1."""
+    return is_number(value) and 0 <= value <= 1
+
+
 def is_count(value: Any) -> bool:
     """Return whether a value is a count that R's integers hold."""
     return type(value) is int and 0 <= value < 2**31
@@ -147,6 +152,7 @@ _XRESNET: dict[str, Check] = {
 }
 ENCODERS: dict[str, dict[str, Check]] = {
     **dict.fromkeys(("moco", "simclr"), _WIDTHS),
+    "rotation": dict.fromkeys(("in_channels", "feature_dim", "patch_size"), is_whole),
     **dict.fromkeys(("xresnet18", "xresnet34", "xresnet50"), _XRESNET),
     "from_scratch": dict.fromkeys(("in_channels", "feature_dim"), is_whole),
     "custom": {"class": is_text},
@@ -154,10 +160,10 @@ ENCODERS: dict[str, dict[str, Check]] = {
 """What a file says of an encoder of each architecture, a module of a user's own among them."""
 
 
-def check_encoder(description: Any, **widths: int) -> dict[str, Any]:
+def check_encoder(description: Any, **sizes: int) -> dict[str, Any]:
     """Return what `rebuild_encoder` takes, checked; see `describe_encoder`.
 
-    What else the file says of `widths` must be what an encoder of ours says of itself.
+    What else the file says of `sizes` must be what an encoder of ours says of itself.
     """
     check(description, {"architecture": one_of(*ENCODERS)})
     check(description, ENCODERS[description["architecture"]])
@@ -166,7 +172,7 @@ def check_encoder(description: Any, **widths: int) -> dict[str, Any]:
     require(orientation is None or known(orientation), "'patch_orientation' is no orientation")
     if description.get("normalisation") is not None:
         check_normalisation(description["normalisation"])
-    for name, value in widths.items():
+    for name, value in sizes.items():
         require(description.get(name, value) == value, f"two values of {name!r} differ")
     return dict(description)
 

@@ -69,9 +69,10 @@ class Level(nn.Module):
 
     def __init__(self, below: int, beside: int, *, halved: bool) -> None:
         super().__init__()
-        joined = below // 2 + beside
+        half = max(1, below // 2)
+        joined = half + beside
         self.width = joined // 2 if halved else joined
-        self.doubled = Doubled(below, below // 2)
+        self.doubled = Doubled(below, half)
         self.norm = _norm(beside)
         self.convolutions = nn.Sequential(_conv(joined, self.width), _conv(self.width, self.width))
 

@@ -31,6 +31,7 @@ from torch.nn import functional
 
 from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.data.orientation import ROWS_FIRST, TRANSPOSED
+from edaphos_bridge.encoders.contrastive import ContrastiveEncoder
 from edaphos_bridge.encoders.encoder import groups_of, maps_of
 from edaphos_bridge.encoders.features import encode
 from edaphos_bridge.encoders.folding import folded
@@ -107,7 +108,7 @@ class DenseEncoder:
     Raises
     ------
     InputError
-        If the encoder is not one of ours, or has layers that were exchanged, or hooks.
+        If the encoder is neither MoCo nor SimCLR, or has layers that were exchanged, or hooks.
     """
 
     def __init__(
@@ -117,11 +118,11 @@ class DenseEncoder:
         device: torch.device,
         orientation: str = ROWS_FIRST,
     ) -> None:
-        if not is_as_built(encoder):
+        if not (isinstance(encoder, ContrastiveEncoder) and is_as_built(encoder)):
             raise InputError(
                 "method",
-                "can be 'dense' only for an encoder of foundation_encoder() as it was built: of "
-                "another one it is not known which cells of a map belong to a patch",
+                "can be 'dense' only for a MoCo or SimCLR encoder as it was built: of another one "
+                "it is not known which cells of a map belong to a patch",
                 found=type(encoder).__name__,
                 hint="Use method = 'exact'.",
             )

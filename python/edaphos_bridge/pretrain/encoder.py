@@ -28,6 +28,7 @@ from edaphos_bridge.encoders.features import (
 from edaphos_bridge.encoders.foundation import ARCHITECTURES, check_size
 from edaphos_bridge.encoders.known_modules import draws_of
 from edaphos_bridge.encoders.moco import MoCoProjection
+from edaphos_bridge.encoders.rotation import SMALLEST_PATCH
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.pretrain.settings import PretrainSettings
 from edaphos_bridge.pretrain.source import Source
@@ -103,8 +104,7 @@ def start_of(
         If there is no such encoder, if it cannot be trained or fails on a patch, or if it has other
         widths or takes other channels.
     """
-    names = ("feature_dim", "proj_dim")
-    asked = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
+    asked = settings.widths
     has: dict[str, int] = {}
     config: dict[str, str] = {}
     identity: dict[str, str] = {}
@@ -117,6 +117,8 @@ def start_of(
         encoder_class = ARCHITECTURES[name]
         made_from = {name: v for name, v in asked.items() if name in encoder_class.settings}
         made_from["in_channels"] = source.shape[1]
+        if "patch_size" in encoder_class.settings:
+            made_from["patch_size"] = _side_of(source, name)
         has["feature_dim"] = check_size(encoder_class, **made_from)
         make = partial(encoder_class, **made_from)
     else:
@@ -137,6 +139,19 @@ def start_of(
                 found=value,
             )
     return Start(widths, config, identity, make)
+
+
+def _side_of(source: Source, architecture: str) -> int:
+    """Return the height and width of the patches, for an encoder that is made for that size."""
+    height, width = source.shape[2:]
+    if height != width or height < SMALLEST_PATCH:
+        raise InputError(
+            source.name,
+            f"must be square, of at least {SMALLEST_PATCH} cells to a side, for an encoder of "
+            f"{architecture!r}",
+            found=f"{height} x {width} cells",
+        )
+    return height
 
 
 def _given(encoder: Any, source: Source, device: torch.device) -> tuple[nn.Module, int]:

@@ -1,4 +1,4 @@
-"""What every method of pretraining says of itself; the loop makes views and takes the steps.
+"""What every method of pretraining says of itself; the loop reads patches and takes the steps.
 
 A new one is a file of its own beside `simclr.py`, its settings (`settings.py`), a name for it in
 `run.py`, its encoder (`encoders/`), and a verb.
@@ -7,7 +7,7 @@ A new one is a file of its own beside `simclr.py`, its settings (`settings.py`),
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import nn
@@ -16,15 +16,19 @@ from torch import nn
 class Method(nn.Module, ABC):
     """An encoder, trained in place, and what it is trained with.
 
-    The `state_dict` is all that a later step needs. What requires a gradient is trained.
+    The `state_dict`, and what `begin` draws, are all that a later step needs. What requires a
+    gradient is trained.
 
     Attributes
     ----------
     negatives : int
         Patches whose views are asked for before the first step.
+    val_split : float
+        Share of the patches that are held out, for `right` to be asked of.
     """
 
     negatives = 0
+    val_split = 0.0
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
@@ -33,9 +37,28 @@ class Method(nn.Module, ABC):
     def warm_up(self, views: Iterable[torch.Tensor]) -> None:
         """Prepare with one view ``(B, C, H, W)`` of each of whole batches."""
 
+    def begin(self, n: int, generator: torch.Generator) -> None:
+        """Draw what stays the same of each of `n` patches: a run that goes on draws it again."""
+
+    def views(
+        self,
+        patches: torch.Tensor,
+        rows: torch.Tensor,
+        view: Callable[[torch.Tensor], torch.Tensor],
+    ) -> list[torch.Tensor]:
+        """Return what `loss` takes of patches ``(B, C, H, W)``, which stand in these `rows`.
+
+        Two random views, each made by `view`, unless a method says something else.
+        """
+        return [view(patches), view(patches)]
+
     @abstractmethod
     def loss(self, views: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return the loss of two views ``(B, C, H, W)`` of a batch, a scalar with gradients."""
+        """Return the loss of what `views` gave of a batch, a scalar with gradients."""
+
+    def right(self, views: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return for each question that `views` puts whether the answer is right, as bool."""
+        raise NotImplementedError
 
     def after_step(self, done: float) -> None:
         """Do what follows a step of the optimiser; `done` is the share of the run before it."""

@@ -33,15 +33,18 @@ class FoundationPretrain:
     loss_history : list of float
         One value an epoch.
     config : dict
-        The settings, with the seed, the widths and the queue size used. Where an encoder was asked
-        for, ``encoder`` is its name, or "given".
-    method : {"moco", "simclr"}
+        The settings, with the seed, the widths, the queue size and the steps an epoch used. Where
+        an encoder was asked for, ``encoder`` is its name, or "given".
+    method : {"moco", "simclr", "rotation"}
     device : {"cpu", "mps", "cuda"}
         Where it was trained.
     in_channels : int
         Channels C of the patches.
     patch_size : list of int
         Height and width ``[H, W]`` of the patches, in cells.
+    val_accuracy_history : list of float or None
+        After each epoch, in which share of the held-out patches the turn was told; None without
+        any, and of the other methods.
     probe_history : dict or None
         Of a run with a probe: ``epoch``, when it looked, and ``score``, what it found, two lists;
         ``config["probe"]`` says what it was.
@@ -54,6 +57,7 @@ class FoundationPretrain:
     device: str
     in_channels: int
     patch_size: list[int]
+    val_accuracy_history: list[float] | None = None
     probe_history: dict[str, Any] | None = None
 
     @property
@@ -62,9 +66,9 @@ class FoundationPretrain:
         return int(self.config["feature_dim"])
 
     @property
-    def proj_dim(self) -> int:
-        """Width of the projection."""
-        return int(self.config["proj_dim"])
+    def proj_dim(self) -> int | None:
+        """Width of the projection; None for an encoder that has none."""
+        return self.config.get("proj_dim")
 
     @property
     def batch_size(self) -> int:
@@ -73,7 +77,7 @@ class FoundationPretrain:
 
     @property
     def queue_size(self) -> int | None:
-        """Keys in the queue of MoCo; None for SimCLR, which has none."""
+        """Keys in the queue of MoCo; None for the others, which have none."""
         return self.config.get("queue_size")
 
     @property
@@ -95,7 +99,8 @@ class FoundationPretrain:
     def plot(self, ax: Any = None) -> Any:
         """Draw the loss of each epoch and return the axes (needs matplotlib).
 
-        The scores of a probe have an axis of their own on the right side.
+        The accuracy of held-out patches and the scores of a probe, where there are any, have an
+        axis of their own at the right.
 
         Parameters
         ----------
@@ -106,10 +111,20 @@ class FoundationPretrain:
             _, ax = imported("matplotlib.pyplot").subplots()
         ax.plot(range(1, len(self.loss_history) + 1), self.loss_history)
         ax.set(xlabel="epoch", ylabel=_LOSS[self.method], title=f"{self.method} pretraining")
+        courses = {}
+        if self.val_accuracy_history is not None:
+            epochs = range(1, len(self.val_accuracy_history) + 1)
+            courses["validation accuracy"] = (epochs, self.val_accuracy_history, "C2--")
         if self.probe_history is not None:
+            looks = self.probe_history
+            courses[str(self.probe_name)] = (looks["epoch"], looks["score"], "C1.-")
+        if courses:
             right = ax.twinx()
-            right.plot(self.probe_history["epoch"], self.probe_history["score"], "C1.-")
-            right.set_ylabel(self.probe_name)
+            for name, course in courses.items():
+                right.plot(*course, label=name)
+            right.set_ylabel(" and ".join(courses))
+            if len(courses) > 1:
+                right.legend()
         return ax
 
     @plain
@@ -158,8 +173,9 @@ class FoundationPretrain:
         state = encoder_state(self.encoder)
         require_finite("encoder", state)
         metadata = {name: getattr(self, name) for name in _plain_fields()}
-        if self.probe_history is None:
-            del metadata["probe_history"]
+        for name in ("val_accuracy_history", "probe_history"):
+            if metadata[name] is None:
+                del metadata[name]
         metadata["encoder"] = describe_encoder(self.encoder)
         return pack("pretraining", state, metadata)
 
@@ -179,11 +195,10 @@ class FoundationPretrain:
         """Return the lines that printing shows, the same in R and Python."""
         asked = self.config.get("encoder")
         encoder = f"encoder = {describe_encoder(self.encoder)['architecture']}  " if asked else ""
-        widths = (
-            f"  {encoder}in_channels = {self.in_channels}  feature_dim = {self.feature_dim}  "
-            f"proj_dim = {self.proj_dim}"
-        )
-        batch, temperature = self.config["batch_size"], self.config["temperature"]
+        widths = f"  {encoder}in_channels = {self.in_channels}  feature_dim = {self.feature_dim}"
+        if self.proj_dim is not None:
+            widths += f"  proj_dim = {self.proj_dim}"
+        batch, temperature = self.batch_size, self.config.get("temperature")
         if self.method == "moco":
             title = "<edaphos_foundation_moco>  (MoCo v2)"
             settings = (
@@ -191,11 +206,16 @@ class FoundationPretrain:
                 f"momentum = {self.config['momentum']:.4f}  tau = {temperature:.3g}  "
                 f"batch = {batch}"
             )
-        else:
+        elif self.method == "simclr":
             title = "<edaphos_foundation_simclr>"
             settings = f"  batch = {batch}  temperature = {temperature:.3g}"
-        loss = f"final {_LOSS[self.method]} = {self.final_loss:.4g}"
-        course = f"  epochs = {len(self.loss_history)}  {loss}"
+        else:
+            title = "<edaphos_foundation_rotation>"
+            settings = f"  mode = {self.config['mode']}  batch = {batch}"
+        course = f"  epochs = {len(self.loss_history)}  final {_LOSS[self.method]} = "
+        course += f"{self.final_loss:.4g}"
+        if self.val_accuracy_history is not None:
+            course += f"  val_acc = {self.val_accuracy_history[-1]:.3f}"
         return [title, widths, settings, course, *self._about_probe()]
 
     def _about_probe(self) -> list[str]:
@@ -213,7 +233,7 @@ class FoundationPretrain:
         return "\n".join(self.describe())
 
 
-_LOSS = {"moco": "InfoNCE loss", "simclr": "loss"}
+_LOSS = {"moco": "InfoNCE loss", "simclr": "loss", "rotation": "cross-entropy"}
 
 
 def _plain_fields() -> list[str]:

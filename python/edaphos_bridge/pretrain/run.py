@@ -17,14 +17,15 @@ from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.augmentations import kornia_transforms
 from edaphos_bridge.data.normalisation import normalisation_of
-from edaphos_bridge.errors import AdjustedWarning, InputError, warn
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.pretrain.encoder import Start, start_of
 from edaphos_bridge.pretrain.loop import pretrain
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.moco import MoCo
 from edaphos_bridge.pretrain.probe import Probe, as_probe
 from edaphos_bridge.pretrain.result import FoundationPretrain
-from edaphos_bridge.pretrain.settings import SETTINGS, MoCoSettings, PretrainSettings
+from edaphos_bridge.pretrain.rotation import Rotation
+from edaphos_bridge.pretrain.settings import SETTINGS, PretrainSettings
 from edaphos_bridge.pretrain.simclr import SimCLR
 from edaphos_bridge.pretrain.source import Source
 from edaphos_bridge.pretrain.watch import Watch
@@ -32,7 +33,11 @@ from edaphos_bridge.training.checkpoint import FILE, Checkpoints, Progress, read
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
 
-_METHODS: dict[str, Callable[[Any, Any], Method]] = {"moco": MoCo, "simclr": SimCLR}
+_METHODS: dict[str, Callable[[Any, Any], Method]] = {
+    "moco": MoCo,
+    "simclr": SimCLR,
+    "rotation": Rotation,
+}
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,8 @@ def pretrain_encoder(
     the encoder that the fit will have.
     """
     kornia_transforms()
-    n, channels, height, width = source.shape
-    settings = _fitted_to(settings, n)
+    _, channels, height, width = source.shape
+    settings = settings.fitted_to(source)
     start = start_of(encoder, settings, source, place.device)
     settings = replace(settings, **start.widths)
     if probe is not None:
@@ -133,10 +138,9 @@ def pretrain_encoder(
         trained = _begun(start, source, randomness)
         with randomness.everywhere():
             method = _METHODS[settings.method](trained, settings)
-        method.to(place.device)
         watch = Watch(trained, probe)
-        losses = pretrain(
-            method,
+        history = pretrain(
+            method.to(place.device),
             source,
             settings,
             place.device,
@@ -148,11 +152,12 @@ def pretrain_encoder(
         )
     return FoundationPretrain(
         encoder=trained.eval(),
-        loss_history=losses,
+        loss_history=history.losses,
+        val_accuracy_history=history.scores or None,
         config={
             **settings.config(),
             **start.config,
-            "epochs": len(losses),
+            "epochs": len(history.losses),
             **({} if probe is None else {"probe": probe.describe()}),
         },
         method=settings.method,
@@ -184,25 +189,3 @@ def _further(progress: Progress | None, folder: Path, identity: dict[str, Any]) 
             hint=f"There is no {FILE} in it.",
         )
     return found if progress is None or found.step > progress.step else progress
-
-
-def _fitted_to(settings: PretrainSettings, n: int) -> PretrainSettings:
-    """Return the settings with the sizes that `n` patches allow."""
-    if n < 2:
-        raise InputError(
-            "batch_size",
-            f"must not be larger than the number of patches, {n}",
-            found=settings.batch_size,
-            hint="Give more patches.",
-        )
-    if settings.batch_size > n:
-        warn(
-            f"note: batch_size = {settings.batch_size} is larger than the number of patches, {n}; "
-            f"using batch_size = {n}.",
-            AdjustedWarning,
-        )
-        settings = replace(settings, batch_size=n)
-    if not isinstance(settings, MoCoSettings):
-        return settings
-    size = min(settings.queue_size, max(2, n - settings.batch_size))
-    return replace(settings, queue_size=size)

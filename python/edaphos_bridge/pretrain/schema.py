@@ -10,6 +10,7 @@ from edaphos_bridge.files.schema import (
     check,
     check_encoder,
     is_number,
+    is_share,
     is_text,
     is_whole,
     list_of,
@@ -30,20 +31,28 @@ def check_pretraining(metadata: Any) -> dict[str, Any]:
     found = check(metadata, {**RECORD, "method": one_of(*SETTINGS)})
     settings = settings_of(SETTINGS[found["method"]].checked, found["config"])
     require(settings.seed is not None, "there is no seed")
+    require(settings.steps_per_epoch is not None, "there is no number of steps")
     require(len(found["loss_history"]) == settings.epochs, "it has not one loss for each epoch")
+    accuracies = metadata.get("val_accuracy_history")
+    if getattr(settings, "val_split", 0) == 0:
+        require(accuracies is None, "no patch was held out, and yet it has accuracies")
+    else:
+        known = list_of(is_share)(accuracies) and len(accuracies) == settings.epochs
+        require(known, "it has not one accuracy for each epoch")
     history = metadata.get("probe_history")
     if history is not None:
         _check_probe(history, found["config"].get("probe"), settings.epochs)
     encoder = check_encoder(
         metadata.get("encoder"),
         in_channels=found["in_channels"],
-        feature_dim=settings.feature_dim,
-        proj_dim=settings.proj_dim,
+        patch_size=found["patch_size"][0],
+        **settings.widths,
     )
     begun = found["config"].get("encoder", settings.architecture)
     require(one_of(*ARCHITECTURES, GIVEN)(begun), f"'encoder' is {repr(begun)[:60]}")
     require(begun in (GIVEN, encoder["architecture"]), "the encoder is another than it began with")
-    return {**found, "probe_history": history, "encoder": encoder}
+    histories = {"val_accuracy_history": accuracies, "probe_history": history}
+    return {**found, **histories, "encoder": encoder}
 
 
 def _check_probe(history: Any, probe: Any, epochs: int) -> None:

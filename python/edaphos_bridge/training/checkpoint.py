@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +34,7 @@ class Progress:
     """Where a run stands after `step` steps.
 
     `tensors` is the state of the method, `rng` that of the cpu's generator, `losses` has one
-    value a step, `path` is the file they came from.
+    value a step, `scores` one an epoch where a method has any, `path` is the file they came from.
     """
 
     step: int
@@ -42,6 +42,7 @@ class Progress:
     tensors: Mapping[str, torch.Tensor]
     rng: torch.Tensor
     path: Path | None = None
+    scores: Sequence[float] = ()
 
 
 class Checkpoints:
@@ -112,7 +113,8 @@ class Checkpoints:
         sizes = {name: tensor.numel() * tensor.element_size() for name, tensor in tensors.items()}
         size = sum(sizes.values()) + 8 * steps + _SPARE_BYTES
         if not any(name.startswith("optimizer.") for name in sizes):  # Adam's moments will come
-            size += 2 * sum(sizes[name] for name in sizes if name.startswith("encoder."))
+            trained = ("encoder.", "head.")
+            size += 2 * sum(sizes[name] for name in sizes if name.startswith(trained))
         temporary = self._path.with_name(f".{FILE}.{secrets.token_hex(8)}")
         try:
             try:
@@ -133,6 +135,8 @@ class Checkpoints:
             "rng": progress.rng,
             "losses": torch.tensor(progress.losses, dtype=torch.float64),
         }
+        if progress.scores:
+            tensors["scores"] = torch.tensor(progress.scores, dtype=torch.float64)
         metadata = {"step": progress.step, "identity": self.identity}
         data = pack(self._kind, tensors, metadata)
         try:
@@ -191,10 +195,12 @@ def _unpacked(path: Path, data: bytes, kind: str) -> tuple[Progress, dict[str, A
         losses.dtype == torch.float64 and losses.shape == (step,),
         "its losses are of another number",
     )
+    scores = tensors.get("scores", torch.empty(0, dtype=torch.float64))
+    require(scores.dtype == torch.float64 and scores.ndim == 1, "its scores are none")
     with damaged_description():
         torch.Generator().set_state(rng)  # not the one in use: only whether it is a state
     state = without_prefix("method", tensors)
-    return Progress(step, losses.tolist(), state, rng, path), identity
+    return Progress(step, losses.tolist(), state, rng, path, scores.tolist()), identity
 
 
 def _require_same(

@@ -129,7 +129,7 @@ def foundation_weights_load(
 
     Returns
     -------
-    MoCoEncoder, SimCLREncoder or XResNet
+    MoCoEncoder, SimCLREncoder, RotationEncoder or XResNet
         In eval mode, on the cpu.
 
     Raises

@@ -26,6 +26,20 @@ test_that("the widths are those of edaphos, or the ones asked for", {
   expect_identical(c(wide$feature_dim, wide$proj_dim), c(12L, 5L))
 })
 
+test_that("a rotation encoder has the size of its patches instead of a projection", {
+  skip_if_no_python()
+  encoder <- foundation_encoder("rotation", 3, patch_size = 9, seed = 1)
+  expect_named(encoder, c(
+    "architecture", "in_channels", "feature_dim", "patch_size", "normalisation",
+    "patch_orientation", "state", "n_channels"
+  ))
+  expect_identical(encoder[c("feature_dim", "patch_size")], list(
+    feature_dim = 256L, patch_size = 9L
+  ))
+  expect_identical(format(encoder), "<edaphosbridge_encoder> rotation: 3 channels -> 256 features")
+  expect_error(encoder$patch_size <- 5L, "part of `state`", class = "edaphosbridge_input_error")
+})
+
 test_that("an XResNet has a width and a stem, and no projection", {
   skip_if_no_python()
   encoder <- foundation_encoder("xresnet18", 4, seed = 1, width = 2, stem = "small")
@@ -97,6 +111,10 @@ test_that("arguments that make no encoder are refused in foundation_encoder()'s 
   refused(foundation_encoder("moco", 4, proj_dim = "32"), "proj_dim", "found '32'")
   refused(foundation_encoder("moco", 4, feature_dim = mean), "feature_dim", "found '<function>'")
   refused(foundation_encoder("moco", 4, seed = 1.5), "seed", "found 1.5")
+  refused(foundation_encoder("moco", 4, patch_size = 9), "patch_size", "no setting of 'moco'")
+  refused(foundation_encoder("rotation", 4), "patch_size", "found NULL")
+  refused(foundation_encoder("rotation", 4, patch_size = 3), "patch_size", "at least 4")
+  refused(foundation_encoder("rotation", 4, 6, 4, patch_size = 9), "proj_dim", "no setting of")
   refused(foundation_encoder("moco", 4, width = 8), "width", "is no setting of 'moco'")
   refused(foundation_encoder("xresnet18", 4, proj_dim = 8), "proj_dim", "has width and stem")
   refused(foundation_encoder("xresnet18", 4, stem = "tiny"), "stem", "found 'tiny'")

@@ -217,7 +217,7 @@ test_that("what is no encoder for these patches is refused by name", {
   moco <- function(code, argument, says) {
     expect_refused(code, argument, says, of = "pretrain")
   }
-  moco(run_on("moco", "resnet"), "encoder", c("'moco', 'simclr', 'xresnet18'", "found 'resnet'"))
+  moco(run_on("moco", "resnet"), "encoder", c("'moco', 'simclr', 'rotation'", "found 'resnet'"))
   moco(run_on("moco", 3), "encoder", "found numeric")
   moco(run_on("moco", NA_character_), "encoder", "must be a fit")
   moco(run_on("moco", foundation_encoder("moco", 3, seed = 1)), "patches", "must have 3 channels")

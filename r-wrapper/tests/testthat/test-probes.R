@@ -5,17 +5,25 @@ quick <- function(..., probe = NULL, epochs = 6, seed = 1) {
   )
 }
 
+# Cells of the class of their patch, where a channel is bright enough.
+cells <- array(as.integer(soil_y), c(48, 5, 5))
+cells[soil_x[, 1, , ] > 8] <- NA
+
 kinds <- list(
   linear = function(...) linear_probe(soil_x, soil_y, ...),
-  knn = function(...) knn_probe(soil_x, soil_y, k = 5L, ...)
+  knn = function(...) knn_probe(soil_x, soil_y, k = 5L, ...),
+  segmentation = function(...) {
+    segmentation_probe(soil_x, cells, decoder = "linear", epochs = 2L, ...)
+  }
 )
 
 test_that("the arguments are those of Python, in that order", {
   skip_if_no_python()
   python <- reticulate::import("edaphos_bridge", convert = FALSE)
   inspect <- reticulate::import("inspect", convert = FALSE)
-  for (name in c("linear", "knn")) {
-    there <- inspect$signature(python[[c(linear = "LinearProbe", knn = "KNNProbe")[[name]]]])
+  classes <- c(linear = "LinearProbe", knn = "KNNProbe", segmentation = "SegmentationProbe")
+  for (name in names(classes)) {
+    there <- inspect$signature(python[[classes[[name]]]])
     here <- formals(get(paste0(name, "_probe")))
     expect_identical(names(here), reticulate::py_to_r(
       reticulate::import_builtins(convert = FALSE)$list(there$parameters)
@@ -51,6 +59,26 @@ test_that("the scores are Python's, to the last bit", {
   ))
   expect_identical(here$probe_history$score, as.numeric(unlist(there$probe_history$score)))
   expect_identical(here$config$probe$split$n_groups, 12L)
+})
+
+test_that("masks are those of a segmenter, with levels, NA and an unlabelled value", {
+  skip_if_no_python()
+  of <- function(masks, ...) {
+    quick(probe = segmentation_probe(
+      soil_x, masks, decoder = "unet", epochs = 2L, lr = 0.01, every = 3L, ...
+    ))$probe_history$score
+  }
+  scores <- of(cells)
+  expect_true(all(scores > 0 & scores <= 1))
+  text <- array(soil_classes[cells], dim(cells))
+  expect_identical(of(structure(cells, levels = soil_classes)), scores)
+  expect_identical(of(text, classes = soil_classes), scores)
+  expect_identical(of(replace(text, is.na(text), "?"), classes = soil_classes, unlabelled = "?"), scores)
+  fit <- quick(probe = kinds$segmentation(every = 6L))
+  expect_identical(fit$config$probe[c("name", "score", "decoder", "epochs")], list(
+    name = "segmentation", score = "IoU", decoder = "linear", epochs = 2L
+  ))
+  expect_match(format(fit)[[5]], "best segmentation probe IoU = ")
 })
 
 test_that("a fit says what looked and what it found, and so does one from a file", {
@@ -172,6 +200,22 @@ test_that("what cannot be used is refused by name, before a run", {
   expect_refused(
     knn_probe(soil_x, soil_y, k = 40), "k", "at most 39, the neighbours that there are; found 40",
     of = "knn_probe"
+  )
+})
+
+test_that("what cannot be used in masks is refused by name, before a run", {
+  skip_if_no_python()
+  refused <- function(code, argument, says) expect_refused(code, argument, says, of = "segmentation_probe")
+  refused(segmentation_probe(masks = cells), "x", "is missing")
+  refused(segmentation_probe(soil_x), "masks", "are needed")
+  refused(segmentation_probe(soil_x, cells[, 1:4, ]), "masks", "5 x 5 cells for each of the 48 patches")
+  refused(segmentation_probe(soil_x, soil_y), "masks", "must be an array")
+  refused(segmentation_probe(soil_x, cells * NA), "masks", "label no cell")
+  refused(segmentation_probe(soil_x, cells, decoder = "resnet"), "decoder", "found 'resnet'")
+  refused(segmentation_probe(soil_x, cells, every = 0), "every", "found 0")
+  expect_refused(
+    quick(probe = segmentation_probe(soil_x, cells)), "probe", "its `decoder` doubles maps of 3 x 3 cells",
+    of = "foundation_moco_pretrain"
   )
 })
 

@@ -17,13 +17,13 @@ from edaphos_bridge.pretrain.source import PatchSource, Source, TileSource
 
 @plain
 def pretrain(method: Any, x: Any, *given: Any) -> dict[str, Any]:
-    """``foundation_moco_pretrain()`` and ``foundation_simclr_pretrain()``: plain values."""
+    """``foundation_moco_pretrain()`` and its sisters: plain values."""
     return _pretrained(method, lambda: PatchSource(patches(x, argument="patches")), *given)
 
 
 @plain
 def pretrain_tiles(method: Any, dataset: Any, *given: Any) -> dict[str, Any]:
-    """``foundation_moco_pretrain_tiles()``: plain values; `dataset` is the bytes of its state."""
+    """``foundation_moco_pretrain_tiles()`` and its sister; `dataset` is the bytes of its state."""
     return _pretrained(method, lambda: TileSource(tiles_behind(dataset)), *given)
 
 
@@ -60,6 +60,7 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
     return {
         "encoder": encoder_fields(fitted.encoder) or fitted.encoder,
         "loss_history": fitted.loss_history,
+        **_if_there("val_accuracy_history", fitted.val_accuracy_history),
         "final_loss": fitted.final_loss,
         # as a double: reticulate would turn a whole number beyond R's integers into 0
         "config": {**fitted.config, "seed": float(fitted.config["seed"])},
@@ -68,11 +69,15 @@ def pretrain_fields(fitted: FoundationPretrain) -> dict[str, Any]:
         "device": fitted.device,
         "in_channels": fitted.in_channels,
         "feature_dim": fitted.feature_dim,
-        "proj_dim": fitted.proj_dim,
+        **_if_there("proj_dim", fitted.proj_dim),
         "patch_size": fitted.patch_size,
         "batch_size": fitted.batch_size,
-        **({} if fitted.queue_size is None else {"queue_size": fitted.queue_size}),
-        **({} if fitted.probe_history is None else {"probe_history": fitted.probe_history}),
+        **_if_there("queue_size", fitted.queue_size),
+        **_if_there("probe_history", fitted.probe_history),
         "state": bytearray(fitted.to_bytes()),
         "printed": fitted.describe(),
     }
+
+
+def _if_there(name: str, value: Any) -> dict[str, Any]:
+    return {} if value is None else {name: value}

@@ -6,18 +6,30 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.data.splits import read_split
-from edaphos_bridge.interop.calls.held import labels_of, patches
+from edaphos_bridge.interop.calls.held import labels_of, masks_behind, patches
+from edaphos_bridge.interop.calls.segmenters import settings_of_masks
 from edaphos_bridge.interop.calls.splits import parting_of
 from edaphos_bridge.knn_probe import KNNProbe
 from edaphos_bridge.linear_probe import LinearProbe
 from edaphos_bridge.pretrain.probe import Probe
+from edaphos_bridge.segmentation_probe import SegmentationProbe
+
+
+def _of_masks(
+    x: Patches, learnt: dict[str, Any], *, classes: Any, unlabelled: Any, **how: Any
+) -> SegmentationProbe:
+    of_masks = settings_of_masks(learnt["levels"], classes, unlabelled)
+    return SegmentationProbe(x, masks_behind(**learnt), **of_masks, **how)
+
 
 _KINDS: dict[str, Callable[..., Probe]] = {
     "linear": lambda x, labels, **how: LinearProbe(x, labels_of(**labels), **how),
     "knn": lambda x, labels, **how: KNNProbe(x, labels_of(**labels), **how),
+    "segmentation": _of_masks,
 }
-"""By what R's functions are called, from what patches and labels are there."""
+"""From patches and what is known of them, as R has it, by what R's functions are called."""
 
 
 @plain
