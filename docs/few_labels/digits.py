@@ -23,6 +23,7 @@ from edaphos_bridge import (
     FoundationFewLabelExperiment,
     foundation_few_label_experiment,
     foundation_moco_pretrain,
+    foundation_rotation_pretrain,
     foundation_simclr_pretrain,
 )
 from edaphos_bridge.experiments.provenance import provenance
@@ -31,9 +32,11 @@ SEED = 1
 PROCESSES = 2
 LABELS, REPEATS = 150, 20
 STEPS, BATCH, LR = 500, 64, 1e-3
-# A digit that is flipped or turned is another one, or none.
+# A digit that is flipped or turned is another one, or none; SimCLR's views have no such setting.
 UPRIGHT = {"flip_prob": 0.0, "rot90_prob": 0.0, "channel_drop_prob": 0.0}
 METHODS = {
+    "rotation": foundation_rotation_pretrain,
+    "rotation, one turn": partial(foundation_rotation_pretrain, mode="fixed"),
     "MoCo": partial(
         foundation_moco_pretrain, epochs=STEPS, batch_size=BATCH, lr=LR, momentum=0.99,
         queue_size=512, **UPRIGHT,
@@ -73,8 +76,9 @@ PROTOCOL = """
   all {labels}, with C = 1 on standardised features.
 * Batches of 1 are none for BatchNorm, which MoCo's encoder has and the others have not: it trains
   on the statistics of single images and is tested with running ones.
-* MoCo and SimCLR: {steps} steps of {batch} images, views without flips and turns. Nothing was
-  tuned.
+* MoCo and SimCLR: {steps} steps of {batch} images. MoCo's views neither flip nor turn. SimCLR's are
+  edaphos' own: they flip, and as they drop one band in five, a fifth of them is blank here. Nothing
+  was tuned.
 * Intervals: Student's t of the means of the five folds, which share training images; they are not
   corrected for their number."""
 

@@ -9,7 +9,12 @@ from edaphos_bridge.encoders.untrained import untrained_like
 from edaphos_bridge.errors import InputError
 from small_fits import small_network
 
-SETTINGS = {"moco": {"feature_dim": 8}, "simclr": {"proj_dim": 3}, "xresnet18": {"width": 4}}
+SETTINGS = {
+    "moco": {"feature_dim": 8},
+    "simclr": {"proj_dim": 3},
+    "rotation": {"patch_size": 5},
+    "xresnet18": {"width": 4},
+}
 
 
 @pytest.mark.parametrize("architecture", SETTINGS)
