@@ -89,6 +89,20 @@ def _calls_of_fits(
     verb = "foundation_fit_classifier"
     yield "x", lambda: eb.foundation_cross_validate(verb, encoder, kind(x), Y, k=2, **FEW)
     yield "y", lambda: eb.foundation_cross_validate(verb, encoder, x, kind(numbers), k=2, **FEW)
+    tested = {"labels": 3, "repeats": 2, "scratch_epochs": (), "epochs": 1, "seed": 1}
+    for name, value in (("x", x), ("y", numbers), ("folds", points)):
+        yield (
+            name,
+            lambda name=name, value=value: eb.foundation_few_label_experiment(
+                {"a": encoder}, **{"x": x, "y": Y, **tested, name: kind(value)}
+            ),
+        )
+    yield (
+        "test",
+        lambda: eb.foundation_few_label_experiment(
+            {"a": encoder}, x, Y, test=(kind(x), Y), **tested
+        ),
+    )
     for name, rows in (("groups", points), ("folds", points), ("validation", points)):
         yield (
             name,

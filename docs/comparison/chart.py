@@ -39,7 +39,7 @@ def draw_chart(path: Path, comparison: Comparison) -> None:
         figure, panels = plt.subplots(1, 2, figsize=(11, 5.4), sharey=True)
         for axes, (measure, name) in zip(
             panels,
-            {"accuracy": "a  Accuracy", "balanced": "b  Balanced accuracy"}.items(),
+            {"accuracy": "a  Accuracy", "balanced_accuracy": "b  Balanced accuracy"}.items(),
             strict=True,
         ):
             _panel(axes, comparison, measure)
@@ -68,7 +68,7 @@ def _panel(axes: Axes, comparison: Comparison, measure: str) -> None:
         x = places + (number - (len(METHODS) - 1) / 2) * STEP
         y = [comparison.values(method, labels, measure) for labels in PER_CLASS]
         axes.errorbar(
-            x, [each.mean() for each in y], yerr=[each.std(ddof=1) for each in y],
+            x, [each.mean() for each in y], yerr=[each.std() for each in y],
             label=name, capsize=3, lw=1.4, ms=6, **STYLES[method],
         )  # fmt: skip
         for place, each in zip(x, y, strict=True):

@@ -8,14 +8,14 @@ chose on other blocks. Two processes of one thread each.
 from __future__ import annotations
 
 import argparse
-import csv
 import functools
+import math
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from chart import draw_chart
 from methods import (
     HEADINGS,
@@ -23,87 +23,58 @@ from methods import (
     PACKAGES,
     PAIRS,
     PER_CLASS,
-    PRETRAINED,
-    chosen_setting,
+    START,
+    STARTS,
     chosen_settings,
-    evaluate,
-    pretrain,
-    untrained,
+    learn,
 )
 from scene import BUFFER, DEVELOPMENT, REPORTED, class_counts, fold, scene_patches
 
-from edaphos_bridge import FoundationPretrain
-from edaphos_bridge.basics.workers import workers
-from edaphos_bridge.experiments.comparison import Comparison, Result
-from edaphos_bridge.experiments.folds import drawn_per_class, standardised
+from edaphos_bridge.data.folds import Fold
+from edaphos_bridge.experiments.comparison import Comparison
+from edaphos_bridge.experiments.few_labels import Arm, Design, keys_of, pretrained, results, shared
 from edaphos_bridge.experiments.provenance import provenance
 
 SEED = 1
 PROCESSES = 2
+LABELS = {math.inf if n is None else n: name for name, n in PER_CLASS.items()}
 
 
 @functools.cache
 def _data() -> tuple[Any, ...]:
-    """Return the patches, and for each repeat its fold and its standardised patches."""
+    """Return the patches, and the fold of each repeat."""
     patches = scene_patches()
-    folds = [fold(patches, group) for group in REPORTED]
-    return patches, folds, [standardised(patches.x, each.pretrain) for each in folds]
-
-
-def pretrained(repeat: int, seed: int) -> bytes:
-    """Pretrain on the patches of a repeat that share no pixel with its test patches."""
-    _, folds, x = _data()
-    setting = chosen_settings()["pretraining"]
-    return pretrain(x[repeat][folds[repeat].pretrain], setting, seed + repeat).to_bytes()
-
-
-def result(repeat: int, seed: int, method: str, labels: str, encoder: bytes | None) -> Result:
-    """Train one method in one repeat and test it."""
-    patches, folds, all_x = _data()
-    x, y, test = all_x[repeat], patches.y, folds[repeat].test
-    rows = drawn_per_class(y, folds[repeat].train, PER_CLASS[labels], seed + repeat)
-    start = untrained(seed + repeat) if encoder is None else FoundationPretrain.from_bytes(encoder)
-    accuracy, balanced = evaluate(
-        method,
-        chosen_setting(method, labels),
-        start,
-        (x[rows], y[rows]),
-        (x[test], y[test]),
-        seed + repeat,
-    )
-    return Result(method, labels, repeat + 1, len(rows), len(test), accuracy, balanced)
+    return patches, [fold(patches, group) for group in REPORTED]
 
 
 def run(seed: int, say: Callable[[str], None]) -> Comparison:
     """Run all repeats in two processes and return the results in a fixed order."""
-    results: list[Result] = []
-    with workers(PROCESSES) as pool:
-        encoders = {pool.submit(pretrained, repeat, seed): repeat for repeat in REPORTED}
-        waiting: set[Future[Result]] = {
-            pool.submit(result, repeat, seed, method, labels, None)
-            for repeat in REPORTED
-            for labels in reversed(PER_CLASS)  # long ones first
-            for method in METHODS
-            if method not in PRETRAINED
-        }
-        for future in as_completed(encoders):
-            repeat = encoders[future]
-            say(f"repeat {repeat + 1}: pretrained")
-            waiting |= {
-                pool.submit(result, repeat, seed, method, labels, future.result())
-                for labels in reversed(PER_CLASS)
-                for method in PRETRAINED
-            }
-        for done in as_completed(waiting):
-            row = done.result()
-            results.append(row)
-            say(f"repeat {row.repeat}: {METHODS[row.method]}, {row.labels} labels per class: "
-                f"{row.accuracy:.3f}  ({len(results)} of {len(waiting)})")  # fmt: skip
-    order = list(METHODS), list(PER_CLASS)
-    results.sort(
-        key=lambda row: (row.repeat, order[0].index(row.method), order[1].index(row.labels))
+    patches, folds = _data()
+    design = Design.of(
+        patches.x,
+        [Fold(n, each.pretrain, each.test) for n, each in enumerate(folds, start=1)],
+        standardise=True,
+        codes=patches.y,
+        labels=list(LABELS),
+        per_class=True,
+        repeats=len(folds),
+        seed=seed,
     )
-    return Comparison(results, METHODS, HEADINGS, PAIRS)
+    arms = [
+        Arm(method, START[method], functools.partial(learn, method=method)) for method in METHODS
+    ]
+    encoders, rows, keys = {}, {}, keys_of(design, arms)
+    with shared(patches.x, PROCESSES) as source:
+        wanted = [(name, place) for name in STARTS for place in REPORTED]
+        for place, found in pretrained(design, source, STARTS, wanted, PROCESSES):
+            encoders[place] = found.encoder
+            say(f"repeat {place[1] + 1}: {place[0]} is there after {found.seconds:.0f} s")
+        longest_first = keys[::-1]
+        for key, row in results(design, source, arms, encoders, longest_first, PROCESSES):
+            rows[key] = {**row, "labels": LABELS[row["labels"]]}
+            say(f"repeat {row['repeat']}: {METHODS[row['method']]}, {rows[key]['labels']} labels "
+                f"per class: {row['accuracy']:.3f}  ({len(rows)} of {len(keys)})")  # fmt: skip
+    return Comparison(pd.DataFrame([rows[key] for key in keys]), METHODS, HEADINGS, PAIRS)
 
 
 def conclusion(comparison: Comparison) -> list[str]:
@@ -118,7 +89,7 @@ def conclusion(comparison: Comparison) -> list[str]:
 
 def protocol() -> list[str]:
     """Return how the numbers were made, with the numbers of patches."""
-    patches, folds, _ = _data()
+    patches, folds = _data()
     chosen = chosen_settings()["pretraining"]
     blocks = f"{len(patches.y)} patches of 9x9 pixels, {(patches.y >= 0).sum()} of them labelled"
     lines = [
@@ -172,10 +143,9 @@ def main() -> None:
         print(f"[{time.monotonic() - started:4.0f} s] {text}", flush=True)
 
     comparison = run(seed, say)
-    with (out / "comparison.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Result.HEADER)
-        writer.writerows(row.cells() for row in comparison.results)
+    comparison.results.to_csv(
+        out / "comparison.csv", index=False, float_format="%.6f", lineterminator="\n"
+    )
     draw_chart(out / "comparison.png", comparison)
     command = f"python docs/comparison/comparison.py --out {out} --seed {seed}"
     seconds = time.monotonic() - started

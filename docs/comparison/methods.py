@@ -29,7 +29,15 @@ METHODS = {
     "logistic": "logistic regression on raw pixels",
     "logistic_cv": "logistic regression, penalty cross-validated",
 }
-PRETRAINED = ("probe_moco", "finetune_moco")
+# With whose encoder each begins.
+START = {
+    "probe_moco": "moco",
+    "probe_untrained": "untrained",
+    "finetune_moco": "moco",
+    "finetune_scratch": "untrained",
+    "logistic": None,
+    "logistic_cv": None,
+}
 # First what pretraining changes, then what is left against the pixels themselves.
 PAIRS = (
     ("probe_moco", "probe_untrained"),
@@ -73,6 +81,34 @@ def untrained(seed: int) -> Any:
     return foundation_encoder("moco", in_channels=4, seed=seed)
 
 
+def moco(x: NDArray[np.float32], *, seed: int) -> Any:
+    """Pretrain with the setting that tune.py chose."""
+    return pretrain(x, chosen_settings()["pretraining"], seed)
+
+
+def no_pretraining(x: NDArray[np.float32], *, seed: int) -> Any:
+    """Return the first weights of `moco`."""
+    return untrained(seed)
+
+
+STARTS = {"moco": moco, "untrained": no_pretraining}
+
+
+def learn(
+    encoder: Any,
+    x: NDArray[np.float32],
+    y: NDArray[np.int64],
+    test: NDArray[np.float32],
+    *,
+    method: str,
+    labels: float,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Return the probabilities of `test`, with what tune.py chose for that number of labels."""
+    setting = chosen_setting(method, "all" if math.isinf(labels) else f"{labels:g}")
+    return probabilities(method, setting, encoder, (x, y), test, seed)
+
+
 def evaluate(
     method: str,
     setting: Setting,
@@ -83,6 +119,24 @@ def evaluate(
 ) -> tuple[float, float]:
     """Train `method` and return its accuracy and balanced accuracy on `test`.
 
+    `test` is patches and class codes; all else is as in `probabilities`.
+    """
+    found = probabilities(method, setting, encoder, train, test[0], seed)
+    predicted = np.unique(train[1])[found.argmax(axis=1)]
+    accuracy = accuracy_score(test[1], predicted)
+    return float(accuracy), float(balanced_accuracy_score(test[1], predicted))
+
+
+def probabilities(
+    method: str,
+    setting: Setting,
+    encoder: Any,
+    train: tuple[NDArray[np.float32], NDArray[np.int64]],
+    test: NDArray[np.float32],
+    seed: int,
+) -> NDArray[np.float64]:
+    """Train `method` and return the probabilities of the classes of `train`.
+
     Parameters
     ----------
     method : str
@@ -92,29 +146,28 @@ def evaluate(
         and, for fine-tuning, ``backbone_lr_mult``.
     encoder : torch.nn.Module or FoundationPretrain
         Where to start; not used by the logistic regression.
-    train, test : tuple of patches and class codes
+    train : tuple of patches and class codes
+    test : patches
     seed : int
     """
     x, y = train
     if method in ("logistic", "logistic_cv"):
-        model = logistic_model(setting)
-        predicted = model.fit(x.reshape(len(x), -1), y).predict(test[0].reshape(len(test[0]), -1))
-    else:
-        fit = foundation_fit_classifier(
-            encoder,
-            x,
-            y,
-            freeze_backbone=method.startswith("probe"),
-            epochs=max(1, round(setting["steps"] / math.ceil(len(x) / BATCH))),
-            batch_size=BATCH,
-            lr=setting["lr"],
-            backbone_lr_mult=setting.get("backbone_lr_mult", 0.1),
-            val_split=0.0,
-            seed=seed,
-        )
-        predicted = np.asarray(fit.predict(test[0])).astype(np.int64)
-    accuracy = accuracy_score(test[1], predicted)
-    return float(accuracy), float(balanced_accuracy_score(test[1], predicted))
+        model = logistic_model(setting).fit(x.reshape(len(x), -1), y)
+        found: NDArray[np.float64] = model.predict_proba(test.reshape(len(test), -1))
+        return found
+    fit = foundation_fit_classifier(
+        encoder,
+        x,
+        y,
+        freeze_backbone=method.startswith("probe"),
+        epochs=max(1, round(setting["steps"] / math.ceil(len(x) / BATCH))),
+        batch_size=BATCH,
+        lr=setting["lr"],
+        backbone_lr_mult=setting.get("backbone_lr_mult", 0.1),
+        val_split=0.0,
+        seed=seed,
+    )
+    return fit.predict_proba(test)
 
 
 def logistic_model(setting: Setting) -> Any:

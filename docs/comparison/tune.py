@@ -23,8 +23,8 @@ from methods import (
     METHODS,
     PACKAGES,
     PER_CLASS,
-    PRETRAINED,
     SETTINGS,
+    START,
     Setting,
     evaluate,
     pretrain,
@@ -167,7 +167,7 @@ def tune_methods(development: Development, encoder: Any) -> list[dict[str, Any]]
     """Return a row for each setting of each method and number of labels."""
     rows = []
     for method, grid in GRIDS.items():
-        start = encoder if method in PRETRAINED else untrained(SEED)
+        start = encoder if START[method] == "moco" else untrained(SEED)
         for labels in PER_CLASS:
             started = time.monotonic()
             tried = []

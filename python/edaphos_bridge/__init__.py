@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from edaphos_bridge.encoder_for import foundation_encoder_for
     from edaphos_bridge.encoders.foundation import foundation_encoder
     from edaphos_bridge.ensemble import FoundationEnsemble, foundation_finetune_ensemble
+    from edaphos_bridge.experiments.few_label_result import FoundationFewLabelExperiment
+    from edaphos_bridge.few_label_experiment import foundation_few_label_experiment
     from edaphos_bridge.interpret import foundation_interpret
     from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
     from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
@@ -83,6 +85,7 @@ __all__ = [
     "FoundationCrossValidation",
     "FoundationEmbeddingMap",
     "FoundationEnsemble",
+    "FoundationFewLabelExperiment",
     "FoundationFit",
     "FoundationInterpretation",
     "FoundationMultiLabel",
@@ -111,6 +114,7 @@ __all__ = [
     "foundation_embedding_map",
     "foundation_encoder",
     "foundation_encoder_for",
+    "foundation_few_label_experiment",
     "foundation_fine_tune",
     "foundation_finetune_classifier",
     "foundation_finetune_ensemble",
@@ -157,6 +161,7 @@ _HOMES = {
     "FoundationBandImportance": "edaphos_bridge.interpretation.importance",
     "FoundationClassifier": "edaphos_bridge.classifier",
     "FoundationEnsemble": "edaphos_bridge.ensemble",
+    "FoundationFewLabelExperiment": "edaphos_bridge.experiments.few_label_result",
     "FoundationFit": "edaphos_bridge.any_fit",
     "FoundationEmbeddingMap": "edaphos_bridge.interpretation.embedding_map",
     "FoundationInterpretation": "edaphos_bridge.interpretation.result",
@@ -181,6 +186,7 @@ _HOMES = {
     "foundation_embedding_map": "edaphos_bridge.embedding_map",
     "foundation_encoder": "edaphos_bridge.encoders.foundation",
     "foundation_encoder_for": "edaphos_bridge.encoder_for",
+    "foundation_few_label_experiment": "edaphos_bridge.few_label_experiment",
     "Phase": "edaphos_bridge.training.phase",
     "foundation_fine_tune": "edaphos_bridge.recipes",
     "foundation_finetune_classifier": "edaphos_bridge.recipes",

@@ -22,10 +22,10 @@ from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.data.splits import WAYS
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.experiments.carried import require_crossing
 from edaphos_bridge.experiments.cross_validation import (
     FoldResult,
     Recipe,
-    require_crossing,
     results_beside,
     results_here,
 )

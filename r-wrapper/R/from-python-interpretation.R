@@ -72,6 +72,26 @@ from_scores <- function(columns) {
   table
 }
 
+from_few_labels <- function(fields) {
+  whole <- c("repeat", "fold", "n_train", "n_test", "n", "above")
+  tables <- c("table", "summary", "differences", "pretraining")
+  fields[tables] <- lapply(fields[tables], function(columns) {
+    table <- from_columns(columns)
+    there <- intersect(whole, names(table))
+    table[there] <- lapply(table[there], as.integer)
+    table
+  })
+  if (nrow(fields$pretraining) == 0L) {
+    fields$pretraining <- data.frame(method = character(), fold = integer(), seconds = double())
+  }
+  names(fields$differences) <- sub("^conf_", "conf.", names(fields$differences))
+  whole <- c("repeats", "epochs", "freeze_to", "batch_size", "scratch_epochs")
+  fields$config[whole] <- lapply(fields$config[whole], function(n) as.integer(unlist(n)))
+  fields$config$labels <- as.numeric(unlist(fields$config$labels))
+  fields$config$seed <- from_seed(fields$config$seed)
+  from_result(fields, "few_label_experiment")
+}
+
 from_attribution <- function(fields) {
   fields$prediction <- unlist(fields$prediction) # classes, or numbers
   texts <- c("target", "bands")

@@ -29,7 +29,7 @@ from_table <- function(columns) {
     values <- unlist(values)
     if (is.character(values)) replace(values, values == "", NA_character_) else as.integer(values)
   })
-  as.data.frame(columns, stringsAsFactors = FALSE)
+  as.data.frame(columns, stringsAsFactors = FALSE, check.names = FALSE) # "repeat" is a word of R's
 }
 
 from_history <- function(values) {
@@ -294,7 +294,7 @@ from_columns <- function(columns) {
     values <- unlist(values)
     if (is.character(values)) values else replace(values, is.nan(values), NA_real_)
   })
-  as.data.frame(columns, stringsAsFactors = FALSE)
+  as.data.frame(columns, stringsAsFactors = FALSE, check.names = FALSE) # "repeat" is a word of R's
 }
 
 # Code NA is no class.

@@ -132,12 +132,12 @@ whole_numbers <- function(ticks, epochs) {
 
 # Splits the device into `n` panels side by side, unless it has several already: then the plots go
 # into those, one after the other. Returns a function that puts the user's settings back.
-use_panels <- function(n) {
-  if (n < 2L || !identical(graphics::par("mfrow"), c(1L, 1L))) {
+use_panels <- function(n, rows = 1L) {
+  if (n * rows < 2L || !identical(graphics::par("mfrow"), c(1L, 1L))) {
     return(function() NULL)
   }
   before <- graphics::par(no.readonly = TRUE)
-  graphics::par(mfrow = c(1L, n))
+  graphics::par(mfrow = c(rows, n))
   function() {
     graphics::par(before["mfrow"]) # changes others, among them cex
     graphics::par(before[setdiff(names(before), c("mfrow", "mfcol"))])

@@ -188,6 +188,9 @@ CALLS = {
     "cross-validation": lambda g: eb.foundation_cross_validate(
         "foundation_fit_classifier", g["encoder"], X, Y, k=2, epochs=1, seed=3
     ).predictions.to_csv().encode(),
+    "few labels": lambda g: eb.foundation_few_label_experiment(
+        {"own": g["own"]}, X, Y, 8, repeats=2, k=2, epochs=1, batch_size=4, seed=3
+    ).table.drop(columns="seconds").to_csv().encode(),
     "interpret": lambda g: eb.foundation_interpret(
         g["fit"], X, Y, n_boot=9, seed=3
     ).as_table().to_csv().encode(),

@@ -11,7 +11,7 @@ import xarray
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphos_bridge.data.labels import as_labels
+from edaphos_bridge.data.labels import as_labels, codes_where_known
 from edaphos_bridge.errors import EdaphosWarning, InputError
 
 
@@ -258,3 +258,49 @@ def test_numbers_that_were_cut_are_classes_in_their_order():
     assert labels.classes == ["(0, 1]", "(1, 2]", "(2, 3]"]
     assert labels.codes.tolist() == [0, 2, 1, 0]
     assert labels.ordered
+
+
+# --- labels that may be missing -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("y", "classes"),
+    [
+        (["wet", None, "dry", np.nan, "wet"], ["dry", "wet"]),
+        ([7, None, 2, None, 7], [2, 7]),
+        (np.array([7.0, np.nan, 2.0, np.nan, 7.0]), [2, 7]),
+        (pd.Series([7, None, 2, None, 7], dtype="Int64"), [2, 7]),
+        (
+            pd.Categorical(["wet", None, "dry", None, "wet"], ["dry", "moist", "wet"]),
+            ["dry", "wet"],
+        ),
+        (np.ma.masked_array([7, 0, 2, 0, 7], [0, 1, 0, 1, 0]), [2, 7]),
+    ],
+)
+def test_a_label_that_is_missing_has_the_code_of_none(y, classes):
+    codes, found = codes_where_known(y)
+    assert codes.tolist() == [1, -1, 0, -1, 1]
+    assert found == classes
+    assert codes.dtype == np.int64
+
+
+def test_without_missing_labels_codes_are_as_ever():
+    y = ["b", "a", "c", "a"]
+    codes, classes = codes_where_known(y)
+    assert codes.tolist() == as_labels(y).codes.tolist()
+    assert classes == as_labels(y).classes
+
+
+@pytest.mark.parametrize(
+    ("y", "problem"),
+    [
+        ([0.5, 1.25, np.nan], "not whole"),
+        (np.array([0.0, 1.0]), "must be a Categorical"),
+        ([None, None], "at least two classes"),
+        (["a", None, "a"], "at least two classes"),
+        ("ab", "must be a sequence"),
+    ],
+)
+def test_what_are_no_classes_where_they_are_known_is_refused(y, problem):
+    with pytest.raises(InputError, match=problem):
+        codes_where_known(y)

@@ -5,7 +5,12 @@ import pytest
 
 from closeness import assert_close
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.experiments.folds import drawn_per_class, spatial_fold, standardised
+from edaphos_bridge.experiments.folds import (
+    drawn_in_all,
+    drawn_per_class,
+    spatial_fold,
+    standardised,
+)
 
 SIZE = 3
 
@@ -92,3 +97,35 @@ def test_all_rows_are_taken_where_no_number_is_given_or_a_class_has_no_more(y):
 def test_another_number_of_rows_a_class_is_refused(y, per_class):
     with pytest.raises(InputError, match="`per_class` must be a positive whole number"):
         drawn_per_class(y, np.flatnonzero(y >= 0), per_class, seed=1)
+
+
+def test_a_draw_in_all_has_each_class_and_is_part_of_a_larger_one():
+    y = np.array([0] * 50 + [1] * 6 + [2] * 2 + [-1] * 5)
+    rows = np.arange(2, 58)
+    for seed in range(20):
+        small, large = (drawn_in_all(y, rows, number, seed) for number in (5, 30))
+        assert len(set(small)) == 5
+        assert set(small) < set(large) < set(rows)
+        assert set(y[small]) == {0, 1, 2}
+    assert len({tuple(drawn_in_all(y, rows, 5, seed)) for seed in range(20)}) > 15
+    assert drawn_in_all(y, rows, 5, 3).tolist() == drawn_in_all(y, rows, 5, 3).tolist()
+    assert drawn_in_all(y, rows, None, 3).tolist() == rows.tolist()
+
+
+def test_beside_one_of_each_class_rows_are_drawn_evenly():
+    y = np.array([0] * 30 + [1] * 10)
+    counts = np.zeros(40)
+    for seed in range(2000):
+        counts[drawn_in_all(y, np.arange(40), 12, seed)] += 1
+    # 30 rows share what 11 or fewer leave: every row of a class has the same chance
+    for rows in (slice(0, 30), slice(30, 40)):
+        share = counts[rows] / 2000
+        spread = np.sqrt(share.mean() * (1 - share.mean()) / 2000)
+        assert abs(share - share.mean()).max() < 5 * spread
+
+
+@pytest.mark.parametrize("number", [2, 59])
+def test_a_draw_of_fewer_than_the_classes_or_more_than_the_rows_is_refused(number):
+    y = np.array([0] * 50 + [1] * 6 + [2] * 2)
+    with pytest.raises(InputError, match="`labels` must be from 3, one of each class, to 58"):
+        drawn_in_all(y, np.arange(58), number, 1)

@@ -1,4 +1,4 @@
-"""Two baselines that know nothing of an encoder."""
+"""Baselines that know nothing of an encoder."""
 
 import numpy as np
 import pytest
@@ -43,6 +43,17 @@ def test_classes_are_learnt_by_logistic_regression(x):
     model = LogisticRegression(C=1.0, tol=1e-10, max_iter=10000).fit(known, codes)
     assert_close(found["band_statistics"], model.predict_proba(asked), 1e-4)
     assert_close(found["random_convolutions"].sum(axis=1), np.ones(20), 1e-12)
+
+
+def test_pixels_are_all_cells_in_order(x):
+    codes = np.arange(40) % 3
+    found = baseline_values(Patches(x[:40]), codes, Patches(x[40:]), 3, 1, ["pixels"])
+    flat = x.astype(np.float32).astype(float).reshape(60, -1)
+    known, asked = ((flat[rows] - flat[:40].mean(0)) / flat[:40].std(0)
+                    for rows in (slice(0, 40), slice(40, 60)))  # fmt: skip
+    model = LogisticRegression(C=1.0, tol=1e-10, max_iter=10000).fit(known, codes)
+    assert list(found) == ["pixels"]
+    assert_close(found["pixels"], model.predict_proba(asked), 1e-4)
 
 
 def test_numbers_are_learnt_by_ridge_regression(x):

@@ -83,6 +83,23 @@ def as_labels(y: Any) -> Labels:
     return Labels(codes, classes, bool(categorical.ordered))
 
 
+def codes_where_known(y: Any) -> tuple[NDArray[np.int64], list[ClassLabel]]:
+    """Return the code of each label, -1 where it is missing, and the classes.
+
+    All else is as in `as_labels`. Whole numbers of a float type beside NaN are classes: NumPy has
+    no other NA among whole numbers.
+    """
+    series = _as_series(y)
+    rows = np.flatnonzero(series.notna())
+    known = series.iloc[rows]
+    if known.dtype.kind == "f" and len(rows) < len(series) and (known == np.trunc(known)).all():
+        known = known.astype(np.int64)
+    labels = as_labels(known)
+    codes = np.full(len(series), -1)
+    codes[rows] = labels.codes.numpy()
+    return codes, labels.classes
+
+
 def codes_among(y: Any, classes: list[ClassLabel]) -> NDArray[np.intp]:
     """Return for each label its position in `classes`, in which it must be; one class will do.
 

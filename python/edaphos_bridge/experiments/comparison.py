@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
-from edaphos_bridge.basics.interrupts import imported
-from edaphos_bridge.errors import EdaphosError, InputError
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.experiments.student import student_quantile
 
-
-@dataclass(frozen=True)
-class Result:
-    """One repeat of one method with one number of labels.
-
-    Attributes
-    ----------
-    method, labels : str
-        Keys of `Comparison.methods` and `Comparison.headings`.
-    repeat : int
-        Counted from 1.
-    n_train, n_test : int
-        Patches that trained, and that were tested.
-    accuracy, balanced : float
-        Accuracy and balanced accuracy of those tested.
-    """
-
-    HEADER: ClassVar[tuple[str, ...]] = (
-        "repeat", "method", "labels_per_class", "n_train", "n_test", "accuracy",
-        "balanced_accuracy",
-    )  # fmt: skip
-
-    method: str
-    labels: str
-    repeat: int
-    n_train: int
-    n_test: int
-    accuracy: float
-    balanced: float
-
-    def cells(self) -> tuple[object, ...]:
-        """Return the row of the CSV file."""
-        return (self.repeat, self.method, self.labels, self.n_train, self.n_test,
-                f"{self.accuracy:.6f}", f"{self.balanced:.6f}")  # fmt: skip
+MEASURES = ("accuracy", "balanced_accuracy", "log_loss")
+"""Columns of results that say how good predictions are."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +23,14 @@ class Comparison:
 
     Attributes
     ----------
-    results : sequence of Result
-        One for each, at least two repeats.
-    methods : mapping of str to str
+    results : pandas.DataFrame
+        A row for each, of at least two repeats: ``method`` and ``labels``, keys of `methods` and
+        `headings`; ``repeat``; ``fold``, what it was tested on; and `MEASURES`.
+    methods : mapping
         Keys of the methods, in order, and their names.
-    headings : mapping of str to str
+    headings : mapping
         Keys of the numbers of labels, in order, and their headings.
-    pairs : sequence of tuple of str
+    pairs : sequence of pairs
         Methods whose difference is asked for: the first minus the second.
 
     Raises
@@ -69,21 +39,17 @@ class Comparison:
         If a result is missing or there twice, or if there is one repeat only.
     """
 
-    results: Sequence[Result]
+    results: pd.DataFrame
     methods: Mapping[str, str]
-    headings: Mapping[str, str]
+    headings: Mapping[Any, str]
     pairs: Sequence[tuple[str, str]]
 
     def __post_init__(self) -> None:
-        if self.repeats < 2:
-            raise InputError("results", "must be of at least two repeats", found=self.repeats)
-        wanted = {
-            (method, labels, repeat)
-            for method in self.methods
-            for labels in self.headings
-            for repeat in {row.repeat for row in self.results}
-        }
-        found = [(row.method, row.labels, row.repeat) for row in self.results]
+        repeats = set(self.results["repeat"])
+        if len(repeats) < 2:
+            raise InputError("results", "must be of at least two repeats", found=len(repeats))
+        wanted = set(itertools.product(self.methods, self.headings, repeats))
+        found = list(zip(*(self.results[n] for n in ("method", "labels", "repeat")), strict=True))
         if len(found) != len(wanted) or set(found) != wanted:
             raise InputError(
                 "results", "must have each method with each number of labels in each repeat, once"
@@ -92,13 +58,12 @@ class Comparison:
     @property
     def repeats(self) -> int:
         """How many repeats there are."""
-        return len({row.repeat for row in self.results})
+        return int(self.results["repeat"].nunique())
 
-    def values(self, method: str, labels: str, measure: str = "accuracy") -> NDArray[np.float64]:
-        """Return one value a repeat, in the order of the repeats."""
-        chosen = [row for row in self.results if (row.method, row.labels) == (method, labels)]
-        ordered = sorted(chosen, key=lambda row: row.repeat)
-        return np.array([getattr(row, measure) for row in ordered])
+    def values(self, method: str, labels: Any, measure: str = "accuracy") -> pd.Series:
+        """Return one value a repeat, by the number of the repeat."""
+        chosen = (self.results["method"] == method) & (self.results["labels"] == labels)
+        return self.results[chosen].set_index("repeat")[measure].sort_index()
 
     def table(self) -> list[str]:
         """Return mean ± standard deviation over the repeats as a Markdown table."""
@@ -112,9 +77,9 @@ class Comparison:
             cells = []
             for labels in self.headings:
                 accuracy, balanced = (
-                    self.values(method, labels, measure) for measure in ("accuracy", "balanced")
+                    self.values(method, labels, measure) for measure in MEASURES[:2]
                 )
-                cells.append(f"{_mean_sd(accuracy)} ({_mean_sd(balanced)})")
+                cells.append(f"{mean_sd(accuracy)} ({mean_sd(balanced)})")
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         return lines
 
@@ -145,13 +110,20 @@ class Comparison:
             lines.append(f"* {name}, against {self.methods[other]}: {'; '.join(parts)}.")
         return lines
 
-    def paired(self, one: str, other: str, labels: str) -> Paired:
-        """Return the difference of two methods' accuracies within a repeat."""
-        difference = self.values(one, labels) - self.values(other, labels)
-        n = len(difference)
-        mean = float(difference.mean())
-        half = float(_student().ppf(0.975, n - 1) * difference.std(ddof=1) / np.sqrt(n))
-        return Paired(mean, mean - half, mean + half, int((difference > 0).sum()), n)
+    def paired(self, one: str, other: str, labels: Any, measure: str = "accuracy") -> Paired:
+        """Return the difference of two methods within a repeat, and an interval of its mean.
+
+        Repeats that were tested on the same fold resemble each other: where there are several
+        folds, their means are what the interval is made of.
+        """
+        difference = self.values(one, labels, measure) - self.values(other, labels, measure)
+        folds = self.results.drop_duplicates("repeat").set_index("repeat")["fold"]
+        by_fold = difference.groupby(folds).mean()
+        units = by_fold if len(by_fold) > 1 else difference
+        mean, n = float(units.mean()), len(units)
+        half = student_quantile(0.95, n - 1) * float(units.std()) / np.sqrt(n)
+        above = int((difference > 0).sum())
+        return Paired(mean, mean - half, mean + half, above, len(difference))
 
     def _head(self, first: str) -> list[str]:
         return [
@@ -180,19 +152,11 @@ class Paired:
         return f"{self.mean:+.3f} {interval}, {self.above} of {self.repeats}"
 
 
-def _student() -> Any:
-    try:
-        return imported("scipy.stats").t
-    except ImportError as error:
-        raise EdaphosError(
-            "Intervals of differences need the package scipy. Install it with `pip install scipy`."
-        ) from error
-
-
 def _listed(names: Sequence[str]) -> str:
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _mean_sd(numbers: NDArray[np.float64]) -> str:
-    return f"{numbers.mean():.3f} ± {numbers.std(ddof=1):.3f}"
+def mean_sd(numbers: pd.Series) -> str:
+    """Return mean ± standard deviation as text."""
+    return f"{numbers.mean():.3f} ± {numbers.std():.3f}"

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
-from edaphos_bridge import errors
-from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.interrupts import imported, pause
-from edaphos_bridge.basics.workers import one_thread, without_main, workers
+from edaphos_bridge.basics.workers import one_thread
 from edaphos_bridge.data.folds import Fold
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.encoders.copying import as_module
-from edaphos_bridge.encoders.foundation import is_ours
-from edaphos_bridge.errors import EdaphosError, EdaphosWarning, InputError, TrainingError, warn
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.experiments.beside import done_beside
+from edaphos_bridge.experiments.carried import Carried, arrived, carried, carried_patches
 from edaphos_bridge.experiments.measures import measures_of
 from edaphos_bridge.fits.result import FoundationFit
-from edaphos_bridge.raster.tiles import FoundationTileDataset
-from edaphos_bridge.weights.encoder_file import encoder_from_bytes, encoder_to_bytes
-
-# Patches that are written at a time.
-_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -123,118 +108,18 @@ def results_beside(
         If such a process was killed.
     """
     assert recipe.name is not None
-    carried = _carried(encoder)
-    with (
-        _carried_patches(x) as carried_x,
-        without_main(),
-        workers(min(n_jobs, len(folds))) as pool,
-    ):
-        job = (recipe.name, dict(recipe.settings), recipe.seed, carried, carried_x, y)
-        waiting: dict[Future[Any], int] = {
-            pool.submit(_work, job, fold): place for place, fold in folds.items()
-        }
-        while waiting:
-            done, _ = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-            pause()
-            for future in done:
-                place = waiting.pop(future)
-                try:
-                    result, told = future.result()
-                except BrokenExecutor as error:
-                    raise TrainingError(
-                        "A process of the cross-validation was killed; it may have needed more "
-                        "memory than there is. Give a smaller `n_jobs`."
-                    ) from error
-                for category, message in told:
-                    warn(message, getattr(errors, category, EdaphosWarning))
-                yield place, result
+    job = (recipe.name, dict(recipe.settings), recipe.seed, carried(encoder))
+    with carried_patches(x) as carried_x:
+        jobs = {place: (*job, carried_x, y, fold) for place, fold in folds.items()}
+        yield from done_beside(_work, jobs, n_jobs, "cross-validation")
 
 
-@plain
-def _work(job: tuple[Any, ...], fold: Fold) -> tuple[FoldResult, list[tuple[str, str]]]:
-    """Do in another process what `result_of` does, and return what was warned of too."""
-    name, settings, seed, carried, x, y = job
+def _work(
+    name: str, settings: Any, seed: int, encoder: Carried, x: Any, y: Any, fold: Fold
+) -> FoldResult:
+    """Do in another process what `result_of` does."""
     recipe = Recipe(name, getattr(imported("edaphos_bridge"), name), settings, seed)
-    kind, data = carried
-    encoder = encoder_from_bytes(data) if kind is None else kind.from_bytes(data)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", EdaphosWarning)
-        result = result_of(recipe, encoder, x, y, fold)
-    told = [
-        (w.category.__name__, str(w.message))
-        for w in caught
-        if issubclass(w.category, EdaphosWarning)
-    ]
-    return result, told
-
-
-# --- what crosses to another process --------------------------------------------------------
-
-
-def _carried(encoder: Any) -> tuple[Any, bytes]:
-    """Return an encoder, or a fit with one, as a class and bytes; None is an encoder alone."""
-    is_fit = hasattr(encoder, "to_bytes") and hasattr(type(encoder), "from_bytes")
-    if is_fit and not isinstance(encoder, nn.Module):
-        return type(encoder), encoder.to_bytes()
-    return None, encoder_to_bytes(as_module(encoder))
-
-
-@contextmanager
-def _carried_patches(x: Any) -> Iterator[Any]:
-    """Yield patches as a path; a tile data set crosses as it is, with its raster's files by name.
-
-    Raises
-    ------
-    InputError
-        If they are none, or any holds a missing value.
-    """
-    if isinstance(x, FoundationTileDataset):
-        yield x
-        return
-    patches = Patches(x)
-    if isinstance(x, str | os.PathLike):
-        yield os.path.abspath(Path(x).expanduser())
-        return
-    with tempfile.TemporaryDirectory(prefix="edaphos-bridge-") as folder:
-        path = os.path.join(folder, "patches.npy")
-        out = np.lib.format.open_memmap(path, "w+", np.float32, patches.shape)
-        for rows, batch in patches.numbered_batches(_BLOCK):
-            out[rows] = batch.numpy()
-        out.flush()
-        del out
-        yield path
-
-
-def require_crossing(encoder: Any, values: Mapping[str, Any]) -> None:
-    """Raise `InputError` for what another process could not be given."""
-    if not is_ours(as_module(encoder)):
-        raise InputError(
-            "n_jobs",
-            "must be 1 for an encoder of your own: a module cannot be given to another process",
-            hint="In this process anything can be an encoder.",
-        )
-    kind, data = _carried(encoder)
-    try:
-        if kind is not None:
-            kind.from_bytes(data)
-    except EdaphosError as error:  # of a head of the user's own
-        raise InputError(
-            "n_jobs", f"must be 1 for this fit, which no other process can read ({error})"
-        ) from error
-    for name, value in values.items():
-        problem = "a module" if isinstance(value, nn.Module) else ""
-        try:
-            with without_main():
-                pickle.dumps(value)
-        except Exception as error:  # a function of the user's script, an open file
-            problem = problem or f"{type(error).__name__}: {error}"
-        if problem:
-            raise InputError(
-                name,
-                f"cannot be given to another process ({problem})",
-                found=type(value).__name__,
-                hint="With n_jobs=1 it can stay in this one.",
-            )
+    return result_of(recipe, arrived(encoder), x, y, fold)
 
 
 def _as_tensor(rows: NDArray[np.int64]) -> Any:

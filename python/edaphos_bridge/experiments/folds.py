@@ -63,6 +63,10 @@ def spatial_fold(
     return fold
 
 
+Scale = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Mean and standard deviation of each channel, shape (C, 1, 1)."""
+
+
 def standardised(x: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return patches ``(N, C, H, W)`` with mean 0 and sd 1 of each channel over some `rows`.
 
@@ -71,11 +75,27 @@ def standardised(x: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> NDArr
     InputError
         If a channel has the same value in all of them.
     """
+    return scaled(x, scale_of(x, rows))
+
+
+def scale_of(x: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> Scale:
+    """Return by what `standardised` scales."""
     seen = x[rows].astype(np.float64)
     mean, sd = (value(seen, axis=(0, 2, 3))[:, None, None] for value in (np.mean, np.std))
     if not sd.all():
         raise InputError("x", "has a channel that is constant over `rows`")
+    return mean, sd
+
+
+def scaled(x: NDArray[np.floating[Any]], scale: Scale) -> NDArray[np.float32]:
+    """Return patches less the mean and by the standard deviation of each channel."""
+    mean, sd = scale
     return ((x - mean) / sd).astype(np.float32)
+
+
+def numbers_from(seed: int) -> np.random.Generator:
+    """Return NumPy's generator of a seed, which may be negative as any seed of the package."""
+    return np.random.default_rng(seed % 2**64)
 
 
 def drawn_per_class(
@@ -88,7 +108,34 @@ def drawn_per_class(
     if per_class is None:
         return rows
     whole("per_class", per_class)
-    shuffled = np.random.default_rng(seed).permutation(rows)
+    shuffled = numbers_from(seed).permutation(rows)
     return np.concatenate(
         [shuffled[y[shuffled] == code][:per_class] for code in np.unique(y[rows])]
     )
+
+
+def drawn_in_all(
+    y: NDArray[np.int64], rows: NDArray[np.int64], number: int | None, seed: int
+) -> NDArray[np.int64]:
+    """Draw a `number` of some rows, one of each class and the rest at random; all where None.
+
+    With one seed, a smaller draw is part of a larger one.
+
+    Raises
+    ------
+    InputError
+        If there are fewer rows, or more classes.
+    """
+    if number is None:
+        return rows
+    classes = len(np.unique(y[rows]))
+    if not classes <= number <= len(rows):
+        raise InputError(
+            "labels",
+            f"must be from {classes}, one of each class, to {len(rows)}, all that train",
+            found=number,
+        )
+    shuffled = numbers_from(seed).permutation(rows)
+    first = np.zeros(len(shuffled), dtype=bool)
+    first[np.unique(y[shuffled], return_index=True)[1]] = True
+    return np.concatenate([shuffled[first], shuffled[~first]])[:number]

@@ -29,7 +29,7 @@ def measures_of(
     The rows are those that the fit was validated on.
     """
     if fit.task.name == "classification":
-        return _of_classes(as_labels(y).codes.numpy()[rows], values)
+        return measures_of_classes(as_labels(y).codes.numpy()[rows], values)
     if fit.task.name == "regression":
         truth = np.asarray(y, dtype=np.float64)[rows].reshape(len(rows), -1)
         return _of_numbers(truth, values.reshape(len(rows), -1))
@@ -45,7 +45,8 @@ def _of_cells(task: Segmentation, truth: torch.Tensor, values: Values) -> dict[s
     return {"iou": task.score(counts), "pixel_accuracy": float(overall_accuracy(counts.numpy()))}
 
 
-def _of_classes(codes: NDArray[np.int64], probabilities: Values) -> dict[str, float]:
+def measures_of_classes(codes: NDArray[np.int64], probabilities: Values) -> dict[str, float]:
+    """Return accuracy, balanced accuracy and log loss of probabilities ``(N, K)``."""
     right = probabilities.argmax(axis=1) == codes
     given_to_truth = probabilities[np.arange(len(codes)), codes]
     least = np.finfo(np.float64).eps  # as scikit-learn has it

@@ -50,6 +50,7 @@ with held():
     from edaphos_bridge.data.tensors import tensor_as_numpy
     from edaphos_bridge.ensemble import FoundationEnsemble
     from edaphos_bridge.errors import InputError
+    from edaphos_bridge.experiments.few_label_result import FoundationFewLabelExperiment
     from edaphos_bridge.interop.answers import answered
     from edaphos_bridge.interop.calls import CALLS
     from edaphos_bridge.interop.calls.applicability import applicability_fields
@@ -57,6 +58,7 @@ with held():
     from edaphos_bridge.interop.calls.comparisons import comparison_fields
     from edaphos_bridge.interop.calls.cross_validation import cross_validation_fields
     from edaphos_bridge.interop.calls.encoders import encoder_fields
+    from edaphos_bridge.interop.calls.few_labels import few_label_fields
     from edaphos_bridge.interop.calls.interpretation import (
         attribution_fields,
         importance_fields,
@@ -314,6 +316,7 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
     FoundationAttribution: ("from_attribution", attribution_fields),
     FoundationBandImportance: ("from_importance", importance_fields),
     FoundationEmbeddingMap: ("from_map", map_fields),
+    FoundationFewLabelExperiment: ("from_few_labels", few_label_fields),
     FoundationApplicability: ("from_applicability", applicability_fields),
     FoundationSegmenterComparison: ("from_segmenter_comparison", comparison_fields),
     FoundationCrossValidation: ("from_cross_validation", cross_validation_fields),

@@ -1,8 +1,8 @@
-"""Two baselines that know nothing of an encoder, fitted on the training patches."""
+"""Baselines that know nothing of an encoder, fitted on the training patches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ from edaphos_bridge.training.lbfgs import logistic_path, standardised, warn_abou
 N_FILTERS = 64
 _RIDGE = 1.0
 
+BESIDE_A_FIT = ("random_convolutions", "band_statistics")
+"""Those that stand beside a fit that is looked at."""
+
 Features = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -36,6 +39,11 @@ def band_statistics(x: torch.Tensor) -> torch.Tensor:
     flat = x.double().flatten(2)
     parts = [flat.mean(2), flat.std(2, correction=0), flat.amin(2), flat.amax(2)]
     return torch.cat(parts, dim=1)
+
+
+def pixels(x: torch.Tensor) -> torch.Tensor:
+    """Return all cells, shape (B, C * H * W)."""
+    return x.double().flatten(1)
 
 
 def random_convolutions(bands: Bands, patch_size: list[int], seed: int) -> Features:
@@ -64,36 +72,59 @@ def random_convolutions(bands: Bands, patch_size: list[int], seed: int) -> Featu
 
 
 def baseline_values(
-    train: Patches, targets: NDArray[Any], x: Patches, n_classes: int | None, seed: int
+    train: Patches,
+    targets: NDArray[Any],
+    x: Patches,
+    n_classes: int | None,
+    seed: int,
+    names: Sequence[str] = BESIDE_A_FIT,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return what both baselines predict for `x`, by name, shape (N, n_classes) or (N, T).
+    """Return what baselines predict for `x`, by name, shape (N, n_classes) or (N, T).
 
     Parameters
     ----------
     train, targets : Patches and numpy.ndarray
-        What they learn from: class codes ``(n,)``, or numbers ``(n, T)``.
-    n_classes : int or None
-        None for numbers. Classes are learnt by logistic regression (C = 1), numbers by ridge
-        regression (penalty 1), both on standardised features.
+        What they learn from, as `learnt_values` has it.
     seed : int
         Of the random filters.
+    names : sequence of {"pixels", "random_convolutions", "band_statistics"}
+        Which ones. For "pixels" all patches are of one size.
     """
     if x.channels != train.channels:
         raise InputError(
             "train", f"must have patches of {x.channels} channels, as `x`", found=train.channels
         )
-    bands = _bands_of(train)
     smallest = [min(pair) for pair in zip(train.shape[2:], x.shape[2:], strict=True)]
-    makers: dict[str, Features] = {
-        "random_convolutions": random_convolutions(bands, smallest, seed),
-        "band_statistics": band_statistics,
+    makers: dict[str, Callable[[], Features]] = {
+        "pixels": lambda: pixels,
+        "random_convolutions": lambda: random_convolutions(_bands_of(train), smallest, seed),
+        "band_statistics": lambda: band_statistics,
     }
+    features = {name: makers[name]() for name in names}
+    return {
+        name: learnt_values(_over(train, each), targets, _over(x, each), n_classes)
+        for name, each in features.items()
+    }
+
+
+def learnt_values(
+    known: torch.Tensor, targets: NDArray[Any], asked: torch.Tensor, n_classes: int | None
+) -> NDArray[np.float64]:
+    """Return what a linear model of standardised features predicts.
+
+    Parameters
+    ----------
+    known, asked : torch.Tensor, shape (n, D) and (N, D), float64
+        Features of what it learns from, by which they are standardised, and of what it predicts.
+    targets : numpy.ndarray
+        Class codes ``(n,)``, or numbers ``(n, T)``.
+    n_classes : int or None
+        None for numbers. Classes are learnt by logistic regression (C = 1), numbers by ridge
+        regression (penalty 1).
+    """
     learn = _logistic if n_classes else _ridge
-    found = {}
-    for name, maker in makers.items():
-        known, asked = standardised(_over(train, maker), _over(x, maker))
-        found[name] = learn(known, targets, asked, n_classes)
-    return found
+    known, asked = standardised(known, asked)
+    return learn(known, targets, asked, n_classes)
 
 
 @torch.no_grad()

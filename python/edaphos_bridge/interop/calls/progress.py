@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edaphos_bridge.cross_validate import FoldReport
+from edaphos_bridge.experiments.few_label_run import PartReport
 from edaphos_bridge.interop.answers import Interrupted
 from edaphos_bridge.maps.progress import BlockReport
 from edaphos_bridge.training.events import EpochReport, Events
@@ -39,6 +40,17 @@ class FoldsToldToR:
         """Tell R."""
         name, value = next(iter(report.result.measures.items()))
         _told(self._tell, report.done, report.total, None, f"{name}={value:.3f}", report.line())
+
+
+class PartsToldToR:
+    """Tells R of each part of an experiment, and raises `Interrupted` where it wants to stop."""
+
+    def __init__(self, tell: Callable[..., Any]) -> None:
+        self._tell = tell
+
+    def __call__(self, report: PartReport) -> None:
+        """Tell R."""
+        _told(self._tell, report.done, report.total, None, report.status, report.line)
 
 
 class BlocksToldToR:

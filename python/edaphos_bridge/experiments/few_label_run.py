@@ -1,0 +1,165 @@
+"""A few-label experiment from its arguments to its result, whoever asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from edaphos_bridge.basics.arguments import seed_number, whole
+from edaphos_bridge.basics.seeding import draw_seed
+from edaphos_bridge.encoders.copying import as_module
+from edaphos_bridge.errors import InputError
+from edaphos_bridge.experiments.carried import require_crossing
+from edaphos_bridge.experiments.few_label_arms import arms_of
+from edaphos_bridge.experiments.few_label_data import Data
+from edaphos_bridge.experiments.few_label_result import FoundationFewLabelExperiment
+from edaphos_bridge.experiments.few_label_settings import FewLabelSettings
+from edaphos_bridge.experiments.few_labels import (
+    Design,
+    keys_of,
+    pretrained,
+    results,
+    shared,
+)
+from edaphos_bridge.experiments.kept_experiment import KeptExperiment, identity_of
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """What is finished: a line, and how many of how many are, in this stage."""
+
+    line: str
+    done: int
+    total: int
+    status: str
+
+
+def few_label_experiment(
+    methods: Any,
+    x: Any,
+    y: Any,
+    test: Any,
+    settings: Mapping[str, Any],
+    parting: Mapping[str, Any],
+    *,
+    n_jobs: Any,
+    checkpoint_dir: Any,
+    seed: Any,
+    tell: Callable[[PartReport], None],
+    draw: Callable[[], int] = draw_seed,
+    first: int = 0,
+) -> FoundationFewLabelExperiment:
+    """Do what `foundation_few_label_experiment` does: what all entrances have in common.
+
+    Parameters
+    ----------
+    parting : mapping
+        ``folds``, ``groups``, ``blocks``, ``block_size``, ``buffer`` and ``k``.
+    first : int
+        The name of the first fold of a list, or of those that are drawn.
+    """
+    known, functions = _methods(methods)
+    checked = FewLabelSettings.checked(**settings)
+    processes = whole("n_jobs", n_jobs)
+    used = None if seed is None else seed_number(seed)
+    if processes > 1:
+        for encoder in known.values():
+            require_crossing(encoder, {})
+    data = Data.of(x, y, test, parting, first)
+    with KeptExperiment.opened("checkpoint_dir", checkpoint_dir) as kept:
+        if used is None:
+            used = kept.seed()
+        used = draw() if used is None else used
+        seed_number(used + checked.repeats)  # so has each repeat one
+        design = Design.of(
+            data.x,
+            data.folds(used),
+            checked.standardise,
+            codes=data.codes,
+            labels=checked.labels,
+            per_class=checked.per_class,
+            repeats=checked.repeats,
+            seed=used,
+        )
+        if checkpoint_dir is not None:
+            kept.load(identity_of(methods, checked.config(), design, data.x, data.classes))
+        places = range(len(design.folds))
+        wanted = [(name, place) for name in functions for place in places]
+        with shared(data.x, processes) as source:
+            for place, found in pretrained(
+                design,
+                source,
+                functions,
+                [place for place in wanted if place not in kept.encoders],
+                processes,
+            ):
+                kept.save_encoder(wanted.index(place), place, found)
+                kept.encoders[place] = found
+                tell(_of_pretraining(place, design, found, len(kept.encoders), len(wanted)))
+            encoders = {(name, place): known[name] for name in known for place in places}
+            encoders |= {place: kept.encoders[place].encoder for place in wanted}
+            in_order = {name: encoders[name, 0] for name in methods}
+            arms, pairs = arms_of(in_order, **checked.of_arms())
+            keys = keys_of(design, arms)
+            rows = {key: kept.rows[key] for key in keys if key in kept.rows}
+            rest = [key for key in keys if key not in rows]
+            for key, row in results(design, source, arms, encoders, rest, processes):
+                kept.save_row(len(wanted) + keys.index(key), row)
+                rows[key] = row
+                tell(_of_fit(row, len(rows), len(keys)))
+    pretraining = [
+        {"method": name, "fold": design.folds[place].name, "seconds": each.seconds}
+        for (name, place), each in ((key, kept.encoders[key]) for key in wanted)
+    ]
+    return FoundationFewLabelExperiment(
+        table=pd.DataFrame([rows[key] for key in keys]),
+        pretraining=pd.DataFrame(pretraining, columns=["method", "fold", "seconds"]),
+        pairs=pairs,
+        config={**checked.config(), "by": data.by, "seed": used},
+    )
+
+
+def _methods(methods: Any) -> tuple[dict[str, Any], dict[str, Callable[..., Any]]]:
+    """Return encoders and functions by name, or raise `InputError`."""
+    if not isinstance(methods, Mapping) or not methods:
+        raise InputError(
+            "methods",
+            "must be encoders, fits or pretraining functions by name",
+            found=type(methods).__name__ if not isinstance(methods, Mapping) else {},
+        )
+    known, functions = {}, {}
+    for name, method in methods.items():
+        if not isinstance(name, str) or not name.strip():
+            raise InputError("methods", "must have names that are text", found=name)
+        if (
+            callable(method)
+            and not hasattr(method, "encoder")
+            and not isinstance(method, nn.Module)
+        ):
+            functions[name] = method
+        else:
+            known[name] = as_module(method, "methods")
+    return known, functions
+
+
+def _of_pretraining(
+    place: tuple[str, int], design: Design, found: Any, done: int, total: int
+) -> PartReport:
+    fold, seconds = design.folds[place[1]].name, f"{found.seconds:.1f} s"
+    line = f"[few labels] {place[0]} pretrained beside fold {fold} ({done}/{total})  {seconds}"
+    return PartReport(line, done, total, f"{place[0]} pretrained")
+
+
+def _of_fit(row: Mapping[str, Any], done: int, total: int) -> PartReport:
+    labels = "all" if np.isinf(row["labels"]) else f"{row['labels']:g}"
+    status = f"accuracy={row['accuracy']:.3f}"
+    line = (
+        f"[few labels] {row['method']}, {labels} labels, repeat {row['repeat']} "
+        f"({done}/{total})  {status}"
+    )
+    return PartReport(line, done, total, status)
