@@ -78,9 +78,12 @@ def test_features_are_those_before_the_projection(x, y, architecture):
 def test_an_xresnet_is_folded_and_trained_channels_last_with_about_the_same_result(
     x, y, architecture, freeze_backbone
 ):
+    # All rows in a batch: where the last has one patch, BatchNorms of its 1 by 1 maps divide by the
+    # root of eps alone, and rounding grows some 300 times in each.
+    run = {"freeze_backbone": freeze_backbone, "batch_size": 33, "epochs": 3}
     encoder = small_encoder(architecture, 4)
-    ours = quick(encoder, x, y, freeze_backbone=freeze_backbone)
-    plain = quick(nn.Sequential(copy.deepcopy(encoder)), x, y, freeze_backbone=freeze_backbone)
+    ours = quick(encoder, x, y, **run)
+    plain = quick(nn.Sequential(copy.deepcopy(encoder)), x, y, **run)
     assert ours.feature_dim == encoder.feature_dim
     assert_close(ours.loss_history, plain.loss_history, 1e-4)
 
