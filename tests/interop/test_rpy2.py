@@ -1,12 +1,14 @@
 """R embedded in this process: the R functions that `install()` puts there."""
 
 import gc
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
 import pytest
 import rpy2.robjects as ro
 import torch
+from rpy2.rinterface_lib import openrlib
 
 from edaphos_bridge import FoundationClassifier, foundation_encoder, foundation_fit_classifier
 from edaphos_bridge.interop import rpy2_values
@@ -134,14 +136,30 @@ def test_a_module_of_this_process_serves_r_as_encoder(r):
         assert isinstance(ro.globalenv["fit"].encoder, PooledConvolution)
 
 
-def test_python_lets_go_of_objects_that_r_has_collected(r):
+def test_python_lets_go_of_objects_that_r_has_collected_when_the_next_crosses(r):
     with converter.context():
         ro.globalenv["module"] = PooledConvolution()
     assert any(isinstance(held, PooledConvolution) for held in rpy2_values._held.values())
     ro.r("rm(module); if (exists('fit')) rm(fit)")
     gc.collect()
     ro.r("for (i in 1:3) gc()")
+    with converter.context():
+        ro.globalenv["module"] = torch.nn.Flatten()
     assert not any(isinstance(held, PooledConvolution) for held in rpy2_values._held.values())
+
+
+def test_what_r_collects_does_not_ask_for_rpy2s_lock(r, monkeypatch):
+    # rpy2 has it while R parses, where R may collect, and it cannot be had twice.
+    with converter.context():
+        ro.globalenv["module"] = PooledConvolution()
+    ro.r("rm(module)")
+    gc.collect()
+    lock = MagicMock(wraps=openrlib.lock)
+    monkeypatch.setattr(openrlib, "lock", lock)
+    openrlib.rlib.R_gc()
+    assert lock.mock_calls == []
+    assert ro.r("1")[0] == 1
+    assert lock.mock_calls != []
 
 
 def test_a_python_error_reaches_trycatch_with_class_message_call_and_argument(r):

@@ -1,11 +1,14 @@
 """Plain values between Python and R embedded by rpy2, as reticulate would convert them.
 
 Arrays from R are views of R's memory. A Python object that R only holds is an environment of
-class ``edaphosbridge_python_object`` with a key; R's finalizer lets the object go.
+class ``edaphosbridge_python_object`` with a key. R's finalizer notes the key, and Python lets the
+object go when the next one crosses: R may collect anywhere, where rpy2 has its lock as well, and
+what called Python there would wait for ever.
 """
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -172,9 +175,16 @@ def strings_to_r(values: NDArray[Any]) -> Any:
 
 
 def _hold(value: Any) -> Any:
+    _let_go()
     key = uuid.uuid4().hex  # an object that R has read from a file has the key of another session
     _held[key] = value
-    return _holder()(StrSexpVector([key]))
+    return _holder()["hold"](StrSexpVector([key]))
+
+
+def _let_go() -> None:
+    """Drop the objects that R has collected."""
+    for key in _holder()["collected"]():
+        _held.pop(key, None)
 
 
 def is_held(key: Any) -> Any:
@@ -185,6 +195,7 @@ def is_held(key: Any) -> Any:
 def _held_object(environment: Any) -> Any:
     if "edaphosbridge_python_object" not in environment.rclass:
         return environment
+    _let_go()
     key = environment["key"][0]
     if key not in _held:
         raise InputError(
@@ -195,25 +206,28 @@ def _held_object(environment: Any) -> Any:
     return _held[key]
 
 
+# Names in an environment: R may collect between any two lines, and none is lost.
 _HOLDER_CODE = """
-function(release) function(key) {
-  object <- new.env(parent = emptyenv())
-  object$key <- key
-  reg.finalizer(object, function(object) release(object$key))
-  structure(object, class = "edaphosbridge_python_object")
-}
+local({
+  gone <- new.env(parent = emptyenv())
+  note <- function(object) assign(object$key, TRUE, envir = gone)
+  hold <- function(key) {
+    object <- new.env(parent = emptyenv())
+    object$key <- key
+    reg.finalizer(object, note)
+    structure(object, class = "edaphosbridge_python_object")
+  }
+  collected <- function() {
+    keys <- ls(gone)
+    rm(list = keys, envir = gone)
+    keys
+  }
+  environment()
+})
 """
-_made: dict[str, Any] = {}
 
 
+@functools.cache
 def _holder() -> Any:
-    """Return R's constructor of held objects; Python keeps what R calls back."""
-    if not _made:
-
-        def release(key: Any) -> Any:
-            return BoolSexpVector([_held.pop(key[0], None) is not None])
-
-        _made["release"] = rinterface.rternalize(release)
-        constructor = rinterface.evalr(_HOLDER_CODE)
-        _made["holder"] = constructor(_made["release"])
-    return _made["holder"]
+    """Return the R environment with the functions of held objects."""
+    return rinterface.evalr(_HOLDER_CODE)
