@@ -95,6 +95,7 @@ def given(tmp_path_factory):
     )
     fit = eb.foundation_fit_classifier(encoder, X, Y, epochs=2, seed=1)
     moco = eb.foundation_moco_pretrain(X, **SMALL)
+    swav = eb.foundation_swav_pretrain(X, X[:, :2], **SMALL)
     tiles = eb.foundation_tile_dataset(RASTER, patch_size=8, n_patches=40, seed=1)
     on_tiles = eb.foundation_moco_pretrain_tiles(tiles, **SMALL)
     at_points = eb.foundation_fit_classifier(on_tiles, tiles, Y, epochs=2, seed=1)
@@ -103,7 +104,7 @@ def given(tmp_path_factory):
     eb.foundation_weights_save(encoder, folder / "encoder")
     return {
         "folder": folder, "encoder": encoder, "simclr": simclr, "own": own, "fit": fit,
-        "moco": moco, "tiles": tiles, "on_tiles": on_tiles, "at_points": at_points,
+        "moco": moco, "swav": swav, "tiles": tiles, "on_tiles": on_tiles, "at_points": at_points,
     }  # fmt: skip
 
 
@@ -221,6 +222,9 @@ CALLS = {
         g["tiles"], **TURNS
     ).to_bytes(),
     "moco on tiles": lambda g: eb.foundation_moco_pretrain_tiles(g["tiles"], **SMALL).to_bytes(),
+    "swav of two sensors": lambda g: eb.foundation_swav_pretrain(X, X[:, :2], **SMALL).to_bytes(),
+    "swav on tiles": lambda g: eb.foundation_swav_pretrain_tiles(g["tiles"], **SMALL).to_bytes(),
+    "encoder for a sensor": lambda g: encoder_bytes(eb.foundation_encoder_for(g["swav"], "b")),
     "tiles": lambda g: eb.foundation_tile_dataset(RASTER, 8, 9, seed=1).sample(4, 1).tobytes(),
     "embed": lambda g: eb.foundation_moco_embed(g["encoder"], X, projection=True).tobytes(),
     "embed simclr": lambda g: eb.foundation_simclr_embed(g["simclr"], X).tobytes(),
