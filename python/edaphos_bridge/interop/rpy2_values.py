@@ -189,6 +189,7 @@ def _let_go() -> None:
 
 def is_held(key: Any) -> Any:
     """Return whether the object of R's `key` is there: that of another session is not."""
+    _let_go()
     return BoolSexpVector([key[0] in _held])
 
 
