@@ -18,7 +18,7 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # The kernels of the simplest processor: a bound that only some processors keep fails under them.
 PLAIN := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE
 
-.PHONY: help setup setup-python setup-r demo comparison fine-tuning few-labels segmentation bench growth scale test test-python test-r \
+.PHONY: help setup setup-python setup-r demo comparison fine-tuning few-labels segmentation bench growth scale test test-python test-inside test-interop test-r \
         test-plain test-modern lint \
         check-r document vignettes clean
 
@@ -96,8 +96,8 @@ growth: setup
 scale: setup-python
 	$(PY) -m benchmarks.scale $(ARGS)
 
-# Both suites side by side: each has one thread.
-BOTH = $(MAKE) --no-print-directory --jobs=2 --output-sync=target test-python test-r
+# Three parts for two cores, each with one thread, the longest first.
+BOTH = $(MAKE) --no-print-directory --jobs=2 --output-sync=target test-inside test-r test-interop
 
 test: lint setup
 	$(BOTH)
@@ -109,6 +109,12 @@ lint: setup-python
 
 test-python: setup
 	$(THREADS) $(R_ENV) $(PY) -m pytest
+
+test-interop: setup
+	$(THREADS) $(R_ENV) $(PY) -m pytest tests/interop
+
+test-inside: setup
+	$(THREADS) $(R_ENV) $(PY) -m pytest --ignore=tests/interop
 
 test-r: setup
 	$(THREADS) $(R_ENV) EDAPHOSBRIDGE_TEST_STRICT=true Rscript r-wrapper/tools/test.R
