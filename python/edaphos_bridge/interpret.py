@@ -17,6 +17,7 @@ from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.interpretation.baselines import baseline_values
+from edaphos_bridge.interpretation.classification import ClassificationInterpretation
 from edaphos_bridge.interpretation.outputs import (
     CLASSIFICATION,
     REGRESSION,
@@ -27,11 +28,8 @@ from edaphos_bridge.interpretation.outputs import (
     truth_of,
     values_of,
 )
-from edaphos_bridge.interpretation.result import (
-    ClassificationInterpretation,
-    FoundationInterpretation,
-    RegressionInterpretation,
-)
+from edaphos_bridge.interpretation.regression import RegressionInterpretation
+from edaphos_bridge.interpretation.result import FoundationInterpretation
 from edaphos_bridge.interpretation.scores import Classified, Measured
 from edaphos_bridge.interpretation.segmentation import SegmentationInterpretation
 from edaphos_bridge.interpretation.segmented import Segmented
@@ -99,8 +97,9 @@ def foundation_interpret(
         intersection over union, Dice, F1, precision and recall, as means over classes and of each
         class, where the bootstrap draws tiles. Each with a 95 % percentile
         interval; that of the calibration error lies high where patches are few, since bins of few
-        patches are never quite right. And with ``confusion``, ``most_confused()``,
-        ``top_losses()`` and the plots.
+        patches are never quite right. And with
+        ``top_losses()`` and the plots, of classes with ``confusion`` and ``most_confused()``, which
+        count the cells of masks.
 
     Raises
     ------

@@ -27,12 +27,10 @@ from edaphos_bridge.interop.calls.held import (
 from edaphos_bridge.interop.calls.values import NA_INTEGER, with_na
 from edaphos_bridge.interpret import interpret as interpret_fit
 from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
+from edaphos_bridge.interpretation.classification import ClassificationInterpretation
 from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
 from edaphos_bridge.interpretation.importance import FoundationBandImportance
-from edaphos_bridge.interpretation.result import (
-    ClassificationInterpretation,
-    FoundationInterpretation,
-)
+from edaphos_bridge.interpretation.result import FoundationInterpretation
 from edaphos_bridge.interpretation.segmentation import SegmentationInterpretation
 from edaphos_bridge.knn import knn as knn_of
 
