@@ -119,7 +119,7 @@ def assert_equal_fits(found, expected):
         ({"models": []}, "models"),
         ({"models": {"a": 3}}, "models"),
         ({"test": 3}, "test"),
-        ({"test": (np.zeros((2, 4, 8, 8)), np.full((2, 8, 8), 5))}, "masks"),
+        ({"test": (np.zeros((2, 4, 8, 8)), np.full((2, 8, 8), 5))}, "test"),
         ({"val_split": 0}, "val_split"),
         ({"patience": 2}, "patience"),
         ({"models": {"a": {"patience": 2}}}, "patience"),

@@ -19,7 +19,7 @@ from edaphos_bridge.data.patch_masks import masks_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
 from edaphos_bridge.data.splits import parting_in, read_split
 from edaphos_bridge.encoders.copying import as_module
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import InputError, renamed
 from edaphos_bridge.interpret import interpret_masks
 from edaphos_bridge.interpretation.segmentation import SegmentationInterpretation
 from edaphos_bridge.interpretation.segmenter_comparison import FoundationSegmenterComparison
@@ -266,7 +266,9 @@ def _test(test: Any, reader: Any, learnt: Masks, unlabelled: Any) -> tuple[Patch
         raise InputError("test", "must be a pair of patches and masks", found=type(test).__name__)
     patches = Patches(test[0], argument="test")
     patches.read_for(reader, training=False)
-    return patches, masks_of(patches, test[1], classes=learnt.classes, unlabelled=unlabelled)
+    with renamed("masks", "test"):
+        masks = masks_of(patches, test[1], classes=learnt.classes, unlabelled=unlabelled)
+    return patches, masks
 
 
 def _units(codes: Any, rows: torch.Tensor, split: Any) -> Units:

@@ -12,9 +12,8 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag, seed_number, whole
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.masks import Masks
-from edaphos_bridge.data.patch_masks import masks_of
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import InputError, renamed
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.interpretation.baselines import baseline_values
 from edaphos_bridge.interpretation.classification import ClassificationInterpretation
@@ -155,10 +154,12 @@ def interpret(
     if known.task.has_masks:
         _no_baselines(baselines, train)
         patches.read_for(known.encoder, training=False)
+        with renamed("masks", "y"):
+            masks = known.task.masks_of(patches, y)
         return interpret_masks(
             known,
             patches,
-            masks_of(patches, y, classes=known.task.classes, unlabelled=known.task.unlabelled),
+            masks,
             units_of(len(patches), groups, blocks, block_size),
             n_boot=whole("n_boot", n_boot, minimum=0),
             n_pictures=whole("n_pictures", n_pictures, minimum=0),

@@ -320,7 +320,7 @@ class FoundationSegmenter(FoundationFit):
                 "label_smoothing", "is for classifiers", found=settings.label_smoothing
             )
         task = self.task
-        found = masks_of(patches, y, classes=task.classes, unlabelled=task.unlabelled)
+        found = task.masks_of(patches, y)
         again = Segmentation.of(
             found,
             task.loss_fn,

@@ -110,7 +110,7 @@ to_test <- function(test, call) {
   if (!is.list(test) || is.object(test) || !"x" %in% names(test)) {
     stop_input("test", "must be a list with `x` and `masks`.", call)
   }
-  list(x = to_patches(test$x, call, "test"), masks = to_masks(test$masks, call))
+  list(x = to_patches(test$x, call, "test"), masks = to_masks(test$masks, call, "test"))
 }
 
 #' @rdname foundation_compare_segmenters

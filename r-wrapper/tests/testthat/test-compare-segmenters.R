@@ -147,7 +147,7 @@ test_that("bad input is refused before any fit, and leaves R's generator alone",
   refused("epochs", "found 0", models = list(a = list(), b = list(epochs = 0)))
   refused("epoch", "Did you mean `epochs`?", epoch = 2)
   refused("test", "must be a list with `x` and `masks`", test = 3)
-  refused("masks", "found 'ice'", test = list(x = small_x, masks = array("ice", c(48, 4, 4))))
+  refused("test", "found 'ice'", test = list(x = small_x, masks = array("ice", c(48, 4, 4))))
   refused("masks", "c(48, 4, 3)", masks = small_masks[, , 1:3])
   refused("patience", "Give `test`", patience = 2)
   refused("val_split", "leaves no row to score", val_split = 0)

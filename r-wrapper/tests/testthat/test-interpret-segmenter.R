@@ -116,8 +116,8 @@ test_that("what is not for segmenters is refused", {
   refused(foundation_interpret(fit, soil_x, holed, baselines = TRUE), "baselines", "not for segmenters")
   train <- list(x = soil_x, y = holed)
   refused(foundation_interpret(fit, soil_x, holed, train = train), "train", "not for segmenters")
-  refused(foundation_interpret(fit, soil_x, holed[, , 1:4]), "masks", "c(48, 5, 4)")
-  refused(foundation_interpret(fit, soil_x, replace(holed, 3, "ice")), "masks", "found 'ice'")
+  refused(foundation_interpret(fit, soil_x, holed[, , 1:4]), "y", "c(48, 5, 4)")
+  refused(foundation_interpret(fit, soil_x, replace(holed, 3, "ice")), "y", "found 'ice'")
   refused(
     foundation_band_importance(fit, soil_x, holed), "fit", "found 'segmentation'",
     of = "foundation_band_importance"
