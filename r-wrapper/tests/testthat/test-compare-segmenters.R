@@ -66,6 +66,10 @@ test_that("groups are held out and drawn whole, and a test is scored where it is
   found <- quick_comparison(models = "frozen", groups = rep(1:8, 6), val_split = 0.25)
   expect_identical(found$interpretations$frozen$units, "groups")
   expect_identical(found$fits$frozen$config$split$n_validation, 12L)
+  by_hand <- foundation_fit_segmenter(
+    soil_encoder(), small_x, small_masks, groups = rep(1:8, 6), val_split = 0.25, epochs = 1, seed = 2
+  )
+  expect_identical(found$fits$frozen, by_hand)
   test <- list(x = small_x[41:48, , , ], masks = structure(small_masks[41:48, , ], levels = wetness))
   train <- structure(small_masks[1:40, , ], levels = wetness)
   found <- quick_comparison(
