@@ -129,7 +129,7 @@ to_head <- function(head, call) {
 
 stop_if_dead <- function(object, argument, call) {
   if (is_dead_python_object(object)) {
-    problem <- "is a Python object of another R session. Build the module anew and give it again."
+    problem <- "is a Python object of another R session. Build it anew and give it again."
     stop_input(argument, problem, call)
   }
 }
@@ -325,10 +325,12 @@ to_phase <- function(phase) {
   lapply(unclass(phase), function(value) if (length(value) > 1L) to_numbers(value) else to_scalar(value))
 }
 
-# What a probe looks at crosses when it is made, to be checked, and again with a run.
+# What a probe looks at crosses when it is made, to be checked, and again with a run. One of Python's
+# crosses as the object that R holds.
 to_probe <- function(probe, call) {
-  if (is.null(probe)) {
-    return(NULL)
+  if (is.null(probe) || is_python_object(probe)) {
+    stop_if_dead(probe, "probe", call)
+    return(probe)
   }
   if (!inherits(probe, "edaphosbridge_probe")) {
     stop_input(
