@@ -56,7 +56,8 @@ name_lists <- function(y, call) {
   })
 }
 
-# Masks cross as numbers with R's NA: as they are, or as places in `levels`, counted from 0.
+# Masks cross as numbers with R's NA: as they are, or as places in `levels`, counted from 0. Logical
+# values have levels FALSE and TRUE, which are bool in Python.
 to_masks <- function(masks, call, argument = "masks") {
   if (missing(masks)) masks <- NULL
   if (is.null(masks) || is_python_object(masks)) { # none: those of a tile data set
@@ -76,7 +77,7 @@ to_masks <- function(masks, call, argument = "masks") {
     levels <- sort(checked_text(unique(as.vector(masks)), call, argument))
     masks <- match(masks, levels)
   } else if (is.logical(masks)) {
-    levels <- c("FALSE", "TRUE")
+    levels <- c(FALSE, TRUE)
     masks <- masks + 1L
   } else if (!is.null(attr(masks, "levels"))) {
     levels <- checked_text(as.character(attr(masks, "levels")), call, argument)

@@ -61,6 +61,12 @@ test_that("masks may be text, logical values, whole numbers, codes with levels o
   flags <- quick_segmenter(soil_masks == "wet")
   expect_identical(flags$classes, c("FALSE", "TRUE"))
   expect_identical(flags$loss_history, expected$loss_history)
+  expect_identical(levels(predict(flags, soil_x)), c("FALSE", "TRUE"))
+  accuracy <- function(masks) foundation_interpret(flags, soil_x, masks, n_boot = 0)$scores$estimate[[1]]
+  right <- mean((predict(flags, soil_x) == 2L) == (soil_masks == "wet"))
+  expect_identical(accuracy(soil_masks == "wet"), right)
+  expect_identical(accuracy(array(as.character(soil_masks == "wet"), dim(soil_masks))), right)
+  expect_identical(accuracy(predict(flags, soil_x)), 1)
   numbers <- unclass(sorted)
   attr(numbers, "levels") <- NULL
   whole <- quick_segmenter(numbers)
