@@ -22,6 +22,7 @@ from edaphos_bridge import (
     foundation_fit_segmenter,
     foundation_interpret,
     foundation_lr_find,
+    foundation_mcdropout_predict,
     foundation_phase,
 )
 from edaphos_bridge.basics.seeding import Randomness
@@ -564,6 +565,11 @@ def test_bad_masks_are_refused_by_the_name_that_the_function_has_for_them(
     with pytest.raises(InputError, match=f"^`y` .*{says}") as caught:
         calls[verb](change(masks))
     assert caught.value.argument == "y"
+
+
+def test_draws_of_a_decoder_that_drops_nothing_are_refused(x, masks, encoder):
+    with pytest.raises(InputError, match=r"`object` has no dropout .* decoder of your own"):
+        foundation_mcdropout_predict(segment(encoder, x, masks, epochs=1), x, 3, seed=1)
 
 
 def test_a_split_without_labelled_cells_is_told(x, masks, encoder):
