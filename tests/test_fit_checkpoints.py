@@ -1,5 +1,6 @@
 """A fit that was killed goes on from its folder, with the bits of one that was not."""
 
+import copy
 import os
 import signal
 import subprocess
@@ -154,6 +155,17 @@ def test_other_patches_labels_or_encoders_are_refused(encoder, x, y, tmp_path, d
         with pytest.raises(InputError) as raised:
             probe(*call, checkpoint_dir=tmp_path)
         assert raised.value.argument == "checkpoint_dir"
+
+
+def test_an_encoder_of_transposed_patches_is_another_one(encoder, x, y, tmp_path):
+    folders = {None: tmp_path / "a", "transposed": tmp_path / "b"}
+    turned = copy.deepcopy(encoder)
+    turned.patch_orientation = "transposed"
+    probe(encoder, x, y, checkpoint_dir=folders[None])
+    probe(turned, x, y, checkpoint_dir=folders["transposed"])
+    for other, folder in ((turned, folders[None]), (encoder, folders["transposed"])):
+        with pytest.raises(InputError, match=r"another run .*encoder = "):
+            probe(other, x, y, checkpoint_dir=folder)
 
 
 def test_other_groups_are_refused(encoder, x, y, tmp_path):

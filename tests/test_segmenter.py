@@ -20,7 +20,9 @@ from edaphos_bridge import (
     foundation_finetune_classifier,
     foundation_finetune_ensemble,
     foundation_fit_segmenter,
+    foundation_interpret,
     foundation_lr_find,
+    foundation_mcdropout_predict,
     foundation_phase,
 )
 from edaphos_bridge.basics.seeding import Randomness
@@ -265,8 +267,6 @@ def test_recipes_go_on_from_it(x, masks, encoder, regime, decoder):
     assert len(foundation_lr_find(fit, x, masks, num_it=10, seed=1).table) > 3
     with pytest.raises(InputError, match="label_smoothing"):
         foundation_finetune_classifier(fit, x, masks, label_smoothing=0.1)
-    with pytest.raises(InputError, match="masks"):
-        foundation_finetune_classifier(fit, x, np.full(masks.shape, 7))
 
 
 class Killed(Exception):  # noqa: N818
@@ -534,6 +534,42 @@ def test_bad_input_is_an_error_before_anything_is_done(
     with pytest.raises(InputError, match=says) as caught:
         segment(given.pop("encoder"), given.pop("x"), given.pop("masks"), **given)
     assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize("verb", ["interpret", "recipe", "rates", "ensemble", "folds"])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda masks: masks[:, :, :7], r"\[23, 8, 8\].*found \[23, 8, 7\]"),
+        (lambda masks: np.where(np.arange(23)[:, None, None] == 3, 9, masks), "first: 3;.*found 9"),
+        (lambda masks: np.full(masks.shape, np.nan), "label no cell"),
+        (lambda masks: masks == 1, "among 0, 1, 2.*found (True|False)"),
+    ],
+)
+def test_bad_masks_are_refused_by_the_name_that_the_function_has_for_them(
+    x, masks, encoder, verb, change, says
+):
+    fit = segment(encoder, x, masks, epochs=1, unlabelled=255)
+    how = {"classes": [0, 1, 2], "epochs": 1}
+    calls = {
+        "interpret": lambda y: foundation_interpret(fit, x, y),
+        "recipe": lambda y: foundation_finetune_classifier(fit, x, y),
+        "rates": lambda y: foundation_lr_find(fit, x, y),
+        "ensemble": lambda y: foundation_finetune_ensemble(
+            encoder, x, y, task="segmentation", **how
+        ),
+        "folds": lambda y: foundation_cross_validate(
+            "foundation_fit_segmenter", encoder, x, y, **how
+        ),
+    }
+    with pytest.raises(InputError, match=f"^`y` .*{says}") as caught:
+        calls[verb](change(masks))
+    assert caught.value.argument == "y"
+
+
+def test_draws_of_a_decoder_that_drops_nothing_are_refused(x, masks, encoder):
+    with pytest.raises(InputError, match=r"`object` has no dropout .* decoder of your own"):
+        foundation_mcdropout_predict(segment(encoder, x, masks, epochs=1), x, 3, seed=1)
 
 
 def test_a_split_without_labelled_cells_is_told(x, masks, encoder):

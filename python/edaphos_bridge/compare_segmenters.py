@@ -16,10 +16,10 @@ from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.masks import Masks
 from edaphos_bridge.data.patch_masks import masks_of
-from edaphos_bridge.data.patches import Patches, warn_of_overlap
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.data.splits import parting_in, read_split
 from edaphos_bridge.encoders.copying import as_module
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import InputError, renamed
 from edaphos_bridge.interpret import interpret_masks
 from edaphos_bridge.interpretation.segmentation import SegmentationInterpretation
 from edaphos_bridge.interpretation.segmenter_comparison import FoundationSegmenterComparison
@@ -68,7 +68,8 @@ def foundation_compare_segmenters(
     Parameters
     ----------
     encoder, x, masks, val_split, classes, unlabelled, seed
-        As in `foundation_fit_segmenter`.
+        As in `foundation_fit_segmenter`: with the same seed and settings it gives the same fit, to
+        the last bit.
     models : sequence of regimes, or mapping of name to settings
         What is compared: ``"frozen"``, ``"finetune"`` and ``"from_scratch"``, or settings of
         `foundation_fit_segmenter` for each name, such as
@@ -171,18 +172,11 @@ def compare_segmenters(
         raise InputError(
             "val_split", "leaves no row to score", found=share, hint="Give `test`, or more."
         )
-    if held_out is None and split is None:
-        warn_of_overlap(patches.overlapping, len(patches))
     used = draw() if seed is None else seed_number(seed)
-    plan = draw_plan(len(patches), share, Randomness(used).generator, split)
+    plan = draw_plan(len(patches), share, Randomness(used).generator, split)  # that of each fit
     common = {
         "classes": learnt.classes, "unlabelled": unlabelled, "val_split": share, "seed": used
     }  # fmt: skip
-    rows_of_all = [(plan.train_rows.numpy(), plan.val_rows.numpy())]
-    same = {
-        "folds": rows_of_all if len(plan.val_rows) else None,
-        "first": parting.get("first", 0),
-    }
     units = None
     if held_out is None:
         rows = plan.val_rows
@@ -194,7 +188,7 @@ def compare_segmenters(
     for name, own in each.items():
         with listen(flag("verbose", own["verbose"])) as events:
             fits[name] = fit_segmenter(
-                encoder, Patches(x), masks, {**own, **common}, events, parting=same
+                encoder, Patches(x), masks, {**own, **common}, events, parting=parting
             )
         found[name] = interpret_masks(
             fits[name],
@@ -266,7 +260,9 @@ def _test(test: Any, reader: Any, learnt: Masks, unlabelled: Any) -> tuple[Patch
         raise InputError("test", "must be a pair of patches and masks", found=type(test).__name__)
     patches = Patches(test[0], argument="test")
     patches.read_for(reader, training=False)
-    return patches, masks_of(patches, test[1], classes=learnt.classes, unlabelled=unlabelled)
+    with renamed("masks", "test"):
+        masks = masks_of(patches, test[1], classes=learnt.classes, unlabelled=unlabelled)
+    return patches, masks
 
 
 def _units(codes: Any, rows: torch.Tensor, split: Any) -> Units:

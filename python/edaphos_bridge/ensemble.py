@@ -20,7 +20,7 @@ from edaphos_bridge.basics.arguments import choice, read_once, whole
 from edaphos_bridge.basics.paths import folder_or_none
 from edaphos_bridge.classifier import foundation_fit_classifier
 from edaphos_bridge.encoders.copying import as_module
-from edaphos_bridge.errors import InputError, WeightsError
+from edaphos_bridge.errors import InputError, WeightsError, renamed
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.fits import file
 from edaphos_bridge.fits.result import FoundationFit, lines, values_of
@@ -109,7 +109,8 @@ def foundation_finetune_ensemble(
     members = []
     for seed in seeds:
         own = None if folder is None else folder / f"member-{seed}"
-        members.append(fit_member(encoder, x, y, seed=seed, checkpoint_dir=own, **settings))
+        with renamed("masks", "y"):
+            members.append(fit_member(encoder, x, y, seed=seed, checkpoint_dir=own, **settings))
     return FoundationEnsemble(members)
 
 

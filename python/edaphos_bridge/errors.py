@@ -12,7 +12,7 @@ import functools
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -101,6 +101,18 @@ class InputError(EdaphosError, ValueError):
         if self.found is not _NOTHING:
             text += f"; found {notation.show(self.found)}"
         return f"{text}. {self.hint}".rstrip()
+
+
+@contextlib.contextmanager
+def renamed(argument: str, called: str) -> Iterator[None]:
+    """Raise errors about an argument as the caller's function calls it."""
+    try:
+        yield
+    except InputError as error:
+        if error.argument == argument:
+            error.argument = called
+            error.args = (error.render(),)
+        raise
 
 
 def _rebuild(cls: type[InputError], state: dict[str, Any]) -> InputError:

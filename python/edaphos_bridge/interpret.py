@@ -12,11 +12,11 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag, seed_number, whole
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.masks import Masks
-from edaphos_bridge.data.patch_masks import masks_of
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import InputError, renamed
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.interpretation.baselines import baseline_values
+from edaphos_bridge.interpretation.classification import ClassificationInterpretation
 from edaphos_bridge.interpretation.outputs import (
     CLASSIFICATION,
     REGRESSION,
@@ -27,11 +27,8 @@ from edaphos_bridge.interpretation.outputs import (
     truth_of,
     values_of,
 )
-from edaphos_bridge.interpretation.result import (
-    ClassificationInterpretation,
-    FoundationInterpretation,
-    RegressionInterpretation,
-)
+from edaphos_bridge.interpretation.regression import RegressionInterpretation
+from edaphos_bridge.interpretation.result import FoundationInterpretation
 from edaphos_bridge.interpretation.scores import Classified, Measured
 from edaphos_bridge.interpretation.segmentation import SegmentationInterpretation
 from edaphos_bridge.interpretation.segmented import Segmented
@@ -99,8 +96,9 @@ def foundation_interpret(
         intersection over union, Dice, F1, precision and recall, as means over classes and of each
         class, where the bootstrap draws tiles. Each with a 95 % percentile
         interval; that of the calibration error lies high where patches are few, since bins of few
-        patches are never quite right. And with ``confusion``, ``most_confused()``,
-        ``top_losses()`` and the plots.
+        patches are never quite right. And with
+        ``top_losses()`` and the plots, of classes with ``confusion`` and ``most_confused()``, which
+        count the cells of masks.
 
     Raises
     ------
@@ -156,10 +154,12 @@ def interpret(
     if known.task.has_masks:
         _no_baselines(baselines, train)
         patches.read_for(known.encoder, training=False)
+        with renamed("masks", "y"):
+            masks = known.task.masks_of(patches, y)
         return interpret_masks(
             known,
             patches,
-            masks_of(patches, y, classes=known.task.classes, unlabelled=known.task.unlabelled),
+            masks,
             units_of(len(patches), groups, blocks, block_size),
             n_boot=whole("n_boot", n_boot, minimum=0),
             n_pictures=whole("n_pictures", n_pictures, minimum=0),

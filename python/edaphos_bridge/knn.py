@@ -17,9 +17,9 @@ from edaphos_bridge.data.labels import as_labels, codes_among
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.embeddings import features_of
 from edaphos_bridge.errors import InputError
+from edaphos_bridge.interpretation.classification import ClassificationInterpretation
 from edaphos_bridge.interpretation.neighbours import knn_votes, shares
 from edaphos_bridge.interpretation.outputs import as_patches
-from edaphos_bridge.interpretation.result import ClassificationInterpretation
 from edaphos_bridge.interpretation.scores import Classified
 from edaphos_bridge.interpretation.units import Units, units_of
 

@@ -103,7 +103,9 @@ def draw_predictions(
         raise InputError(
             "object",
             "has no dropout to draw from: nothing dropped in its training",
-            hint="Fit it with a head that drops, as head = 'mlp' with dropout = 0.2.",
+            hint="Fit it with a decoder of your own that drops."
+            if fit.task.has_masks
+            else "Fit it with a head that drops, as head = 'mlp' with dropout = 0.2.",
         )
 
     def draws() -> Randomness:  # asked for when the patches are known to fit

@@ -16,7 +16,7 @@ from edaphos_bridge.classifier import fit_classifier
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.data.splits import parting_in
 from edaphos_bridge.encoders.copying import as_module, own_copy
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import InputError, renamed
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.fits.run import fit_checked
 from edaphos_bridge.training.decoder_settings import DecoderSettings
@@ -365,15 +365,16 @@ def finetuned(
         return fit_classifier(as_module(start, "encoder_or_fit"), patches, y, settings, *run, **how)
     head = _head_of(start)
     how = {"head": own_copy(start.head).requires_grad_(True), **how}
-    return fit_checked(
-        type(start),
-        lambda: start.learnt_again(patches, y, settings),
-        start.encoder,
-        patches,
-        replace(settings, head=head),
-        *run,
-        **how,
-    )
+    with renamed("masks", "y"):
+        return fit_checked(
+            type(start),
+            lambda: start.learnt_again(patches, y, settings),
+            start.encoder,
+            patches,
+            replace(settings, head=head),
+            *run,
+            **how,
+        )
 
 
 def _head_of(fit: FoundationFit) -> AnyHead:

@@ -84,8 +84,9 @@ def foundation_fit_segmenter(
     x : array-like, torch.Tensor, tile data set or path, shape (N, C, H, W)
         Patches, as in `foundation_fit_classifier`.
     masks : array-like, shape (N, H, W), of int, str, bool or whole float, optional
-        The class of each cell. NaN, None, ``pandas.NA`` and masked cells are unlabelled. A tile
-        data set that was made with `labels` has its own, which need not be given.
+        The class of each cell. NaN, None, ``pandas.NA`` and masked cells are unlabelled. False and
+        True are classes "FALSE" and "TRUE" in R. A tile data set that was made with `labels` has
+        its own, which need not be given.
     regime : {"frozen", "finetune", "from_scratch"}
         What trains: the decoder on maps that are computed once; encoder and decoder; or a small
         network of its own, without the encoder, against which the others are held.
@@ -320,7 +321,7 @@ class FoundationSegmenter(FoundationFit):
                 "label_smoothing", "is for classifiers", found=settings.label_smoothing
             )
         task = self.task
-        found = masks_of(patches, y, classes=task.classes, unlabelled=task.unlabelled)
+        found = task.masks_of(patches, y)
         again = Segmentation.of(
             found,
             task.loss_fn,

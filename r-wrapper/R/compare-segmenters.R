@@ -2,7 +2,8 @@
 #'
 #' Fits segmenters in several ways and scores them on the same patches, which none of them learnt from.
 #'
-#' @param encoder,x,masks,val_split,classes,unlabelled,seed As in [foundation_fit_segmenter()].
+#' @param encoder,x,masks,val_split,classes,unlabelled,seed As in [foundation_fit_segmenter()]: with the
+#'   same seed and settings it gives the same fit, to the last bit.
 #' @param models What is compared: some of `"frozen"`, `"finetune"` and `"from_scratch"`; or a named list
 #'   with a list of settings of [foundation_fit_segmenter()] for each model, such as
 #'   `list("U-Net" = list(regime = "finetune", decoder = "unet"))`.
@@ -110,7 +111,7 @@ to_test <- function(test, call) {
   if (!is.list(test) || is.object(test) || !"x" %in% names(test)) {
     stop_input("test", "must be a list with `x` and `masks`.", call)
   }
-  list(x = to_patches(test$x, call, "test"), masks = to_masks(test$masks, call))
+  list(x = to_patches(test$x, call, "test"), masks = to_masks(test$masks, call, "test"))
 }
 
 #' @rdname foundation_compare_segmenters

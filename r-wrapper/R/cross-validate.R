@@ -139,7 +139,7 @@ to_learnt_by <- function(name, encoder, y, call) {
   switch(name,
     foundation_fit_regressor = to_targets(y, call),
     foundation_fit_multilabel = to_label_sets(y, call),
-    foundation_fit_segmenter = to_masks(y, call),
+    foundation_fit_segmenter = to_masks(y, call, "y"),
     foundation_fine_tune = ,
     foundation_finetune_classifier = to_learnt(encoder, y, call),
     to_labels(y, call)

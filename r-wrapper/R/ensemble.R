@@ -73,10 +73,14 @@ foundation_finetune_ensemble <- function(encoder, x, y,
   from_ensemble(list(members = members, printed = described_ensemble(members, call)))
 }
 
-# Errors of `code` are those of the call that the user made.
+# Errors of `code` are those of the call that the user made, in whose `y` a segmenter's masks are.
 with_call_of <- function(call, code) {
   tryCatch(code, edaphosbridge_error = function(condition) {
     condition$call <- call
+    if (identical(condition$argument, "masks")) {
+      condition$argument <- "y"
+      condition$message <- sub("^`masks`", "`y`", condition$message)
+    }
     stop(condition)
   })
 }

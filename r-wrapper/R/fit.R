@@ -45,7 +45,7 @@ to_learnt <- function(start, y, call) {
   } else if (inherits(start, "edaphosbridge_multilabel")) {
     to_label_sets(y, call)
   } else if (inherits(start, "edaphosbridge_segmenter")) {
-    to_masks(y, call)
+    to_masks(y, call, "y")
   } else {
     to_labels(y, call)
   }

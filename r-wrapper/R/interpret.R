@@ -105,9 +105,10 @@ foundation_interpret <- function(fit, x, y, ..., groups = NULL, blocks = NULL, b
 #' The classes that are confused, and the patches that are most wrong
 #'
 #' @param x A result of [foundation_interpret()] or [foundation_knn()].
-#' @param min_val The smallest number of patches that is shown.
+#' @param min_val The smallest number of patches (of a segmenter cells) that is shown.
 #' @param k How many rows; by default all.
-#' @return Data frames. `most_confused()`: `actual`, `predicted` and `count`, most first.
+#' @return Data frames. `most_confused()`: `actual`, `predicted` and `count`, most first; of a
+#'   segmenter counts of cells.
 #'   `top_losses()`: `prediction`, `actual`, `loss` (cross-entropy, or squared error), of a
 #'   classifier `probability` of the actual class, and `row`; the largest loss first. Of a segmenter
 #'   `labelled` (cells), `pixel_accuracy`, `loss` and `row`.
@@ -122,7 +123,7 @@ foundation_interpret <- function(fit, x, y, ..., groups = NULL, blocks = NULL, b
 #' @export
 most_confused <- function(x, min_val = 1L) {
   call <- sys.call()
-  to_interpretation(x, "classification", call)
+  to_interpretation(x, c("classification", "segmentation"), call)
   least <- to_count(min_val, "min_val", call)
   counts <- x$confusion
   diag(counts) <- 0L
@@ -230,7 +231,7 @@ to_interpretation <- function(x, kinds, call) {
     ), call)
   }
   if (!x$kind %in% kinds) {
-    stop_input("x", sprintf("must be of %s; found %s.", kinds, x$kind), call)
+    stop_input("x", sprintf("must be of %s; found %s.", paste(kinds, collapse = " or "), x$kind), call)
   }
 }
 

@@ -83,7 +83,8 @@
 #'   gets MoCo's beside it, which the fit does not keep: its encoder gives the features before that.
 #' @param probe [linear_probe()], [knn_probe()] or [segmentation_probe()], which look every few epochs
 #'   at what the encoder is worth for labelled patches, or `NULL`. The run is the same with and without
-#'   it, to the last bit, unless the probe has patience, which ends it and keeps the best encoder.
+#'   it, to the last bit, unless the probe has patience, which ends it and keeps the best encoder. A
+#'   probe of Python's, held by reticulate or rpy2, is one too.
 #'
 #' @return A list of class `c("edaphosbridge_pretrain", "edaphosbridge_fit",
 #'   "edaphos_foundation_moco")`, or with `"edaphos_foundation_simclr"` in the last place, with

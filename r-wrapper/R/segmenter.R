@@ -11,7 +11,8 @@
 #'   rasters become patches.
 #' @param masks The class of each cell: an array `(N, H, W)` of whole numbers, text or logical values, or
 #'   of the codes of a factor, that is with `levels`, as [predict()][predict.edaphosbridge_segmenter]
-#'   gives it (a factor with dimensions is one too). `NA` is unlabelled. Levels are the classes in their
+#'   gives it (a factor with dimensions is one too). Logical values have the classes `"FALSE"` and `"TRUE"`,
+#'   which are Python's `False` and `True`. `NA` is unlabelled. Levels are the classes in their
 #'   order, also those that do not occur; else the classes are what occurs, sorted. A
 #'   [foundation_tile_dataset()] that was made with `labels` has its own, which need not be given.
 #' @param regime What trains: the decoder on maps that are computed once (`"frozen"`), encoder and

@@ -56,15 +56,16 @@ name_lists <- function(y, call) {
   })
 }
 
-# Masks cross as numbers with R's NA: as they are, or as places in `levels`, counted from 0.
-to_masks <- function(masks, call) {
+# Masks cross as numbers with R's NA: as they are, or as places in `levels`, counted from 0. Logical
+# values have levels FALSE and TRUE, which are bool in Python.
+to_masks <- function(masks, call, argument = "masks") {
   if (missing(masks)) masks <- NULL
   if (is.null(masks) || is_python_object(masks)) { # none: those of a tile data set
     return(list(masks = masks, levels = NULL))
   }
   is_of_classes <- is.numeric(masks) || is.character(masks) || is.logical(masks)
   if (!is.factor(masks) && (is.object(masks) || !is_of_classes)) {
-    stop_input("masks", sprintf(
+    stop_input(argument, sprintf(
       paste(
         "must be an array (N, H, W) of whole numbers, text or logical values, or of codes with `levels`,",
         "as of a factor; found %s."
@@ -73,14 +74,18 @@ to_masks <- function(masks, call) {
   }
   shape <- if (is.null(dim(masks))) length(masks) else dim(masks)
   if (is.character(masks)) {
-    levels <- sort(checked_text(unique(as.vector(masks)), call, "masks"))
+    levels <- sort(checked_text(unique(as.vector(masks)), call, argument))
     masks <- match(masks, levels)
   } else if (is.logical(masks)) {
-    levels <- c("FALSE", "TRUE")
+    levels <- c(FALSE, TRUE)
     masks <- masks + 1L
   } else if (!is.null(attr(masks, "levels"))) {
-    levels <- checked_text(as.character(attr(masks, "levels")), call, "masks")
-    masks <- codes_of_levels(as.vector(unclass(masks)), levels, call)
+    levels <- checked_text(as.character(attr(masks, "levels")), call, argument)
+    if (anyDuplicated(levels)) {
+      twice <- levels[[anyDuplicated(levels)]]
+      stop_input(argument, sprintf("must have different `levels`; found '%s' twice.", twice), call)
+    }
+    masks <- codes_of_levels(as.vector(unclass(masks)), levels, call, argument)
     levels <- levels[!is.na(levels)]
   } else {
     return(list(masks = as.array(masks), levels = NULL))
@@ -89,10 +94,10 @@ to_masks <- function(masks, call) {
 }
 
 # Codes of the levels that are no NA, as addNA() makes one.
-codes_of_levels <- function(codes, levels, call) {
+codes_of_levels <- function(codes, levels, call, argument) {
   outside <- !is.na(codes) & !codes %in% seq_along(levels)
   if (any(outside)) {
-    stop_input("masks", sprintf(
+    stop_input(argument, sprintf(
       "must hold codes 1 to %d of its `levels`; found %s.", length(levels),
       format(codes[outside][[1]], digits = 15)
     ), call)

@@ -1,6 +1,5 @@
-# R's values on their way to Python. No other file of the package takes any there but
-# to-python-cell-labels.R, to-python-points.R, to-python-raster.R, to-python-splits.R and
-# to-python-targets.R; from-python.R has the way back.
+# R's values on their way to Python. No other file of the package takes any there but those whose names
+# begin as this one's does; from-python.R has the way back.
 
 # Patches cross as they are: a double or integer array shares its memory. Logical NA would turn
 # into TRUE, so logicals cross as integers. A tile dataset crosses as the bytes of its state, a file
@@ -129,7 +128,7 @@ to_head <- function(head, call) {
 
 stop_if_dead <- function(object, argument, call) {
   if (is_dead_python_object(object)) {
-    problem <- "is a Python object of another R session. Build the module anew and give it again."
+    problem <- "is a Python object of another R session. Build it anew and give it again."
     stop_input(argument, problem, call)
   }
 }
@@ -257,153 +256,4 @@ to_choice <- function(value, choices) {
     return(if (is.na(matched)) to_scalar(value) else choices[[matched]])
   }
   to_scalar(value)
-}
-
-# The arguments of a fit in the frame `values`, but for its data, its rows and `verbose`. One crosses as its
-# default is: a choice among words, several numbers, or one value.
-to_settings <- function(values, defaults, call) {
-  names <- setdiff(names(defaults), c(names_of_data, names_of_split, "verbose"))
-  sapply(names, simplify = FALSE, function(name) {
-    default <- eval(defaults[[name]], baseenv())
-    value <- values[[name]]
-    if (name %in% c("checkpoint_dir", "resume")) {
-      to_path(value)
-    } else if (is_python_object(value)) { # a head
-      stop_if_dead(value, name, call)
-      value
-    } else if (name %in% names_of_tables && is_table(value)) {
-      to_table(value, name, call)
-    } else if (name == "threshold") {
-      to_thresholds(value)
-    } else if (name == "classes") {
-      if (!is.null(value)) to_numbers(value)
-    } else if (name == "decoder" && identical(value, default)) {
-      NULL # the network from scratch has its own
-    } else if (length(default) < 2L && !(name == "dropout" && length(value) > 1L)) {
-      to_scalar(value)
-    } else if (is.character(default)) {
-      to_choice(value, default)
-    } else {
-      to_numbers(value)
-    }
-  })
-}
-
-names_of_data <- c(
-  "encoder", "encoder_or_fit", "fit", "x", "y", "masks", "patches", "dataset", "probe", "x_a", "x_b",
-  "bands_b"
-)
-names_of_tables <- c("augment", "class_weight", "recipe", "split")
-names_of_place <- c("device", "checkpoint_dir", "checkpoint_every", "resume")
-
-is_table <- function(value) {
-  (is.list(value) || !is.null(names(value))) && !inherits(value, "edaphosbridge_phase")
-}
-
-# Named values, lists of text, or phases. Python's tables have each name once.
-to_table <- function(values, argument, call) {
-  stop_if_twice(names(values), argument, call)
-  values <- if (is.list(values)) values else as.list(values)
-  lapply(values, function(value) {
-    if (inherits(value, "edaphosbridge_phase")) {
-      to_phase(value)
-    } else if (length(value) == 1L) {
-      to_scalar(value)
-    } else {
-      to_numbers(value)
-    }
-  })
-}
-
-stop_if_twice <- function(names, argument, call) {
-  if (anyDuplicated(names)) {
-    stop_input(argument, sprintf("names '%s' twice.", names[duplicated(names)][[1]]), call)
-  }
-}
-
-to_phase <- function(phase) {
-  lapply(unclass(phase), function(value) if (length(value) > 1L) to_numbers(value) else to_scalar(value))
-}
-
-# What a probe looks at crosses when it is made, to be checked, and again with a run.
-to_probe <- function(probe, call) {
-  if (is.null(probe)) {
-    return(NULL)
-  }
-  if (!inherits(probe, "edaphosbridge_probe")) {
-    stop_input(
-      "probe",
-      sprintf("must be a probe; found %s. linear_probe() and its sisters make one.", class(probe)[[1]]),
-      call
-    )
-  }
-  to_known <- if (probe$kind == "segmentation") to_masks else to_labels
-  list(
-    kind = probe$kind, x = to_patches(probe$x, call), learnt = to_known(probe$learnt, call),
-    settings = probe$settings
-  )
-}
-
-# `set.seed()` reproduces a fit with `seed = NULL`: Python asks for a seed when the input is good.
-draw_seed <- function() {
-  sample.int(.Machine$integer.max, 1L)
-}
-
-# --- labels --------------------------------------------------------------------------------
-
-# A factor crosses as codes and levels: reticulate would turn its NA into the class "NA". Text
-# crosses as UTF-8, whatever R's locale is.
-to_labels <- function(y, call, argument = "y") {
-  if (missing(y)) {
-    stop_input(argument, "is missing.", call)
-  }
-  if (!is.atomic(y) || is.null(y) || is.complex(y) || is.raw(y)) {
-    problem <- sprintf("must be a factor or a vector of labels; found %s.", class(y)[[1]])
-    stop_input(argument, problem, call)
-  }
-  if (!is.factor(y)) {
-    y <- checked_classes(y, call, argument)
-  }
-  y <- factor(y)
-  levels <- checked_text(levels(y), call, argument)
-  list(codes = as.array(as.integer(y) - 1L), levels = as.list(levels), ordered = is.ordered(y))
-}
-
-# Python cannot see that the levels of a factor were numbers.
-checked_classes <- function(y, call, argument) {
-  if (is.character(y)) {
-    return(checked_text(y, call, argument))
-  }
-  if (is.numeric(y) && any(measured <- !is.na(y) & y != trunc(y))) {
-    rows <- which(measured)
-    shown <- paste(utils::head(rows, 5L), collapse = ", ")
-    stop_input(argument, sprintf(
-      paste0(
-        "must hold classes; %d of %d numbers are not whole (first: %s%s; counted from 1); found %s. ",
-        "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut()); ",
-        "foundation_fit_regressor() learns the numbers themselves."
-      ),
-      length(rows), length(y), shown, if (length(rows) > 5L) ", ..." else "",
-      format(y[[rows[[1]]]], digits = 15)
-    ), call)
-  }
-  y
-}
-
-# UTF-8 without a change: R would translate bytes that it believes to be of another encoding.
-checked_text <- function(text, call, argument = "y") {
-  latin <- Encoding(text) == "latin1"
-  text[latin] <- enc2utf8(text[latin])
-  bad <- !is.na(text) & (!validUTF8(text) | Encoding(text) == "bytes")
-  if (any(bad)) {
-    stop_input(argument, sprintf(
-      paste0(
-        "must hold labels of valid text (UTF-8, without NUL); found %s. ",
-        "Read the labels again in the encoding that they were written in."
-      ),
-      encodeString(iconv(text[bad][[1]], "UTF-8", "UTF-8", sub = "byte"), quote = "'")
-    ), call)
-  }
-  Encoding(text) <- "UTF-8"
-  text
 }

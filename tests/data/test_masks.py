@@ -69,6 +69,16 @@ def test_bool_has_both_classes_even_where_one_does_not_occur():
     assert as_masks(np.ones((2, 3, 3), dtype=bool)).classes == [False, True]
 
 
+@pytest.mark.parametrize("names", [["False", "True"], ["FALSE", "TRUE"]])
+def test_truth_values_are_those_of_text_in_either_language(names):
+    wanted = (CODES > 0).astype(int).tolist()
+    text = np.array(names)[(CODES > 0).astype(int)]
+    assert as_masks(text, classes=[False, True]).codes.tolist() == wanted
+    assert as_masks(CODES > 0, classes=names).codes.tolist() == wanted
+    both = as_masks(np.where(CODES > 0, "TRUE", "True"), classes=["True", "TRUE"])
+    assert both.codes.tolist() == wanted
+
+
 @pytest.mark.parametrize(
     ("masks", "arguments"),
     [

@@ -48,6 +48,7 @@ def test_an_interrupt_is_answered_as_one(interrupt):
 def test_warnings_are_collected_and_the_device_note_is_a_message():
     def warn():
         warnings.warn("rare class", EdaphosWarning, stacklevel=1)
+        warnings.warn("rare class", EdaphosWarning, stacklevel=1)  # of another fit of the call
         warnings.warn("note: cpu", DeviceFallbackWarning, stacklevel=1)
 
     answer = answered(warn)()

@@ -173,6 +173,42 @@ def test_folds_of_masks_have_pythons_numbers(r, x, masks, encoder):
     assert back.columns == expected.columns
 
 
+def test_logical_masks_are_bool_and_each_language_reads_the_others_fit(r, x, encoder, tmp_path):
+    wet = x[:, 0] > 0
+    fit = foundation_fit_segmenter(
+        encoder, x, wet, epochs=2, seed=3, class_weight={"True": 2, "False": 1}
+    )
+    r("wet <- x[, 1, , ] > 0")
+    how = "epochs = 2, seed = 3"
+    r(
+        f"fit <- foundation_fit_segmenter(e, x, wet, {how}, "
+        "class_weight = c('TRUE' = 2, 'FALSE' = 1))"
+    )
+    back = given("fit")
+    assert back.classes == [False, True]
+    assert back.head.state_dict().keys() == fit.head.state_dict().keys()
+    np.testing.assert_array_equal(back.predict(x), fit.predict(x))
+    np.testing.assert_array_equal(back.predict_proba(x), fit.predict_proba(x))
+    plain = foundation_fit_segmenter(encoder, x, wet, epochs=2, seed=3)
+    r(f"plain <- foundation_fit_segmenter(e, x, wet, {how})")
+    assert given("plain").to_bytes() == plain.to_bytes()
+    assert list(r("plain$classes")) == ["FALSE", "TRUE"]
+    with converter.context():
+        ro.globalenv["theirs"] = plain
+    assert r("identical(theirs$state, plain$state)")[0]
+    assert list(r("levels(predict(theirs, x))")) == ["FALSE", "TRUE"]
+    r("found <- foundation_interpret(theirs, x, wet, n_boot = 0, seed = 1)")
+    assert list(r("colnames(found$confusion)")) == ["FALSE", "TRUE"]
+    expected = foundation_interpret(plain, x, wet, n_boot=0, seed=1).as_table()["estimate"]
+    np.testing.assert_array_equal(np.array(r("found$scores$estimate")), expected)
+    # what it predicts, and text, are its classes too
+    r("again <- foundation_interpret(theirs, x, predict(theirs, x), n_boot = 0)")
+    assert r("again$scores$estimate[1]")[0] == 1
+    for masks in (np.where(wet, "TRUE", "FALSE"), np.where(wet, "True", "False")):
+        same = foundation_interpret(plain, x, masks, n_boot=0, seed=1)
+        np.testing.assert_array_equal(same.as_table()["estimate"], expected)
+
+
 def test_bad_masks_are_errors_of_r_by_name(r):
     r("masks[3, 1, 1] <- 'fire'")
     code = "foundation_fit_segmenter(e, x, masks, classes = c('dry', 'ice', 'wet'))"

@@ -115,6 +115,22 @@ def test_foundation_interpret_has_scores_intervals_and_the_worst_tiles(fit, x, t
     assert shown["  iou"].split()[0] == f"{estimate['iou']:.3f}"
 
 
+def test_most_confused_are_the_largest_counts_of_cells_off_the_diagonal(fit, x, truth):
+    found = foundation_interpret(fit, x, truth, n_boot=0, seed=1)
+    actual, predicted = cells(x, truth, np.arange(12))
+    wrong = pd.Series([pair for pair in zip(actual, predicted, strict=True) if pair[0] != pair[1]])
+    counts = wrong.value_counts()
+    confused = found.most_confused()
+    pairs = list(zip(confused["actual"], confused["predicted"], strict=True))
+    assert confused["count"].tolist() == [counts[pair] for pair in pairs]
+    assert len(pairs) == len(counts) == 6
+    assert confused["count"].is_monotonic_decreasing
+    assert found.confusion.loc[pairs[0]] == confused["count"][0]
+    assert len(found.most_confused(int(counts.max()) + 1)) == 0
+    first = f"{pairs[0][0]} taken for {pairs[0][1]} ({counts.max()})"
+    assert first in repr(found)
+
+
 def test_intervals_over_groups_draw_whole_groups(fit, x, truth):
     alone = foundation_interpret(fit, x, truth, n_boot=50, seed=1)
     fields = foundation_interpret(fit, x, truth, n_boot=50, seed=1, groups=np.arange(12) // 4)

@@ -286,7 +286,9 @@ def test_a_checkpoint_of_another_encoder_is_refused(run, tmp_path):
     other = copy.deepcopy(module)
     with torch.no_grad():
         other.conv.weight[0, 0, 0, 0] += 1
-    for encoder in (other, "moco", "simclr"):
+    turned = copy.deepcopy(module)
+    turned.patch_orientation = "transposed"
+    for encoder in (other, turned, "moco", "simclr"):
         with pytest.raises(InputError, match=r"holds the checkpoint of another run.*encoder = "):
             run(encoder=encoder, checkpoint_dir=tmp_path)
     same_again = run(encoder=copy.deepcopy(module), checkpoint_dir=tmp_path)

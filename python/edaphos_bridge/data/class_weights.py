@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edaphos_bridge.data.labels import ClassLabel
+from edaphos_bridge.data.labels import ClassLabel, of_label
 from edaphos_bridge.errors import InputError
 
 ClassWeight = str | dict[str, float]
@@ -16,8 +16,8 @@ _MOST_CAPPED = 10.0
 def check_names(class_weight: dict[str, float], classes: Sequence[ClassLabel]) -> None:
     """Raise `InputError` if weights by name are not one for each class."""
     names = [str(label) for label in classes]
-    missing = [name for name in names if name not in class_weight]
-    unknown = [name for name in class_weight if name not in names]
+    missing = [name for name in names if of_label(class_weight, name) is None]
+    unknown = [name for name in class_weight if of_label(dict.fromkeys(names, 1), name) is None]
     if missing or unknown:
         raise InputError(
             "class_weight",
@@ -37,7 +37,8 @@ def weights_of(
     "balanced" is ``n / (K * n_k)`` for a class with n_k of n, "capped" the same, at most 10.
     """
     if isinstance(class_weight, dict):
-        return [class_weight[str(label)] for label in classes]
+        found = [of_label(class_weight, label) for label in classes]
+        return [weight for weight in found if weight is not None]  # checked before
     share = sum(counts) / len(counts)
     most = _MOST_CAPPED if class_weight == "capped" else math.inf
     return [min(share / max(count, 1), most) for count in counts]

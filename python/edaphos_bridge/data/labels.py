@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,18 @@ _CLASSES_WANTED = (
     "A classifier learns classes: cut measured numbers into a few (pandas.cut, R's cut()); "
     "foundation_fit_regressor() learns the numbers themselves."
 )
+
+
+_ELSEWHERE = {"True": "TRUE", "False": "FALSE", "TRUE": "True", "FALSE": "False"}
+"""What truth values are called in the other language."""
+
+_T = TypeVar("_T")
+
+
+def of_label(table: Mapping[str, _T], label: ClassLabel) -> _T | None:
+    """Return what a table by names has for a label: of R's TRUE what it has for True, if either."""
+    text = str(label)
+    return table.get(text, table.get(_ELSEWHERE.get(text, text)))
 
 
 @dataclass(frozen=True)
@@ -111,8 +123,8 @@ def codes_among(y: Any, classes: list[ClassLabel]) -> NDArray[np.intp]:
     """
     labels = _as_categorical(y)
     position = {str(name): code for code, name in enumerate(classes)}
-    found = [position.get(str(name), -1) for name in labels.categories]
-    codes = np.asarray(found, dtype=np.intp)[labels.codes]
+    found = [of_label(position, name) for name in labels.categories]
+    codes = np.asarray([-1 if code is None else code for code in found], np.intp)[labels.codes]
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
         raise InputError(

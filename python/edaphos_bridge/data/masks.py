@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge.data.as_numpy import read_masked
-from edaphos_bridge.data.labels import CUT, ClassLabel, check_text
+from edaphos_bridge.data.labels import CUT, ClassLabel, check_text, of_label
 from edaphos_bridge.errors import EdaphosError, InputError
 
 UNLABELLED = -1
@@ -124,10 +124,11 @@ def as_masks(
             hint="Give `classes` where others do not occur in these masks.",
         )
     position = _positions(ordered, kind)
+    found_at = [None if label is None else of_label(position, label) for label in labels]
     codes = np.array(
         [
-            UNLABELLED if left_out or label is None else position.get(str(label), -2)
-            for label, left_out in zip(labels, is_left_out, strict=True)
+            UNLABELLED if left_out or label is None else -2 if code is None else code
+            for label, code, left_out in zip(labels, found_at, is_left_out, strict=True)
         ]
         + [UNLABELLED],  # for the place -1
         dtype=np.int16,

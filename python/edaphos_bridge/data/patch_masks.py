@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from edaphos_bridge.data.labels import ClassLabel
+from edaphos_bridge.data.labels import ClassLabel, of_label
 from edaphos_bridge.data.masks import Masks, as_masks
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.errors import InputError
@@ -64,11 +64,12 @@ def _among(masks: Masks, classes: Sequence[ClassLabel] | None) -> Masks:
     """Return masks with their codes in the order of other classes."""
     if classes is None or list(classes) == masks.classes:
         return masks
-    known = [str(label) for label in classes]
-    unknown = [str(label) for label in masks.classes if str(label) not in known]
+    known = {str(label): code for code, label in enumerate(classes)}
+    found = [of_label(known, label) for label in masks.classes]
+    unknown = [str(c) for c, code in zip(masks.classes, found, strict=True) if code is None]
     if unknown:
         raise InputError(
             "masks", f"must hold classes among {', '.join(known)}", found=", ".join(unknown)
         )
-    places = masks.codes.new_tensor([*(known.index(str(c)) for c in masks.classes), -1])
+    places = masks.codes.new_tensor([*found, -1])
     return Masks(places[masks.codes.long()], list(classes))

@@ -13,7 +13,7 @@ from edaphos_bridge.basics.interrupts import imported, pause
 from edaphos_bridge.basics.workers import one_thread
 from edaphos_bridge.data.folds import Fold
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import InputError, renamed
 from edaphos_bridge.experiments.beside import done_beside
 from edaphos_bridge.experiments.carried import Carried, arrived, carried, carried_patches
 from edaphos_bridge.experiments.measures import measures_of
@@ -63,9 +63,10 @@ class FoldResult:
 def result_of(recipe: Recipe, encoder: Any, x: Any, y: Any, fold: Fold) -> FoldResult:
     """Fit on what trains in a fold, with its other rows as validation rows, and predict those."""
     with one_thread():
-        fitted = recipe.fit(
-            encoder, x, y, folds=[(fold.train, fold.test)], seed=recipe.seed, **recipe.settings
-        )
+        with renamed("masks", "y"):
+            fitted = recipe.fit(
+                encoder, x, y, folds=[(fold.train, fold.test)], seed=recipe.seed, **recipe.settings
+            )
         if not isinstance(fitted, FoundationFit):
             raise InputError(
                 "fit", "must return a fit of edaphos_bridge", found=type(fitted).__name__

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge.data.labels import as_labels
-from edaphos_bridge.data.patch_masks import masks_of
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.tasks.overlap import confusion_of, overall_accuracy
@@ -34,7 +33,7 @@ def measures_of(
         truth = np.asarray(y, dtype=np.float64)[rows].reshape(len(rows), -1)
         return _of_numbers(truth, values.reshape(len(rows), -1))
     if fit.task.name == "segmentation":
-        masks = masks_of(patches, y, classes=fit.task.classes, unlabelled=fit.task.unlabelled)
+        masks = fit.task.masks_of(patches, y)
         return _of_cells(fit.task, masks.codes[rows], values)
     return {fit.score_name: fit.score_history[-1]}
 

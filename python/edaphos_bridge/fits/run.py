@@ -16,6 +16,7 @@ from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
 from edaphos_bridge.data.splits import Split, read_split
 from edaphos_bridge.encoders.copying import as_module, draw_anew, freeze, own_copy
+from edaphos_bridge.encoders.digest import seen_turned
 from edaphos_bridge.encoders.foundation import is_ours
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.files.container import prefixed
@@ -243,7 +244,7 @@ def identity_of(
         "split": None if split is None else split.describe(),
         "patches": patches.fingerprint(),
         "y": digest_of({"y": targets}),
-        "encoder": digest_of(start),
+        "encoder": digest_of(start) + seen_turned(encoder),
         "groups": _digests_of_groups(encoder, grouping),
     }
 

@@ -104,6 +104,11 @@ def answered(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
                 error = _described(raised)
         notes = [str(w.message) for w in caught if issubclass(w.category, NoteWarning)]
         texts = [str(w.message) for w in caught if not issubclass(w.category, NoteWarning)]
-        return {"value": value, "error": error, "warnings": texts, "messages": notes}
+        return {
+            "value": value,
+            "error": error,
+            "warnings": list(dict.fromkeys(texts)),  # of several fits in one call the same one
+            "messages": list(dict.fromkeys(notes)),
+        }
 
     return call

@@ -87,6 +87,7 @@ with held():
     from edaphos_bridge.interpretation.segmenter_comparison import FoundationSegmenterComparison
     from edaphos_bridge.maps.applicability import FoundationApplicability
     from edaphos_bridge.multi_label import FoundationMultiLabel
+    from edaphos_bridge.pretrain.probe import Probe
     from edaphos_bridge.pretrain.result import FoundationPretrain
     from edaphos_bridge.probe_sweep import FoundationProbeSweep
     from edaphos_bridge.regressor import FoundationRegressor
@@ -238,6 +239,7 @@ def _make_converter() -> Converter:
     for python_class, (constructor, fields) in _TO_R.items():
         result.py2rpy.register(python_class, _made_by(constructor, fields))
     result.py2rpy.register(torch.nn.Module, _module_to_r)
+    result.py2rpy.register(Probe, to_r)  # R holds it, as a module of a user's own
     return result
 
 

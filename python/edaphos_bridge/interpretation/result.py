@@ -1,4 +1,4 @@
-"""What `foundation_interpret` returns: scores with intervals, confusions, the worst patches."""
+"""What `foundation_interpret` returns: scores with intervals, the worst patches."""
 
 from __future__ import annotations
 
@@ -11,20 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.basics.arguments import choice, whole
-from edaphos_bridge.data.labels import ClassLabel
+from edaphos_bridge.basics.arguments import whole
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.interpretation import figures
 from edaphos_bridge.interpretation.bootstrap import intervals
 from edaphos_bridge.interpretation.pictures import Stretch, pictures
-from edaphos_bridge.interpretation.scores import (
-    BINS,
-    OF_A_CLASS,
-    OF_CLASSIFICATION,
-    OF_REGRESSION,
-    Classified,
-    Measured,
-)
 from edaphos_bridge.interpretation.units import Units
 
 
@@ -197,166 +188,3 @@ def _number(row: Any, with_interval: bool) -> str:
         return "NA"
     interval = f" [{row.conf_low:.3f}, {row.conf_high:.3f}]" if with_interval else ""
     return f"{row.estimate:.3f}{interval}"
-
-
-class ClassificationInterpretation(FoundationInterpretation):
-    """What a classifier, or a vote of neighbours, predicts beside the actual classes.
-
-    Beside those of `FoundationInterpretation`:
-
-    Attributes
-    ----------
-    classes : list of str, int or bool
-        Order of rows and columns.
-    """
-
-    overall = OF_CLASSIFICATION
-    _caption = "prediction / actual / loss / probability"
-
-    def __init__(self, classes: list[ClassLabel], **values: Any) -> None:
-        self.classes = classes
-        super().__init__(**values)
-
-    def _named(self) -> pd.DataFrame:
-        of_classes = [(metric, name) for name in self.classes for metric in OF_A_CLASS]
-        rows = [*((metric, None) for metric in OF_CLASSIFICATION), *of_classes]
-        return named(rows, "class")
-
-    @property
-    def confusion(self) -> pd.DataFrame:
-        """Counts; rows are the actual classes, columns the predicted ones."""
-        counts = self.outcome.confusion().astype(int)
-        index = pd.Index(self.classes, name="actual")
-        return pd.DataFrame(counts, index, pd.Index(self.classes, name="predicted"))
-
-    def most_confused(self, min_val: int = 1) -> pd.DataFrame:
-        """Return the pairs of classes that were confused `min_val` times or more, most first.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``actual``, ``predicted`` and ``count``.
-        """
-        counts = self.outcome.confusion().astype(int)
-        np.fill_diagonal(counts, 0)
-        actual, predicted = np.nonzero(counts >= whole("min_val", min_val))
-        order = np.argsort(-counts[actual, predicted], kind="stable")
-        actual, predicted = actual[order], predicted[order]
-        return pd.DataFrame(
-            {
-                "actual": [self.classes[code] for code in actual],
-                "predicted": [self.classes[code] for code in predicted],
-                "count": counts[actual, predicted],
-            }
-        )
-
-    def _losses(self) -> pd.DataFrame:
-        outcome: Classified = self.outcome
-        return pd.DataFrame(
-            {
-                "prediction": [self.classes[code] for code in outcome.predicted],
-                "actual": [self.classes[code] for code in outcome.actual],
-                "loss": outcome.losses,
-                "probability": outcome.of_actual,
-                "row": np.arange(len(self)),
-            }
-        )
-
-    def reliability(self) -> pd.DataFrame:
-        """Return what the reliability diagram shows, a row for each bin of confidence.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``low`` and ``high``, the ends of the bin; ``n`` patches in it, their mean
-            ``confidence`` and their ``accuracy``, NaN where there are none.
-
-        References
-        ----------
-        Guo, C., Pleiss, G., Sun, Y. and Weinberger, K. Q. (2017). On calibration of modern neural
-        networks. ICML.
-        """
-        found = self.outcome.reliability()
-        ends = np.linspace(0, 1, BINS + 1)
-        return pd.DataFrame(
-            {
-                "low": ends[:-1],
-                "high": ends[1:],
-                "n": found[:, 0].astype(int),
-                "confidence": found[:, 1],
-                "accuracy": found[:, 2],
-            }
-        )
-
-    def plot_confusion(self, ax: Any = None) -> Any:
-        """Draw the confusion matrix; return the matplotlib Axes."""
-        return figures.confusion(self.confusion, ax)
-
-    def plot_reliability(self, ax: Any = None) -> Any:
-        """Draw accuracy against confidence; return the matplotlib Axes."""
-        return figures.reliability(self.reliability(), ax)
-
-    def _titles(self, k: int) -> list[str]:
-        return [
-            f"{row.prediction} / {row.actual}\n{row.loss:.2f} / {row.probability:.2f}"
-            for row in self.top_losses(k).itertuples(index=False)
-        ]
-
-    def _more(self) -> dict[str, str]:
-        pairs = self.most_confused().head(3).itertuples(index=False)
-        text = ", ".join(f"{pair[0]} taken for {pair[1]} ({pair[2]})" for pair in pairs)
-        return {"most confused": text or "none"}
-
-
-class RegressionInterpretation(FoundationInterpretation):
-    """What a regressor predicts beside the actual numbers.
-
-    Beside those of `FoundationInterpretation`:
-
-    Attributes
-    ----------
-    targets : list of str
-        Names of the columns of the truth.
-    """
-
-    overall = OF_REGRESSION
-    _caption = "prediction / actual / loss"
-
-    def __init__(self, targets: list[str], **values: Any) -> None:
-        self.targets = targets
-        super().__init__(**values)
-
-    def _named(self) -> pd.DataFrame:
-        several = len(self.targets) > 1
-        rows = [(m, name if several else None) for name in self.targets for m in OF_REGRESSION]
-        return named(rows, "target")
-
-    def _losses(self) -> pd.DataFrame:
-        outcome: Measured = self.outcome
-        columns: dict[str, Any] = {}
-        for number, name in enumerate(self.targets):
-            ending = f"_{name}" if len(self.targets) > 1 else ""
-            columns[f"prediction{ending}"] = outcome.predicted[:, number]
-            columns[f"actual{ending}"] = outcome.actual[:, number]
-        return pd.DataFrame({**columns, "loss": outcome.losses, "row": np.arange(len(self))})
-
-    def plot_predictions(self, target: int | str = 0, ax: Any = None) -> Any:
-        """Draw predicted against actual values of a target; return the Axes.
-
-        `target` is its name, or its number, counted from 0.
-        """
-        if isinstance(target, str):
-            target = self.targets.index(choice("target", target, tuple(self.targets)))
-        if whole("target", target, minimum=0) >= len(self.targets):
-            raise InputError("target", f"must be below {len(self.targets)}", found=target)
-        actual, predicted = self.outcome.actual[:, target], self.outcome.predicted[:, target]
-        return figures.predictions(actual, predicted, self.targets[target], ax)
-
-    def _titles(self, k: int) -> list[str]:
-        outcome: Measured = self.outcome
-        titles = []
-        for row in self.picture_rows[:k]:
-            both = (outcome.predicted[row], outcome.actual[row])
-            numbers = [", ".join(f"{value:.3g}" for value in values) for values in both]
-            titles.append(f"{numbers[0]} / {numbers[1]}\n{outcome.losses[row]:.3g}")
-        return titles

@@ -13,20 +13,19 @@ from edaphos_bridge.basics.arguments import whole
 from edaphos_bridge.data.labels import ClassLabel
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.interpretation import figures
+from edaphos_bridge.interpretation.of_classes import InterpretationOfClasses
 from edaphos_bridge.interpretation.pictures import Stretch, pictures
-from edaphos_bridge.interpretation.result import FoundationInterpretation, named
+from edaphos_bridge.interpretation.result import named
 from edaphos_bridge.interpretation.segmented import OF_A_MASK_CLASS, OF_MASKS, Segmented
 
 
-class SegmentationInterpretation(FoundationInterpretation):
+class SegmentationInterpretation(InterpretationOfClasses):
     """What a segmenter predicts beside the actual masks.
 
-    Beside those of `FoundationInterpretation`:
+    Beside those of `InterpretationOfClasses`:
 
     Attributes
     ----------
-    classes : list of str, int or bool
-        Order of rows and columns.
     masks, predicted : numpy.ndarray of int, shape (k, H, W)
         Of `patches`: the actual and the predicted class of each cell, its place in `classes`; -1
         of unlabelled cells.
@@ -41,25 +40,17 @@ class SegmentationInterpretation(FoundationInterpretation):
         predicted: NDArray[np.int64],
         **values: Any,
     ) -> None:
-        self.classes = classes
         self.masks, self.predicted = masks, predicted
-        super().__init__(**values)
+        super().__init__(classes, **values)
 
     def _named(self) -> pd.DataFrame:
         of_classes = [(metric, name) for name in self.classes for metric in OF_A_MASK_CLASS]
         rows = [*((metric, None) for metric in OF_MASKS), *of_classes]
         return named(rows, "class")
 
-    @property
-    def confusion(self) -> pd.DataFrame:
-        """Counts of cells; rows are the actual classes, columns the predicted ones."""
-        counts = self.outcome.confusions.sum(axis=0)
-        index = pd.Index(self.classes, name="actual")
-        return pd.DataFrame(counts, index, pd.Index(self.classes, name="predicted"))
-
-    def plot_confusion(self, ax: Any = None) -> Any:
-        """Draw the confusion matrix of cells; return the matplotlib Axes."""
-        return figures.confusion(self.confusion, ax)
+    def _counts(self) -> NDArray[np.int64]:
+        counts: NDArray[np.int64] = self.outcome.confusions.sum(axis=0)
+        return counts
 
     def _losses(self) -> pd.DataFrame:
         outcome: Segmented = self.outcome

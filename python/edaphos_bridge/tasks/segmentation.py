@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch.nn import functional
 from edaphos_bridge.data.class_weights import ClassWeight, check_names, weights_of
 from edaphos_bridge.data.labels import ClassLabel
 from edaphos_bridge.data.masks import UNLABELLED, Masks, cells_of_classes
+from edaphos_bridge.data.patch_masks import masks_of
+from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.files.schema import check, is_count, is_number, list_of, one_of, require
 from edaphos_bridge.tasks.classification import are_classes
@@ -125,6 +128,16 @@ class Segmentation(Task):
             _in_files(unlabelled),
             class_weight,
         )
+
+    def masks_of(self, patches: Patches, masks: Any) -> Masks:
+        """Return masks of patches with these classes, or raise `InputError`; see `masks_of`."""
+        read = partial(masks_of, patches, masks, classes=self.classes)
+        try:
+            return read(unlabelled=self.unlabelled)
+        except InputError as error:
+            if error.argument != "unlabelled":
+                raise
+        return read()  # in masks of text no cell has a number, nor the other way round
 
     @property
     def is_binary(self) -> bool:

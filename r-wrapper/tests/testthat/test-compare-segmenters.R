@@ -66,6 +66,10 @@ test_that("groups are held out and drawn whole, and a test is scored where it is
   found <- quick_comparison(models = "frozen", groups = rep(1:8, 6), val_split = 0.25)
   expect_identical(found$interpretations$frozen$units, "groups")
   expect_identical(found$fits$frozen$config$split$n_validation, 12L)
+  by_hand <- foundation_fit_segmenter(
+    soil_encoder(), small_x, small_masks, groups = rep(1:8, 6), val_split = 0.25, epochs = 1, seed = 2
+  )
+  expect_identical(found$fits$frozen, by_hand)
   test <- list(x = small_x[41:48, , , ], masks = structure(small_masks[41:48, , ], levels = wetness))
   train <- structure(small_masks[1:40, , ], levels = wetness)
   found <- quick_comparison(
@@ -147,7 +151,7 @@ test_that("bad input is refused before any fit, and leaves R's generator alone",
   refused("epochs", "found 0", models = list(a = list(), b = list(epochs = 0)))
   refused("epoch", "Did you mean `epochs`?", epoch = 2)
   refused("test", "must be a list with `x` and `masks`", test = 3)
-  refused("masks", "found 'ice'", test = list(x = small_x, masks = array("ice", c(48, 4, 4))))
+  refused("test", "found 'ice'", test = list(x = small_x, masks = array("ice", c(48, 4, 4))))
   refused("masks", "c(48, 4, 3)", masks = small_masks[, , 1:3])
   refused("patience", "Give `test`", patience = 2)
   refused("val_split", "leaves no row to score", val_split = 0)

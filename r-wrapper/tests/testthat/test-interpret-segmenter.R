@@ -52,6 +52,22 @@ test_that("the worst patches are kept with their masks, and top_losses() lists a
   expect_identical(dim(none$masks), c(0L, 5L, 5L))
 })
 
+test_that("most_confused() has the counts of cells off the diagonal, most first", {
+  skip_if_no_python()
+  masks <- array(c("a", "b", "c")[1L + seq_along(holed) %% 3L], dim(holed))
+  fit <- quick_segmenter(masks, epochs = 1)
+  found <- foundation_interpret(fit, soil_x, masks, n_boot = 0, seed = 1)
+  wrong <- found$confusion
+  diag(wrong) <- 0
+  confused <- most_confused(found)
+  expect_named(confused, c("actual", "predicted", "count"))
+  expect_identical(confused$count, sort(wrong[wrong > 0], decreasing = TRUE))
+  expect_identical(confused$count, wrong[as.matrix(confused[c("actual", "predicted")])])
+  expect_identical(nrow(most_confused(found, max(wrong) + 1)), 0L)
+  first <- do.call(sprintf, c("%s taken for %s (%.0f)", confused[1, ]))
+  expect_match(format(found), first, fixed = TRUE, all = FALSE)
+})
+
 test_that("masks cross in whatever they are in, and printing and tidying show the scores", {
   skip_if_no_python()
   found <- seen_masks()
@@ -100,13 +116,12 @@ test_that("what is not for segmenters is refused", {
   refused(foundation_interpret(fit, soil_x, holed, baselines = TRUE), "baselines", "not for segmenters")
   train <- list(x = soil_x, y = holed)
   refused(foundation_interpret(fit, soil_x, holed, train = train), "train", "not for segmenters")
-  refused(foundation_interpret(fit, soil_x, holed[, , 1:4]), "masks", "c(48, 5, 4)")
-  refused(foundation_interpret(fit, soil_x, replace(holed, 3, "ice")), "masks", "found 'ice'")
+  refused(foundation_interpret(fit, soil_x, holed[, , 1:4]), "y", "c(48, 5, 4)")
+  refused(foundation_interpret(fit, soil_x, replace(holed, 3, "ice")), "y", "found 'ice'")
   refused(
     foundation_band_importance(fit, soil_x, holed), "fit", "found 'segmentation'",
     of = "foundation_band_importance"
   )
   refused(foundation_attribute(fit, soil_x), "fit", "'segmentation'", of = "foundation_attribute")
   refused(foundation_calibrate(fit, soil_x, holed), "fit", "must be a classifier", of = "foundation_calibrate")
-  refused(most_confused(seen_masks()), "x", "of classification", of = "most_confused")
 })

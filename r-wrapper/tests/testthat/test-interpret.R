@@ -104,7 +104,7 @@ test_that("a regressor has scores in the units of its targets", {
   expect_identical(names(worst), columns)
   expect_identical(worst$row, found$picture_rows)
   expect_close(worst$actual_clay, y$clay[worst$row], 1e-12)
-  expect_refused(most_confused(found), "x", "must be of classification", of = "most_confused")
+  expect_refused(most_confused(found), "x", "must be of classification or segmentation", of = "most_confused")
   importance <- foundation_band_importance(fit, soil_x, y, n_repeats = 2, seed = 1)
   expect_identical(importance$metric, "rmse")
   expect_identical(foundation_attribute(fit, patches(1:2), target = "ph")$target, c("ph", "ph"))

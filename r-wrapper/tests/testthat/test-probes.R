@@ -150,6 +150,26 @@ test_that("every pretraining function takes one, and a probe serves after saveRD
   expect_identical(fit$encoder, tile_fit()$encoder)
 })
 
+test_that("a probe of Python's that R holds is one too", {
+  skip_if_no_python()
+  python <- reticulate::import("edaphos_bridge", convert = FALSE)
+  held <- python$LinearProbe(soil_x, as.character(soil_y), every = 2L)
+  here <- linear_probe(soil_x, factor(as.character(soil_y)), every = 2L)
+  expect_identical(quick(probe = held), quick(probe = here))
+  expect_refused(
+    quick(probe = python$LinearProbe), "probe", "must be a probe", of = "foundation_moco_pretrain"
+  )
+})
+
+test_that("what a probe warns of is told once, when it is made", {
+  skip_if_no_python()
+  warned <- function(code) testthat::capture_warnings(code)
+  told <- warned(probe <- linear_probe(soil_x, soil_y, validation = which(soil_y == soil_classes[[1]])))
+  expect_length(told, 1L)
+  expect_match(told, "no training row of")
+  expect_identical(warned(quick(probe = probe)), character())
+})
+
 test_that("update() takes the probe again, as all data", {
   skip_if_no_python()
   probe <- kinds$linear(every = 2L)

@@ -61,6 +61,12 @@ test_that("masks may be text, logical values, whole numbers, codes with levels o
   flags <- quick_segmenter(soil_masks == "wet")
   expect_identical(flags$classes, c("FALSE", "TRUE"))
   expect_identical(flags$loss_history, expected$loss_history)
+  expect_identical(levels(predict(flags, soil_x)), c("FALSE", "TRUE"))
+  accuracy <- function(masks) foundation_interpret(flags, soil_x, masks, n_boot = 0)$scores$estimate[[1]]
+  right <- mean((predict(flags, soil_x) == 2L) == (soil_masks == "wet"))
+  expect_identical(accuracy(soil_masks == "wet"), right)
+  expect_identical(accuracy(array(as.character(soil_masks == "wet"), dim(soil_masks))), right)
+  expect_identical(accuracy(predict(flags, soil_x)), 1)
   numbers <- unclass(sorted)
   attr(numbers, "levels") <- NULL
   whole <- quick_segmenter(numbers)
@@ -296,7 +302,7 @@ test_that("recipes and the rate finder go on from a segmenter", {
   found <- foundation_lr_find(fit, soil_x, soil_masks, num_it = 5, seed = 1)
   expect_named(found$table, c("lr", "loss", "smoothed"))
   expect_refused(
-    foundation_finetune_classifier(fit, soil_x, replace(soil_masks, 3, "ice")), "masks",
+    foundation_finetune_classifier(fit, soil_x, replace(soil_masks, 3, "ice")), "y",
     c("among wet, dry", "first: 3; counted from 1", "found 'ice'"),
     of = "foundation_finetune_classifier"
   )
@@ -376,7 +382,7 @@ test_that("the masks of a tile dataset need not be given, whatever learns or jud
   found <- run(foundation_compare_segmenters, encoder, models = "frozen", test = list(x = tiles), n_boot = 0)
   expect_identical(found$interpretations$frozen$n_units, 20L)
   says <- "only a tile data set that was made with `labels` has its own"
-  refused <- function(code, of) expect_refused(code, "masks", says, of = of)
+  refused <- function(code, of) expect_refused(code, "y", says, of = of)
   x <- array(0, c(20, 3, 4, 4))
   refused(foundation_interpret(fit, x), "foundation_interpret")
   refused(foundation_finetune_classifier(fit, x), "foundation_finetune_classifier")
@@ -392,8 +398,8 @@ test_that("the masks of a tile dataset need not be given, whatever learns or jud
 
 test_that("bad masks are refused before any work", {
   skip_if_no_python()
-  refused <- function(masks, ..., about = "masks") {
-    expect_refused(quick_segmenter(masks), about, c(...), of = "foundation_fit_segmenter")
+  refused <- function(masks, ...) {
+    expect_refused(quick_segmenter(masks), "masks", c(...), of = "foundation_fit_segmenter")
   }
   refused(soil_masks[, , 1:4], "5 x 5 cells for each of the 48 patches of `x`", "c(48, 5, 4)")
   refused(soil_masks[-1, , ], "c(47, 5, 5)")
@@ -416,7 +422,7 @@ test_that("bad masks are refused before any work", {
   refused(structure(numbers, class = "integer64"), "found integer64")
   refused(NULL, "found NULL")
   refused(replace(soil_masks, 1, "\xe9t\xe9"), "valid text")
-  refused(structure(numbers, levels = c("a", "a")), "different names", about = "classes")
+  refused(structure(numbers, levels = c("a", "a")), "must have different `levels`; found 'a' twice")
 })
 
 test_that("labels outside the classes are named with the first patches", {
@@ -429,6 +435,43 @@ test_that("labels outside the classes are named with the first patches", {
   refused(as_codes(replace(soil_masks, c(2, 7), "ice"), c("ice", wetness)), says, classes = wetness)
   numbers <- structure(match(soil_masks, wetness), dim = dim(soil_masks))
   refused(replace(numbers, 4, 9L), c("among 1, 2", "first: 4;", "found 9"), classes = 1:2)
+})
+
+test_that("bad masks are refused by the name that the function has for them", {
+  skip_if_no_python()
+  fit <- wet_fit()
+  encoder <- soil_encoder()
+  verbs <- list(
+    foundation_interpret = function(y) foundation_interpret(fit, soil_x, y),
+    foundation_finetune_classifier = function(y) foundation_finetune_classifier(fit, soil_x, y),
+    foundation_fine_tune = function(y) foundation_fine_tune(fit, soil_x, y),
+    foundation_lr_find = function(y) foundation_lr_find(fit, soil_x, y),
+    foundation_finetune_ensemble = function(y) {
+      foundation_finetune_ensemble(encoder, soil_x, y, "segmentation", classes = wetness)
+    },
+    foundation_cross_validate = function(y) {
+      foundation_cross_validate(foundation_fit_segmenter, encoder, soil_x, y, classes = wetness)
+    }
+  )
+  for (name in names(verbs)) {
+    refused <- function(y, says) expect_refused(verbs[[name]](y), "y", says, of = name)
+    refused(soil_masks[, , 1:4], "c(48, 5, 4)")
+    refused(replace(soil_masks, 3, "ice"), c("first: 3; counted from 1", "found 'ice'"))
+    refused(array(NA, dim(soil_masks)), "label no cell")
+    refused(as.list(soil_masks), "found list") # what R sees itself
+    refused(structure(array(9L, dim(soil_masks)), levels = wetness), "codes 1 to 2 of its `levels`")
+  }
+})
+
+test_that("what a fit of numbers predicts may be given to it, whatever number is unlabelled", {
+  skip_if_no_python()
+  numbers <- ifelse(is.na(holed), 255, holed == "wet")
+  fit <- quick_segmenter(numbers, unlabelled = 255)
+  predicted <- predict(fit, soil_x)
+  expect_identical(levels(predicted), c("0", "1"))
+  found <- foundation_interpret(fit, soil_x, predicted, n_boot = 0)
+  expect_identical(found$scores$estimate[[1]], 1)
+  expect_s3_class(foundation_finetune_classifier(fit, soil_x, predicted, epochs = 1), "edaphosbridge_segmenter")
 })
 
 test_that("other bad input is refused by its name", {

@@ -12,6 +12,7 @@ from edaphos_bridge.interop.calls.fits import fit_fields
 from edaphos_bridge.interop.calls.held import encoder_behind, labels_of, patches
 from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.interop.calls.splits import kept_in, parting_of
+from edaphos_bridge.interop.calls.values import as_levels
 from edaphos_bridge.probe_sweep import FoundationProbeSweep, sweep_probes
 from edaphos_bridge.training.probe_grid import ProbeGrid
 from edaphos_bridge.training.settings import FitSettings
@@ -81,7 +82,7 @@ def classifier_fields(fitted: FoundationClassifier) -> dict[str, Any]:
     """Return the elements of the R object."""
     return fit_fields(
         fitted,
-        classes=[str(value) for value in fitted.classes],
+        classes=as_levels(fitted.classes),
         ordered=fitted.ordered,
         class_counts=fitted.class_counts,
         val_accuracy_history=fitted.val_accuracy_history,

@@ -25,7 +25,7 @@ from edaphos_bridge.interop.calls.interpretation import (
 from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.interop.calls.segmenters import segmenter_fields, settings_of_masks
 from edaphos_bridge.interop.calls.splits import parting_of
-from edaphos_bridge.interop.calls.values import with_na
+from edaphos_bridge.interop.calls.values import as_levels, with_na
 from edaphos_bridge.interpretation.segmenter_comparison import FoundationSegmenterComparison
 from edaphos_bridge.segmenter import IOU, FoundationSegmenter
 
@@ -92,7 +92,7 @@ def comparison_fields(found: FoundationSegmenterComparison) -> dict[str, Any]:
         "fits": fits,
         "interpretations": {name: interpretation_fields(own) for name, own in interpretations},
         "scores": scores_fields(found.as_table()),
-        "classes": [str(name) for name in found.classes],
+        "classes": as_levels(found.classes),
         "colours": colours_of(found.classes),
         "patches": found.patches.astype(np.float64),
         "masks": with_na(found.masks, shift=1),

@@ -15,6 +15,7 @@ from edaphos_bridge.interop.calls.progress import FoldsToldToR
 from edaphos_bridge.interop.calls.recipes import learnt_behind, start_behind, with_phases
 from edaphos_bridge.interop.calls.segmenters import settings_of_masks
 from edaphos_bridge.interop.calls.splits import parting_of
+from edaphos_bridge.interop.calls.values import as_levels
 from edaphos_bridge.segmenter import foundation_fit_segmenter
 
 
@@ -68,7 +69,7 @@ def cross_validation_fields(result: FoundationCrossValidation) -> dict[str, Any]
     return {
         "table": result.table.to_dict("list"),
         "predictions": np.asarray(result.predictions),
-        "columns": [str(name) for name in result.columns],
+        "columns": as_levels(result.columns),
         "config": {**config, "settings": _plain_values(config["settings"])},
         "task": result.task,
         "printed": result.describe(),

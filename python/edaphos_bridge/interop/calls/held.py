@@ -69,8 +69,8 @@ def missing_value(x: Any) -> int | None:
     return NA_INTEGER if is_r_integer else None
 
 
-def masks_behind(masks: Any, levels: list[str] | None) -> Any:
-    """Return masks of R: numbers as they are, else text by its place in `levels`.
+def masks_behind(masks: Any, levels: list[Any] | None) -> Any:
+    """Return masks of R: numbers as they are, else text or bool by its place in `levels`.
 
     Cells of NA are masked numbers, or None. None are those of a tile data set.
     """

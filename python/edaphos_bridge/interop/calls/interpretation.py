@@ -24,15 +24,13 @@ from edaphos_bridge.interop.calls.held import (
     masks_behind,
     patches,
 )
-from edaphos_bridge.interop.calls.values import NA_INTEGER, with_na
+from edaphos_bridge.interop.calls.values import NA_INTEGER, as_levels, with_na
 from edaphos_bridge.interpret import interpret as interpret_fit
 from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
+from edaphos_bridge.interpretation.classification import ClassificationInterpretation
 from edaphos_bridge.interpretation.embedding_map import FoundationEmbeddingMap
 from edaphos_bridge.interpretation.importance import FoundationBandImportance
-from edaphos_bridge.interpretation.result import (
-    ClassificationInterpretation,
-    FoundationInterpretation,
-)
+from edaphos_bridge.interpretation.result import FoundationInterpretation
 from edaphos_bridge.interpretation.segmentation import SegmentationInterpretation
 from edaphos_bridge.knn import knn as knn_of
 
@@ -161,7 +159,7 @@ def interpretation_fields(found: FoundationInterpretation) -> dict[str, Any]:
     if isinstance(found, ClassificationInterpretation):
         return {
             **fields,
-            "classes": [str(name) for name in found.classes],
+            "classes": as_levels(found.classes),
             "actual": outcome.actual + 1,
             "predicted": outcome.predicted + 1,
             "probabilities": outcome.probabilities,
@@ -172,7 +170,7 @@ def interpretation_fields(found: FoundationInterpretation) -> dict[str, Any]:
         tiles = found.top_losses().sort_values("row")
         return {
             **fields,
-            "classes": [str(name) for name in found.classes],
+            "classes": as_levels(found.classes),
             "colours": colours_of(found.classes),
             "masks": with_na(found.masks, shift=1),
             "predicted": with_na(found.predicted, shift=1),
@@ -203,7 +201,7 @@ def colours_of(classes: Sequence[Any]) -> list[str]:
 def scores_fields(table: pd.DataFrame) -> dict[str, list[Any]]:
     """Return the columns of a table of scores; what a score of all together is of is ""."""
     of = "class" if "class" in table else "target"
-    table[of] = table[of].map(lambda name: "" if name is None else str(name))
+    table[of] = table[of].map(lambda name: "" if name is None else as_levels([name])[0])
     columns: dict[str, list[Any]] = table.to_dict("list")
     return columns
 
@@ -213,7 +211,7 @@ def attribution_fields(found: FoundationAttribution) -> dict[str, Any]:
     return {
         "values": found.values.astype(np.float64),
         "method": found.method,
-        "target": [str(name) for name in found.target],
+        "target": as_levels(found.target),
         "prediction": [
             value if isinstance(value, float) else str(value) for value in found.prediction
         ],
@@ -242,8 +240,8 @@ def map_fields(found: FoundationEmbeddingMap) -> dict[str, Any]:
     return {
         "points": found.points,
         "explained": found.explained,
-        "classes": None if found.classes is None else [str(name) for name in found.classes],
-        "levels": None if found.levels is None else [str(name) for name in found.levels],
+        "classes": None if found.classes is None else as_levels(found.classes),
+        "levels": None if found.levels is None else as_levels(found.levels),
         "labels": list(found.labels),
         "printed": found.describe(),
     }

@@ -13,6 +13,7 @@ from edaphos_bridge.ensemble import FoundationEnsemble
 from edaphos_bridge.interop.calls.ensembles import ensemble_behind
 from edaphos_bridge.interop.calls.held import encoder_behind, fit_behind, tiles_behind
 from edaphos_bridge.interop.calls.progress import BlocksToldToR
+from edaphos_bridge.interop.calls.values import as_levels
 from edaphos_bridge.maps.applicability import FoundationApplicability
 from edaphos_bridge.maps.run import Output
 from edaphos_bridge.predict_raster import predict_raster as make_prediction_map
@@ -109,7 +110,7 @@ def _codes_of(path: Any, classes: Sequence[Any]) -> dict[str, Any] | None:
             return None
         table = file.colormap(1)
     colours = ["#{:02x}{:02x}{:02x}".format(*table[code]) for code in range(1, len(classes) + 1)]
-    return {"classes": [str(name) for name in classes], "colours": colours}
+    return {"classes": as_levels(classes), "colours": colours}
 
 
 def _tiles(dataset: Any) -> Any:

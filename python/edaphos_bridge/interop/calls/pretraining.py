@@ -8,7 +8,7 @@ from typing import Any
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.interop.calls.encoders import encoder_fields, normalisation_fields
 from edaphos_bridge.interop.calls.held import encoder_behind, patches, tiles_behind
-from edaphos_bridge.interop.calls.probes import probe_behind
+from edaphos_bridge.interop.calls.probes import probe_of_run
 from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.pretrain.result import FoundationPretrain
 from edaphos_bridge.pretrain.run import pretrained
@@ -51,13 +51,12 @@ def _pretrained(
     draw: Callable[[], int],
     on_epoch: Callable[..., Any],
 ) -> dict[str, Any]:
-    probe = settings.pop("probe", None)
     arguments = {
         **settings,
         **place,
         "verbose": verbose,
         "encoder": encoder_behind(encoder),
-        "probe": None if probe is None else probe_behind(probe),
+        "probe": probe_of_run(settings.get("probe")),
     }
     fitted = pretrained(method, source, arguments, ToldToR(method, on_epoch), draw)
     return pretrain_fields(fitted)

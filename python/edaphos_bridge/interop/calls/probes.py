@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.data.splits import read_split
+from edaphos_bridge.errors import EdaphosWarning
 from edaphos_bridge.interop.calls.held import labels_of, masks_behind, patches
 from edaphos_bridge.interop.calls.segmenters import settings_of_masks
 from edaphos_bridge.interop.calls.splits import parting_of
@@ -38,6 +40,15 @@ def probe(held: Mapping[str, Any]) -> dict[str, Any]:
     known = probe_behind(held).describe()
     # as a double: reticulate would turn a whole number beyond R's integers into 0
     return {**known, "seed": float(known["seed"])}
+
+
+def probe_of_run(held: Any) -> Any:
+    """Return the probe of a run: what R holds, or what it describes, which has warned before."""
+    if not isinstance(held, Mapping):
+        return held
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EdaphosWarning)
+        return probe_behind(held)
 
 
 def probe_behind(held: Mapping[str, Any]) -> Probe:

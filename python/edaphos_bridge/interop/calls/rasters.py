@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.data.labels import ClassLabel
 from edaphos_bridge.embed_at_coords import foundation_embed_at_coords
 from edaphos_bridge.interop.calls.held import encoder_behind, labels_of, tiles_behind
-from edaphos_bridge.interop.calls.values import with_na
+from edaphos_bridge.interop.calls.values import as_levels, with_na
 from edaphos_bridge.patches_at_coords import foundation_patches_at_coords
 from edaphos_bridge.raster.aligned import align
 from edaphos_bridge.raster.shapes import Shapes
@@ -41,7 +40,7 @@ def tile_dataset(*given: Any) -> dict[str, Any]:
             "normalise": dataset.normalisation.normalise,
             "cells": (dataset.cells + 1).astype(np.int32),
             "coords": dataset.coords,
-            "classes": as_text(dataset.classes),
+            "classes": None if dataset.classes is None else as_levels(dataset.classes),
             "seed": float(dataset.seed),
             "state": bytearray(tiles_to_bytes(dataset)),
             "printed": dataset.describe(),
@@ -62,7 +61,7 @@ def tile_sample(
 def tile_masks(state: Any) -> dict[str, Any]:
     """``dataset$masks()``: codes (N, H, W) counted from 1, and what they are called."""
     masks = tiles_behind(state).masks()
-    return {"codes": with_na(masks.codes.numpy(), 1), "classes": as_text(masks.classes)}
+    return {"codes": with_na(masks.codes.numpy(), 1), "classes": as_levels(masks.classes)}
 
 
 def cell_labels(given: Any) -> Any:
@@ -81,11 +80,6 @@ def cell_labels(given: Any) -> Any:
         classes["numbers"] if "numbers" in classes else labels_of(**classes),
         given["crs"],
     )
-
-
-def as_text(classes: list[ClassLabel] | None) -> list[str] | None:
-    """Return classes as R's levels."""
-    return None if classes is None else [str(label) for label in classes]
 
 
 @plain

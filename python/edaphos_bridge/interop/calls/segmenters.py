@@ -12,6 +12,7 @@ from edaphos_bridge.interop.calls.fits import fit_fields
 from edaphos_bridge.interop.calls.held import encoder_behind, masks_behind, patches
 from edaphos_bridge.interop.calls.progress import ToldToR
 from edaphos_bridge.interop.calls.splits import parting_of
+from edaphos_bridge.interop.calls.values import as_levels
 from edaphos_bridge.segmenter import IOU, FoundationSegmenter, fit_segmenter
 
 
@@ -42,17 +43,19 @@ def segment(
     return segmenter_fields(fitted)
 
 
-def settings_of_masks(levels: list[str] | None, classes: Any, unlabelled: Any) -> dict[str, Any]:
+def settings_of_masks(levels: list[Any] | None, classes: Any, unlabelled: Any) -> dict[str, Any]:
     """Return what `as_masks` takes: the classes given, or the levels of R's masks in their order.
 
     R has whole numbers as doubles, and the classes of a fit as text: classes of numbers are
-    numbers, as Python's.
+    numbers, and those of logical masks bool, as Python's.
     """
     if classes is None and levels is not None:
         labels = [name for name in levels if name != unlabelled]
         classes = labels if len(labels) > 1 else None  # else the masks are refused, not `classes`
     elif isinstance(classes, list):
         found = [_whole(label) for label in classes]
+        if levels == [False, True] and set(found) == {"FALSE", "TRUE"}:
+            found = [label == "TRUE" for label in found]
         numbers = levels is None and all(_is_number(label) for label in found)
         classes = [int(label) for label in found] if numbers else found
     return {"classes": classes, "unlabelled": _whole(unlabelled)}
@@ -73,7 +76,7 @@ def segmenter_fields(fitted: FoundationSegmenter) -> dict[str, Any]:
     """Return the elements of the R object."""
     return fit_fields(
         fitted,
-        classes=[str(value) for value in fitted.classes],
+        classes=as_levels(fitted.classes),
         regime=fitted.regime,
         loss_fn=fitted.loss_fn,
         pixel_counts=[float(count) for count in fitted.pixel_counts],
