@@ -26,12 +26,12 @@ from edaphos_bridge.interpretation.segmenter_comparison import FoundationSegment
 from edaphos_bridge.interpretation.units import Units
 from edaphos_bridge.segmenter import (
     IOU,
-    REGIMES,
     FoundationSegmenter,
     fit_segmenter,
     foundation_fit_segmenter,
     settings_in,
 )
+from edaphos_bridge.training.decoder_settings import REGIMES
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.plan import draw_plan
 from edaphos_bridge.training.progress import console

@@ -21,8 +21,9 @@ from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.run import fit
 from edaphos_bridge.heads.decoders import DECODERS
 from edaphos_bridge.pretrain.probe import Probe, device_of
-from edaphos_bridge.segmenter import FoundationSegmenter, how_it_trains
+from edaphos_bridge.segmenter import FoundationSegmenter
 from edaphos_bridge.tasks.segmentation import Segmentation
+from edaphos_bridge.training.decoder_settings import how_it_trains
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.inputs import Inputs
 from edaphos_bridge.training.settings import FitSettings

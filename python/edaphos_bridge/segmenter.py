@@ -26,14 +26,13 @@ from edaphos_bridge.encoders.from_scratch import FromScratchEncoder
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.fits.run import fit_checked
-from edaphos_bridge.heads.decoders import DECODERS, FROM_SCRATCH
+from edaphos_bridge.heads.decoders import FROM_SCRATCH
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.segmentation import SEGMENTATION_LOSSES, Segmentation
+from edaphos_bridge.training.decoder_settings import how_it_trains, regime_and_decoder
 from edaphos_bridge.training.events import Events
 from edaphos_bridge.training.progress import console
 from edaphos_bridge.training.settings import FitSettings, RecipeSettings
-
-REGIMES = ("frozen", "finetune", FROM_SCRATCH)
 
 
 @plain
@@ -159,31 +158,6 @@ checkpoint_dir
     arguments = locals()
     with console("segmenter", flag("verbose", verbose), IOU) as events:
         return fit_segmenter(encoder, Patches(x), masks, arguments, events)
-
-
-def regime_and_decoder(regime: Any, decoder: Any) -> tuple[str, Any]:
-    """Return regime and decoder, or raise `InputError` if they do not go together."""
-    way = choice("regime", regime, REGIMES)
-    if way != FROM_SCRATCH:
-        if isinstance(decoder, str):
-            choice("decoder", decoder, tuple(DECODERS))
-        return way, "clay" if decoder is None else decoder
-    if decoder is not None:
-        raise InputError(
-            "decoder",
-            "must not be given with regime 'from_scratch', whose network has its own",
-            found=decoder if isinstance(decoder, str) else type(decoder).__name__,
-            hint="An untrained foundation_encoder() with regime = 'finetune' takes any decoder.",
-        )
-    return way, FROM_SCRATCH
-
-
-def how_it_trains(regime: str, backbone_lr_mult: Any) -> dict[str, Any]:
-    """Return what a regime is among the settings of a fit."""
-    return {
-        "freeze_backbone": regime == "frozen",
-        "backbone_lr_mult": 1.0 if regime == FROM_SCRATCH else backbone_lr_mult,
-    }
 
 
 def fit_segmenter(

@@ -1,4 +1,4 @@
-"""Which decoder a segmenter trains."""
+"""Which decoder a segmenter trains, and what trains with it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from torch import nn
 
 from edaphos_bridge.basics.arguments import choice
 from edaphos_bridge.basics.devices import on_meta
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.heads.decoder import COARSEST_MAP, MAPS, MapShapes
 from edaphos_bridge.heads.decoders import DECODERS, FROM_SCRATCH, make_decoder
 from edaphos_bridge.heads.own_decoder import own_decoder
 from edaphos_bridge.heads.registry import CUSTOM, reads_of
 from edaphos_bridge.training.inputs import Inputs
+
+REGIMES = ("frozen", "finetune", FROM_SCRATCH)
 
 
 @dataclass(frozen=True)
@@ -73,3 +76,28 @@ class DecoderSettings:
     def config(self) -> dict[str, Any]:
         """Return them as JSON values."""
         return {"decoder": self.decoder}
+
+
+def regime_and_decoder(regime: Any, decoder: Any) -> tuple[str, Any]:
+    """Return regime and decoder, or raise `InputError` if they do not go together."""
+    way = choice("regime", regime, REGIMES)
+    if way != FROM_SCRATCH:
+        if isinstance(decoder, str):
+            choice("decoder", decoder, tuple(DECODERS))
+        return way, "clay" if decoder is None else decoder
+    if decoder is not None:
+        raise InputError(
+            "decoder",
+            "must not be given with regime 'from_scratch', whose network has its own",
+            found=decoder if isinstance(decoder, str) else type(decoder).__name__,
+            hint="An untrained foundation_encoder() with regime = 'finetune' takes any decoder.",
+        )
+    return way, FROM_SCRATCH
+
+
+def how_it_trains(regime: str, backbone_lr_mult: Any) -> dict[str, Any]:
+    """Return what a regime is among the settings of a fit."""
+    return {
+        "freeze_backbone": regime == "frozen",
+        "backbone_lr_mult": 1.0 if regime == FROM_SCRATCH else backbone_lr_mult,
+    }
