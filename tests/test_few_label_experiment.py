@@ -13,9 +13,11 @@ from closeness import assert_close
 from edaphos_bridge import (
     foundation_embed,
     foundation_encoder,
+    foundation_encoder_for,
     foundation_few_label_experiment,
     foundation_fit_classifier,
     foundation_moco_pretrain,
+    foundation_swav_pretrain,
 )
 from edaphos_bridge.encoders.untrained import untrained_like
 from edaphos_bridge.errors import InputError
@@ -338,6 +340,7 @@ BAD_INPUT = [
     ({"labels": [6, 6]}, "labels", "each number once"),
     ({"labels": 0}, "labels", "positive whole number or infinity; found 0"),
     ({"labels": "all"}, "labels", "found 'all'"),
+    ({"labels": np.array(0)}, "labels", "found 0"),
     ({"labels": -np.inf}, "labels", "infinity"),
     ({"labels": 2}, "labels", "from 3, one of each class"),
     ({"labels": 49}, "labels", "all that train"),
@@ -358,7 +361,7 @@ BAD_INPUT = [
     ({"test": (np.zeros((5, 4, 5, 5)), [0] * 5), "folds": FOLDS}, "folds", "with `test`"),
     ({"test": (np.zeros((5, 4, 6, 5)), [0] * 5)}, "test", "as `x`; found [4, 6, 5]"),
     ({"test": (np.zeros((5, 4, 5, 5)), [0] * 4)}, "test", "of its 5 patches; found 4"),
-    ({"test": (np.zeros((5, 4, 5, 5)), [7] * 5)}, "y", "must hold classes"),
+    ({"test": (np.zeros((5, 4, 5, 5)), [7] * 5)}, "test", "of which `y` must hold classes"),
     ({"groups": np.arange(60), "folds": FOLDS}, "folds", "together with `groups`"),
     ({"k": 3, "folds": FOLDS}, "k", "together with `folds`"),
     ({"seed": "one"}, "seed", "found 'one'"),
@@ -390,6 +393,35 @@ def test_an_encoder_that_cannot_be_drawn_anew_needs_that_nothing_trains_from_scr
     with pytest.raises(InputError, match="`shift` of Tokens"):
         quick({"tokens": Tokens()}, *easy)
     assert quick({"tokens": Tokens()}, *easy, scratch_epochs=()).methods[0] == "tokens"
+
+
+@pytest.mark.parametrize(
+    ("methods", "argument"),
+    [
+        ({"a, probe": None, "a": None}, "methods"),
+        ({"raw pixels": None}, "methods"),
+        ({"a": None, "b": foundation_encoder("moco", 3, seed=1)}, "x"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_before_anything_is_pretrained(easy, methods, argument):
+    def pretrain(x, seed):
+        raise AssertionError("called")
+
+    given = {name: pretrain if each is None else each for name, each in methods.items()}
+    with pytest.raises(InputError) as caught:
+        quick(given, *easy)
+    assert caught.value.argument == argument
+
+
+def test_an_encoder_of_two_sensors_is_compared_as_any_other(easy):
+    x, y = easy
+    fit = foundation_swav_pretrain(x[:, :3], x[:, 3:], n_prototypes=3, epochs=1, seed=1)
+    encoders = {each: foundation_encoder_for(fit, each) for each in ("mean", "concat")}
+    found = quick(encoders, x, y)
+    assert found.methods[4] == "from scratch (mean), 1 epoch"
+    assert found.methods[6] == "from scratch (concat), 1 epoch"
+    one, other = (rows_of(found, each)["log_loss"].values for each in found.methods[4:8:2])
+    assert (one != other).all()
 
 
 def test_what_a_function_gives_must_hold_an_encoder(easy):

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import number, whole
 from edaphos_bridge.data.splits import parting_in
 from edaphos_bridge.errors import InputError
@@ -53,6 +54,7 @@ class KNNProbe(LabelProbe):
 
     name = "knn"
 
+    @plain
     def __init__(
         self,
         x: Any,

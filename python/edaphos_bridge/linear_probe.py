@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import number
 from edaphos_bridge.data.splits import parting_in
 from edaphos_bridge.pretrain.label_probe import LabelProbe
@@ -68,6 +69,7 @@ class LinearProbe(LabelProbe):
 
     name = "linear"
 
+    @plain
     def __init__(
         self,
         x: Any,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.folds import Fold
@@ -72,6 +73,7 @@ class SegmentationProbe(Probe):
     name = "segmentation"
     score_name = "IoU"
 
+    @plain
     def __init__(
         self,
         x: Any,

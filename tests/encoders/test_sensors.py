@@ -11,6 +11,7 @@ from closeness import assert_close
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
+from edaphos_bridge.encoders.digest import digest_of_module, layers_of
 from edaphos_bridge.encoders.encoder import groups_of, maps_of
 from edaphos_bridge.encoders.foundation import describe_encoder
 from edaphos_bridge.encoders.known_modules import is_as_built
@@ -132,6 +133,80 @@ def test_a_file_holds_all_of_it(both, sensors, equal_states):
     patches = x(both.in_channels)
     assert torch.equal(back.eval()(patches), encoder(patches))
     assert (back.stem is None) == (both.stem is None)
+
+
+def test_encoders_whose_features_differ_are_told_apart(both):
+    for told in (digest_of_module, layers_of):
+        assert told(both.of("mean")) != told(both.of("concat"))
+        assert told(both.of("mean")) == told(both.of("concat").of("mean"))
+
+
+# --- modules of a user's -------------------------------------------------------------------
+
+
+class Own(nn.Module):
+    """Begins with a convolution in so many groups, and says what it takes by a property."""
+
+    def __init__(self, groups=1):
+        super().__init__()
+        self.first = nn.Conv2d(4, 8, 3, groups=groups)
+
+    @property
+    def in_channels(self):
+        return self.first.in_channels
+
+    def forward(self, x):
+        return self.first(x).mean(dim=(2, 3))
+
+
+class Double(Own):
+    """Computes in another type than that of patches."""
+
+    def __init__(self):
+        super().__init__()
+        self.double()
+
+    def forward(self, x):
+        return super().forward(x.double())
+
+
+class Compiled(nn.Module):
+    """As `torch.compile` wraps a module: its forward pass knows nothing of other parts."""
+
+    def __init__(self):
+        super().__init__()
+        self._orig_mod = Own()
+
+    def forward(self, x):
+        return self._orig_mod(x)
+
+    def __copy__(self):
+        raise AssertionError("has no copy that takes other parts")
+
+
+def two(encoder, channels=(4, 2)):
+    return for_two_sensors(encoder, channels, (7, 5), shared_stem=False).eval()
+
+
+@pytest.mark.parametrize("encoder", [Own(), Own(groups=2), Compiled()])
+def test_a_module_of_the_users_is_that_of_either_sensor(encoder):
+    both = two(encoder)
+    for sensor, channels in (("a", 4), ("b", 2)):
+        alone = both.of(sensor)
+        assert alone.in_channels == channels
+        assert alone(x(channels)).shape == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "problem"),
+    [
+        (Own(groups=4), "must begin with a convolution whose groups divide the 2 channels"),
+        (Double(), "must begin with a convolution of the patches as they are"),
+    ],
+)
+def test_a_convolution_that_sensor_b_cannot_have_is_refused(encoder, problem):
+    with pytest.raises(InputError, match=problem):
+        two(encoder)
 
 
 # --- normalisation -------------------------------------------------------------------------

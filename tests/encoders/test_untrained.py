@@ -5,6 +5,9 @@ import torch
 from torch import nn
 
 from edaphos_bridge import foundation_encoder
+from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.encoders import MoCoEncoder
+from edaphos_bridge.encoders.sensors import for_two_sensors
 from edaphos_bridge.encoders.untrained import untrained_like
 from edaphos_bridge.errors import InputError
 from small_fits import small_network
@@ -29,6 +32,17 @@ def test_one_of_ours_is_drawn_as_its_first_weights_were(architecture, equal_stat
     assert equal_states(found.state_dict(), before)
     assert not equal_states(untrained_like(trained, 2).state_dict(), before)
     assert equal_states(trained.state_dict(), changed)
+
+
+@pytest.mark.parametrize("channels", [(4, 3), (4, 4)])
+def test_of_two_sensors_each_stem_and_the_body_are_drawn(channels, equal_states):
+    with Randomness(1).everywhere():
+        body = MoCoEncoder(4, 8, 5)
+        first = for_two_sensors(body, channels, (5, 5), shared_stem=channels[1] == 4)
+    found = untrained_like(first.of("concat"), 1)
+    assert equal_states(found.state_dict(), first.state_dict())
+    assert (found.channels, found.sensors, found.stem) == (list(channels), "concat", first.stem)
+    assert not equal_states(untrained_like(first, 2).state_dict(), first.state_dict())
 
 
 def test_a_module_of_ones_own_gets_new_weights_in_all_layers(state_of):

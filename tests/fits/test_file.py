@@ -12,7 +12,12 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from edaphos_bridge import FoundationClassifier, foundation_encoder, foundation_fit_classifier
+from edaphos_bridge import (
+    FoundationClassifier,
+    foundation_encoder,
+    foundation_fit_classifier,
+    foundation_fit_segmenter,
+)
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.weights.encoder_file import encoder_to_bytes
 from small_fits import REGIMES, assert_frozen, quick, same, small_network
@@ -48,6 +53,19 @@ def test_probabilities_are_bit_equal_after_saving_and_loading_in_a_fresh_process
         config = sorted(fit.config.items())
         history = fit.val_accuracy_history, fit.loss_history, fit.classes, config
         assert line == " ".join(map(str, history))
+
+
+def test_fits_that_read_maps_of_another_width_than_the_features_come_back(x, y):
+    encoder = foundation_encoder("rotation", 4, feature_dim=7, patch_size=x.shape[2], seed=1)
+    masks = np.arange(len(x) * x.shape[2] * x.shape[3]).reshape(len(x), *x.shape[2:]) % 2
+    for fit in (
+        quick(encoder, x, y, head="concat_pool"),
+        foundation_fit_segmenter(encoder, x, masks, decoder="linear", epochs=1, seed=1),
+    ):
+        assert fit.feature_dim == 32
+        twin = type(fit).from_bytes(fit.to_bytes())
+        assert twin.to_bytes() == fit.to_bytes()
+        assert np.array_equal(twin.predict_proba(x), fit.predict_proba(x))
 
 
 @REGIMES

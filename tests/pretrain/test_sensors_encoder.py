@@ -93,7 +93,7 @@ def test_a_name_makes_an_encoder_of_sensor_a(swav):
 
 
 @pytest.mark.parametrize("shared", [None, False, True])
-def test_a_module_of_the_users_serves_both_sensors(run, both, shared):
+def test_a_module_of_the_users_serves_both_sensors(run, shared):
     x_b = run.x_a + 1 if shared else run.x_b
     channels = (3, x_b.shape[1])
     fit = run(run.x_a, x_b, encoder=Own(), shared_stem=shared)
@@ -104,11 +104,14 @@ def test_a_module_of_the_users_serves_both_sensors(run, both, shared):
         assert foundation_embed(alone, x).shape == (24, 5)
     with pytest.raises(WeightsError, match="module of your own"):
         FoundationPretrain.from_bytes(fit.to_bytes())
-    anew = for_two_sensors(Own(), channels, (5, 5), shared_stem=bool(shared))
-    back = FoundationPretrain.from_bytes(fit.to_bytes(), anew)
-    assert back.to_bytes() == fit.to_bytes()
     together = np.concatenate([run.x_a, x_b], axis=1)
-    assert np.array_equal(foundation_embed(back, together), foundation_embed(fit, together))
+    both = for_two_sensors(Own(), channels, (5, 5), shared_stem=bool(shared))
+    for anew in (Own(), both, both.of("concat")):
+        back = FoundationPretrain.from_bytes(fit.to_bytes(), anew)
+        assert back.to_bytes() == fit.to_bytes()
+        assert np.array_equal(foundation_embed(back, together), foundation_embed(fit, together))
+    with pytest.raises(WeightsError, match="do not fit the encoder"):
+        FoundationPretrain.from_bytes(fit.to_bytes(), nn.Sequential(nn.Flatten()))
 
 
 @pytest.mark.parametrize("sensors", ["mean", "concat"])

@@ -69,6 +69,12 @@ def ambient():
 # --- nothing of the run is changed ---------------------------------------------------------
 
 
+def test_where_a_caller_computes_is_nothing_to_a_probe(probe):
+    expected = probe().identity()
+    with torch.device("meta"), torch.inference_mode():
+        assert probe().identity() == expected
+
+
 def test_a_run_is_the_same_with_and_without_a_probe(pretrain, probe, equal_states):
     alone = pretrain(epochs=6)
     before = ambient()

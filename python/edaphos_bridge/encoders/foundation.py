@@ -202,11 +202,12 @@ def describe_encoder(module: nn.Module) -> dict[str, Any]:
             if hasattr(module, "proj_dim"):
                 made_from["proj_dim"] = module.proj_dim
         return {"architecture": module.architecture, **made_from, **carries}
-    return {
-        "architecture": "custom",
-        "class": f"{type(module).__module__}.{type(module).__qualname__}",
-        **carries,
-    }
+    two = {}
+    if isinstance(module, SensorEncoder):
+        two = {name: getattr(module, name) for name in module.settings}
+        module = module.body
+    own_class = f"{type(module).__module__}.{type(module).__qualname__}"
+    return {"architecture": "custom", "class": own_class, **two, **carries}
 
 
 def rebuild_encoder(
@@ -215,12 +216,18 @@ def rebuild_encoder(
     """Return an encoder of a description and a state dict, with what it carried beside them.
 
     The description is that of `describe_encoder`. A module of the user's own is needed where it
-    says "custom"; a copy of the one `given` is filled. Raises `WeightsError` if it is needed and
-    missing, or the weights do not fit it.
+    says "custom"; a copy of the one `given` is filled, which may be what two sensors share. Raises
+    `WeightsError` if it is needed and missing, or the weights do not fit it.
     """
     architecture = description["architecture"]
     if given is not None:
         module = own_copy(given)
+        if "sensors" in description:
+            module = (
+                module.of(description["sensors"])
+                if isinstance(module, SensorEncoder)
+                else _around(module, description)
+            )
         into_meta = False
     elif architecture == "custom":
         raise WeightsError(
@@ -231,7 +238,7 @@ def rebuild_encoder(
         # On "meta" nothing is allocated before the shapes in the file are known to fit.
         try:
             with on_meta():
-                made = _built(description)
+                made = built(description)
         except InputError as error:
             raise WeightsError(f"No encoder has the settings in this file: {error}") from error
         if made.feature_dim != description["feature_dim"]:
@@ -257,16 +264,29 @@ def rebuild_encoder(
     return module
 
 
-def _built(description: Mapping[str, Any]) -> OurEncoder:
-    """Return an untrained encoder of ours, or raise `WeightsError` if it is none."""
+def built(description: Mapping[str, Any]) -> OurEncoder:
+    """Return an untrained encoder of ours, or raise `WeightsError` if it is none.
+
+    It draws its weights, in the order in which a run draws those of its first encoder.
+    """
     architecture = description["architecture"]
     if architecture == SensorEncoder.architecture:
-        made_from = {name: description[name] for name in SensorEncoder.settings}
-        return SensorEncoder(_built(description["body"]), **made_from)
+        return _around(built(description["body"]), description)
     if architecture not in IN_FILES:
         raise WeightsError(f"Unknown encoder architecture {architecture!r} in the file.")
     encoder_class = IN_FILES[architecture]
     return encoder_class(**{name: description[name] for name in encoder_class.settings})
+
+
+def _around(body: nn.Module, description: Mapping[str, Any]) -> SensorEncoder:
+    """Return the encoder of two sensors that a description makes of what they share."""
+    made_from = {name: description[name] for name in SensorEncoder.settings}
+    try:
+        return SensorEncoder(body, **made_from)
+    except (AttributeError, TypeError, InputError) as error:  # no such convolution
+        raise WeightsError(
+            f"The saved weights do not fit the encoder ({type(body).__name__}): {error}"
+        ) from error
 
 
 def check_bands(module: nn.Module) -> None:

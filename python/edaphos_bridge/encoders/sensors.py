@@ -136,12 +136,17 @@ class SensorEncoder(nn.Module):
         alone = _of_the_same_parts(self.body)
         if self.stem is not None:
             alone = _with_layer(self.body, self.stem, self.stems[sensors])
-        alone.in_channels = self.channels[number]
+        with contextlib.suppress(AttributeError):  # a property of a user's module says it already
+            alone.in_channels = self.channels[number]
         if self.normalisation is not None:
             parts = self.normalisation.parted(self.channels)
             alone.normalisation = parts[number]
         alone.patch_orientation = self.patch_orientation
         return alone
+
+    def extra_repr(self) -> str:
+        """Return what its parts do not tell: modules are told apart by what they print."""
+        return f"channels={self.channels}, sensors={self.sensors!r}"
 
     def _read(self, x_a: torch.Tensor, x_b: torch.Tensor) -> torch.Tensor:
         return torch.cat([self.stems["a"](x_a), self.stems["b"](x_b)])
@@ -159,6 +164,7 @@ def for_two_sensors(
     `patch_size` is the height and width of patches. Raises `InputError` if the encoder does not
     begin with a convolution, of which the other sensor could have another one.
     """
+    encoder = getattr(encoder, "_orig_mod", encoder)  # what `torch.compile` wraps takes new parts
     if shared_stem:
         return SensorEncoder(encoder, channels)
     cells = channels[0] * patch_size[0] * patch_size[1]
@@ -174,12 +180,13 @@ def for_two_sensors(
             made = SensorEncoder(encoder, channels, stem=names[layer])
             expected = encode_features(encoder, patch)
             with contextlib.suppress(InputError):  # of a body that takes no maps for patches
-                found = encode_features(made.body, made.stems["a"](patch))
+                found = encode_features(nn.Sequential(made.stems["a"], made.body), patch)
                 if torch.equal(found, expected):
                     return made.train(was_training)
     raise InputError(
         "encoder",
-        "must begin with a convolution, torch.nn.Conv2d, of which each sensor gets one of its own",
+        "must begin with a convolution of the patches as they are, torch.nn.Conv2d, of which each "
+        "sensor gets one of its own",
         found=type(encoder if layer is None else layer).__name__,
         hint="Sensors of the same number of channels may share it: shared_stem.",
     )
@@ -205,6 +212,13 @@ def _reading(layer: nn.Module, channels: int) -> nn.Conv2d:
     """Return an untrained convolution like `layer` for another number of channels."""
     if not isinstance(layer, nn.Conv2d):
         raise TypeError(f"{type(layer).__name__} is no convolution")
+    if channels % layer.groups:
+        raise InputError(
+            "encoder",
+            f"must begin with a convolution whose groups divide the {channels} channels of "
+            "sensor b, which gets one of its own",
+            found=f"{layer.groups} groups",
+        )
     return nn.Conv2d(
         channels,
         layer.out_channels,

@@ -6,7 +6,7 @@ from torch import nn
 
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.copying import draw_anew, own_copy
-from edaphos_bridge.encoders.foundation import is_ours
+from edaphos_bridge.encoders.foundation import built, describe_encoder, is_ours
 from edaphos_bridge.errors import InputError
 
 
@@ -20,7 +20,7 @@ def untrained_like(encoder: nn.Module, seed: int) -> nn.Module:
     """
     with Randomness(seed).everywhere():
         if is_ours(encoder):
-            return type(encoder)(**{name: getattr(encoder, name) for name in encoder.settings})
+            return built(describe_encoder(encoder))
         fresh = own_copy(encoder)
         for name, layer in fresh.named_modules():
             own = [key for key, _ in layer.named_parameters(recurse=False)]

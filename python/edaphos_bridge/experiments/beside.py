@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
@@ -12,6 +13,7 @@ from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.basics.workers import without_main, workers
 from edaphos_bridge.errors import EdaphosWarning, TrainingError, warn
+from edaphos_bridge.experiments.carried import problem_of
 
 Key = TypeVar("Key")
 
@@ -63,10 +65,27 @@ def _heard(
     """Return what `work` gives, and what was warned of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", EdaphosWarning)
-        result = work(*arguments)
+        try:
+            result = work(*arguments)
+        except Exception as error:
+            if _crosses(error):
+                raise
+            raise TrainingError(f"{type(error).__name__}: {error}") from error
     told = [
         (w.category.__name__, str(w.message))
         for w in caught
         if issubclass(w.category, EdaphosWarning)
     ]
     return result, told
+
+
+def _crosses(error: Exception) -> bool:
+    """Return whether another process can be given an error, which one of a user's may prevent.
+
+    All processes would end with that one, as if it had been killed.
+    """
+    try:
+        copy.copy(error)  # as it would be built anew there
+    except Exception:
+        return False
+    return not problem_of(error)

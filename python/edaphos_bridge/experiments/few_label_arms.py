@@ -65,7 +65,7 @@ def arms_of(
     for name, encoder in encoders.items():
         first_with.setdefault(layers_of(encoder), name)
     for name, encoder in encoders.items():
-        probe = f"{name}, probe"
+        probe = _probe(name)
         arms.append(Arm(name, name, partial(fine_tuned, phases=phases, **settings)))
         arms.append(Arm(probe, name, probed))
         twin = first_with[layers_of(encoder)]
@@ -78,7 +78,24 @@ def arms_of(
             learn = partial(from_scratch, phases=[Phase(each, lr)], **settings)
             arms.append(Arm(_scratch(name, first_with, each), name, learn))
     arms += [Arm(name, None, partial(baseline, name=own)) for name, own in BASELINES.items()]
-    names = [arm.name for arm in arms]
+    _require_distinct([arm.name for arm in arms])
+    return arms, pairs
+
+
+def check_methods(
+    names: Sequence[str], known: Mapping[str, nn.Module], x: Floats, **settings: Any
+) -> None:
+    """Raise `InputError` for what `arms_of` or an arm would refuse, before anything is pretrained.
+
+    `names` are those of all methods, `known` has the encoders among them, and `x` is a patch.
+    """
+    _require_distinct([*names, *map(_probe, names), *BASELINES])
+    arms_of(known, **settings)
+    for encoder in known.values():
+        features_of(encoder, Patches(x))
+
+
+def _require_distinct(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(
@@ -87,7 +104,10 @@ def arms_of(
             found=twice[0],
             hint="Give another name.",
         )
-    return arms, pairs
+
+
+def _probe(method: str) -> str:
+    return f"{method}, probe"
 
 
 def _scratch(method: str, first_with: Mapping[str, str], epochs: int) -> str:

@@ -15,7 +15,7 @@ from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.experiments.carried import require_crossing
-from edaphos_bridge.experiments.few_label_arms import arms_of
+from edaphos_bridge.experiments.few_label_arms import arms_of, check_methods
 from edaphos_bridge.experiments.few_label_data import Data
 from edaphos_bridge.experiments.few_label_result import FoundationFewLabelExperiment
 from edaphos_bridge.experiments.few_label_settings import FewLabelSettings
@@ -71,6 +71,7 @@ def few_label_experiment(
         for encoder in known.values():
             require_crossing(encoder, {})
     data = Data.of(x, y, test, parting, first)
+    check_methods(list(methods), known, data.x[:1], **checked.of_arms())
     with KeptExperiment.opened("checkpoint_dir", checkpoint_dir) as kept:
         if used is None:
             used = kept.seed()

@@ -81,12 +81,14 @@ class FewLabelSettings:
 
 
 def _listed(value: Any) -> list[Any]:
-    several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+    if isinstance(value, np.ndarray):
+        return list(np.atleast_1d(value))
+    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
     return list(value) if several else [value]
 
 
 def _number_of_labels(value: Any) -> float:
-    is_all = isinstance(value, float) and value == math.inf
+    is_all = isinstance(value, float | np.floating) and value == math.inf
     return math.inf if is_all else whole("labels", value, kind="positive whole number or infinity")
 
 

@@ -83,7 +83,7 @@ def scale_of(x: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> Scale:
     seen = x[rows].astype(np.float64)
     mean, sd = (value(seen, axis=(0, 2, 3))[:, None, None] for value in (np.mean, np.std))
     if not sd.all():
-        raise InputError("x", "has a channel that is constant over `rows`")
+        raise InputError("x", "has a channel that is constant over the patches that train")
     return mean, sd
 
 

@@ -158,6 +158,11 @@ ENCODERS: dict[str, dict[str, Check]] = {
     "custom": {"class": is_text},
 }
 """What a file says of an encoder of each architecture, a module of a user's own among them."""
+_OF_TWO_SENSORS: dict[str, Check] = {
+    "sensors": one_of("mean", "concat"),
+    "channels": lambda value: list_of(is_whole)(value) and len(value) == 2,
+    "stem": lambda value: value is None or is_text(value),
+}
 
 
 def check_encoder(description: Any, **sizes: int) -> dict[str, Any]:
@@ -181,8 +186,10 @@ def _check_made_from(description: Any, known: Sequence[str]) -> dict[str, Any]:
     architecture = check(description, {"architecture": one_of(*known)})["architecture"]
     if architecture == "sensors":
         _check_sensors(description)
-    else:
-        check(description, ENCODERS[architecture])
+        return dict(description)
+    check(description, ENCODERS[architecture])
+    if architecture == "custom" and "sensors" in description:
+        check(description, _OF_TWO_SENSORS)
     return dict(description)
 
 
@@ -192,9 +199,7 @@ def _check_sensors(description: Any) -> None:
         description,
         {
             **dict.fromkeys(("in_channels", "feature_dim"), is_whole),
-            "sensors": one_of("mean", "concat"),
-            "channels": lambda value: list_of(is_whole)(value) and len(value) == 2,
-            "stem": lambda value: value is None or is_text(value),
+            **_OF_TWO_SENSORS,
         },
     )
     ours = tuple(name for name in ENCODERS if name != "custom")

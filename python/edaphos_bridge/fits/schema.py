@@ -27,6 +27,9 @@ from edaphos_bridge.heads.registry import CUSTOM, HEADS
 from edaphos_bridge.tasks.task import Task
 from edaphos_bridge.training.settings import FitSettings, RecipeSettings
 
+_READ_FEATURES = ("linear", "mlp")
+"""Heads whose width is that of the encoder's features, which its maps need not have."""
+
 
 def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
     """Return the values of a fit, its task, and ``encoder``, the description of its encoder.
@@ -69,7 +72,9 @@ def check_fit(metadata: Any, tasks: Mapping[str, type[Task]]) -> dict[str, Any]:
         config["epochs"] == len(found["loss_history"]) == len(found["score_history"]),
         "it has not one loss and one score for each epoch",
     )
-    widths = {name: found[name] for name in ("in_channels", "feature_dim")}
+    widths = {"in_channels": found["in_channels"]}
+    if not task_class.has_masks and named in _READ_FEATURES:  # others may read maps
+        widths["feature_dim"] = found["feature_dim"]
     encoder = check_encoder(metadata.get("encoder"), **widths)
     return {**found, "task": task, "overlapping": overlapping, "encoder": encoder}
 
