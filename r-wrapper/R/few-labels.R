@@ -166,8 +166,9 @@ foundation_few_label_experiment <- function(methods, x, y, labels,
 # Encoders, functions of the package with their settings, or the numbers that `note` gives to functions
 # of the user's own.
 to_methods <- function(methods, note, call) {
-  if (!is.list(methods) || is.object(methods) || !all(nzchar(names_or_none(methods)))) {
-    found <- if (is.list(methods) && !is.object(methods)) "no names" else class(methods)[[1]]
+  is_plain <- is.list(methods) && !is.object(methods)
+  if (!is_plain || !length(methods) || !all(nzchar(names_or_none(methods)))) {
+    found <- if (!is_plain) class(methods)[[1]] else if (length(methods)) "no names" else "none"
     problem <- sprintf("must be a list of encoders or pretraining functions with names; found %s.", found)
     stop_input("methods", problem, call)
   }

@@ -194,6 +194,7 @@ test_that("bad input is named before any work", {
     of = "foundation_few_label_experiment"
   )
   refused("methods", "found no names", list(soil_encoder()))
+  refused("methods", "found none", list())
   refused("methods", "found character", "moco")
   refused("methods", "found edaphosbridge_encoder", soil_encoder())
   refused("methods", "names 'a' twice", list(a = soil_encoder(), a = soil_encoder()))
