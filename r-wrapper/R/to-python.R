@@ -1,6 +1,6 @@
 # R's values on their way to Python. No other file of the package takes any there but
-# to-python-cell-labels.R, to-python-points.R, to-python-raster.R, to-python-splits.R and
-# to-python-targets.R; from-python.R has the way back.
+# to-python-cell-labels.R, to-python-methods.R, to-python-points.R, to-python-raster.R,
+# to-python-splits.R and to-python-targets.R; from-python.R has the way back.
 
 # Patches cross as they are: a double or integer array shares its memory. Logical NA would turn
 # into TRUE, so logicals cross as integers. A tile dataset crosses as the bytes of its state, a file

@@ -11,6 +11,7 @@ from closeness import assert_close
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.encoders import MoCoEncoder, SimCLREncoder
+from edaphos_bridge.encoders.digest import digest_of_module
 from edaphos_bridge.encoders.encoder import groups_of, maps_of
 from edaphos_bridge.encoders.foundation import describe_encoder
 from edaphos_bridge.encoders.known_modules import is_as_built
@@ -145,6 +146,10 @@ def normalisation(n):
         normalise=True,
         patch_size=5,
     )
+
+
+def test_a_digest_tells_a_mean_from_features_side_by_side(both):
+    assert len({digest_of_module(both.of(sensors)) for sensors in ("mean", "concat", "a")}) == 3
 
 
 def test_each_sensor_carries_the_normalisation_of_its_bands(both):

@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from edaphos_bridge import foundation_encoder
+from edaphos_bridge.encoders.digest import layers_of
+from edaphos_bridge.encoders.sensors import for_two_sensors
 from edaphos_bridge.encoders.untrained import untrained_like
 from edaphos_bridge.errors import InputError
 from small_fits import small_network
@@ -29,6 +31,21 @@ def test_one_of_ours_is_drawn_as_its_first_weights_were(architecture, equal_stat
     assert equal_states(found.state_dict(), before)
     assert not equal_states(untrained_like(trained, 2).state_dict(), before)
     assert equal_states(trained.state_dict(), changed)
+
+
+@pytest.mark.parametrize("sensors", ["mean", "concat"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_one_of_two_sensors_is_drawn_with_a_first_layer_for_each(sensors, shared, equal_states):
+    of_a = foundation_encoder("moco", 4, feature_dim=8, seed=1)
+    trained = for_two_sensors(of_a, [4, 4], [5, 5], shared_stem=shared).of(sensors)
+    found = untrained_like(trained, 1)
+    assert layers_of(found) == layers_of(trained)
+    fresh = foundation_encoder("moco", 4, feature_dim=8, seed=1)
+    assert equal_states(found.of("a").state_dict(), fresh.state_dict())
+    if not shared:
+        first = [found.stems[sensor].weight for sensor in "ab"]
+        assert not torch.equal(*first)
+    assert equal_states(untrained_like(trained, 1).state_dict(), found.state_dict())
 
 
 def test_a_module_of_ones_own_gets_new_weights_in_all_layers(state_of):

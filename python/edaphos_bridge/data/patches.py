@@ -25,7 +25,7 @@ from edaphos_bridge.data.as_numpy import read_slice
 from edaphos_bridge.data.float32 import ReusedMemory, all_finite, can_be_borrowed, convert, empty
 from edaphos_bridge.data.input_scale import warn_about_scale
 from edaphos_bridge.data.masks import Masks
-from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.orientation import orientation_to_read
 from edaphos_bridge.data.patch_arrays import open_array
 from edaphos_bridge.data.rows_at_once import rows_at_once

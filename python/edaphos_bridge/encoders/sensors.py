@@ -74,6 +74,10 @@ class SensorEncoder(nn.Module):
         self.stem = stem
         self.patch_orientation = orientation_of(body)
 
+    def extra_repr(self) -> str:
+        """Return what layers and weights do not tell."""
+        return f"channels={self.channels}, sensors={self.sensors!r}, stem={self.stem!r}"
+
     @property
     def in_channels(self) -> int:
         """Channels of both sensors together."""

@@ -71,7 +71,13 @@ class Data:
                 f"must have patches of shape {list(patches.shape[1:])}, as `x`",
                 found=list(tested.shape[1:]),
             )
-        of_test = codes_among(test[1], classes)
+        try:
+            of_test = codes_among(test[1], classes)
+        except InputError as error:
+            raise InputError(
+                "test", f"cannot be used: its labels {error.problem}", rows=error.rows,
+                found=error.found, hint=error.hint,
+            ) from error  # fmt: skip
         if len(of_test) != len(tested):
             raise InputError(
                 "test", f"must have one label for each of its {len(tested)} patches",
