@@ -198,7 +198,9 @@ def test_a_tile_data_set_of_another_normalisation_than_the_encoders_is_an_error(
     encoder.normalisation = tiles.normalisation
     np.testing.assert_array_equal(foundation_moco_embed(encoder, tiles), before)
     other = foundation_tile_dataset(np.random.default_rng(3).normal(size=(4, 40, 50)), 5, 30)
-    with pytest.raises(InputError, match=r"another normalisation .* has the bands band_1") as caught:
+    with pytest.raises(
+        InputError, match=r"another normalisation .* has the bands band_1"
+    ) as caught:
         foundation_moco_embed(encoder, other)
     assert caught.value.argument == "patches"
 
