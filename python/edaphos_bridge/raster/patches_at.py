@@ -77,9 +77,10 @@ def band_order(raster: Raster, normalisation: Normalisation, argument: str = "st
     if sorted(found) == sorted(expected) and len(set(found)) == len(found):
         return [found.index(name) for name in expected]
     if found != expected and not (are_numbers(found) and are_numbers(expected)):
+        own, there = first_names(expected), first_names(found)
         warn(
-            f"The bands of `{argument}` ({first_names(found)}) have other names than those that "
-            f"the encoder was pretrained on ({first_names(expected)}); they are taken in their order."
+            f"The bands of `{argument}` ({there}) have other names than those that the "
+            f"encoder was pretrained on ({own}); they are taken in their order."
         )
     return list(range(len(found)))
 
