@@ -222,6 +222,8 @@ BAD_INPUT = [
     ({"k": 4, "blocks": np.eye(60, 2), "block_size": 1}, "k", "at most 3, the number of blocks"),
     ({"blocks": np.eye(60, 2)}, "block_size", "is needed with `blocks`"),
     ({"block_size": 2}, "block_size", "needs `blocks`"),
+    ({"buffer": 2}, "buffer", "needs `blocks`"),
+    ({"buffer": []}, "buffer", "single finite number"),
     ({"folds": np.zeros(60, dtype=int)}, "folds", "at least two folds"),
     ({"n_jobs": 0}, "n_jobs", "positive whole number; found 0"),
     ({"n_jobs": 2, "head": small_network()}, "head", "a module"),

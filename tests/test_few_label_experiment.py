@@ -155,6 +155,14 @@ def noted_pretraining(seen, x, *, seed):
     return foundation_encoder("simclr", 4, feature_dim=6, proj_dim=4, seed=seed)
 
 
+def test_encoders_of_two_sensors_are_methods(easy):
+    x, y = easy
+    fit = foundation_swav_pretrain(x[:, :1], x[:, 1:], feature_dim=6, proj_dim=4, epochs=1, seed=1)
+    concat = foundation_encoder_for(fit, "concat")
+    found = quick({"mean": fit, "concat": concat}, x, y, scratch_epochs=1)
+    assert found.methods[4:6] == ["from scratch (mean), 1 epoch", "from scratch (concat), 1 epoch"]
+
+
 def test_what_is_pretrained_sees_nothing_of_what_is_tested(easy):
     x, y = easy
     seen = []
@@ -362,6 +370,23 @@ BAD_INPUT = [
     ({"test": (np.zeros((5, 4, 6, 5)), [0] * 5)}, "test", "as `x`; found [4, 6, 5]"),
     ({"test": (np.zeros((5, 4, 5, 5)), [0] * 4)}, "test", "of its 5 patches; found 4"),
     ({"test": (np.zeros((5, 4, 5, 5)), [7] * 5)}, "test", "of which `y` must hold classes"),
+    ({"methods": {"a": lambda x: x}}, "methods", "'a' cannot be called so"),
+    ({"methods": {"a": partial(foundation_moco_pretrain, epoch=3)}}, "methods", "'epoch'"),
+    (
+        {"methods": {"a": partial(foundation_moco_pretrain, epochs=0)}},
+        "methods",
+        "its `epochs` must",
+    ),
+    (
+        {"methods": {"a": partial(foundation_moco_pretrain, seed=3)}},
+        "methods",
+        "has a `seed` of 'a'",
+    ),
+    (
+        {"methods": {"a": partial(foundation_moco_pretrain, checkpoint_dir="here")}},
+        "methods",
+        "has a `checkpoint_dir` of 'a'",
+    ),
     ({"groups": np.arange(60), "folds": FOLDS}, "folds", "together with `groups`"),
     ({"k": 3, "folds": FOLDS}, "k", "together with `folds`"),
     ({"seed": "one"}, "seed", "found 'one'"),

@@ -36,6 +36,9 @@
 #' Chen, T., Kornblith, S., Norouzi, M. and Hinton, G. (2020). A simple framework
 #' for contrastive learning of visual representations. ICML 2020.
 #'
+#' Gidaris, S., Singh, P. and Komodakis, N. (2018). Unsupervised representation learning by predicting image
+#' rotations. ICLR 2018. (The task of `"rotation"`.)
+#'
 #' He, T., Zhang, Z., Zhang, H., Zhang, Z., Xie, J. and Li, M. (2019). Bag of tricks for
 #' image classification with convolutional neural networks. CVPR 2019. As in fastai 2.8,
 #' `xresnet`; Howard and Gugger (2020).

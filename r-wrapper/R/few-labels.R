@@ -1,7 +1,9 @@
 #' Does pretraining pay where labels are few?
 #'
-#' Compares pretrained encoders with each other and with none, on few labels that are drawn many times.
-#' For every repeat and number of labels the same labels go to all methods:
+#' Compares pretrained encoders with each other and with none, on few labels that are drawn many times:
+#' in every repeat the same labels go to all.
+#'
+#' In the tables stand
 #'
 #' * each encoder frozen, then not: a linear head for `epochs` on what is frozen, then `epochs` of
 #'   everything with a fresh Adam; in the tables under the name of the method;
@@ -26,7 +28,9 @@
 #'
 #' Functions get the patches that train, labelled or not, once for each fold. Those of this package run
 #' in the processes of `n_jobs`, one of your own in this R, and with a `checkpoint_dir` it is refused:
-#' nothing says whether it is still the same.
+#' nothing says whether it is still the same. Of two sensors, `x` has the channels of both, and a function of your
+#' own parts them:
+#' `function(x, seed) foundation_swav_pretrain(x[, 1:2, , ], x[, 3:4, , ], seed = seed)`.
 #'
 #' @inheritSection foundation_cross_validate Processes
 #' @param methods Named list of methods, see below.
@@ -161,90 +165,6 @@ foundation_few_label_experiment <- function(methods, x, y, labels,
   own$resume()
   if ("edaphosbridge_input_error" %in% answer$error$classes) put_back(random)
   from_few_labels(answer_value(answer, call))
-}
-
-# Encoders, functions of the package with their settings, or the numbers that `note` gives to functions
-# of the user's own.
-to_methods <- function(methods, note, call) {
-  if (!is.list(methods) || is.object(methods) || !all(nzchar(names_or_none(methods)))) {
-    found <- if (is.list(methods) && !is.object(methods)) "no names" else class(methods)[[1]]
-    problem <- sprintf("must be a list of encoders or pretraining functions with names; found %s.", found)
-    stop_input("methods", problem, call)
-  }
-  stop_if_twice(names(methods), "methods", call)
-  lapply(methods, function(method) {
-    given <- if (is.function(method) && !is_python_object(method)) list(method) else method
-    if (!is.list(given) || is.object(given) || !length(given) || !is.function(given[[1L]])) {
-      return(list(encoder = to_encoder(method, call, "methods")))
-    }
-    settings <- given[-1L]
-    stop_if_twice(names(settings), "methods", call)
-    if (!all(nzchar(names_or_none(settings)))) {
-      stop_input("methods", "must have a name for each setting of a pretraining function.", call)
-    }
-    verb <- name_of_pretraining(given[[1L]])
-    takes <- if (!is.null(verb)) formals(get(verb))[-1L]
-    unknown <- setdiff(names(settings), names(takes))
-    if (!is.null(verb) && length(unknown)) {
-      problem <- sprintf(
-        "has `%s`, which is no setting of %s().%s%s", unknown[[1L]], verb,
-        nearest_to(unknown[[1L]], takes), arguments_of(verb, takes)
-      )
-      stop_input("methods", problem, call)
-    }
-    if (is.null(verb) || any(c("encoder", "probe") %in% names(settings))) {
-      return(list(own = note(function(x, seed) do.call(given[[1L]], c(list(x), settings, seed = seed)))))
-    }
-    list(verb = verb, settings = to_settings(settings, takes[names(settings)], call))
-  })
-}
-
-# The name of a function of this package that pretrains on patches, or NULL.
-name_of_pretraining <- function(pretrain) {
-  inside <- environment(foundation_few_label_experiment)
-  for (name in grep("^foundation_[a-z]+_pretrain$", ls(inside), value = TRUE)) {
-    if (identical(pretrain, get(name))) {
-      return(name)
-    }
-  }
-  NULL
-}
-
-to_labelled_test <- function(test, call) {
-  if (is.null(test)) {
-    return(NULL)
-  }
-  if (!is.list(test) || !all(c("x", "y") %in% names(test))) {
-    stop_input("test", "must be a list with `x` and `y`.", call)
-  }
-  list(x = to_patches(test$x, call, "test"), y = to_labels(test$y, call))
-}
-
-# Functions of the user's own, which Python calls by their numbers: `note` gives one, `pretrain` is what
-# Python calls. A condition that would leave one must not jump over Python's frames: `resume` signals it
-# when Python has returned.
-own_functions <- function(call) {
-  functions <- list()
-  left_by <- NULL
-  run <- function(number, patches, seed) {
-    keep <- function(condition) {
-      left_by <<- condition
-      FALSE
-    }
-    tryCatch(
-      to_encoder(functions[[number]](patches, from_seed(seed)), call, "methods"),
-      error = keep,
-      interrupt = function(condition) FALSE
-    )
-  }
-  list(
-    note = function(own) {
-      functions[[length(functions) + 1L]] <<- own
-      length(functions)
-    },
-    pretrain = function(...) end_jumps(run(...)),
-    resume = function() if (!is.null(left_by)) stop(left_by)
-  )
 }
 
 #' @export

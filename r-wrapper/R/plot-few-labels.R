@@ -10,15 +10,19 @@ plot.edaphosbridge_few_label_experiment <- function(x, measures = c("accuracy", 
   long <- boxes_of(x, measures, sys.call())
   restore <- use_panels(nlevels(long$measure), nlevels(long$labels))
   on.exit(restore())
-  wide <- 0.3 + 0.07 * max(nchar(levels(long$method))) # inches
-  margins <- graphics::par(mai = c(0.7, wide, 0.4, 0.1))
+  panel <- graphics::par("fin") # inches
+  wide <- min(0.3 + 0.07 * max(nchar(levels(long$method))), 0.75 * panel[[1L]])
+  names <- shortened(levels(long$method), (wide - 0.3) / 0.07)
+  margins <- graphics::par(mai = c(min(0.7, 0.35 * panel[[2L]]), wide, min(0.4, 0.2 * panel[[2L]]), 0.1))
   on.exit(graphics::par(margins), add = TRUE, after = FALSE)
+  size <- min(1, (panel[[2L]] - sum(graphics::par("mai")[c(1L, 3L)])) / (0.13 * length(names)))
   for (panel in split(long, list(long$measure, long$labels))) {
     graphics::boxplot(
       value ~ method, panel,
-      horizontal = TRUE, las = 1, outline = FALSE, ylim = range(panel$value), ylab = "",
+      horizontal = TRUE, las = 1, outline = FALSE, ylim = range(panel$value), ylab = "", yaxt = "n",
       xlab = as.character(panel$measure[[1L]]), main = as.character(panel$labels[[1L]])
     )
+    graphics::axis(2L, seq_along(names), names, las = 1, cex.axis = size, gap.axis = -1)
     graphics::points(panel$value, as.integer(panel$method) + panel$aside, pch = 1, cex = 0.7)
   }
   invisible(x)
@@ -38,6 +42,13 @@ autoplot.edaphosbridge_few_label_experiment <- function(object, measures = c("ac
     ) +
     ggplot2::facet_grid(labels ~ measure, scales = "free_x") +
     ggplot2::labs(x = NULL, y = NULL)
+}
+
+# Names of at most so many characters: longer ones keep their beginning and, as ", probe", their end.
+shortened <- function(names, most) {
+  n <- nchar(names)
+  short <- paste0(substr(names, 1L, max(most - 11, 3)), "...", substr(names, n - 7L, n))
+  ifelse(n > most & nchar(short) < n, short, names)
 }
 
 # A row for each value and measure; `aside` is how far its point lies from the middle of its box, so

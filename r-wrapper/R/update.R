@@ -14,8 +14,9 @@
 #' @param patches As in [foundation_moco_pretrain()]. Training starts afresh, or goes on from
 #'   `checkpoint_dir`, see there.
 #' @param x_b Of [foundation_swav_pretrain()], the patches of the second sensor; `patches` are those
-#'   of the first.
-#' @param dataset Instead of `patches`: a [foundation_tile_dataset()].
+#'   of the first. `NULL` goes on without one.
+#' @param dataset Instead of `patches`: a [foundation_tile_dataset()]. The bands of a second sensor are
+#'   those of the fit, if it comes from tiles, unless `bands_b` says others.
 #' @param probe The probe of a run that had one, see [linear_probe()]; `NULL` for none.
 #' @param ... Settings to change, arguments of the function that made the fit.
 #'
@@ -87,7 +88,7 @@ stop_if_of_recipe <- function(fit, call) {
 
 #' @rdname update.edaphosbridge
 #' @export
-update.edaphosbridge_pretrain <- function(object, patches, ..., x_b = NULL, dataset = NULL, probe) {
+update.edaphosbridge_pretrain <- function(object, patches, ..., x_b, dataset = NULL, probe) {
   if (missing(probe) && !is.null(object$config$probe)) {
     problem <- "is data of this fit, as `patches`, and is given again; `probe = NULL` goes without."
     stop_input("probe", problem, sys.call())
@@ -95,6 +96,13 @@ update.edaphosbridge_pretrain <- function(object, patches, ..., x_b = NULL, data
   if (object$method == "simclr" && !is.null(dataset)) {
     patches <- dataset # no function of SimCLR's own takes tiles by another name
     dataset <- NULL
+  }
+  if (missing(x_b)) {
+    if (is.null(dataset) && length(object$channels) > 1L) {
+      problem <- "is data of this fit, as `patches`, and is given again; `x_b = NULL` goes without."
+      stop_input("x_b", problem, sys.call())
+    }
+    x_b <- NULL
   }
   if (!is.null(x_b) && object$method != "swav") {
     stop_input("x_b", "is a second sensor, which only foundation_swav_pretrain() takes.", sys.call())
@@ -112,10 +120,26 @@ update.edaphosbridge_pretrain <- function(object, patches, ..., x_b = NULL, data
   takes <- formals(get(made_by))
   settings <- object$config[setdiff(intersect(names(takes), names(object$config)), "probe")]
   settings$device <- object$device
+  if (object$method == "swav") {
+    if (!is.null(dataset)) settings$bands_b <- bands_of_b(object, list(...), sys.call())
+    if (is.null(x_b) && is.null(settings$bands_b)) settings$shared_stem <- NULL
+  }
   if (identical(settings$encoder, "given")) settings$encoder <- quote(object$encoder)
   if ("encoder" %in% names(list(...))) settings[c("feature_dim", "proj_dim")] <- NULL
   stop_if_unused("update", ..., takes = takes)
   eval(fit_again(made_by, data, settings, list(...)))
+}
+
+# The names of the bands of a second sensor: those given, else those of the fit; NULL without one.
+bands_of_b <- function(fit, given, call) {
+  if ("bands_b" %in% names(given) || length(fit$channels) < 2L) {
+    return(given$bands_b)
+  }
+  if (is.null(fit$normalisation)) {
+    problem <- "is needed with `dataset`: this fit knows no names of bands; `bands_b = NULL` goes without."
+    stop_input("bands_b", problem, call)
+  }
+  fit$normalisation$bands[-seq_len(fit$channels[[1L]])]
 }
 
 #' @rdname update.edaphosbridge

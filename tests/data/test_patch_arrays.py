@@ -198,9 +198,25 @@ def test_a_tile_data_set_of_another_normalisation_than_the_encoders_is_an_error(
     encoder.normalisation = tiles.normalisation
     np.testing.assert_array_equal(foundation_moco_embed(encoder, tiles), before)
     other = foundation_tile_dataset(np.random.default_rng(3).normal(size=(4, 40, 50)), 5, 30)
-    with pytest.raises(InputError, match="another normalisation") as caught:
+    with pytest.raises(
+        InputError, match=r"another normalisation .* has the bands band_1"
+    ) as caught:
         foundation_moco_embed(encoder, other)
     assert caught.value.argument == "patches"
+
+
+def test_bands_of_a_tile_data_set_come_in_the_order_of_each_encoder(tiles):
+    order = [2, 0, 3, 1]
+    encoder, other = (foundation_encoder("moco", 4, seed=seed) for seed in (1, 2))
+    encoder.normalisation = tiles.normalisation.in_order(order)
+    patches, as_read = Patches(tiles), tiles.read(np.arange(30))
+    patches.read_for(encoder, training=True)
+    assert patches.normalisation == encoder.normalisation
+    assert np.array_equal(patches.tensor().numpy(), as_read[:, order])
+    assert np.array_equal(patches.rows(torch.tensor([7, 2])).numpy(), as_read[[7, 2]][:, order])
+    patches.read_for(other, training=True)
+    assert patches.normalisation == tiles.normalisation
+    assert np.array_equal(patches.tensor().numpy(), as_read)
 
 
 # --- paths ---------------------------------------------------------------------------------

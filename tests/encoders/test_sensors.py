@@ -222,6 +222,10 @@ def normalisation(n):
     )
 
 
+def test_a_digest_tells_a_mean_from_features_side_by_side(both):
+    assert len({digest_of_module(both.of(sensors)) for sensors in ("mean", "concat", "a")}) == 3
+
+
 def test_each_sensor_carries_the_normalisation_of_its_bands(both):
     a, b = both.channels
     both.normalisation = normalisation(a + b)

@@ -7,6 +7,7 @@ from torch import nn
 from edaphos_bridge import foundation_encoder
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders import MoCoEncoder
+from edaphos_bridge.encoders.digest import layers_of
 from edaphos_bridge.encoders.sensors import for_two_sensors
 from edaphos_bridge.encoders.untrained import untrained_like
 from edaphos_bridge.errors import InputError
@@ -43,6 +44,21 @@ def test_of_two_sensors_each_stem_and_the_body_are_drawn(channels, equal_states)
     assert equal_states(found.state_dict(), first.state_dict())
     assert (found.channels, found.sensors, found.stem) == (list(channels), "concat", first.stem)
     assert not equal_states(untrained_like(first, 2).state_dict(), first.state_dict())
+
+
+@pytest.mark.parametrize("sensors", ["mean", "concat"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_one_of_two_sensors_is_drawn_with_a_first_layer_for_each(sensors, shared, equal_states):
+    of_a = foundation_encoder("moco", 4, feature_dim=8, seed=1)
+    trained = for_two_sensors(of_a, [4, 4], [5, 5], shared_stem=shared).of(sensors)
+    found = untrained_like(trained, 1)
+    assert layers_of(found) == layers_of(trained)
+    fresh = foundation_encoder("moco", 4, feature_dim=8, seed=1)
+    assert equal_states(found.of("a").state_dict(), fresh.state_dict())
+    if not shared:
+        first = [found.stems[sensor].weight for sensor in "ab"]
+        assert not torch.equal(*first)
+    assert equal_states(untrained_like(trained, 1).state_dict(), found.state_dict())
 
 
 def test_a_module_of_ones_own_gets_new_weights_in_all_layers(state_of):

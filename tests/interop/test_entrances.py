@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,13 @@ import pytest
 from edaphos_bridge import (
     foundation_embed,
     foundation_encoder,
+    foundation_few_label_experiment,
     foundation_fit_classifier,
     foundation_fit_segmenter,
+    foundation_moco_pretrain,
     foundation_rotation_pretrain,
+    foundation_simclr_pretrain,
+    foundation_swav_pretrain,
 )
 from edaphos_bridge.interop.rpy2 import _r_sources
 
@@ -48,6 +53,20 @@ for (mode in c("all", "fixed")) {
                                       seed = 11)
   keep(fit, paste0("turns_", mode), fit$val_accuracy_history, foundation_embed(fit, x))
 }
+contrasted <- function(what, pretrain, ...) {
+  fit <- pretrain(..., feature_dim = 8, proj_dim = 4, batch_size = 8, epochs = 2, seed = 11)
+  keep(fit, what, fit$entropy_history, foundation_embed(fit, x))
+}
+contrasted("moco", foundation_moco_pretrain, x)
+contrasted("simclr", foundation_simclr_pretrain, x)
+contrasted("swav", foundation_swav_pretrain, x)
+contrasted("swav_two", foundation_swav_pretrain, x[, 1:3, , ], x[, 4, , , drop = FALSE])
+found <- foundation_few_label_experiment(
+  list(SwAV = list(foundation_swav_pretrain, feature_dim = 8, epochs = 2), ours = encoder), x, y,
+  labels = c(6, Inf), repeats = 2, k = 2, epochs = 1, batch_size = 4, seed = 11
+)
+numbers <- unlist(found$table[c("accuracy", "log_loss")], use.names = FALSE)
+writeBin(numbers, file.path(out, paste0(entrance, "few_labels.values")))
 """
 
 
@@ -103,6 +122,22 @@ def fit_in_python(out):
             x, mode=mode, feature_dim=8, batch_size=8, epochs=2, seed=11
         )
         keep(fit, f"turns_{mode}", fit.val_accuracy_history, foundation_embed(fit, x))
+    small = {"feature_dim": 8, "proj_dim": 4, "batch_size": 8, "epochs": 2, "seed": 11}
+    fits = {
+        "moco": foundation_moco_pretrain(x, **small),
+        "simclr": foundation_simclr_pretrain(x, **small),
+        "swav": foundation_swav_pretrain(x, **small),
+        "swav_two": foundation_swav_pretrain(x[:, :3], x[:, 3:], **small),
+    }
+    for what, fit in fits.items():
+        keep(fit, what, fit.entropy_history or [], foundation_embed(fit, x))
+    swav = partial(foundation_swav_pretrain, feature_dim=8, epochs=2)
+    found = foundation_few_label_experiment(
+        {"SwAV": swav, "ours": encoder}, x, y, [6, np.inf],
+        repeats=2, k=2, epochs=1, batch_size=4, seed=11,
+    )  # fmt: skip
+    numbers = found.table[["accuracy", "log_loss"]].to_numpy()
+    (folder / "pythonfew_labels.values").write_bytes(numbers.tobytes(order="F"))
 
 
 def pd_factor():
@@ -124,12 +159,25 @@ def fit_in_embedded_r(out):
 
 @pytest.mark.parametrize("entrance", ["reticulate", "rpy2"])
 @pytest.mark.parametrize(
-    "fit", ["frozen", "finetune", "masks_frozen", "masks_finetune", "turns_all", "turns_fixed"]
-)
+    "fit",
+    [
+        "frozen", "finetune", "masks_frozen", "masks_finetune", "turns_all", "turns_fixed",
+        "moco", "simclr", "swav", "swav_two",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("what", ["values", "history", "state"])
 def test_r_gives_pythons_bits(folder, entrance, fit, what):
-    python = (folder / f"python{fit}.{what}").read_bytes()
-    there = (folder / f"{entrance}{fit}.{what}").read_bytes()
+    _same_bytes(folder, entrance, f"{fit}.{what}")
+
+
+@pytest.mark.parametrize("entrance", ["reticulate", "rpy2"])
+def test_r_gives_pythons_bits_of_an_experiment(folder, entrance):
+    _same_bytes(folder, entrance, "few_labels.values")
+
+
+def _same_bytes(folder, entrance, name):
+    python = (folder / f"python{name}").read_bytes()
+    there = (folder / f"{entrance}{name}").read_bytes()
     assert len(python) > 0
     assert hashlib.sha256(there).hexdigest() == hashlib.sha256(python).hexdigest()
 

@@ -14,6 +14,7 @@ from edaphos_bridge import (
     foundation_encoder_for,
     foundation_fit_classifier,
     foundation_moco_pretrain,
+    foundation_moco_pretrain_tiles,
     foundation_swav_pretrain,
     foundation_swav_pretrain_tiles,
     foundation_tile_align,
@@ -243,6 +244,17 @@ def test_tiles_are_trained_on_as_their_patches_are(dataset):
     assert fit.normalisation.bands == ("band_1", "band_3", "band_5", "band_2", "band_4")
     assert foundation_encoder_for(fit, "b").normalisation.bands == ("band_2", "band_4")
     assert plain.normalisation is None
+
+
+def test_a_fit_reads_the_tiles_that_it_comes_from_in_its_own_order(dataset):
+    fit = foundation_swav_pretrain_tiles(dataset, ["band_2", "band_4"], **SMALL)
+    patches = dataset.read(np.arange(40))[:, [0, 2, 4, 1, 3]]
+    assert np.array_equal(foundation_embed(fit, dataset), foundation_embed(fit, patches))
+    further = {"feature_dim": 6, "proj_dim": 4, "epochs": 1, "seed": 1, "encoder": fit}
+    one = foundation_moco_pretrain_tiles(dataset, **further)
+    assert one.loss_history == foundation_moco_pretrain(patches, **further).loss_history
+    assert one.encoder.normalisation == fit.encoder.normalisation
+    assert foundation_moco_pretrain(dataset, **further).to_bytes() == one.to_bytes()
 
 
 def test_without_bands_of_b_all_are_of_one_sensor(dataset):

@@ -166,6 +166,8 @@ def test_what_cannot_be_a_grid_is_refused_by_its_argument(raster):
     for res in (0, -1, float("nan"), [1, 2, 3], "10 m", []):
         refused("`target_res`", [first], res=res)
     refused("`target_res` must give at most", [first], res=1e-9)
+    refused("`target_res` must not be larger than the area, which is 600 x 500", [first], res=1e10)
+    refused("`target_res`.*'b.tif'.* one list, `sources`", [first], res="b.tif")
     for aoi in ((1, 2, 3), "here", (0, 0, float("inf"), 1), [["a"] * 4]):
         refused("`aoi` must be a bounding box", [first], aoi=aoi)
     refused(

@@ -18,7 +18,7 @@ def test_a_crs_with_a_code_is_written_as_its_code(given):
     assert crs_text(as_crs(given)) == UTM
 
 
-@pytest.mark.parametrize("given", [None, "", " ", "a local grid", rasterio.crs.CRS()])
+@pytest.mark.parametrize("given", [None, "", " ", "a local grid", "EPSG:local", rasterio.crs.CRS()])
 def test_what_is_no_crs_is_none(given):
     assert as_crs(given) is None
     assert crs_text(as_crs(given)) is None

@@ -59,10 +59,12 @@ class Normalisation:
         Warns if its cells have another size or CRS.
         """
         if (found.means, found.sds, found.normalise) != (self.means, self.sds, self.normalise):
+            own = first_names(self.bands)
             raise InputError(
                 argument,
-                "must not be a tile data set with another normalisation than that of the encoder",
-                found=found.to_dict(),
+                "must not be a tile data set with another normalisation than that of the encoder, "
+                f"which has the bands {own}",
+                found=first_names(found.bands),
                 hint="foundation_patches_at_coords() reads patches as the encoder expects them.",
             )
         self.warn_of_other_cells(argument, found.cell_size, found.crs)
@@ -98,6 +100,16 @@ class Normalisation:
             replace(self, bands=self.bands[i:j], means=self.means[i:j], sds=self.sds[i:j])
             for i, j in zip([0, *ends], ends, strict=False)
         ]
+
+    def order_for(self, bands: Sequence[str]) -> list[int] | None:
+        """Return where it has each of these bands; None unless they are its own in another order.
+
+        Bands are told apart by their names.
+        """
+        own = list(self.bands)
+        if list(bands) == own or sorted(bands) != sorted(own) or len(set(own)) < len(own):
+            return None
+        return [own.index(name) for name in bands]
 
     def in_order(self, order: Sequence[int]) -> Normalisation:
         """Return this one with the bands in another order: numbers of bands, counted from 0."""
@@ -162,6 +174,11 @@ def _cell_size(values: Any) -> tuple[float, float] | None:
     if not (0 < width < math.inf and 0 < height < math.inf):
         raise ValueError(f"no cell size: {values!r}")
     return width, height
+
+
+def first_names(names: Sequence[str]) -> str:
+    """Return the names of bands as one text, of many the first."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def normalisation_of(module: object) -> Normalisation | None:

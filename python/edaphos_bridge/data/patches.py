@@ -25,7 +25,7 @@ from edaphos_bridge.data.as_numpy import read_slice
 from edaphos_bridge.data.float32 import ReusedMemory, all_finite, can_be_borrowed, convert, empty
 from edaphos_bridge.data.input_scale import warn_about_scale
 from edaphos_bridge.data.masks import Masks
-from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
+from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.orientation import orientation_to_read
 from edaphos_bridge.data.patch_arrays import open_array
 from edaphos_bridge.data.rows_at_once import rows_at_once
@@ -67,7 +67,8 @@ class Patches:
     in_memory : bool
         Whether any patch is at hand; otherwise each read goes to a file or computes.
     normalisation : Normalisation or None
-        How a tile data set makes its patches of raw cells; None of anything else.
+        How a tile data set makes its patches of raw cells, its bands in the order in which they are
+        read; None of anything else.
     cells : numpy.ndarray, shape (N, 2), or None
         Row and column in the raster of each patch of a tile data set.
     """
@@ -81,7 +82,8 @@ class Patches:
         argument: str = "x",
     ) -> None:
         self.argument = argument
-        self.normalisation: Normalisation | None = normalisation_of(x)
+        self.normalisation = self._own = normalisation_of(x)
+        self._order: list[int] | None = None  # of the bands, where an encoder has another
         self.cells = None if self.normalisation is None else getattr(x, "cells", None)
         self._array, self.in_memory, self._fills = open_array(x, argument)
         self._given = getattr(self._array, "patch_orientation", None)
@@ -206,7 +208,8 @@ class Patches:
     def read_for(self, encoder: object, *, training: bool) -> None:
         """Read the patches of a tile data set as an encoder learnt to see them.
 
-        They are turned to its orientation. Arrays are taken as they are.
+        They are turned to its orientation, and bands of the same names come in its order. Arrays
+        are taken as they are.
 
         Raises `InputError` if a tile data set gives other numbers than the encoder expects. Warns
         `EdaphosWarning` if the cells of a tile data set have another size or CRS, or if they are an
@@ -219,9 +222,13 @@ class Patches:
         training : bool
             Whether they are the data of a fit.
         """
-        found, expected = self.normalisation, normalisation_of(encoder)
+        found, expected = self._own, normalisation_of(encoder)
         if found is not None:
             self._array = self._array.oriented(orientation_to_read(encoder))
+            self._order = None if expected is None else found.order_for(expected.bands)
+            if self._order is not None:
+                found = found.in_order(self._order)
+            self.normalisation = found
         if expected is None:
             return
         if found is None:
@@ -293,6 +300,8 @@ class Patches:
     def _slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Return rows as they are, and where they are masked."""
         rows = read_slice(self._array, slice(first, last), self.argument)
+        if self._order is not None:
+            rows = rows[:, self._order]
         expected = (last - first, *self.shape[1:])
         if rows.shape != expected or rows.dtype.kind not in "biuf":
             raise InputError(

@@ -155,9 +155,7 @@ def read_split(
         belongs to another one.
     """
     only_one(groups=groups, blocks=blocks, folds=folds, validation=validation)
-    needs("block_size", block_size, "blocks", blocks)
-    width = None if buffer is None else number("buffer", buffer, minimum=0)
-    needs("buffer", width or None, "blocks", blocks)
+    check_block_settings(blocks, block_size, buffer)
     needs("fold", fold, "folds", folds)
     if groups is not None or blocks is not None:
         return read_groups(n, groups, blocks, block_size, buffer)
@@ -200,6 +198,13 @@ def only_one(**given: Any) -> None:
         raise InputError(
             names[1], f"cannot be given together with `{names[0]}`: each says which rows validate"
         )
+
+
+def check_block_settings(blocks: Any, block_size: Any, buffer: Any) -> None:
+    """Raise `InputError` if `buffer` is no distance, or either is given without `blocks`."""
+    needs("block_size", block_size, "blocks", blocks)
+    width = None if buffer is None else number("buffer", buffer, minimum=0)
+    needs("buffer", width or None, "blocks", blocks)
 
 
 def needs(argument: str, value: Any, other: str, given: Any) -> None:

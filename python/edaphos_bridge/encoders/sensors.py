@@ -74,6 +74,10 @@ class SensorEncoder(nn.Module):
         self.stem = stem
         self.patch_orientation = orientation_of(body)
 
+    def extra_repr(self) -> str:
+        """Return what its parts do not tell: modules are told apart by what they print."""
+        return f"channels={self.channels}, sensors={self.sensors!r}, stem={self.stem!r}"
+
     @property
     def in_channels(self) -> int:
         """Channels of both sensors together."""
@@ -143,10 +147,6 @@ class SensorEncoder(nn.Module):
             alone.normalisation = parts[number]
         alone.patch_orientation = self.patch_orientation
         return alone
-
-    def extra_repr(self) -> str:
-        """Return what its parts do not tell: modules are told apart by what they print."""
-        return f"channels={self.channels}, sensors={self.sensors!r}"
 
     def _read(self, x_a: torch.Tensor, x_b: torch.Tensor) -> torch.Tensor:
         return torch.cat([self.stems["a"](x_a), self.stems["b"](x_b)])

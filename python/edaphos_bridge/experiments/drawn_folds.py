@@ -10,7 +10,7 @@ import numpy as np
 from edaphos_bridge.basics.arguments import whole
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.folds import Fold, draw_folds, read_folds
-from edaphos_bridge.data.splits import needs, only_one, read_groups
+from edaphos_bridge.data.splits import check_block_settings, only_one, read_groups
 from edaphos_bridge.errors import InputError
 
 
@@ -36,8 +36,7 @@ def folds_for(
     given = {name: parting.get(name) for name in ("groups", "blocks", "folds")}
     block_size, buffer = parting.get("block_size"), parting.get("buffer")
     only_one(**given)
-    needs("block_size", block_size, "blocks", given["blocks"])
-    needs("buffer", buffer or None, "blocks", given["blocks"])
+    check_block_settings(given["blocks"], block_size, buffer)
     if given["folds"] is not None:
         if k is not None:
             raise InputError("k", "cannot be given together with `folds`", found=k)

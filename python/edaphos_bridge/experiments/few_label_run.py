@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +13,7 @@ import pandas as pd
 from torch import nn
 
 from edaphos_bridge.basics.arguments import seed_number, whole
+from edaphos_bridge.basics.interrupts import imported
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
@@ -27,6 +30,7 @@ from edaphos_bridge.experiments.few_labels import (
     shared,
 )
 from edaphos_bridge.experiments.kept_experiment import KeptExperiment, identity_of
+from edaphos_bridge.pretrain.settings import SETTINGS, PretrainSettings
 
 
 @dataclass(frozen=True)
@@ -142,10 +146,59 @@ def _methods(methods: Any) -> tuple[dict[str, Any], dict[str, Callable[..., Any]
             and not hasattr(method, "encoder")
             and not isinstance(method, nn.Module)
         ):
+            _check_function(name, method)
             functions[name] = method
         else:
             known[name] = as_module(method, "methods")
     return known, functions
+
+
+def _check_function(name: str, function: Callable[..., Any]) -> None:
+    """Raise `InputError` unless patches and a seed can be given, and settings of ours are good.
+
+    Otherwise that would show only when those before it have been pretrained.
+    """
+    ours, keywords, first = function, {}, ()
+    if isinstance(function, functools.partial):
+        ours, keywords, first = function.func, function.keywords, function.args
+    for given in ("seed", "checkpoint_dir"):
+        if given in keywords:
+            raise InputError(
+                "methods",
+                f"has a `{given}` of {name!r}, which is not its own",
+                hint="The experiment has one for all methods.",
+            )
+    try:
+        call = inspect.signature(ours).bind(*first, None, **{**keywords, "seed": 0})
+    except ValueError:  # of some compiled functions
+        return
+    except TypeError as error:
+        raise InputError(
+            "methods",
+            f"must be functions that patches and `seed` can be given to; {name!r} cannot be called "
+            f"so ({error})",
+        ) from error
+    call.apply_defaults()
+    settings = _settings_of().get(ours)
+    if settings is None:
+        return
+    try:
+        settings.checked(**call.arguments)
+    except InputError as error:
+        raise InputError(
+            "methods",
+            f"cannot pretrain {name!r}: its `{error.argument}` {error.problem}",
+            found=error.found,
+            hint=error.hint,
+        ) from error
+
+
+def _settings_of() -> dict[Any, type[PretrainSettings]]:
+    """Return the settings of each function of ours that pretrains on patches."""
+    package = imported("edaphos_bridge")
+    return {
+        getattr(package, f"foundation_{name}_pretrain"): each for name, each in SETTINGS.items()
+    }
 
 
 def _of_pretraining(

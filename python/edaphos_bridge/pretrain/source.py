@@ -83,6 +83,7 @@ class PatchSource:
     def read_for(self, encoder: object) -> None:
         """Turn the patches of a tile data set to the encoder's orientation."""
         self._patches.read_for(encoder, training=True)
+        self.normalisation = self._patches.normalisation
 
     def fingerprint(self) -> str:
         """Return a digest of shape and values, the same wherever they are kept."""
@@ -132,8 +133,16 @@ class TileSource:
         return patches if self._order is None else patches[:, self._order]
 
     def read_for(self, encoder: object) -> None:
-        """Turn the patches to the encoder's orientation. One of one sensor may know that of a."""
-        found, expected = self.normalisation, normalisation_of(encoder)
+        """Turn the patches to the encoder's orientation. One of one sensor may know that of a.
+
+        Without a second sensor, bands of the same names come in the encoder's order.
+        """
+        expected = normalisation_of(encoder)
+        order = None if expected is None else self.normalisation.order_for(expected.bands)
+        if order is not None and self._order is None:
+            self._order = torch.tensor(order)
+            self.normalisation = self.normalisation.in_order(order)
+        found = self.normalisation
         if len(self.channels) > 1 and not isinstance(encoder, SensorEncoder):
             found, _ = found.parted(self.channels)
         if expected is not None:

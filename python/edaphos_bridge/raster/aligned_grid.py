@@ -44,6 +44,8 @@ def grid_for(sources: Sequence[Raster], target_res: Any, target_crs: Any, aoi: A
     given = None if aoi is None else _box_of(aoi, crs)
     first = sources[0]
     area = _common_area(sources, crs, given)
+    if size is not None:
+        _refuse_larger(size, area)
     is_kept = same_crs(crs, first.crs) and not is_turned(first.transform)
     if size is None:
         size = _size_there(first, area, crs)
@@ -93,7 +95,26 @@ def _are_equal(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return all(abs(a - b) <= 1e-9 * b for a, b in zip(one, other, strict=True))
 
 
+def _refuse_larger(size: tuple[float, float], area: Box) -> None:
+    """Raise `InputError` if one cell is wider and higher than the area."""
+    width, height = area.xmax - area.xmin, area.ymax - area.ymin
+    if size[0] > width and size[1] > height:
+        raise InputError(
+            "target_res",
+            f"must not be larger than the area, which is {width:g} x {height:g}",
+            found=list(size),
+            hint="It is in units of the coordinate reference system: metres, or degrees.",
+        )
+
+
 def _two_sizes(target_res: Any) -> tuple[float, float]:
+    if isinstance(target_res, str):
+        raise InputError(
+            "target_res",
+            "must be one or two positive numbers",
+            found=target_res,
+            hint="Several rasters are one list, `sources`.",
+        )
     given = np.ravel(as_numpy(target_res, "target_res", "one or two positive numbers"))
     if len(given) not in (1, 2):
         raise InputError(

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge.data.input_scale import warn_about_scale
-from edaphos_bridge.data.normalisation import Normalisation
+from edaphos_bridge.data.normalisation import Normalisation, first_names
 from edaphos_bridge.data.orientation import ROWS_FIRST, turn
 from edaphos_bridge.data.rows_at_once import rows_at_once
 from edaphos_bridge.errors import InputError, warn
@@ -71,15 +71,16 @@ def band_order(raster: Raster, normalisation: Normalisation, argument: str = "st
     if len(found) != len(expected):
         raise InputError(
             argument,
-            f"must have {len(expected)} bands for this encoder: {_first(expected)}",
-            found=f"{len(found)}: {_first(found)}",
+            f"must have {len(expected)} bands for this encoder: {first_names(expected)}",
+            found=f"{len(found)}: {first_names(found)}",
         )
     if sorted(found) == sorted(expected) and len(set(found)) == len(found):
         return [found.index(name) for name in expected]
     if found != expected and not (are_numbers(found) and are_numbers(expected)):
+        own, there = first_names(expected), first_names(found)
         warn(
-            f"The bands of `{argument}` ({_first(found)}) have other names than those that the "
-            f"encoder was pretrained on ({_first(expected)}); they are taken in their order."
+            f"The bands of `{argument}` ({there}) have other names than those that the "
+            f"encoder was pretrained on ({own}); they are taken in their order."
         )
     return list(range(len(found)))
 
@@ -88,7 +89,3 @@ def are_numbers(names: list[str]) -> bool:
     """Return whether bands are only counted, as in files and arrays that do not name them."""
     prefixes = {name.removesuffix(f"_{number}") for number, name in enumerate(names, 1)}
     return len(names) > 1 and len(prefixes) == 1 and not prefixes & set(names)
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -84,6 +84,10 @@ test_that("a function, one with settings, and one of one's own are methods", {
 test_that("what leaves a function of one's own arrives as it is", {
   skip_if_no_python()
   expect_error(few(list(mine = function(x, seed) stop("no cells"))), "^no cells$")
+  told <- tryCatch(few(list(mine = list(function(x, seed, of) of, of = stop))), error = identity)
+  expect_s3_class(told, "edaphosbridge_input_error")
+  told <- tryCatch(few(list(a = function(x, seed, of) of)), error = identity)
+  expect_identical(deparse(conditionCall(told)), "pretrain(x, seed = seed)")
   own <- function(x, seed) stop(errorCondition("mine", class = "of_my_own"))
   expect_error(few(list(mine = own)), class = "of_my_own")
   expect_error(
@@ -166,6 +170,10 @@ test_that("it prints, is a table, and is drawn", {
     expect_identical(plot(found), found)
     expect_identical(plot(found, "seconds"), found)
     expect_identical(graphics::par(c("mfrow", "mai")), before)
+    long <- found
+    long$table$method <- paste(long$table$method, strrep("and so on ", 12))
+    long$table <- do.call(rbind, lapply(1:6, function(n) replace(long$table, "labels", n)))
+    expect_identical(plot(long), long)
     expect_error(plot(found, "rmse"), class = "edaphosbridge_input_error", "must be some of")
   })
   skip_if_lacking("generics")
@@ -194,6 +202,7 @@ test_that("bad input is named before any work", {
     of = "foundation_few_label_experiment"
   )
   refused("methods", "found no names", list(soil_encoder()))
+  refused("methods", "found none", list())
   refused("methods", "found character", "moco")
   refused("methods", "found edaphosbridge_encoder", soil_encoder())
   refused("methods", "names 'a' twice", list(a = soil_encoder(), a = soil_encoder()))
@@ -203,6 +212,11 @@ test_that("bad input is named before any work", {
     "methods", c("`epoch`, which is no setting of foundation_moco_pretrain()", "Did you mean `epochs`"),
     list(a = list(foundation_moco_pretrain, epoch = 3))
   )
+  refused("methods", "found function(x)", list(a = function(x) x))
+  refused("methods", "has a `seed`", list(a = list(foundation_moco_pretrain, seed = 3)))
+  refused("methods", "`x_b`, which is no setting", list(a = list(foundation_swav_pretrain, x_b = soil_x)))
+  refused("methods", "its `epochs` must be a positive", list(a = list(foundation_moco_pretrain, epochs = 0)))
+  refused("test", "its labels must hold", test = list(x = soil_x, y = rep("sand", 48)))
   refused("methods", "another row of the table", list(`raw pixels` = soil_encoder()))
   refused("y", "one label for each of the 48 patches", y = soil_y[-1])
   refused("labels", "positive whole number or infinity", labels = 0)

@@ -122,6 +122,10 @@ test_that("a run that was stopped goes on from its checkpoint, and update() make
   expect_identical(
     update(fit, soil_a, x_b = soil_b, epochs = 6, checkpoint_dir = folder), quick_swav(epochs = 6)
   )
+  again <- function(code, ...) expect_refused(code, ..., of = "update.edaphosbridge_pretrain")
+  again(update(fit, soil_a), "x_b", "given again")
+  again(update(fit, dataset = soil_tiles()), "bands_b", "is needed with `dataset`")
+  expect_identical(update(fit, soil_a, x_b = NULL), quick_swav(x_b = NULL))
   alone <- quick_swav(x_b = NULL)
   expect_identical(update(alone, soil_a, epochs = 2), quick_swav(x_b = NULL, epochs = 2))
   moco <- foundation_moco_pretrain(soil_x, epochs = 1, seed = 1)
@@ -141,11 +145,14 @@ test_that("tiles of both sensors feed it, and each carries the normalisation of 
   expect_identical(foundation_encoder_for(fit, "b")$normalisation$bands, "ndvi")
   expect_identical(foundation_encoder_for(fit, "a")$normalisation$bands, c("clay", "slope"))
   expect_identical(
-    update(fit, dataset = tiles, bands_b = "ndvi", epochs = 3),
+    update(fit, dataset = tiles, epochs = 3),
     foundation_swav_pretrain_tiles(tiles, "ndvi", 6, 4, batch_size = 8, epochs = 3, seed = 1)
   )
   one <- foundation_swav_pretrain_tiles(tiles, NULL, 6, 4, batch_size = 8, epochs = 2, seed = 1)
   expect_identical(one$channels, 3L)
+  expect_identical(update(fit, dataset = tiles, bands_b = NULL), one)
+  # the bands of the dataset come in the order of the fit
+  expect_identical(dim(foundation_embed(fit, tiles)), c(tiles$n_patches, 6L))
 })
 
 test_that("with groups no place is in training and in validation", {
