@@ -16,6 +16,7 @@ from edaphos_bridge import (
     foundation_few_label_experiment,
     foundation_fit_classifier,
     foundation_moco_pretrain,
+    foundation_swav_pretrain,
 )
 from edaphos_bridge.encoders.untrained import untrained_like
 from edaphos_bridge.errors import InputError
@@ -54,6 +55,15 @@ def test_all_methods_stand_in_one_table_on_the_same_rows(encoder, easy):
     assert found.table["n_train"].tolist() == found.table["labels"].tolist()
     assert (found.table["seconds"] > 0).all()
     assert found.pretraining[["method", "fold"]].values.tolist() == [["SimCLR", 0], ["SimCLR", 1]]
+
+
+def test_a_method_may_be_pretrained_on_the_bands_of_two_sensors(easy):
+    def of_two(x, seed):
+        return foundation_swav_pretrain(x[:, :1], x[:, 1:], epochs=1, batch_size=8, seed=seed)
+
+    found = quick({"pairs": of_two}, *easy)
+    scratch = ["from scratch, 1 epoch", "from scratch, 2 epochs"]
+    assert found.methods == ["pairs", "pairs, probe", *scratch, *BASELINES]
 
 
 def drawn(x, y, repeat, number=9):

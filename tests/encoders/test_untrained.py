@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from edaphos_bridge import foundation_encoder
+from edaphos_bridge.basics.seeding import Randomness
+from edaphos_bridge.encoders.sensors import SensorEncoder, for_two_sensors
 from edaphos_bridge.encoders.untrained import untrained_like
 from edaphos_bridge.errors import InputError
 from small_fits import small_network
@@ -29,6 +31,28 @@ def test_one_of_ours_is_drawn_as_its_first_weights_were(architecture, equal_stat
     assert equal_states(found.state_dict(), before)
     assert not equal_states(untrained_like(trained, 2).state_dict(), before)
     assert equal_states(trained.state_dict(), changed)
+
+
+# not rotation's: behind its first layer it takes no patches of another size
+@pytest.mark.parametrize("architecture", ["moco", "simclr", "xresnet18"])
+@pytest.mark.parametrize("shared_stem", [False, True])
+def test_one_of_two_sensors_is_drawn_as_its_body_and_its_first_layers_were(
+    architecture, shared_stem, equal_states, state_of
+):
+    def drawn(seed: int) -> SensorEncoder:
+        with Randomness(seed).everywhere():
+            body = foundation_encoder(architecture, 3, **SETTINGS[architecture])
+            return for_two_sensors(body, [3, 3], [5, 5], shared_stem=shared_stem)
+
+    trained = drawn(1).of("concat")
+    trained.stems["b"] = drawn(2).stems["b"]
+    found = untrained_like(trained, 1)
+    assert (found.sensors, found.stem) == ("concat", trained.stem)
+    assert equal_states(found.state_dict(), untrained_like(drawn(3), 1).state_dict())
+    assert not equal_states(found.state_dict(), untrained_like(trained, 2).state_dict())
+    assert list(found.state_dict()) == list(trained.state_dict())
+    x = torch.zeros(2, 6, 5, 5)
+    assert found(x).shape == trained(x).shape
 
 
 def test_a_module_of_ones_own_gets_new_weights_in_all_layers(state_of):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.copying import draw_anew, own_copy
 from edaphos_bridge.encoders.foundation import is_ours
+from edaphos_bridge.encoders.sensors import SensorEncoder
 from edaphos_bridge.errors import InputError
 
 
@@ -20,7 +23,7 @@ def untrained_like(encoder: nn.Module, seed: int) -> nn.Module:
     """
     with Randomness(seed).everywhere():
         if is_ours(encoder):
-            return type(encoder)(**{name: getattr(encoder, name) for name in encoder.settings})
+            return _drawn(encoder)
         fresh = own_copy(encoder)
         for name, layer in fresh.named_modules():
             own = [key for key, _ in layer.named_parameters(recurse=False)]
@@ -33,3 +36,11 @@ def untrained_like(encoder: nn.Module, seed: int) -> nn.Module:
                 )
         draw_anew(fresh)
         return fresh
+
+
+def _drawn(encoder: Any) -> nn.Module:
+    """Make one of ours again from its settings; one of two sensors from a body that is made so."""
+    settings = {name: getattr(encoder, name) for name in encoder.settings}
+    if isinstance(encoder, SensorEncoder):
+        settings["body"] = _drawn(encoder.of("a"))
+    return type(encoder)(**settings)
