@@ -18,7 +18,8 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # The kernels of the simplest processor: a bound that only some processors keep fails under them.
 PLAIN := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE
 
-.PHONY: help setup setup-python setup-r demo comparison fine-tuning few-labels segmentation bench growth scale test test-python test-inside test-interop test-r \
+.PHONY: help setup setup-python setup-r demo comparison fine-tuning few-labels two-sensors segmentation bench growth scale \
+        test test-python test-inside test-interop test-r \
         test-plain test-modern lint \
         check-r document vignettes clean
 
@@ -31,6 +32,7 @@ help:
 	@echo "make comparison  does pretraining help? docs/results anew (under 15 minutes on two cores)"
 	@echo "make fine-tuning  which way of fine-tuning? docs/results anew (under 10 minutes on one core)"
 	@echo "make few-labels  pretraining and none on digits with 150 labels: docs/results anew (ten minutes on two cores)"
+	@echo "make two-sensors  SwAV on two groups of bands of a Landsat scene: docs/results anew (a quarter of an hour on two cores; needs r-cran-stars)"
 	@echo "make segmentation  segmenters on two scenes: docs/results anew (a quarter of an hour on one core)"
 	@echo "make bench   what is promised about speed and memory, measured: docs/benchmarks.md anew"
 	@echo "make growth  time and memory against N, C and H: docs/growth.md anew (up to half an hour)"
@@ -82,6 +84,10 @@ fine-tuning: setup-python
 
 few-labels: setup-python
 	$(THREADS) $(PY) docs/few_labels/digits.py --out docs/results
+
+# The scene is a file of R's package stars.
+two-sensors: setup-python
+	$(THREADS) $(PY) docs/two_sensors/two_sensors.py --out docs/results
 
 segmentation: setup-python
 	$(THREADS) $(PY) docs/segmentation/segmentation.py --out docs/results

@@ -58,6 +58,15 @@ def test_all_methods_stand_in_one_table_on_the_same_rows(encoder, easy):
     assert found.pretraining[["method", "fold"]].values.tolist() == [["SimCLR", 0], ["SimCLR", 1]]
 
 
+def test_a_method_may_be_pretrained_on_the_bands_of_two_sensors(easy):
+    def of_two(x, seed):
+        return foundation_swav_pretrain(x[:, :1], x[:, 1:], epochs=1, batch_size=8, seed=seed)
+
+    found = quick({"pairs": of_two}, *easy)
+    scratch = ["from scratch, 1 epoch", "from scratch, 2 epochs"]
+    assert found.methods == ["pairs", "pairs, probe", *scratch, *BASELINES]
+
+
 def drawn(x, y, repeat, number=9):
     """What trains and is tested in a repeat, counted from 0."""
     train, test = np.flatnonzero(repeat != FOLDS), np.flatnonzero(repeat == FOLDS)
