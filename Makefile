@@ -30,7 +30,7 @@ help:
 	@echo "make setup   .venv with the Python package; R, its packages and edaphosbridge in build/rlib"
 	@echo "make comparison  does pretraining help? docs/results anew (under 15 minutes on two cores)"
 	@echo "make fine-tuning  which way of fine-tuning? docs/results anew (under 10 minutes on one core)"
-	@echo "make few-labels  pretraining and none on digits with 150 labels: docs/results anew (ten minutes on two cores)"
+	@echo "make few-labels  does it pay with few labels? digits, Statlog: docs/results anew (under half an hour on two cores)"
 	@echo "make segmentation  segmenters on two scenes: docs/results anew (a quarter of an hour on one core)"
 	@echo "make bench   what is promised about speed and memory, measured: docs/benchmarks.md anew"
 	@echo "make growth  time and memory against N, C and H: docs/growth.md anew (up to half an hour)"
@@ -82,6 +82,7 @@ fine-tuning: setup-python
 
 few-labels: setup-python
 	$(THREADS) $(PY) docs/few_labels/digits.py --out docs/results
+	$(THREADS) $(PY) docs/few_labels/statlog.py --out docs/results
 
 segmentation: setup-python
 	$(THREADS) $(PY) docs/segmentation/segmentation.py --out docs/results
