@@ -31,7 +31,7 @@ help:
 	@echo "make setup   .venv with the Python package; R, its packages and edaphosbridge in build/rlib"
 	@echo "make comparison  does pretraining help? docs/results anew (under 15 minutes on two cores)"
 	@echo "make fine-tuning  which way of fine-tuning? docs/results anew (under 10 minutes on one core)"
-	@echo "make few-labels  pretraining and none on digits with 150 labels: docs/results anew (ten minutes on two cores)"
+	@echo "make few-labels  does it pay with few labels? digits, Statlog: docs/results anew (under half an hour on two cores)"
 	@echo "make two-sensors  SwAV on two groups of bands of a Landsat scene: docs/results anew (a quarter of an hour on two cores; needs r-cran-stars)"
 	@echo "make segmentation  segmenters on two scenes: docs/results anew (a quarter of an hour on one core)"
 	@echo "make bench   what is promised about speed and memory, measured: docs/benchmarks.md anew"
@@ -84,6 +84,7 @@ fine-tuning: setup-python
 
 few-labels: setup-python
 	$(THREADS) $(PY) docs/few_labels/digits.py --out docs/results
+	$(THREADS) $(PY) docs/few_labels/statlog.py --out docs/results
 
 # The scene is a file of R's package stars.
 two-sensors: setup-python

@@ -17,6 +17,8 @@ from edaphos_bridge import (
     foundation_few_label_experiment,
     foundation_fit_classifier,
     foundation_moco_pretrain,
+    foundation_rotation_pretrain,
+    foundation_simclr_pretrain,
     foundation_swav_pretrain,
 )
 from edaphos_bridge.encoders.untrained import untrained_like
@@ -65,6 +67,29 @@ def test_a_method_may_be_pretrained_on_the_bands_of_two_sensors(easy):
     found = quick({"pairs": of_two}, *easy)
     scratch = ["from scratch, 1 epoch", "from scratch, 2 epochs"]
     assert found.methods == ["pairs", "pairs, probe", *scratch, *BASELINES]
+
+
+NARROW = foundation_encoder("xresnet18", 4, width=4, stem="small", seed=1)
+PRETRAINING = {
+    "MoCo": partial(foundation_moco_pretrain, epochs=2, batch_size=4, queue_size=8),
+    "SimCLR": partial(foundation_simclr_pretrain, epochs=2, batch_size=4),
+    "rotation": partial(foundation_rotation_pretrain, epochs=1, batch_size=8),
+    "SwAV": partial(foundation_swav_pretrain, epochs=2, batch_size=8, n_prototypes=4),
+    "SwAV of an XResNet": partial(foundation_swav_pretrain, encoder=NARROW, epochs=2, batch_size=8),
+}
+
+
+@pytest.mark.parametrize("name", PRETRAINING)
+def test_each_verb_that_pretrains_is_a_method(name, easy):
+    x, y = easy
+    pretrain = PRETRAINING[name]
+    found = quick({"ours": pretrain}, x, y, scratch_epochs=())
+    assert found.methods == ["ours", "ours, probe", *BASELINES]
+    fit = pretrain(x[FOLDS != 0].astype("float32"), seed=1)  # as for the first fold
+    ready = quick({"ours": fit}, x, y, scratch_epochs=())
+    for method in ("ours", "ours, probe"):
+        first, expected = (rows_of(each, method).iloc[0] for each in (found, ready))
+        assert first.drop("seconds").equals(expected.drop("seconds"))
 
 
 def drawn(x, y, repeat, number=9):
@@ -314,10 +339,17 @@ def test_it_prints_means_and_differences(shown):
 def test_plot_draws_boxes_and_every_repeat(shown, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     figure = shown.plot()
-    assert len(figure.axes) == 4
-    assert [axes.get_title() for axes in figure.axes[:2]] == ["6 labels", "all labels"]
-    assert [figure.axes[n].get_ylabel() for n in (0, 2)] == ["accuracy", "log loss"]
-    assert [label.get_text() for label in figure.axes[2].get_xticklabels()] == shown.methods
+    assert [(axes.get_title(), axes.get_ylabel()) for axes in figure.axes] == [
+        ("6 labels", "accuracy"), ("all labels", "accuracy"),
+        ("6 labels", "log loss"), ("all labels", "log loss"),
+    ]  # fmt: skip
+    assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == shown.methods
+    for one, other in (figure.axes[:2], figure.axes[2:]):
+        assert one.get_ylim() == other.get_ylim()
+        values = [line.get_ydata() for axes in (one, other) for line in axes.lines]
+        low, high = one.get_ylim()
+        assert low < min(map(min, values))
+        assert max(map(max, values)) < high
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     expected = rows_of(shown, "ours").query("labels == 6")["accuracy"].tolist()
     assert points[0].get_ydata().tolist() == expected

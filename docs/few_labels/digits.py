@@ -7,16 +7,11 @@ is kept in ``build/few_labels``, so that a run that was stopped goes on.
 
 from __future__ import annotations
 
-import argparse
-import time
 from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
 import numpy as np
+from report import PROCESSES, command, pretraining
 from sklearn.datasets import load_digits
 
 from edaphos_bridge import (
@@ -25,11 +20,9 @@ from edaphos_bridge import (
     foundation_moco_pretrain,
     foundation_rotation_pretrain,
     foundation_simclr_pretrain,
+    foundation_swav_pretrain,
 )
-from edaphos_bridge.experiments.provenance import provenance
 
-SEED = 1
-PROCESSES = 2
 LABELS, REPEATS = 150, 20
 STEPS, BATCH, LR = 500, 64, 1e-3
 # A digit that is flipped or turned is another one, or none; SimCLR's views have no such setting.
@@ -42,8 +35,8 @@ METHODS = {
         queue_size=512, **UPRIGHT,
     ),
     "SimCLR": partial(foundation_simclr_pretrain, epochs=STEPS, batch_size=BATCH, lr=LR),
+    "SwAV": partial(foundation_swav_pretrain, epochs=STEPS, batch_size=BATCH, lr=LR, **UPRIGHT),
 }  # fmt: skip
-PACKAGES = ("edaphos-bridge", "torch", "numpy", "scikit-learn", "kornia")
 
 
 def run(seed: int, folder: Path) -> FoundationFewLabelExperiment:
@@ -58,8 +51,6 @@ def run(seed: int, folder: Path) -> FoundationFewLabelExperiment:
 
 
 PROTOCOL = """
-## Protocol
-
 * scikit-learn's digits: 1797 grey images of 8x8 pixels, ten classes. Five folds of single images;
   each of the {repeats} repeats tests one of them, so that each is tested four times. Images of
   one writer may be on both sides.
@@ -74,23 +65,23 @@ PROTOCOL = """
 * What trains in epochs learns from {trained} of the labels, as in the course, which held out
   {held_out} and chose nothing by them; the logistic regressions, and so the probes, learn from
   all {labels}, with C = 1 on standardised features.
-* Batches of 1 are none for BatchNorm, which MoCo's encoder has and the others have not: it trains
-  on the statistics of single images and is tested with running ones.
-* MoCo and SimCLR: {steps} steps of {batch} images. MoCo's views neither flip nor turn. SimCLR's are
-  edaphos' own: they flip, and as they drop one band in five, a fifth of them is blank here. Nothing
-  was tuned.
+* Batches of 1 are none for BatchNorm, which MoCo's encoder has and those of rotation and SimCLR
+  have not: it trains on the statistics of single images and is tested with running ones. SwAV
+  trains MoCo's encoder: what trains from scratch is the same for both.
+* MoCo, SimCLR and SwAV: {steps} steps of {batch} images. Views of MoCo and SwAV neither flip nor
+  turn. SimCLR's are edaphos' own: they flip, and as they drop one band in five, a fifth of them is
+  blank here. Nothing was tuned.
 * Intervals: Student's t of the means of the five folds, which share training images; they are not
   corrected for their number."""
 
 
 def protocol(found: FoundationFewLabelExperiment) -> str:
     """Return how the numbers were made, and what they depend on."""
-    pretraining = found.pretraining.groupby("method", sort=False)["seconds"].mean()
     held_out = int(found.config["val_split"] * LABELS)
     return PROTOCOL.format(
         repeats=REPEATS,
         labels=LABELS,
-        pretraining=", ".join(f"{name} {value:.0f} s" for name, value in pretraining.items()),
+        pretraining=pretraining(found),
         trained=LABELS - held_out,
         held_out=held_out,
         steps=STEPS,
@@ -98,43 +89,6 @@ def protocol(found: FoundationFewLabelExperiment) -> str:
     )
 
 
-def main() -> None:
-    """Run the experiment and write its three files."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("docs/results"), help="folder to write to")
-    parser.add_argument("--keep", type=Path, default=Path("build/few_labels"), help="for parts")
-    parser.add_argument("--seed", type=int, default=SEED)
-    arguments = parser.parse_args()
-    out, seed = arguments.out, arguments.seed
-    out.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    found = run(seed, arguments.keep)
-    name = "few_labels_digits"
-    found.table.to_csv(out / f"{name}.csv", index=False, float_format="%.6f", lineterminator="\n")
-    found.plot().savefig(out / f"{name}.png", dpi=110)
-    command = f"python docs/few_labels/digits.py --out {out} --seed {seed}"
-    seconds = time.monotonic() - started
-    text = [
-        f"# What is self-supervision worth with {LABELS} labels, on digits?",
-        "",
-        *found.markdown(),
-        "",
-        "| method | log loss | seconds |",
-        "|---|---|---|",
-        *(
-            f"| {row.method} | {row.log_loss:.3f} ± {row.log_loss_sd:.3f} | {row.seconds:.1f} |"
-            for row in found.summary().itertuples()
-        ),
-        "",
-        f"![Accuracy and loss of each method, a point a repeat]({name}.png)",
-        protocol(found),
-        *provenance(command, packages=PACKAGES, seed=seed, seconds=seconds, processes=PROCESSES),
-        f"* Every number: [{name}.csv]({name}.csv)",
-        "",
-    ]
-    (out / f"{name}.md").write_text("\n".join(text), encoding="utf-8")
-    print("\n".join(["", *found.describe(), ""]))
-
-
 if __name__ == "__main__":
-    main()
+    title = f"What is self-supervision worth with {LABELS} labels, on digits?"
+    command("digits", title, run, protocol, __doc__)

@@ -141,27 +141,32 @@ class FoundationFewLabelExperiment:
         Parameters
         ----------
         measures : one or more of {"accuracy", "balanced_accuracy", "log_loss", "seconds"}
-            A row of panels each; the columns are the numbers of labels.
+            A panel each for every number of labels, one below the other.
         """
         given = [measures] if isinstance(measures, str) else list(measures)
         shown = [choice("measures", each, (*MEASURES, "seconds")) for each in given]
         if not shown:
             raise InputError("measures", "must name at least one", found=[])
         methods, compared = self.methods, self._comparison()
-        size = (0.6 + 0.45 * len(methods) * len(self.labels), 2 + 2.4 * len(shown))
+        wanted = list(product(shown, self.labels))
+        names = 0.075 * max(map(len, methods))  # inches
         figure, panels = imported("matplotlib.pyplot").subplots(
-            len(shown), len(self.labels), figsize=size, squeeze=False, sharex=True, sharey="row"
-        )
-        for row, measure in zip(panels, shown, strict=True):
-            row[0].set_ylabel(measure.replace("_", " "))
-            for axes, labels in zip(row, self.labels, strict=True):
-                values = [compared.values(name, labels, measure) for name in methods]
-                axes.boxplot(values, showfliers=False, widths=0.6)
-                for place, each in enumerate(values, start=1):
-                    axes.plot(place + _aside(len(each)), each, "o", ms=3, alpha=0.6, mec="none")
-                axes.set_xticks(range(1, len(methods) + 1), methods, rotation=90)
-        for axes, labels in zip(panels[0], self.labels, strict=True):
+            len(wanted), 1, figsize=(2 + 0.42 * len(methods), names + 2.3 * len(wanted)),
+            squeeze=False, sharex=True,
+        )  # fmt: skip
+        scales: dict[str, Any] = {}
+        for axes, (measure, labels) in zip(panels[:, 0], wanted, strict=True):
+            if scales.setdefault(measure, axes) is not axes:
+                axes.sharey(scales[measure])
+            values = [compared.values(name, labels, measure) for name in methods]
+            axes.boxplot(values, showfliers=False, widths=0.6, medianprops={"color": "C1"})
+            for place, each in enumerate(values, start=1):
+                x = place + _aside(len(each))
+                axes.plot(x, each, "o", color="C0", ms=3, alpha=0.6, mec="none")
             axes.set_title(compared.headings[labels], fontsize="medium")
+            axes.set_ylabel(measure.replace("_", " "))
+            axes.grid(axis="y", alpha=0.3)
+            axes.set_xticks(range(1, len(methods) + 1), methods, rotation=90)
         figure.tight_layout()
         return figure
 

@@ -81,6 +81,29 @@ test_that("a function, one with settings, and one of one's own are methods", {
   expect_identical(names(module$pretraining), c("method", "fold", "seconds"))
 })
 
+test_that("each verb that pretrains is a method, with settings of its own", {
+  skip_if_no_python()
+  methods <- list(
+    MoCo = list(foundation_moco_pretrain, epochs = 2, queue_size = 16L),
+    SimCLR = small_simclr,
+    rotation = list(foundation_rotation_pretrain, epochs = 1, batch_size = 8L),
+    SwAV = list(foundation_swav_pretrain, epochs = 2, batch_size = 8L, n_prototypes = 4L)
+  )
+  found <- few(methods, scratch_epochs = integer(0))
+  expect_identical(
+    found$pretraining[c("method", "fold")],
+    data.frame(method = rep(names(methods), each = 2L), fold = rep(1:2, 4L))
+  )
+  fits <- lapply(methods, function(method) { # as for the first fold
+    do.call(method[[1L]], c(list(patches(which(half != 1))), method[-1L], seed = 3))
+  })
+  ready <- few(fits, scratch_epochs = integer(0))
+  first <- lapply(list(found, ready), function(each) {
+    each$table[each$table[["repeat"]] == 1L, c("method", "log_loss")]
+  })
+  expect_identical(first[[1L]], first[[2L]])
+})
+
 test_that("what leaves a function of one's own arrives as it is", {
   skip_if_no_python()
   expect_error(few(list(mine = function(x, seed) stop("no cells"))), "^no cells$")
