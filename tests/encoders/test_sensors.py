@@ -202,6 +202,7 @@ def test_a_module_of_the_users_is_that_of_either_sensor(encoder):
     [
         (Own(groups=4), "must begin with a convolution whose groups divide the 2 channels"),
         (Double(), "must begin with a convolution of the patches as they are"),
+        (foundation_encoder("rotation", 4, patch_size=7), "its other layers must take what that"),
     ],
 )
 def test_a_convolution_that_sensor_b_cannot_have_is_refused(encoder, problem):

@@ -186,8 +186,8 @@ def for_two_sensors(
     raise InputError(
         "encoder",
         "must begin with a convolution of the patches as they are, torch.nn.Conv2d, of which each "
-        "sensor gets one of its own",
-        found=type(encoder if layer is None else layer).__name__,
+        "sensor gets one of its own, and its other layers must take what that gives",
+        found=type(encoder).__name__,
         hint="Sensors of the same number of channels may share it: shared_stem.",
     )
 
