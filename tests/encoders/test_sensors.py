@@ -202,12 +202,17 @@ def test_a_module_of_the_users_is_that_of_either_sensor(encoder):
     [
         (Own(groups=4), "must begin with a convolution whose groups divide the 2 channels"),
         (Double(), "must begin with a convolution of the patches as they are"),
-        (foundation_encoder("rotation", 4, patch_size=7), "its other layers must take what that"),
     ],
 )
 def test_a_convolution_that_sensor_b_cannot_have_is_refused(encoder, problem):
     with pytest.raises(InputError, match=problem):
         two(encoder)
+
+
+def test_an_encoder_whose_other_layers_take_patches_alone_is_refused():
+    rotation = foundation_encoder("rotation", 4, patch_size=8)
+    with pytest.raises(InputError, match="its other layers must take what that gives"):
+        for_two_sensors(rotation, (4, 2), (8, 8), shared_stem=False)
 
 
 # --- normalisation -------------------------------------------------------------------------
