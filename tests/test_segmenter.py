@@ -30,9 +30,9 @@ from edaphos_bridge.encoders.tokens import maps_of_tokens
 from edaphos_bridge.errors import EdaphosWarning, InputError, WeightsError
 from edaphos_bridge.heads.decoder import MapShapes
 from edaphos_bridge.heads.decoders import make_decoder
-from edaphos_bridge.segmenter import REGIMES
 from edaphos_bridge.training import inputs
 from edaphos_bridge.training.checkpoint import Checkpoints
+from edaphos_bridge.training.decoder_settings import REGIMES
 from edaphos_bridge.training.plan import draw_plan
 
 DECODERS = ("clay", "unet", "linear")
