@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from edaphos_bridge.encoders.encoder import groups_of, maps_of
+from edaphos_bridge.encoders.encoder import groups_of, maps_of, mean_of_cells
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.errors import InputError
 from small_encoders import NAMES, small_encoder
@@ -66,3 +66,18 @@ def test_a_plain_module_may_show_maps():
 def test_no_maps_or_other_things_are_an_error(module):
     with pytest.raises(InputError, match=r"`encoder` must (show|return)"):
         maps_of(module, X)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(
+    "shape", [(7, 6, 3, 5), (2, 64, 16, 16), (3, 5, 1, 1), (4, 1, 2, 3), (1, 3, 4, 1)]
+)
+def test_means_of_cells_have_the_bits_of_torchs_and_a_gradient_in_the_layout_of_maps(shape, layout):
+    generator = torch.Generator().manual_seed(1)
+    maps = torch.randn(shape, generator=generator).contiguous(memory_format=layout).requires_grad_()
+    found, expected = mean_of_cells(maps), maps.mean(dim=(2, 3))
+    assert torch.equal(found, expected)
+    towards = torch.randn(found.shape, generator=generator)
+    (gradient,), (theirs,) = (torch.autograd.grad(m, maps, towards) for m in (found, expected))
+    assert torch.equal(gradient, theirs)
+    assert gradient.is_contiguous(memory_format=layout)

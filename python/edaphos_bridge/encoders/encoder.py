@@ -45,7 +45,18 @@ def pooled_maps(encoder: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 def concat_pooled(maps: torch.Tensor) -> torch.Tensor:
     """Return the maxima, then the means, of maps ``(B, D, h, w)``, ``(B, 2 * D)``."""
-    return torch.cat([maps.amax(dim=(2, 3)), maps.mean(dim=(2, 3))], dim=1)
+    return torch.cat([maps.amax(dim=(2, 3)), mean_of_cells(maps)], dim=1)
+
+
+def mean_of_cells(maps: torch.Tensor) -> torch.Tensor:
+    """Return the means of maps ``(B, D, h, w)``, ``(B, D)``, with a gradient in their layout.
+
+    torch's of ``mean(dim=(2, 3))`` has rows of cells always, and where maps are channels last, the
+    activation below it takes ten times as long as with one of its own layout. Bits are the same.
+    """
+    if maps.is_contiguous(memory_format=torch.channels_last):
+        return maps.permute(0, 2, 3, 1).mean(dim=(1, 2))
+    return maps.mean(dim=(2, 3))
 
 
 def groups_of(encoder: nn.Module) -> list[list[nn.Module]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from edaphos_bridge.encoders.encoder import mean_of_cells
 from edaphos_bridge.encoders.named import NamedEncoder
 
 
@@ -40,7 +41,7 @@ class FromScratchEncoder(NamedEncoder):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map patches ``(B, C, H, W)`` to features ``(B, 64)``: the means of the map."""
-        return self.maps(x)[-1].mean(dim=(2, 3))
+        return mean_of_cells(self.maps(x)[-1])
 
     def groups(self) -> list[list[nn.Module]]:
         """Return both convolutions, input first."""

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from edaphos_bridge.encoders.contrastive import ContrastiveEncoder, l2_normalise
+from edaphos_bridge.encoders.encoder import mean_of_cells
 
 
 class MoCoBackbone(nn.Module):
@@ -35,7 +36,7 @@ class MoCoBackbone(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map ``(B, C, H, W)`` to features ``(B, feature_dim)``."""
-        return self.maps(x)[-1].mean(dim=(2, 3))
+        return mean_of_cells(self.maps(x)[-1])
 
 
 class MoCoProjection(nn.Module):

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from edaphos_bridge.encoders.contrastive import ContrastiveEncoder, l2_normalise
+from edaphos_bridge.encoders.encoder import mean_of_cells
 
 
 class SimCLREncoder(ContrastiveEncoder):
@@ -39,7 +40,7 @@ class SimCLREncoder(ContrastiveEncoder):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map patches ``(B, C, H, W)`` to features ``(B, feature_dim)``."""
-        return self.maps(x)[-1].mean(dim=(2, 3))
+        return mean_of_cells(self.maps(x)[-1])
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
         """Map features ``(B, feature_dim)`` to unit vectors ``(B, proj_dim)``."""

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from edaphos_bridge.encoders.encoder import mean_of_cells
 from edaphos_bridge.encoders.named import NamedEncoder
 
 STEMS = ("standard", "small")
@@ -132,7 +133,7 @@ class XResNet(NamedEncoder):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map patches ``(B, C, H, W)`` to features ``(B, feature_dim)``."""
-        return self.maps(x)[-1].mean(dim=(2, 3))
+        return mean_of_cells(self.maps(x)[-1])
 
     def groups(self) -> list[list[nn.Module]]:
         """Return the stem and the four stages, input first."""
