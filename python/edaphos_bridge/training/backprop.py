@@ -68,6 +68,7 @@ class Backprop:
         self.inputs = inputs
         self.targets = targets
         self.optimizer = optimizer
+        self._trained = [p for group in optimizer.param_groups for p in group["params"]]
         self.view = aids.view
         self.events = events
         self.steps_done = 0
@@ -91,7 +92,8 @@ class Backprop:
             masks = targets if self.task.has_masks else None
             inputs, moved = self.view(inputs, masks, self._generator)
             targets = targets if moved is None else moved
-        self.optimizer.zero_grad()
+        for parameter in self._trained:
+            parameter.grad = None  # what `zero_grad()` does beside its bookkeeping
         with self._draws:
             loss = self.task.loss(self.model(inputs), targets)
             loss.backward()
