@@ -82,7 +82,7 @@ class FewLabelSettings:
 
 def _listed(value: Any) -> list[Any]:
     if isinstance(value, np.ndarray):
-        return list(np.atleast_1d(value))
+        value = np.atleast_1d(value).tolist()
     several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
     return list(value) if several else [value]
 
