@@ -410,7 +410,7 @@ BAD_INPUT = [
     ({"test": (np.zeros((5, 4, 5, 5)), [0] * 5), "folds": FOLDS}, "folds", "with `test`"),
     ({"test": (np.zeros((5, 4, 6, 5)), [0] * 5)}, "test", "as `x`; found [4, 6, 5]"),
     ({"test": (np.zeros((5, 4, 5, 5)), [0] * 4)}, "test", "of its 5 patches; found 4"),
-    ({"test": (np.zeros((5, 4, 5, 5)), [7] * 5)}, "test", "of which `y` must hold classes"),
+    ({"test": (np.zeros((5, 4, 5, 5)), [7] * 5)}, "test", "its labels must hold classes"),
     ({"methods": {"a": lambda x: x}}, "methods", "'a' cannot be called so"),
     ({"methods": {"a": partial(foundation_moco_pretrain, epoch=3)}}, "methods", "'epoch'"),
     (

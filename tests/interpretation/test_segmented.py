@@ -153,7 +153,7 @@ def test_pictures_show_patch_mask_and_prediction(fit, x, truth):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"y": np.zeros((12, 5, 5), int)}, "masks"),
+        ({"y": np.zeros((12, 5, 5), int)}, "`y` must have 6 x 5 cells"),
         ({"y": np.full((12, 6, 5), 4)}, "classes among 0, 1, 2"),
         ({"baselines": True}, "baselines"),
         ({"train": (1, 2)}, "train"),

@@ -76,7 +76,7 @@ class Data:
         except InputError as error:
             raise InputError(
                 "test",
-                f"has labels, of which `y` {error.problem}",
+                f"cannot be used: its labels {error.problem}",
                 found=error.found,
                 rows=error.rows,
                 hint=error.hint,
