@@ -19,7 +19,7 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PLAIN := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE
 
 .PHONY: help setup setup-python setup-r demo comparison fine-tuning few-labels two-sensors segmentation bench growth scale \
-        test test-python test-inside test-interop test-r \
+        test test-python test-first test-second test-r \
         test-plain test-modern lint \
         check-r document vignettes clean
 
@@ -104,7 +104,8 @@ scale: setup-python
 	$(PY) -m benchmarks.scale $(ARGS)
 
 # Three parts for two cores, each with one thread, the longest first.
-BOTH = $(MAKE) --no-print-directory --jobs=2 --output-sync=target test-inside test-r test-interop
+SECOND := tests/interop tests/pretrain
+BOTH = $(MAKE) --no-print-directory --jobs=2 --output-sync=target test-first test-r test-second
 
 test: lint setup
 	$(BOTH)
@@ -117,11 +118,11 @@ lint: setup-python
 test-python: setup
 	$(THREADS) $(R_ENV) $(PY) -m pytest
 
-test-interop: setup
-	$(THREADS) $(R_ENV) $(PY) -m pytest tests/interop
+test-first: setup
+	$(THREADS) $(R_ENV) $(PY) -m pytest $(SECOND:%=--ignore=%)
 
-test-inside: setup
-	$(THREADS) $(R_ENV) $(PY) -m pytest --ignore=tests/interop
+test-second: setup
+	$(THREADS) $(R_ENV) $(PY) -m pytest $(SECOND)
 
 test-r: setup
 	$(THREADS) $(R_ENV) EDAPHOSBRIDGE_TEST_STRICT=true Rscript r-wrapper/tools/test.R
