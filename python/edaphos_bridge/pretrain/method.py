@@ -67,7 +67,10 @@ class Method(nn.Module, ABC):
         """Return the loss of what `views` gave of a batch, a scalar with gradients."""
 
     def right(self, views: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return for each question that `views` puts whether the answer is right, as bool."""
+        """Return for each question that `views` puts whether the answer is right, as bool.
+
+        Asked only of a method with a `val_split`, which must have its own.
+        """
         raise NotImplementedError
 
     def after_step(self, done: float) -> None:
