@@ -25,16 +25,27 @@ class PlainSegmenter:
     losses: list[float]
 
 
-def segmenter(make: Make, name: str, n: int, epochs: int, device: str, *, fine_tune: bool) -> Run:
+def segmenter(
+    make: Make,
+    name: str,
+    n: int,
+    epochs: int,
+    device: str,
+    dtype: torch.dtype = torch.float32,
+    *,
+    fine_tune: bool,
+) -> Run:
     """Train a decoder, and the encoder at a tenth of its rate or not at all.
 
-    A frozen encoder runs again for every batch.
+    A frozen encoder runs again for every batch. The first weights are those of single precision,
+    whatever the `dtype`.
     """
     encoder, x, masks = data.masked_problem(make, n)
 
     def run() -> PlainSegmenter:
-        tuned = copy.deepcopy(encoder).to(device).requires_grad_(fine_tune)
-        inputs, targets = (torch.from_numpy(a).to(device) for a in (x, masks))
+        tuned = copy.deepcopy(encoder).to(device, dtype).requires_grad_(fine_tune)
+        inputs = torch.from_numpy(x).to(device, dtype)
+        targets = torch.from_numpy(masks).to(device)
         return _train(tuned, name, inputs, targets, epochs, fine_tune=fine_tune)
 
     return run
@@ -57,7 +68,7 @@ def _train(
         train_rows = torch.tensor(sorted(set(range(n)) - set(val_rows.tolist())))
         with torch.no_grad():
             shapes = [h.shape[1:] for h in (x[:1], *encoder.eval().maps(x[:1]))]
-        decoder = make_decoder(name, MapShapes.of(shapes), len(data.CLASSES)).to(x.device)
+        decoder = make_decoder(name, MapShapes.of(shapes), len(data.CLASSES)).to(x)
         groups = [{"params": list(decoder.parameters()), "lr": 1e-3}]
         if fine_tune:
             groups.append({"params": list(encoder.parameters()), "lr": 1e-4})

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import torch
+
 from benchmarks import data, plain_segmenter
 from benchmarks.data import Make, Sizes
 from benchmarks.row import Row, difference, speed_up
@@ -49,16 +51,9 @@ def _rows(
 ) -> Iterator[Row]:
     regime = "finetune" if fine_tune else "frozen"
     how = {"decoder": decoder, "regime": regime, "epochs": epochs, "device": device}
+    asked = data.moco, decoder, sizes.n, epochs, device
     times = alternated_apart(
-        partial(
-            plain_segmenter.segmenter,
-            data.moco,
-            decoder,
-            sizes.n,
-            epochs,
-            device,
-            fine_tune=fine_tune,
-        ),
+        partial(plain_segmenter.segmenter, *asked, fine_tune=fine_tune),
         partial(our_segmenter, data.moco, sizes.n, **how),
         runs=sizes.runs,
         device=device,
@@ -66,5 +61,11 @@ def _rows(
     )
     yield speed_up(key, job, reference, times, target)
     against = "plain loop, largest difference"
-    losses = times.result.loss_history, times.reference_result.losses
-    yield difference(f"{key}-losses", f"{job}: losses", against, *losses, 1e-4)
+    ours, plain = times.result.loss_history, times.reference_result.losses
+    yield difference(f"{key}-losses", f"{job}: losses", against, ours, plain, 1e-4)
+    if device == "cpu":
+        against = "plain loop in double precision, largest difference"
+        exact = plain_segmenter.segmenter(*asked, torch.float64, fine_tune=fine_tune)().losses
+        yield difference(f"{key}-exact", f"{job}: losses", against, ours, exact)
+        whose = f"{job}: losses of the plain loop itself"
+        yield difference(f"{key}-rounding", whose, against, plain, exact)
