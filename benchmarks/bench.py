@@ -33,9 +33,9 @@ NOTES: dict[str, str] = {
             "segmenter-frozen-clay-losses",
             "segmenter-clay-losses",
         ),
-        "rounding alone does that: single precision takes the plain loop itself as far from its "
-        "result in double precision (rows of the table), because Adam turns gradients that are "
-        "rounding into steps of nearly `lr`.",
+        "rounding alone does that: single precision takes the plain loop itself far from its "
+        "result in double precision (rows of the table; by how far depends on the number of "
+        "threads), because Adam turns gradients that are rounding into steps of nearly `lr`.",
     ),
     **dict.fromkeys(
         ("map-loop-moco-9", "map-loop-moco-16"),

@@ -137,6 +137,7 @@ def assert_equal_fits(found, expected):
         ({"test": 3}, "test"),
         ({"test": (np.zeros((2, 4, 8, 8)), np.full((2, 8, 8), 5))}, "test"),
         ({"val_split": 0}, "val_split"),
+        ({"val_split": 0, "groups": np.arange(24) // 3}, "val_split"),
         ({"patience": 2}, "patience"),
         ({"models": {"a": {"patience": 2}}}, "patience"),
         ({"n_boot": -1}, "n_boot"),

@@ -275,6 +275,18 @@ def test_recipes_go_on_from_a_fit_in_any_number_of_processes(encoder, easy):
         assert found.predictions.to_numpy()[rows].tolist() == expected.tolist()
 
 
+def test_a_recipe_is_judged_in_the_order_of_classes_that_its_fit_has(encoder, easy):
+    x, y = easy
+    names = np.array(["low", "mid", "high"])[y]
+    ordered = pd.Categorical(names, categories=["low", "mid", "high"])
+    start = foundation_fit_classifier(encoder, x, ordered, epochs=1, seed=1)
+    found = quick(start, x, names, fit="foundation_fine_tune", epochs=1)
+    right = found.predictions.to_numpy().argmax(axis=1) == y
+    for fold in range(3):
+        assert found.table["accuracy"][fold] == right[fold == FOLDS].mean()
+    assert same_numbers(found, quick(start, x, ordered, fit="foundation_fine_tune", epochs=1))
+
+
 def test_a_regressor_has_its_own_measures_and_the_names_of_targets(encoder, easy, tmp_path):
     x, _ = easy
     y = pd.DataFrame({"clay": x.mean(axis=(1, 2, 3)) * 10, "ph": x[:, 0].mean(axis=(1, 2))})

@@ -47,6 +47,16 @@ def test_members_are_the_fits_of_their_seeds(encoder, x, y, clay, freeze_backbon
             assert member.to_bytes() == verb(encoder, x, target, seed=seed, **how).to_bytes()
 
 
+def test_with_patience_printing_shows_the_scores_of_the_weights_kept(encoder, x, y):
+    how = {"epochs": 20, "lr": 0.05, "patience": 3, "freeze_backbone": False}
+    ensemble = foundation_finetune_ensemble(encoder, x, y, K_ens=2, base_seed=7, **how)
+    scores = [member.val_accuracy_history for member in ensemble.members]
+    assert any(max(history) > history[-1] for history in scores)
+    assert [member.kept_score for member in ensemble.members] == [max(h) for h in scores]
+    mean = sum(map(max, scores)) / 2
+    assert f"{mean:.3f}" in next(line for line in repr(ensemble).splitlines() if "val_acc" in line)
+
+
 def test_it_keeps_what_the_r_original_keeps(ensemble):
     assert (ensemble.task, ensemble.K_ens) == ("classification", 3)
     assert ensemble.config == {"task": "classification", "base_seed": 7}

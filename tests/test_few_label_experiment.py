@@ -430,6 +430,8 @@ BAD_INPUT = [
     ),
     ({"groups": np.arange(60), "folds": FOLDS}, "folds", "together with `groups`"),
     ({"k": 3, "folds": FOLDS}, "k", "together with `folds`"),
+    ({"test": (np.zeros((2, 4, 5, 5)), [0, 1]), "buffer": 30}, "buffer", "needs `blocks`"),
+    ({"test": (np.zeros((2, 4, 5, 5)), [0, 1]), "block_size": 3}, "block_size", "needs `blocks`"),
     ({"seed": "one"}, "seed", "found 'one'"),
     ({"seed": 2**53}, "seed", "between -2^53 and 2^53"),
     ({"verbose": 2}, "verbose", "true/false"),

@@ -232,3 +232,16 @@ def test_epochs_count_over_all_phases(probe, x, y, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("[fine-tuning] ep   1/5")
     assert lines[-1].startswith("[fine-tuning] ep   5/5")
+
+
+def test_lines_name_the_score_of_what_is_gone_on_from(encoder, x, y, capsys):
+    clay = x.mean(axis=(1, 2, 3))
+    starts = {
+        "val_acc": (encoder, y),
+        "val_rmse": (foundation_fit_regressor(encoder, x, clay, epochs=1, seed=1), clay),
+    }
+    for score, (start, target) in starts.items():
+        foundation_fine_tune(start, x, target, epochs=1, seed=1, verbose=True)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines
+        assert all(score in line for line in lines)

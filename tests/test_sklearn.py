@@ -165,6 +165,10 @@ def test_weights_of_classes_are_named_as_the_classes_or_their_text(x):
     ]
     assert fits[0].to_bytes() == fits[1].to_bytes()
     assert fits[0].to_bytes() != quick().fit(x, y).fit_.to_bytes()
+    for kind in (float, np.float32):
+        weights = {kind(0): 1, kind(1): 5, kind(2): 2}
+        floats = quick(class_weight=weights).fit(x, y.astype(kind)).fit_
+        assert floats.to_bytes() == fits[0].to_bytes()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What helps any fit to train: weights of classes, smoothing, patience, views."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from closeness import assert_close
 from edaphos_bridge import (
     FoundationClassifier,
     foundation_encoder,
+    foundation_fine_tune,
     foundation_finetune_classifier,
     foundation_fit_classifier,
+    foundation_fit_segmenter,
     foundation_phase,
 )
 from edaphos_bridge.data.labels import as_labels
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosWarning, InputError
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.plan import Plan
 from small_fits import REGIMES, quick, same
@@ -92,6 +95,17 @@ def test_weights_that_cannot_be_used_are_refused(encoder, x, y, class_weight):
     assert raised.value.argument == "class_weight"
 
 
+def test_smoothed_labels_do_not_lead_to_a_class_that_does_not_train(easy, encoder):
+    x, y = easy
+    known = y < 2
+    start = foundation_fit_classifier(encoder, x, y, epochs=20, lr=0.05, seed=1)
+    fit = foundation_fine_tune(
+        start, x[known], y[known], epochs=20, base_lr=0.05, seed=1,
+        class_weight="balanced", label_smoothing=0.1,
+    )  # fmt: skip
+    assert (fit.predict_proba(x[known]).argmax(axis=1) < 2).all()
+
+
 @REGIMES
 def test_with_patience_the_best_weights_are_kept_and_epochs_end(easy, encoder, freeze_backbone):
     x, y = easy
@@ -136,7 +150,30 @@ def test_patience_without_validation_rows_is_refused(encoder, x, y):
     with pytest.raises(InputError) as raised:
         quick(encoder, x, y, patience=1, val_split=0)
     assert raised.value.argument == "patience"
+    groups = np.arange(len(y)) // 4  # of which none is held out
+    with pytest.raises(InputError) as raised:
+        quick(encoder, x, y, patience=1, val_split=0, groups=groups)
+    assert raised.value.argument == "patience"
     assert quick(encoder, x, y, patience=1, val_split=0, validation=[0, 1, 2]).config["patience"]
+
+
+def test_patience_waits_where_no_validation_row_can_be_scored(encoder, x):
+    masks = np.zeros((len(x), 5, 5), dtype=int)
+    masks[::2] = 1
+    masks[:8] = -1
+    with pytest.warns(EdaphosWarning, match="no cell of the validation rows is labelled"):
+        fit = foundation_fit_segmenter(
+            encoder, x, masks, decoder="linear", unlabelled=-1, epochs=4, patience=1,
+            validation=range(8), seed=1,
+        )  # fmt: skip
+    assert np.isnan(fit.score_history).all()
+    assert len(fit.loss_history) == 4
+
+
+def test_a_frozen_encoder_that_sees_views_is_not_told_to_be_set_to_train(encoder, x, y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick(encoder.requires_grad_(False), x, y, augment=True)
 
 
 @REGIMES

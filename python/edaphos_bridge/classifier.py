@@ -231,7 +231,7 @@ class FoundationClassifier(FoundationFit):
         The settings of the fit, with the seed used.
     feature_dim : int
         Width D of the features.
-    head_type : {"linear", "mlp"}
+    head_type : {"linear", "mlp", "concat_pool", "custom"}
     freeze_backbone : bool
     device : {"cpu", "mps", "cuda"}
         Where it was trained and predicts by default.

@@ -17,7 +17,7 @@ from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.masks import Masks
 from edaphos_bridge.data.patch_masks import masks_of
 from edaphos_bridge.data.patches import Patches
-from edaphos_bridge.data.splits import parting_in, read_split
+from edaphos_bridge.data.splits import any_row_validates, parting_in, read_split
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError, renamed
 from edaphos_bridge.interpret import interpret_masks
@@ -168,7 +168,7 @@ def compare_segmenters(
     learnt = masks_of(patches, masks, classes=classes, unlabelled=unlabelled)
     split = read_split(len(patches), **parting)
     held_out = None if test is None else _test(test, reader, learnt, unlabelled)
-    if held_out is None and split is None and share == 0:
+    if held_out is None and not any_row_validates(split, share):
         raise InputError(
             "val_split", "leaves no row to score", found=share, hint="Give `test`, or more."
         )

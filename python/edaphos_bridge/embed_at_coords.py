@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag, whole
+from edaphos_bridge.basics.devices import device_of
 from edaphos_bridge.basics.memory import check_memory
 from edaphos_bridge.encoders.copying import as_module, own_copy
 from edaphos_bridge.encoders.features import (
@@ -109,7 +110,7 @@ def foundation_embed_at_coords(
     check_channels(getattr(module, "in_channels", None), channels, "dataset")
     if wanted and not hasattr(module, "project"):
         raise InputError("projection", "needs an encoder that has a projection", found=projection)
-    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    device = device_of(module)
     width = find_feature_dim(module, torch.zeros(1, channels, size, size, device=device))
 
     def compute(batch: torch.Tensor) -> torch.Tensor:

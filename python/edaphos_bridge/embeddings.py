@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
+from edaphos_bridge.basics.devices import device_of
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.contrastive import ContrastiveEncoder
 from edaphos_bridge.encoders.copying import as_module, own_copy
@@ -64,8 +65,7 @@ def features_of(object: Any, x: Any) -> NDArray[np.float32]:
     channels = getattr(object, "in_channels", getattr(module, "in_channels", None))
     check_channels(channels if isinstance(channels, int) else None, checked.channels, argument)
     checked.read_for(module, training=False)
-    parameter = next(module.parameters(), None)
-    device = torch.device("cpu") if parameter is None else parameter.device
+    device = device_of(module)
     one = checked.read(0, 1) if len(checked) else torch.zeros(1, *checked.shape[1:])
     embedded = np.empty((len(checked), find_feature_dim(module, one.to(device))), dtype=np.float32)
     batches = checked.numbered_batches(batch_size_for(checked.shape, device.type, module))
@@ -135,7 +135,7 @@ def embed(
     checked = Patches(patches, missing_value=missing_value, allow_empty=True, argument="patches")
     check_channels(module.in_channels, checked.channels, "patches")
     checked.read_for(module, training=False)
-    device = next(module.parameters()).device
+    device = device_of(module)
     width = module.proj_dim if wanted else module.feature_dim
     embedded = np.empty((len(checked), width), dtype=np.float32)
 

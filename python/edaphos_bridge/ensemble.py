@@ -289,7 +289,7 @@ class FoundationEnsemble:
         """Return the lines that printing shows, the same in R and Python."""
         first, losses = self.members[0], self.final_losses
         seeds = [member.config["seed"] for member in self.members]
-        scores = [member.score_history[-1] for member in self.members]
+        scores = [member.kept_score for member in self.members]
         form = first.task.score_format
         return [
             "<edaphos_foundation_ensemble>",

@@ -22,7 +22,7 @@ from edaphos_bridge.fits.run import fit_checked
 from edaphos_bridge.training.decoder_settings import DecoderSettings
 from edaphos_bridge.training.groups import encoder_groups
 from edaphos_bridge.training.phase import HEAD_ALONE, Phase, foundation_phase
-from edaphos_bridge.training.progress import console
+from edaphos_bridge.training.progress import ACCURACY, console
 from edaphos_bridge.training.settings import AnyHead, HeadSettings, RecipeSettings
 
 RECIPES = ("lp_ft", "gradual", "layerwise")
@@ -156,7 +156,7 @@ def foundation_fine_tune(
     parting = parting_in(locals())
     folder = folder_or_none("checkpoint_dir", checkpoint_dir)
     how = {"parting": parting, "grouping": split, "checkpoint_dir": folder}
-    with console("fine-tuning", flag("verbose", verbose)) as events:
+    with console("fine-tuning", flag("verbose", verbose), score_of(encoder_or_fit)) as events:
         return finetuned(encoder_or_fit, Patches(x), y, settings, device, events, **how)
 
 
@@ -221,7 +221,7 @@ def foundation_finetune_classifier(
     Returns
     -------
     FoundationFit
-        Of the class of the fit that was gone on from; from an encoder a `FoundationClassifier`.
+        Of the class of the fit that was gone on from.
 
     Raises
     ------
@@ -270,8 +270,14 @@ def foundation_finetune_classifier(
     parting = parting_in(locals())
     folder = folder_or_none("checkpoint_dir", checkpoint_dir)
     how = {"parting": parting, "grouping": split, "checkpoint_dir": folder}
-    with console("fine-tuning", flag("verbose", verbose)) as events:
+    with console("fine-tuning", flag("verbose", verbose), score_of(start)) as events:
         return finetuned(start, Patches(x), y, settings, device, events, **how)
+
+
+def score_of(start: Any) -> tuple[str, str]:
+    """Return the name of the score of what is gone on from, and how it is shown."""
+    is_fit = isinstance(start, FoundationFit)
+    return (start.score_name, start.task.score_format) if is_fit else ACCURACY
 
 
 def as_fit(fit: Any) -> FoundationFit:

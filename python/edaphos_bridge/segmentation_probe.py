@@ -11,6 +11,7 @@ from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice
+from edaphos_bridge.basics.devices import device_of
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.folds import Fold
 from edaphos_bridge.data.labels import ClassLabel
@@ -21,7 +22,7 @@ from edaphos_bridge.encoders.features import check_channels, find_shapes
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.run import fit
 from edaphos_bridge.heads.decoders import DECODERS
-from edaphos_bridge.pretrain.probe import Probe, device_of
+from edaphos_bridge.pretrain.probe import Probe
 from edaphos_bridge.segmenter import FoundationSegmenter
 from edaphos_bridge.tasks.segmentation import Segmentation
 from edaphos_bridge.training.decoder_settings import how_it_trains

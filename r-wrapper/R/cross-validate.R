@@ -92,7 +92,7 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
   given <- list(...)
   learnt <- to_learnt_by(name, encoder, y, call)
   goes_on <- name %in% names_of_recipes
-  progress <- fit_progress(verbose, "cross-validation", function(loss, measure, what) measure)
+  progress <- fit_progress(verbose, "cross-validation", function(loss, measure, learner) measure)
   on.exit(progress$close())
   random <- NULL # as it was before a seed was drawn
   draw <- function() {

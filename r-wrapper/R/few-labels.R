@@ -130,7 +130,7 @@ foundation_few_label_experiment <- function(methods, x, y, labels,
   }
   learnt <- to_labels(y, call)
   own <- own_functions(call)
-  progress <- fit_progress(verbose, "few labels", function(loss, accuracy, what) accuracy)
+  progress <- fit_progress(verbose, "few labels", function(loss, accuracy, learner) accuracy)
   on.exit(progress$close())
   random <- NULL # as it was before a seed was drawn
   draw <- function() {

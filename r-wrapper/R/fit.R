@@ -2,7 +2,7 @@
 
 # For the function that the user called: its settings cross, Python fits and reports, and the answer
 # comes back. `name` is the call in Python, `data` a list of what it learns from, as it crosses.
-fit_in_python <- function(name, data, call, what = "classifier") {
+fit_in_python <- function(name, data, call, what = "classifier", learner = what) {
   arguments <- parent.frame()
   caller <- sys.parent()
   defaults <- formals(sys.function(caller))
@@ -10,7 +10,7 @@ fit_in_python <- function(name, data, call, what = "classifier") {
   if ("groups" %in% names(defaults)) crossing$parting <- to_split(arguments, call)
   if ("probe" %in% names(defaults)) crossing$probe <- to_probe(arguments$probe, call)
   is_place <- names(crossing) %in% names_of_place
-  progress <- fit_progress(arguments$verbose, what)
+  progress <- fit_progress(arguments$verbose, what, learner = learner)
   on.exit(progress$close())
   answer <- python_call(name, c(data, list(
     crossing[!is_place],
@@ -49,6 +49,11 @@ to_learnt <- function(start, y, call) {
   } else {
     to_labels(y, call)
   }
+}
+
+# "classifier", "regressor" ...: what goes on from a fit, or begins with an encoder.
+learner_from <- function(start) {
+  if (inherits(start, "edaphosbridge_fit")) sub("^edaphosbridge_", "", leaf_class_of(start)) else "classifier"
 }
 
 # The fit that came back, of the task that `start` has.

@@ -47,7 +47,7 @@ make_map <- function(name, fitted, stack, argument, others, settings, values, da
   if (!nzchar(values$filename)) {
     on.exit(unlink(paste0(map$out, ".parts"), recursive = TRUE))
   }
-  progress <- fit_progress(values$verbose, "map", function(loss, status, what) status)
+  progress <- fit_progress(values$verbose, "map", function(loss, status, learner) status)
   on.exit(progress$close(), add = TRUE)
   random <- NULL # as it was before a seed was drawn
   if (!is.null(settings$draw)) {

@@ -9,8 +9,8 @@
 # the jump ends here, and the answer says that the call was interrupted. `resume` then signals the
 # same message again where the jump can land.
 #
-# `status` makes what the bar says beside it of a loss and a score.
-fit_progress <- function(verbose, what = "classifier", status = epoch_status) {
+# `status` makes what the bar says beside it of a loss, a score and what `learner` is fitted.
+fit_progress <- function(verbose, what = "classifier", status = epoch_status, learner = what) {
   bar <- NULL
   left_by <- NULL
   envir <- environment()
@@ -24,7 +24,7 @@ fit_progress <- function(verbose, what = "classifier", status = epoch_status) {
     if (is.null(bar)) {
       bar <<- cli::cli_progress_bar(what, total = epochs, .envir = envir)
     }
-    text <- paste0(status(loss, score, what), if (!is.null(probe)) sprintf(" probe=%.3f", probe))
+    text <- paste0(status(loss, score, learner), if (!is.null(probe)) sprintf(" probe=%.3f", probe))
     cli::cli_progress_update(set = epoch, status = text, id = bar, .envir = envir)
     if (epoch >= epochs) remove_bar() # another run may follow
   }
@@ -51,8 +51,8 @@ fit_progress <- function(verbose, what = "classifier", status = epoch_status) {
   )
 }
 
-score_of_progress <- function(what) {
-  switch(what,
+score_of_progress <- function(learner) {
+  switch(learner,
     regressor = "val_rmse",
     multilabel = "val_f1",
     segmenter = "val_iou",
@@ -60,10 +60,10 @@ score_of_progress <- function(what) {
   )
 }
 
-epoch_status <- function(loss, score, what) {
+epoch_status <- function(loss, score, learner) {
   paste0(
     sprintf("loss=%.4f", loss),
-    if (!is.null(score)) sprintf(" %s=%.4g", score_of_progress(what), score)
+    if (!is.null(score)) sprintf(" %s=%.4g", score_of_progress(learner), score)
   )
 }
 

@@ -4,9 +4,10 @@ import warnings
 
 import pytest
 import torch
+from torch import nn
 
 from edaphos_bridge.basics import devices
-from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.basics.devices import device_of, resolve_device
 from edaphos_bridge.errors import DeviceFallbackWarning, InputError
 
 
@@ -37,3 +38,15 @@ def test_any_other_name_is_an_error_that_lists_the_three(name):
     with pytest.raises(InputError, match="`device` must be one of 'cpu', 'mps', 'cuda'") as caught:
         resolve_device(name)
     assert f"found {name!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["parameter", "buffer"])
+def test_a_module_is_where_its_weights_are_or_else_its_buffers(what):
+    module = nn.Module()
+    assert device_of(module) == torch.device("cpu")
+    lies = torch.ones(2, device="meta")
+    if what == "parameter":
+        module.register_parameter("weight", nn.Parameter(lies))
+    else:
+        module.register_buffer("filters", lies)
+    assert device_of(nn.Sequential(module)) == torch.device("meta")

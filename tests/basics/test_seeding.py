@@ -203,3 +203,13 @@ def test_checkpointing_without_random_numbers_trains():
             return checkpoint(self.conv, x, use_reentrant=False).mean(dim=(2, 3))
 
     assert fit(encoder=Plain(), freeze_backbone=False)
+
+
+def test_a_run_goes_on_on_another_device_from_the_state_of_the_cpu_alone():
+    begun = Randomness(1)
+    torch.rand(3, generator=begun.generator)
+    cpu, others = begun.states()
+    later = Randomness(2)
+    later.restore(cpu, {**others, "cuda": torch.zeros(16, dtype=torch.uint8)})
+    draws = [torch.rand(3, generator=one.generator) for one in (begun, later)]
+    assert torch.equal(*draws)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from edaphos_bridge import foundation_fit_segmenter
 from edaphos_bridge.errors import TrainingError
 from small_encoders import NAMES, small_encoder
 from small_fits import CLASSES, REGIMES, quick, same
@@ -46,6 +47,46 @@ def test_a_fit_changes_nothing_it_was_given(
         assert everything() == before
     memory = {p.data_ptr() for p in dropout_encoder.parameters()}
     assert memory.isdisjoint(p.data_ptr() for p in fit.encoder.parameters())
+
+
+def writing_head(width):
+    return nn.Sequential(nn.ReLU(inplace=True), nn.Linear(width, 3))
+
+
+@REGIMES
+def test_a_head_that_writes_to_features_which_are_the_patches_leaves_them_alone(
+    x, y, freeze_backbone
+):
+    given = np.ascontiguousarray(x, dtype=np.float32)
+    before = given.copy()
+    head = writing_head(given[0].size)
+    fit = quick(nn.Flatten(), given, y, head=head, freeze_backbone=freeze_backbone)
+    fit.predict(given)
+    assert np.array_equal(given, before)
+
+
+class WritingDecoder(nn.Module):
+    reads = "maps"
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(4, 3, 1)
+
+    def forward(self, maps):
+        return self.layer(maps[0].relu_())
+
+
+@REGIMES
+def test_a_decoder_that_writes_to_its_maps_leaves_the_patches_alone(encoder, x, freeze_backbone):
+    given = np.ascontiguousarray(x, dtype=np.float32)
+    before = given.copy()
+    masks = np.arange(given[:, 0].size).reshape(given[:, 0].shape) % 3
+    regime = "frozen" if freeze_backbone else "finetune"
+    fit = foundation_fit_segmenter(
+        encoder, given, masks, decoder=WritingDecoder(), regime=regime, epochs=1, seed=1
+    )
+    fit.predict(given)
+    assert np.array_equal(given, before)
 
 
 @REGIMES

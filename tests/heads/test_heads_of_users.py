@@ -10,7 +10,7 @@ from edaphos_bridge import FoundationClassifier, foundation_fit_classifier
 from edaphos_bridge.encoders.encoder import maps_of, pooled_maps
 from edaphos_bridge.errors import InputError, WeightsError
 from edaphos_bridge.heads.registry import ConcatPoolHead, dropouts_of
-from small_fits import REGIMES, quick, same
+from small_fits import REGIMES, quick, same, small_network
 
 
 def test_fastais_head_has_its_layers_in_its_order():
@@ -127,6 +127,16 @@ def test_what_is_no_head_for_these_widths_is_refused(encoder, x, y, head):
     with pytest.raises(InputError) as raised:
         quick(encoder, x, y, head=head)
     assert raised.value.argument == "head"
+
+
+@pytest.mark.parametrize("head", [nn.Linear(7, 3), nn.Linear(8, 4)])
+def test_a_module_that_is_no_head_is_refused_before_all_patches_are_read(x, y, head):
+    seen = []
+    encoder = small_network()
+    encoder.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    with pytest.raises(InputError):
+        quick(encoder, x, y, head=head)
+    assert sum(seen) <= 2
 
 
 @pytest.mark.parametrize("freeze_backbone", [True, False])

@@ -132,6 +132,7 @@ def test_thresholds_are_one_for_all_one_a_label_or_by_name():
     assert thresholds((0.3, 0.6), labels) == [0.3, 0.6]
     assert thresholds(np.array([0.3, 0.6]), labels) == [0.3, 0.6]
     assert thresholds({"water": 0.6, "crop": 0.3}, labels) == [0.3, 0.6]
+    assert thresholds({2: 0.6, 1: 0.3}, ["1", "2"]) == [0.3, 0.6]  # columns named by numbers
 
 
 @pytest.mark.parametrize(

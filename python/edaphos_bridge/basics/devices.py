@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Literal, get_args
 
 import torch
+from torch import nn
 
 from edaphos_bridge.basics.interrupts import held
 from edaphos_bridge.errors import DeviceFallbackWarning, InputError, warn
@@ -38,6 +40,12 @@ def resolve_device(name: str) -> torch.device:
         )
         name = "cpu"
     return torch.device(name)
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Return where the weights or buffers of a module lie; the cpu for one without any."""
+    first = next(chain(module.parameters(), module.buffers()), None)
+    return torch.device("cpu") if first is None else first.device
 
 
 @contextmanager

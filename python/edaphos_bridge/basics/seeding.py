@@ -52,10 +52,10 @@ class Randomness:
         return self.generator.get_state(), others
 
     def restore(self, cpu: torch.Tensor, others: Mapping[str, torch.Tensor]) -> None:
-        """Put generators into states that `states` gave."""
+        """Put generators into states that `states` gave, be it of a run on another device."""
         self.generator.set_state(cpu)
-        for name, state in others.items():
-            self._generators[name].set_state(state)
+        for name in self._generators.keys() & others.keys():
+            self._generators[name].set_state(others[name])
 
     def everywhere(self) -> TorchDispatchMode:
         """Return a context in which this thread draws all its random numbers from here.

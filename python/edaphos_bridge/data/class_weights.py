@@ -34,11 +34,12 @@ def weights_of(
 ) -> list[float]:
     """Return the weight of each class, of which so many train.
 
-    "balanced" is ``n / (K * n_k)`` for a class with n_k of n, "capped" the same, at most 10.
+    "balanced" is ``n / (K * n_k)`` for a class with n_k of n, "capped" the same, at most 10. A
+    class of which none trains weighs nothing: smoothed labels hold a share of every class.
     """
     if isinstance(class_weight, dict):
         found = [of_label(class_weight, label) for label in classes]
         return [weight for weight in found if weight is not None]  # checked before
     share = sum(counts) / len(counts)
     most = _MOST_CAPPED if class_weight == "capped" else math.inf
-    return [min(share / max(count, 1), most) for count in counts]
+    return [min(share / count, most) if count else 0.0 for count in counts]

@@ -118,6 +118,11 @@ class WholeGroups(Split):
         return self.described
 
 
+def any_row_validates(split: Split | None, val_split: float) -> bool:
+    """Return whether a fit has validation rows: known ones, or some by the share."""
+    return val_split > 0 or isinstance(split, KnownRows)
+
+
 def read_split(
     n: int,
     *,

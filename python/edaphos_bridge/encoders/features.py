@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edaphos_bridge.basics.devices import device_of
 from edaphos_bridge.basics.interrupts import pause
 from edaphos_bridge.data.float32 import all_finite
 from edaphos_bridge.data.rows_at_once import rows_at_once
@@ -140,9 +141,8 @@ def check_size(
     """
     found, cause = None, None
     try:
-        device = next((p.device for p in module.parameters()), torch.device("cpu"))
         with torch.no_grad():
-            parts = parts_of(encode(module.eval(), patch.to(device), reads))
+            parts = parts_of(encode(module.eval(), patch.to(device_of(module)), reads))
         found = width_of([part.shape[1:] for part in parts], reads)
     except InputError as error:
         cause = error

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edaphos_bridge.basics.devices import device_of
 from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.data.orientation import orientation_of
 from edaphos_bridge.encoders.encoder import groups_of, maps_of
@@ -169,7 +170,7 @@ def for_two_sensors(
         return SensorEncoder(encoder, channels)
     cells = channels[0] * patch_size[0] * patch_size[1]
     patch = torch.linspace(-1, 1, cells).reshape(1, channels[0], *patch_size)
-    patch = patch.to(next(encoder.parameters()).device)
+    patch = patch.to(device_of(encoder))
     was_training = encoder.training
     encoder.eval()
     with torch.no_grad():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edaphos_bridge.data.folds import Fold
 from edaphos_bridge.data.labels import ClassLabel, codes_among, codes_where_known
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.data.splits import check_block_settings
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.experiments.drawn_folds import folds_for
 
@@ -60,6 +61,7 @@ class Data:
             return cls(patches, codes, classes, lambda seed: draw(seed, codes), by)
         if given:
             raise InputError(given[0], "cannot be given together with `test`")
+        check_block_settings(None, parting["block_size"], parting["buffer"])
         if not isinstance(test, tuple | list) or len(test) != 2:
             raise InputError(
                 "test", "must be a pair of patches and labels", found=type(test).__name__

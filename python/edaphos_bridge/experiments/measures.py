@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edaphos_bridge.data.labels import as_labels
+from edaphos_bridge.data.labels import codes_among
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.tasks.overlap import confusion_of, overall_accuracy
@@ -28,7 +28,7 @@ def measures_of(
     The rows are those that the fit was validated on.
     """
     if fit.task.name == "classification":
-        return measures_of_classes(as_labels(y).codes.numpy()[rows], values)
+        return measures_of_classes(codes_among(y, fit.task.classes)[rows], values)
     if fit.task.name == "regression":
         truth = np.asarray(y, dtype=np.float64)[rows].reshape(len(rows), -1)
         return _of_numbers(truth, values.reshape(len(rows), -1))

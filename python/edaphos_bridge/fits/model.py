@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from edaphos_bridge.basics.devices import device_of
 from edaphos_bridge.encoders.copying import is_frozen, own_copy
 from edaphos_bridge.encoders.features import encode
 from edaphos_bridge.encoders.folding import folded
@@ -54,7 +55,4 @@ class Model(nn.Module):
 
 def _on_device(module: nn.Module, device: torch.device) -> nn.Module:
     """Return `module`, or a copy of it on `device` where it lives elsewhere."""
-    parameter = next(module.parameters(), None)
-    if parameter is None or parameter.device.type == device.type:
-        return module
-    return own_copy(module).to(device)
+    return module if device_of(module).type == device.type else own_copy(module).to(device)

@@ -24,7 +24,6 @@ from edaphos_bridge.encoders.features import (
     over_batches,
     refuse_rows,
 )
-from edaphos_bridge.encoders.known_modules import only_reads
 from edaphos_bridge.encoders.raster_input import normalisation_for
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.cells import is_table_of_cells, read_cells
@@ -51,11 +50,12 @@ def asked(
     patch_size: list[int],
     feature_dim: int,
     reads: str,
+    borrow: bool,
 ) -> Iterator[tuple[int, list[int], Batches]]:
     """Yield how many rows are asked for, the size of patches, and batches of them with their rows.
 
     They are the patches `x`, or those around the points `coords` of the raster `x`, or the cells of
-    the table `x`.
+    the table `x`. With `borrow`, for a model that only reads, they may lie in the caller's memory.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def asked(
     if len(patches) and list(patches.shape[2:]) != patch_size:
         check_size(encoder, patches.read(0, 1), patch_size, feature_dim, reads)
     size = batch_size_for(patches.shape, device.type, encoder)
-    batches = patches.numbered_batches(size, borrow=only_reads(encoder))
+    batches = patches.numbered_batches(size, borrow=borrow)
     yield len(patches), list(patches.shape[2:]), batches
 
 

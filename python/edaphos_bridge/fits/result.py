@@ -19,6 +19,7 @@ from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.encoders.copying import as_module, own_copy
+from edaphos_bridge.encoders.known_modules import only_reads
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.files.disk import MOST_OF_A_FIT, read_file, save_file
 from edaphos_bridge.fits import file
@@ -26,7 +27,7 @@ from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import asked, predicted
 from edaphos_bridge.fits.standalone import StandaloneModel
 from edaphos_bridge.heads.decoders import FROM_SCRATCH
-from edaphos_bridge.heads.registry import reads_of
+from edaphos_bridge.heads.registry import CUSTOM, reads_of
 from edaphos_bridge.raster.tiles import FoundationTileDataset
 from edaphos_bridge.tasks.task import Task
 
@@ -91,6 +92,14 @@ class FoundationFit:
     def complete(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what users see of the `values` of the task, of members or draws too."""
         return values
+
+    def only_reads(self) -> bool:
+        """Return whether the model is known not to write to patches.
+
+        A head gets what the encoder gives of them, which may be a view.
+        """
+        own = self.head_type == CUSTOM
+        return only_reads(self.encoder) and not (own and not only_reads(self.head))
 
     @plain
     def module(self, *, values: bool = False) -> nn.Module:
@@ -200,18 +209,15 @@ class FoundationFit:
             regime = "frozen backbone"
         if self.head_type == FROM_SCRATCH:
             regime = "from scratch"
-        # the weights kept are the last epoch's, which may not be the best
-        known = [value for value in self.score_history if not math.isnan(value)]
-        best = "NA"
+        best, top = "NA", self.best_score
         if "recipe" in self.config:
             number = len(self.config["phases"])
             regime = f"{self.config['recipe']}, {number} phase{'s' if number > 1 else ''}"
-        if known:
-            top = max(known) if self.task.highest_is_best else min(known)
+        if not math.isnan(top):
             first = self.score_history.index(top) + 1
             form = self.task.score_format
-            kept = "kept" if "patience" in self.config else f"at the end {known[-1]:{form}}"
-            best = f"{top:{form}} (epoch {first}), {kept}"
+            which = "kept" if "patience" in self.config else f"at the end {self.kept_score:{form}}"
+            best = f"{top:{form}} (epoch {first}), {which}"
         return [
             f"<{self.title}>",
             *lines(self.about_task()),
@@ -227,8 +233,20 @@ class FoundationFit:
                     f"best {self.score_name}": best,
                 }
             ),
-            *(self.about_overlap() if known else []),
+            *([] if math.isnan(top) else self.about_overlap()),
         ]
+
+    @property
+    def best_score(self) -> float:
+        """The best score of the validation rows; NaN without any."""
+        known = [value for value in self.score_history if not math.isnan(value)]
+        best = max if self.task.highest_is_best else min
+        return best(known, default=math.nan)
+
+    @property
+    def kept_score(self) -> float:
+        """That of the weights kept: of the last epoch, with patience of the best one."""
+        return self.best_score if "patience" in self.config else self.score_history[-1]
 
     def about_calibration(self) -> dict[str, str]:
         """Return what printing says of the temperature that probabilities were calibrated by."""
@@ -300,6 +318,7 @@ def values_of(
         patch_size=first.patch_size,
         feature_dim=first.feature_dim,
         reads=reads_of(first.head),
+        borrow=all(fit.only_reads() for fit in fits),
     ) as (n, size, batches):
         members = [Model(fit.encoder, fit.head) for fit in fits]
         return predicted(task or first.task, members, n, size, batches, target, **how)

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.basics.devices import device_of, resolve_device
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.normalisation import normalisation_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
-from edaphos_bridge.data.splits import Split, read_split
+from edaphos_bridge.data.splits import Split, any_row_validates, read_split
 from edaphos_bridge.encoders.copying import as_module, draw_anew, freeze, own_copy
 from edaphos_bridge.encoders.digest import seen_turned
 from edaphos_bridge.encoders.foundation import is_ours
@@ -31,7 +31,7 @@ from edaphos_bridge.training.checkpoint import digest_of
 from edaphos_bridge.training.events import Events, PartOf
 from edaphos_bridge.training.executor import execute
 from edaphos_bridge.training.groups import Groups, encoder_groups, parameters_of
-from edaphos_bridge.training.inputs import Inputs, inputs_of
+from edaphos_bridge.training.inputs import Inputs, inputs_of, warn_if_nothing_trains
 from edaphos_bridge.training.loop import History
 from edaphos_bridge.training.phase import AnyPhase, Phase
 from edaphos_bridge.training.plan import Plan, draw_plan, validation_size
@@ -136,7 +136,7 @@ def fit(
     if split is not None and settings.seed is not None:
         split.rows(settings.val_split, Randomness(settings.seed).generator)  # can it be?
     phases, aids = settings.phases(), settings.aids()
-    if aids.patience is not None and settings.val_split == 0 and split is None:
+    if aids.patience is not None and not any_row_validates(split, settings.val_split):
         raise InputError(
             "patience",
             "needs validation rows to watch",
@@ -150,13 +150,20 @@ def fit(
     for phase in phases:
         phase.rates(n_groups)
     reads = settings.head.reads if head is None else reads_of(head)
-    check_shapes = settings.head.check_shapes if head is None else None
+
+    def check_shapes(shapes: Sequence[Sequence[int]]) -> None:
+        if head is None:
+            settings.head.check_shapes(shapes, task.n_outputs)
 
     def inputs_for(phase: AnyPhase) -> Inputs:
-        cached = phase.is_probe(n_groups) and aids.view is None
-        return inputs_of(
+        is_probe = phase.is_probe(n_groups)
+        cached = is_probe and aids.view is None
+        found = inputs_of(
             encoder, patches, device, cached=cached, reads=reads, check_shapes=check_shapes
         )
+        if not is_probe:
+            warn_if_nothing_trains(encoder)
+        return found
 
     inputs = inputs or inputs_for(phases[0])
     if head is None and isinstance(settings.head.own, nn.Module):  # which draws nothing
@@ -286,7 +293,7 @@ def run(
     `inputs` are those of the first phase, `inputs_for` gives those of another; of weights alone
     something crosses to the next, with patience the best so far.
     """
-    device = next(iter(model.parameters())).device
+    device = device_of(model)
     targets, plan = targets.to(device), plan.to(device)
     history, reached = History([], []), 0
     if kept is not None:

@@ -29,4 +29,8 @@ class StandaloneModel(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the outputs, or their values in double."""
         outputs: torch.Tensor = self.model(x)
-        return outputs if self.values is None else self.values(outputs.double())
+        if self.values is None:
+            return outputs
+        if outputs.device.type == "mps":  # has no double
+            outputs = outputs.cpu()
+        return self.values(outputs.double())

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edaphos_bridge.basics.devices import device_of
 from edaphos_bridge.errors import EdaphosError, InputError
 
 
@@ -52,9 +53,8 @@ def own_module(
         if any(p.is_meta for p in made.parameters()):
             raise InputError(argument, "has weights on the meta device, which hold no values")
         head = as_head(made)
-        device = next((p.device for p in head.parameters()), torch.device("cpu"))
         with torch.enable_grad():
-            found = head.eval()(example(device))
+            found = head.eval()(example(device_of(head)))
     except EdaphosError:
         raise
     except Exception as error:  # a user's code may fail in any way

@@ -81,7 +81,7 @@ def dropouts_of(dropout: float | Sequence[float], layers: int) -> list[float]:
 
 
 def reads_of(head: nn.Module) -> str:
-    """Return what a head takes of an encoder: ``features`` or ``pooled maps``."""
+    """Return what a head takes of an encoder: features, pooled maps, or maps for a decoder."""
     return str(getattr(head, "reads", "features"))
 
 

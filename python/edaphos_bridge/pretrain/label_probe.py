@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from edaphos_bridge.basics.devices import device_of
 from edaphos_bridge.data.labels import as_labels
 from edaphos_bridge.errors import InputError
-from edaphos_bridge.pretrain.probe import Probe, device_of
+from edaphos_bridge.pretrain.probe import Probe
 from edaphos_bridge.tasks.classification import Classification
 from edaphos_bridge.training.inputs import inputs_of
 

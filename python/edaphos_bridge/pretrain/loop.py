@@ -182,10 +182,7 @@ def _restore(
     method.load_state_dict(state)
     # what a user's own module never gave a gradient has no moments, nor what was frozen so far
     fill_adam(optimizer, parts["optimizer"], partial=True)
-    known = randomness.states()[1]  # the run may have begun on another device
-    randomness.restore(
-        progress.rng, {name: s for name, s in parts["generators"].items() if name in known}
-    )
+    randomness.restore(progress.rng, parts["generators"])
 
 
 def _save(checkpoints: Checkpoints, progress: Progress, *, is_last: bool) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from edaphos_bridge.basics.devices import device_of
 from edaphos_bridge.pretrain.encoder import Projecting, with_projection
 from edaphos_bridge.pretrain.method import Method
 from edaphos_bridge.pretrain.settings import MoCoSettings
@@ -31,7 +32,7 @@ class MoCo(Method):
         self.key_encoder.requires_grad_(False)
         self.settings = settings
         self.negatives = settings.queue_size
-        device = next(encoder.parameters()).device
+        device = device_of(encoder)
         queue = torch.zeros((settings.queue_size, settings.proj_dim), device=device)
         self.register_buffer("queue", queue)
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from edaphos_bridge.basics.arguments import number, seed_number, whole
+from edaphos_bridge.basics.devices import device_of
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
 from edaphos_bridge.data.splits import Split, read_split
@@ -143,11 +144,6 @@ class Probe(ABC):
             f"{name}={value!r}" for name, value in known.items() if name not in ("name", "score")
         )
         return f"{type(self).__name__}({values})"
-
-
-def device_of(encoder: nn.Module) -> torch.device:
-    """Return where an encoder is."""
-    return next((weight.device for weight in encoder.parameters()), torch.device("cpu"))
 
 
 def as_probe(probe: Any) -> Probe | None:

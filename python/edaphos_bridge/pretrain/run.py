@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from edaphos_bridge.basics.arguments import flag, whole
-from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.basics.devices import device_of, resolve_device
 from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.basics.seeding import Randomness, draw_seed
 from edaphos_bridge.data.augmentations import kornia_transforms
@@ -202,7 +202,7 @@ def _check_crops(start: Start, settings: PretrainSettings, source: Source) -> No
     _, channels, height, width = source.shape
     for size in settings.crop_sizes(height, width):
         encoder = _begun(start, source, Randomness(0))
-        patch = torch.zeros((1, channels, *size), device=next(encoder.parameters()).device)
+        patch = torch.zeros((1, channels, *size), device=device_of(encoder))
         try:
             find_feature_dim(encoder, patch)
         except InputError as error:

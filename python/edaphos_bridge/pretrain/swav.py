@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from edaphos_bridge.basics.devices import device_of
 from edaphos_bridge.data.augmentations import Augmentations
 from edaphos_bridge.encoders.contrastive import l2_normalise
 from edaphos_bridge.encoders.sensors import SensorEncoder
@@ -36,7 +37,7 @@ class SwAV(Method):
     def __init__(self, encoder: nn.Module, settings: SwAVSettings) -> None:
         super().__init__(with_projection(encoder, settings.feature_dim, settings.proj_dim))
         self.settings = settings
-        width, device = settings.proj_dim, next(encoder.parameters()).device
+        width, device = settings.proj_dim, device_of(encoder)
         prototypes = l2_normalise(torch.randn(settings.n_prototypes, width))
         self.prototypes = nn.Parameter(prototypes.to(device))
         size = settings.queue_size

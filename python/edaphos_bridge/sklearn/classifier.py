@@ -142,8 +142,8 @@ backbone_lr_mult, val_split, device, verbose, label_smoothing, patience, augment
         target = pd.Categorical.from_codes(codes, categories=self.classes_.tolist())
         arguments = self._arguments(patches, groups)
         if isinstance(self.class_weight, Mapping):
-            weights = {str(label): weight for label, weight in self.class_weight.items()}
-            arguments["class_weight"] = weights
+            weights = self.class_weight.items()
+            arguments["class_weight"] = {str(_whole(label)): weight for label, weight in weights}
         self.fit_ = foundation_fit_classifier(y=target, **arguments)
         return self
 
@@ -156,6 +156,12 @@ backbone_lr_mult, val_split, device, verbose, label_smoothing, patience, augment
         """Return class probabilities, shape (N, n_classes), with columns as in `classes_`."""
         patches = self._patches(X)
         return self.fit_.predict_proba(patches)
+
+
+def _whole(label: Any) -> Any:
+    """Return the name of a class as `_whole_numbers` makes it."""
+    is_whole = isinstance(label, float | np.floating) and float(label).is_integer()
+    return int(label) if is_whole else label
 
 
 def _whole_numbers(y: Any) -> Any:

@@ -152,7 +152,8 @@ def thresholds(value: Any, labels: list[str]) -> list[float]:
             raise InputError(
                 "threshold", f"must name each of the labels {labels}", found=list(value)
             )
-        value = [value[name] for name in labels]
+        by_name = {str(name): one for name, one in value.items()}
+        value = [by_name[name] for name in labels]
     if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1:
         if len(value) != len(labels):
             problem = f"must be one number, or one for each of the {len(labels)} labels"

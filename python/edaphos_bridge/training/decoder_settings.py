@@ -54,9 +54,11 @@ class DecoderSettings:
         is_one = isinstance(self.own, nn.Module)
         return COARSEST_MAP if is_one and reads_of(self.own) != MAPS else MAPS
 
-    def check_shapes(self, shapes: Sequence[Sequence[int]]) -> None:
-        """Raise `InputError` if a decoder with a name does not reach the cells of a patch."""
-        if self.decoder != CUSTOM:
+    def check_shapes(self, shapes: Sequence[Sequence[int]], n_outputs: int) -> None:
+        """Raise `InputError` if it does not reach the cells of a patch, or is no decoder."""
+        if isinstance(self.own, nn.Module):  # a function may make any, and draw for it
+            own_decoder(self.own, MapShapes.of(shapes), n_outputs)
+        elif self.decoder != CUSTOM:
             with on_meta():
                 make_decoder(self.decoder, MapShapes.of(shapes), 1)
 

@@ -106,8 +106,6 @@ def inputs_of(
                 return [*patches, *(h[rows] for h in maps)]
 
             return Inputs(feature_dim, rows_of_maps, size, is_cached=True, shapes=shapes)
-        if not cached:
-            _warn_if_nothing_trains(encoder)
         return Inputs(feature_dim, _patches_of(encoder, patches, device), size, shapes=shapes)
 
 
@@ -187,7 +185,8 @@ def _rows_in_layout(
     return lambda rows: in_memory_order.index_select(0, rows).movedim(-1, 1)
 
 
-def _warn_if_nothing_trains(encoder: nn.Module) -> None:
+def warn_if_nothing_trains(encoder: nn.Module) -> None:
+    """Warn where no weight of an encoder that is to be fine-tuned requires a gradient."""
     parameters = list(encoder.parameters())
     has_weights = parameters or isinstance(encoder, torch.jit.ScriptModule)
     if has_weights and not any(parameter.requires_grad for parameter in parameters):

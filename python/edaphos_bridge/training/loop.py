@@ -99,8 +99,9 @@ def train(
     """
     keeper = keeper or Keeper()
     best = Best(learner.model, task.highest_is_best)
-    if patience is not None and before:
-        best.look(max(before) if task.highest_is_best else min(before))
+    known = [score for score in before if not math.isnan(score)]
+    if patience is not None and known:
+        best.look(max(known) if task.highest_is_best else min(known))
     history = keeper.begin(learner, best)
     losses, scores = history.losses, history.scores
     for epoch in range(len(losses), epochs):
@@ -144,7 +145,9 @@ class Best:
         self.weights: dict[str, Any] = {}
 
     def look(self, score: float) -> None:
-        """Take the score of one more epoch."""
+        """Take the score of one more epoch; NaN says nothing of it."""
+        if math.isnan(score):
+            return
         self.since += 1
         if self._sign * score > self.score:
             self.score, self.since = self._sign * score, 0

@@ -139,8 +139,10 @@ class HeadSettings:
         """What the head takes of an encoder."""
         return POOLED_MAPS if self.head == "concat_pool" else reads_of(self.own)
 
-    def check_shapes(self, shapes: Sequence[Sequence[int]]) -> None:
-        """Raise nothing: a head takes features of any width."""
+    def check_shapes(self, shapes: Sequence[Sequence[int]], n_outputs: int) -> None:
+        """Raise `InputError` if a module of the user's is no head of what it is to read."""
+        if isinstance(self.own, nn.Module):  # a function may make any, and draw for it
+            own_head(self.own, shapes[-1][0], n_outputs)
 
     def made(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return an untrained head.

@@ -337,3 +337,14 @@ test_that("what a recipe cannot use is refused with the user's call", {
   says <- "foundation_fine_tune() begins with an encoder"
   expect_refused(foundation_finetune_classifier(encoder, soil_x, soil_y), "fit", says, of = of)
 })
+
+test_that("lines and bars name the score of what is gone on from", {
+  skip_if_no_python()
+  start <- foundation_fit_regressor(soil_encoder(), soil_x, soil_targets, epochs = 1, seed = 1)
+  expect_message(
+    foundation_finetune_classifier(start, soil_x, soil_targets, epochs = 1, seed = 1, verbose = TRUE),
+    "val_rmse"
+  )
+  expect_identical(epoch_status(0.5, 2, learner_from(start)), "loss=0.5000 val_rmse=2")
+  expect_identical(epoch_status(0.5, 2, learner_from(soil_encoder())), "loss=0.5000 val_acc=2")
+})

@@ -28,7 +28,7 @@ from edaphos_bridge.interop.calls.segmenters import segmenter_fields
 from edaphos_bridge.interop.calls.splits import kept_in, parting_of
 from edaphos_bridge.lr_find import lr_found
 from edaphos_bridge.multi_label import FoundationMultiLabel
-from edaphos_bridge.recipes import as_fit, fine_tune_settings, finetuned, recipe_settings
+from edaphos_bridge.recipes import as_fit, fine_tune_settings, finetuned, recipe_settings, score_of
 from edaphos_bridge.regressor import FoundationRegressor
 from edaphos_bridge.segmenter import FoundationSegmenter
 from edaphos_bridge.training.groups import encoder_groups
@@ -83,7 +83,7 @@ def _finetuned(
         learnt_behind(learnt),
         settings,
         place["device"],
-        ToldToR("fine-tuning", on_epoch),
+        ToldToR("fine-tuning", on_epoch, score_of(start)),
         draw,
         parting=parting_of(parting),
         grouping=split,
