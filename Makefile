@@ -1,7 +1,8 @@
 # edaphos-bridge: `make demo` shows it, `make test` checks it, `make setup` prepares for both.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-CONSTRAINTS ?= python/constraints/debian-12.txt
+DEBIAN_12 := python/constraints/debian-12.txt
+CONSTRAINTS ?= $(DEBIAN_12)
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -10,6 +11,11 @@ RLIB := $(CURDIR)/build/rlib
 PYTHON_READY := $(VENV)/.ready-python
 RPY2_READY := $(VENV)/.ready-rpy2
 R_READY := build/.ready-r
+
+# Said of a Python from 3.13 on.
+TOO_NEW = $(PYTHON) is newer than Python 3.12, for which there is no numpy 1.26, which $(CONSTRAINTS) \
+	asks for because old versions of reticulate load no other. Use an older one, as make PYTHON=python3.12; \
+	or newer packages, by make CONSTRAINTS=python/constraints/debian-13.txt (for R 4.5 with reticulate 1.45).
 
 # What R needs to find this checkout's package and Python.
 R_ENV := R_LIBS=$(RLIB) EDAPHOSBRIDGE_PYTHON=$(CURDIR)/$(PY)
@@ -30,10 +36,10 @@ help:
 	@echo "make test-modern  pytest and testthat on Debian 13, in a root folder in ~/.cache (needs root)"
 	@echo "make setup   .venv with the Python package; R, its packages and edaphosbridge in build/rlib"
 	@echo "make comparison  does pretraining help? docs/results anew (under 15 minutes on two cores)"
-	@echo "make fine-tuning  which way of fine-tuning? docs/results anew (under 10 minutes on one core)"
+	@echo "make fine-tuning  which way of fine-tuning? docs/results anew (under 20 minutes on one core)"
 	@echo "make few-labels  does it pay with few labels? digits, Statlog: docs/results anew (under half an hour on two cores)"
 	@echo "make two-sensors  SwAV on two groups of bands of a Landsat scene: docs/results anew (a quarter of an hour on two cores; needs r-cran-stars)"
-	@echo "make segmentation  segmenters on two scenes: docs/results anew (a quarter of an hour on one core)"
+	@echo "make segmentation  segmenters on two scenes: docs/results anew (under half an hour on one core)"
 	@echo "make bench   what is promised about speed and memory, measured: docs/benchmarks.md anew"
 	@echo "make growth  time and memory against N, C and H: docs/growth.md anew (up to half an hour)"
 	@echo "make scale   what a map of a country costs, from rates measured here: docs/scale.md anew"
@@ -47,7 +53,10 @@ setup-python: $(PYTHON_READY)
 setup-r: $(R_READY)
 
 $(PYTHON_READY): pyproject.toml $(CONSTRAINTS)
-	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'Python 3.10 or newer is needed')"
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'Python 3.10 or newer is needed')"
+ifeq ($(CONSTRAINTS),$(DEBIAN_12))
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info >= (3, 13) and '$(TOO_NEW)')"
+endif
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
 	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[demo,test]'

@@ -29,13 +29,12 @@ from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.tokens import maps_of_tokens
 from edaphos_bridge.errors import EdaphosWarning, InputError, WeightsError
 from edaphos_bridge.heads.decoder import MapShapes
-from edaphos_bridge.heads.decoders import make_decoder
+from edaphos_bridge.heads.decoders import DECODERS, make_decoder
 from edaphos_bridge.training import inputs
 from edaphos_bridge.training.checkpoint import Checkpoints
 from edaphos_bridge.training.decoder_settings import REGIMES
 from edaphos_bridge.training.plan import draw_plan
 
-DECODERS = ("clay", "unet", "linear")
 WAYS = [(regime, name) for regime in ("frozen", "finetune") for name in DECODERS]
 WAYS.append(("from_scratch", None))
 EACH_WAY = pytest.mark.parametrize(("regime", "decoder"), WAYS)
@@ -118,7 +117,7 @@ def plain_loop(encoder, x, masks, decoder, *, train_encoder, epochs=2, batch_siz
 
 
 @pytest.mark.parametrize("regime", ["frozen", "finetune"])
-@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("name", list(DECODERS))
 def test_a_fit_is_the_plain_loop(x, masks, encoder, name, regime):
     how = {"regime": regime, "decoder": name, "batch_size": 8, "lr": 1e-2}
     fit = segment(encoder, x, masks, **how)
@@ -186,7 +185,7 @@ def test_maps_of_a_frozen_encoder_are_computed_once(x, masks):
     assert sum(counted) == 1 + len(x)  # one patch shows the shapes
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", list(DECODERS))
 def test_maps_that_take_too_much_memory_are_computed_in_every_step(
     x, masks, encoder, decoder, monkeypatch
 ):
@@ -367,7 +366,7 @@ def test_it_lives_in_a_file(x, masks, encoder, regime, decoder, tmp_path):
         FoundationClassifier.load(tmp_path / "fit")
 
 
-@pytest.mark.parametrize("decoder", ["unet", "linear", "clay"])
+@pytest.mark.parametrize("decoder", list(DECODERS))
 @pytest.mark.parametrize("size", [(16, 16), (12, 8), (4, 20)])
 def test_patches_may_have_another_size_than_in_training(x, masks, encoder, decoder, size):
     fit = segment(encoder, x, masks, decoder=decoder, regime="finetune")
@@ -427,7 +426,7 @@ class Transformer(nn.Module):
 
 
 @pytest.mark.parametrize("regime", ["frozen", "finetune"])
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", list(DECODERS))
 def test_a_transformer_of_the_users_works(x, masks, regime, decoder):
     fit = segment(Transformer(), x, masks, regime=regime, decoder=decoder)
     assert fit.feature_dim == 12

@@ -1,8 +1,8 @@
 """Trace the public call to its first step: the files of the package that it passes.
 
-Run from the repository root: ``python tools/trace.py``. Three calls are traced: a linear probe and
-full fine-tuning up to their first step of training, ``predict()`` up to its first batch in the
-model. For each it prints
+Run from the repository root: ``.venv/bin/python tools/trace.py``. Three calls are traced: a linear
+probe and full fine-tuning up to their first step of training, ``predict()`` up to its first batch
+in the model. For each it prints
 
 * how many files are entered, without ``__init__.py``, and the moves between them: how often the
   file entered next is another one;

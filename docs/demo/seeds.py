@@ -1,4 +1,4 @@
-"""How much the demo's fine-tuning depends on its seed: ``python docs/demo/seeds.py``."""
+"""How much the demo's fine-tuning depends on its seed: ``.venv/bin/python docs/demo/seeds.py``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Zinc in the floodplain of the Meuse: regressors on an encoder beside linear regression and a random
 # forest, in spatial blocks.
 #
-# Run from the repository root: Rscript docs/meuse/meuse.R docs/results
+# Run from the repository root: Rscript docs/meuse/meuse.R docs/results (README.md has what it needs set)
 # It writes meuse.csv, meuse.md, meuse.png and meuse_map.png. Needs edaphosbridge, terra, sp (the data) and
 # randomForest; on Debian r-cran-terra, r-cran-sp and r-cran-randomforest. One thread.
 

@@ -244,7 +244,7 @@ def _types(fits: list[FoundationFit], given: Any, n_draws: int) -> list[str]:
             "type", f"must be one or some of {', '.join(map(repr, allowed))}", found=given
         )
     kinds = [choice("type", kind, allowed) for kind in kinds]
-    if "class" in kinds and len(kinds) > 1 and fits[0].task.name != "multilabel":
+    if "class" in kinds and len(kinds) > 1 and fits[0].task.one_class:
         raise InputError(
             "type",
             "must be 'class' alone: its layer holds codes, and the others numbers",

@@ -136,14 +136,11 @@ names_of_recipes <- c("foundation_fine_tune", "foundation_finetune_classifier")
 
 # What `y` is to the function of that name.
 to_learnt_by <- function(name, encoder, y, call) {
-  switch(name,
-    foundation_fit_regressor = to_targets(y, call),
-    foundation_fit_multilabel = to_label_sets(y, call),
-    foundation_fit_segmenter = to_masks(y, call, "y"),
-    foundation_fine_tune = ,
-    foundation_finetune_classifier = to_learnt(encoder, y, call),
-    to_labels(y, call)
-  )
+  if (name %in% names_of_recipes) {
+    to_learnt(encoder, y, call)
+  } else {
+    to_learnt_of(sub("^foundation_fit_", "", name), y, call)
+  }
 }
 
 # Functions of this package that fit and take `folds`.

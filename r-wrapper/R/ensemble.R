@@ -70,7 +70,7 @@ foundation_finetune_ensemble <- function(encoder, x, y,
     if (is.character(folder)) settings$checkpoint_dir <- file.path(folder, sprintf("member-%.0f", seed))
     eval(fit_again(made_by, data, list(seed = from_seed(seed)), settings), frame)
   }))
-  from_ensemble(list(members = members, printed = described_ensemble(members, call)))
+  from_ensemble(list(members = members, task = task, printed = described_ensemble(members, call)))
 }
 
 # Errors of `code` are those of the call that the user made, in whose `y` a segmenter's masks are.

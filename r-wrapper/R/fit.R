@@ -39,34 +39,31 @@ labelled_start <- function(start, x, y, call, argument) {
 }
 
 # What `y` is to the task of a fit; an encoder learns classes.
-to_learnt <- function(start, y, call) {
-  if (inherits(start, "edaphosbridge_regressor")) {
-    to_targets(y, call)
-  } else if (inherits(start, "edaphosbridge_multilabel")) {
-    to_label_sets(y, call)
-  } else if (inherits(start, "edaphosbridge_segmenter")) {
-    to_masks(y, call, "y")
-  } else {
-    to_labels(y, call)
-  }
-}
+to_learnt <- function(start, y, call) to_learnt_of(task_of(start), y, call)
 
-# "classifier", "regressor" ...: what goes on from a fit, or begins with an encoder.
-learner_from <- function(start) {
-  if (inherits(start, "edaphosbridge_fit")) sub("^edaphosbridge_", "", leaf_class_of(start)) else "classifier"
+# What `y` is to a task.
+to_learnt_of <- function(task, y, call) {
+  switch(task,
+    regressor = to_targets(y, call),
+    multilabel = to_label_sets(y, call),
+    segmenter = to_masks(y, call, "y"),
+    to_labels(y, call)
+  )
 }
 
 # The fit that came back, of the task that `start` has.
 from_fit_of <- function(start, fields) {
-  if (inherits(start, "edaphosbridge_regressor")) {
-    from_regressor(fields)
-  } else if (inherits(start, "edaphosbridge_multilabel")) {
-    from_multilabel(fields)
-  } else if (inherits(start, "edaphosbridge_segmenter")) {
-    from_segmenter(fields)
-  } else {
-    from_classifier(fields)
-  }
+  get(paste0("from_", task_of(start)))(fields)
+}
+
+# A task as its verb and its class have it; what is no fit with a head learns classes.
+task_of <- function(start) {
+  if (has_head(start)) sub("^edaphosbridge_", "", leaf_class_of(start)) else "classifier"
+}
+
+# Whether `fit` is one of encoder and head; those of version 0.1.0 have no other class.
+has_head <- function(fit) {
+  inherits(fit, c("edaphosbridge_fit", "edaphosbridge_classifier")) && !is.null(fit$head)
 }
 
 # Arguments are those of a task's predict(); `types` are the choices of its `type` for patches and

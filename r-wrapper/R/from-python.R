@@ -176,14 +176,10 @@ from_ensemble <- function(fields) {
   members <- fields$members
   first <- members[[1]]
   histories <- lapply(members, function(member) member$loss_history)
-  task <- c(
-    edaphosbridge_classifier = "classification", edaphosbridge_regressor = "regression",
-    edaphosbridge_multilabel = "multilabel", edaphosbridge_segmenter = "segmentation"
-  )[[leaf_class_of(first)]]
   elements <- list(
-    members = members, encoder = if (first$freeze_backbone) first$encoder, task = task,
+    members = members, encoder = if (first$freeze_backbone) first$encoder, task = fields$task,
     K_ens = length(members), final_losses = vapply(histories, function(h) h[[length(h)]], 0),
-    loss_histories = histories, config = list(base_seed = first$config$seed, task = task),
+    loss_histories = histories, config = list(base_seed = first$config$seed, task = fields$task),
     printed = fields$printed
   )
   from_object(elements, c("edaphosbridge_ensemble", "edaphos_foundation_ensemble"))

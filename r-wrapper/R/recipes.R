@@ -86,8 +86,7 @@ foundation_fine_tune <- function(encoder_or_fit, x, y,
   call <- sys.call()
   refuse_lr(call, parent.frame())
   data <- labelled_start(encoder_or_fit, x, y, call, "encoder_or_fit")
-  learner <- learner_from(encoder_or_fit)
-  from_fit_of(encoder_or_fit, fit_in_python("fine_tune", data, call, "fine-tuning", learner))
+  from_fit_of(encoder_or_fit, fit_in_python("fine_tune", data, call, "fine-tuning", task_of(encoder_or_fit)))
 }
 
 # R would take `lr` for the beginning of `lr_mult`, and train the encoder at a hundred times the rate.
@@ -132,7 +131,7 @@ foundation_finetune_classifier <- function(fit, x, y,
                                            checkpoint_dir = NULL) {
   call <- sys.call()
   data <- labelled_start(fit, x, y, call, "fit")
-  from_fit_of(fit, fit_in_python("finetune_classifier", data, call, "fine-tuning", learner_from(fit)))
+  from_fit_of(fit, fit_in_python("finetune_classifier", data, call, "fine-tuning", task_of(fit)))
 }
 
 #' Describe a phase of training

@@ -16,7 +16,13 @@ from torch import nn
 from torch.nn import functional
 
 from closeness import assert_close
-from edaphos_bridge import FoundationClassifier, foundation_fine_tune
+from edaphos_bridge import (
+    FoundationClassifier,
+    foundation_encoder,
+    foundation_fine_tune,
+    foundation_predict_raster,
+)
+from edaphos_bridge.data.normalisation import Normalisation
 from edaphos_bridge.encoders.features import encode_features
 from edaphos_bridge.errors import InputError, TrainingError, WeightsError
 from edaphos_bridge.files.schema import check, is_number
@@ -251,6 +257,19 @@ def test_a_damaged_file_is_an_error(fit, encoder, place, value, says):
     tensors = safetensors.torch.load(data)
     with pytest.raises(WeightsError, match=says):
         AmountFit.from_bytes(safetensors.torch.save(tensors, metadata={"edaphos_bridge": text}))
+
+
+def test_a_map_of_it_has_what_is_predicted_of_the_patch_around_a_cell(fit, x):
+    encoder = foundation_encoder("moco", 4, feature_dim=8, proj_dim=4, seed=1)
+    bands = ("band_1", "band_2", "band_3", "band_4")
+    encoder.normalisation = Normalisation(bands, (0.0,) * 4, (1.0,) * 4, False, 5)
+    trained = fit(encoder)
+    raster = np.tile(x[0], (1, 2, 2))
+    found = foundation_predict_raster(trained, raster).values
+    assert found.shape == (1, 10, 10)
+    assert_close(found[0, 4, 6], trained.predict(raster[None, :, 2:7, 4:9])[0], 1e-5)
+    with pytest.raises(InputError, match="found 'class'"):
+        foundation_predict_raster(trained, raster, type="class")
 
 
 def test_printing_names_the_lowest_error_as_the_best(fit, encoder):

@@ -327,9 +327,9 @@ _TO_R: dict[type, tuple[str, Callable[[Any], Any]]] = {
 
 
 def ensemble_fields(ensemble: FoundationEnsemble) -> dict[str, Any]:
-    """Return what R's constructor takes: the members in R, and the lines to print."""
+    """Return what R's constructor takes: the members in R, their task, and the lines to print."""
     members = [_made_by(*_TO_R[type(member)])(member) for member in ensemble.members]
-    return {"members": members, "printed": ensemble.describe()}
+    return {"members": members, "task": ensemble.task, "printed": ensemble.describe()}
 
 
 def _module_to_r(module: torch.nn.Module) -> Any:

@@ -61,18 +61,17 @@ def _cross_validation_from_r(fields: dict[str, Any]) -> FoundationCrossValidatio
 
 
 FROM_R: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "edaphosbridge_classifier": _fit_from_r,
-    "edaphosbridge_regressor": _fit_from_r,
-    "edaphosbridge_multilabel": _fit_from_r,
-    "edaphosbridge_segmenter": _fit_from_r,
     "edaphosbridge_ensemble": _ensemble_from_r,
     "edaphosbridge_pretrain": _pretrain_from_r,
     "edaphosbridge_probe_sweep": _sweep_from_r,
     "edaphosbridge_cross_validation": _cross_validation_from_r,
+    # all other fits; those of version 0.1.0 have the class of their task alone
+    "edaphosbridge_fit": _fit_from_r,
+    "edaphosbridge_classifier": _fit_from_r,
     # theirs to change
     "edaphosbridge_encoder": lambda fields: encoder_from_bytes(_bytes_of(fields["state"])),
 }
-"""How an R object of a class becomes Python's, from its elements."""
+"""How an R object becomes Python's, from its elements: by the first of its classes here."""
 
 
 def _bytes_of(state: Any) -> bytes:

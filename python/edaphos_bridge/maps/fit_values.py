@@ -21,13 +21,6 @@ from edaphos_bridge.maps.layers import Layers
 from edaphos_bridge.maps.row_values import RowValues
 from edaphos_bridge.maps.uncertainty import MEASURES
 
-_TYPES = {
-    "classification": ("class", "prob", *MEASURES),
-    "regression": ("response",),
-    "multilabel": ("class", "prob"),
-    "segmentation": ("class", "prob", *MEASURES),
-}
-_OF_CLASSES = ("classification", "segmentation")
 _OF_SEVERAL = ("mean", "sd")
 
 
@@ -36,11 +29,11 @@ def types_of(fits: Sequence[FoundationFit], n_draws: int) -> tuple[str, ...]:
 
     Of several members or draws there are means and standard deviations too.
     """
-    own = _TYPES[fits[0].task_class.name]
+    task = fits[0].task_class
+    own = (*task.types, *MEASURES) if task.one_class else task.types
     if len(fits) * max(n_draws, 1) == 1:
         return own
-    kinds = own if fits[0].task_class.name in _OF_CLASSES else ()
-    return (*_OF_SEVERAL, *kinds)
+    return (*_OF_SEVERAL, *own) if task.one_class else _OF_SEVERAL
 
 
 class FitValues(RowValues):
@@ -89,8 +82,6 @@ class FitValues(RowValues):
         self._digest = hashlib.sha256(b"".join(fit.to_bytes() for fit in fits)).hexdigest()
         self._thresholds = getattr(self._task, "threshold", None)
         columns = fits[0].columns
-        name = fits[0].task_class.name
-        self._is_one_label = name in _OF_CLASSES
         if n_draws and not self._members[0].dropping():
             raise InputError(
                 "n_draws",
@@ -98,7 +89,7 @@ class FitValues(RowValues):
                 found=n_draws,
                 hint="Fit it with a head that drops, as head = 'mlp' with dropout = 0.2.",
             )
-        if self._is_one_label and self._types == ("class",):
+        if self._task.one_class and self._types == ("class",):
             assert columns is not None
             self.layers = Layers.of_classes("class", columns, colours)
         elif colours is not None:
@@ -155,7 +146,7 @@ class FitValues(RowValues):
             return values.std(axis=0, ddof=1)
         if kind in MEASURES:
             return MEASURES[kind](mean, 1)[:, None]
-        if kind == "class" and self._is_one_label:
+        if kind == "class" and self._task.one_class:
             share = self._thresholds if mean.shape[1] == 2 else None
             codes = mean.argmax(axis=1) if share is None else mean[:, 1] >= share
             return codes[:, None].astype(np.int64) + 1

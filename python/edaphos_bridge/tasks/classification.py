@@ -41,6 +41,8 @@ class Classification(Task):
     name = "classification"
     score_range = (0.0, 1.0)
     highest_is_best = True
+    one_class = True
+    types = ("class", "prob")
 
     classes: list[ClassLabel]
     ordered: bool = False

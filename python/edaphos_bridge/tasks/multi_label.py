@@ -49,6 +49,7 @@ class MultiLabel(Task):
     name = "multilabel"
     score_range = (0.0, 1.0)
     highest_is_best = True
+    types = ("class", "prob")
 
     labels: list[str]
     threshold: list[float]

@@ -87,6 +87,8 @@ class Segmentation(Task):
     score_range = (0.0, 1.0)
     highest_is_best = True
     has_masks = True
+    one_class = True
+    types = ("class", "prob")
 
     classes: list[ClassLabel]
     pixel_counts: list[int]

@@ -27,6 +27,10 @@ class Task(ABC):
     has_masks : bool
         Whether targets and outputs lie on the cells of patches, ``(N, H, W)`` and
         ``(N, n_outputs, H, W)``, so that a decoder gives the outputs.
+    one_class : bool
+        Whether a patch or cell is of exactly one class, and `values` are their probabilities.
+    types : tuple of str
+        What layers a map may have of it, the default first.
     """
 
     name: ClassVar[str]
@@ -34,6 +38,8 @@ class Task(ABC):
     highest_is_best: ClassVar[bool]
     score_format: ClassVar[str] = ".3f"
     has_masks: ClassVar[bool] = False
+    one_class: ClassVar[bool] = False
+    types: ClassVar[tuple[str, ...]] = ("response",)
 
     @property
     @abstractmethod

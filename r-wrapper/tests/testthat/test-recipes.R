@@ -345,6 +345,6 @@ test_that("lines and bars name the score of what is gone on from", {
     foundation_finetune_classifier(start, soil_x, soil_targets, epochs = 1, seed = 1, verbose = TRUE),
     "val_rmse"
   )
-  expect_identical(epoch_status(0.5, 2, learner_from(start)), "loss=0.5000 val_rmse=2")
-  expect_identical(epoch_status(0.5, 2, learner_from(soil_encoder())), "loss=0.5000 val_acc=2")
+  expect_identical(epoch_status(0.5, 2, task_of(start)), "loss=0.5000 val_rmse=2")
+  expect_identical(epoch_status(0.5, 2, task_of(soil_encoder())), "loss=0.5000 val_acc=2")
 })

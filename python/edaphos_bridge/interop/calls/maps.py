@@ -7,7 +7,6 @@ from typing import Any
 
 from edaphos_bridge.applicability_raster import applicability_raster as make_applicability_map
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.embed_raster import embed_raster as make_embedding_map
 from edaphos_bridge.ensemble import FoundationEnsemble
 from edaphos_bridge.interop.calls.ensembles import ensemble_behind
@@ -19,11 +18,9 @@ from edaphos_bridge.maps.run import Output
 from edaphos_bridge.predict_raster import predict_raster as make_prediction_map
 from edaphos_bridge.raster.file_part import rasterio
 from edaphos_bridge.raster.probabilities import open_probabilities
-from edaphos_bridge.segmenter import FoundationSegmenter
 from edaphos_bridge.smooth_raster import smooth_raster as make_smoothed_map
 from edaphos_bridge.uncertainty_raster import uncertainty_raster as make_uncertainty_map
 
-_OF_CLASSES = (FoundationClassifier, FoundationSegmenter)
 _OF_OUTPUT = ("out", "block_size", "client", "overwrite", "resume", "options", "verbose")
 
 
@@ -47,7 +44,7 @@ def predict_raster(
     output, rest = _output(given, on_block)
     path = make_prediction_map(fitted, stack, output, dataset=_tiles(dataset), **rest)
     first = fitted.members[0] if isinstance(fitted, FoundationEnsemble) else fitted
-    return _codes_of(path, first.classes) if isinstance(first, _OF_CLASSES) else None
+    return _codes_of(path, first.task.classes) if first.task.one_class else None
 
 
 @plain

@@ -9,7 +9,6 @@ import pandas as pd
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
-from edaphos_bridge.classifier import FoundationClassifier
 from edaphos_bridge.encoders.copying import as_module
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
@@ -27,10 +26,7 @@ from edaphos_bridge.interop.calls.regressors import regressor_fields
 from edaphos_bridge.interop.calls.segmenters import segmenter_fields
 from edaphos_bridge.interop.calls.splits import kept_in, parting_of
 from edaphos_bridge.lr_find import lr_found
-from edaphos_bridge.multi_label import FoundationMultiLabel
 from edaphos_bridge.recipes import as_fit, fine_tune_settings, finetuned, recipe_settings, score_of
-from edaphos_bridge.regressor import FoundationRegressor
-from edaphos_bridge.segmenter import FoundationSegmenter
 from edaphos_bridge.training.groups import encoder_groups
 from edaphos_bridge.training.phase import Phase, foundation_phase
 from edaphos_bridge.training.settings import RecipeSettings
@@ -147,16 +143,17 @@ def learnt_behind(learnt: dict[str, Any]) -> Any:
     return values if names is None else pd.DataFrame(values, columns=names)
 
 
+_FIELDS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "classification": classifier_fields,
+    "regression": regressor_fields,
+    "multilabel": multilabel_fields,
+    "segmentation": segmenter_fields,
+}
+
+
 def fields_of(fitted: FoundationFit) -> dict[str, Any]:
     """Return the elements of the R object of a fit of any task."""
-    if isinstance(fitted, FoundationRegressor):
-        return regressor_fields(fitted)
-    if isinstance(fitted, FoundationMultiLabel):
-        return multilabel_fields(fitted)
-    if isinstance(fitted, FoundationSegmenter):
-        return segmenter_fields(fitted)
-    assert isinstance(fitted, FoundationClassifier)
-    return classifier_fields(fitted)
+    return _FIELDS[fitted.task.name](fitted)
 
 
 def how_of(settings: dict[str, Any], place: dict[str, Any]) -> dict[str, Any]:
