@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray
 from sklearn import metrics
 
 from closeness import assert_close
@@ -11,11 +12,22 @@ from edaphos_bridge import (
     foundation_band_importance,
     foundation_fit_regressor,
     foundation_interpret,
+    foundation_moco_pretrain_tiles,
     foundation_probe_sweep,
+    foundation_tile_dataset,
 )
 from edaphos_bridge.errors import InputError
 from interpreted import BandMeans, classifier_of_means, fit_with, numbers
 from small_fits import quick
+
+
+def data_array(values, bands):
+    """A raster whose bands have names."""
+    rows, columns = (np.arange(float(n)) for n in values.shape[1:])
+    return xarray.DataArray(
+        values, dims=("band", "y", "x"), coords={"band": list(bands), "y": -rows, "x": columns}
+    )
+
 
 CLASSES = ["clay", "loam", "sand"]
 
@@ -127,6 +139,21 @@ def test_baselines_stand_beside_the_fit_with_the_same_draws(fit, x, y):
     assert "-- band_statistics" in repr(found)
 
 
+def test_baselines_learn_from_tiles_in_the_order_of_bands_that_the_encoder_has():
+    raster = np.random.default_rng(3).normal(size=(3, 30, 40)) * [[[1]], [[30]], [[900]]]
+    codes = np.arange(40) % 2
+    ways = []
+    tiles = foundation_tile_dataset(data_array(raster, "abc"), patch_size=6, n_patches=40, seed=2)
+    encoder = foundation_moco_pretrain_tiles(tiles, feature_dim=4, epochs=1, batch_size=8, seed=1)
+    fit = quick(encoder, tiles, codes, val_split=0)
+    for order in ("abc", "cab"):
+        other = data_array(raster[["abc".index(band) for band in order]], order)
+        train = foundation_tile_dataset(other, patch_size=6, n_patches=40, seed=2)
+        how = {"baselines": True, "train": (train, codes), "n_boot": 0, "seed": 1}
+        ways.append(foundation_interpret(fit, tiles, codes, **how).as_table())
+    pd.testing.assert_frame_equal(*ways)
+
+
 def test_a_fit_of_ours_and_a_sweep_are_interpreted(encoder):
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(40, 4, 5, 5)), np.arange(40) % 2
@@ -219,6 +246,12 @@ def test_one_target_has_plain_columns_and_baselines(x):
         ({"baselines": True}, "train", "pair of patches and truth"),
         ({"baselines": True, "train": np.zeros(3)}, "train", "pair of patches"),
         ({"baselines": True, "train": (np.zeros((2, 3, 5, 5)), ["clay"])}, "train", "truth"),
+        ({"baselines": True, "train": (np.zeros((2, 2, 5, 5)), CLASSES[:2])}, "train", "channels"),
+        (
+            {"baselines": True, "train": (np.full((2, 3, 5, 5), np.nan), CLASSES[:2])},
+            "train",
+            "NaN",
+        ),
         ({"train": (1, 2)}, "train", "`baselines`"),
         ({"n_pictures": None}, "n_pictures", "whole number"),
     ],

@@ -88,6 +88,11 @@ def test_suggestions_are_fastais():
     assert found["minimum"] == lr[6] / 10
 
 
+def test_the_valley_of_a_fall_from_the_first_step_is_in_it():
+    lr = [1e-3, 1e-2, 1e-1, 1.0, 10.0]
+    assert suggestions(lr, [3.0, 2.0, 4.0, 5.0, 9.0])["valley"] == 1e-3
+
+
 def test_where_the_loss_never_falls_there_is_no_suggestion():
     assert all(math.isnan(lr) for lr in suggestions([1, 2, 3], [1.0, 2.0, 3.0]).values())
 

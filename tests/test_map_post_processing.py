@@ -16,7 +16,7 @@ from edaphos_bridge import (
     foundation_uncertainty,
     foundation_uncertainty_raster,
 )
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosWarning, InputError
 from mapped import cells, classifier, encoder, tiles
 
 
@@ -120,6 +120,9 @@ def test_predictors_are_found_by_name(write_tif):
     path = write_tif("in.tif", raster[[2, 0, 1]], names=("c", "a", "b"))
     found = foundation_applicability_raster(known, path)
     assert np.array_equal(found.values[0].ravel(), known.di(table).astype(np.float32))
+    other = write_tif("other.tif", raster, names=("a", "b", "slope"))
+    with pytest.warns(EdaphosWarning, match="slope.*have other names than the predictors"):
+        foundation_applicability_raster(known, other)
 
 
 HALVES = np.full((2, 5, 5), 0.5)

@@ -462,3 +462,29 @@ def test_an_array_that_dask_computes_is_read_block_by_block(tmp_path):
     with rasterio.open(out) as file:
         assert file.transform[:6] == (40, 0, 195, 0, -40, 1005)
         assert np.array_equal(file.read(), found.values, equal_nan=True)
+
+
+def test_a_fit_on_patches_of_another_size_than_the_encoders_reads_those_it_was_trained_on():
+    x = tiles().sample(40, seed=1)[:, :, 1:6, 1:6].astype(np.float64)
+    fit = foundation_fit_classifier(encoder(), x, np.arange(40) % 3, epochs=1, seed=1)
+    assert fit.patch_size == [5, 5]
+    found = foundation_predict_raster(fit, cells(), type="prob", stride=8)
+    point = at_centres(8)
+    assert_close(found.values, as_layers(fit.predict_proba(cells(), coords=point), 8), 1e-6)
+    at = 15  # away from holes
+    col, row = np.floor(point[at]).astype(int)
+    patch = cells()[:, row - 2 : row + 3, col - 2 : col + 3]
+    assert np.isfinite(patch).all()
+    known = tiles().normalisation.apply(patch, np.isfinite(patch)).astype(np.float32)
+    expected = fit.predict_proba(known[None])[0]
+    assert_close(found.values.reshape(len(expected), -1)[:, at], expected, 1e-5)
+
+
+def test_what_cannot_be_predicted_is_said_of_the_stack():
+    raw = cells().copy()
+    raw[:, 20:24, 20:24] = -3.4e38
+    with pytest.warns(EdaphosWarning, match="does not look like"):
+        found = foundation_predict_raster(classifier(), raw, stride=4)
+    with pytest.raises(InputError, match="NaN or infinite") as caught:
+        found.load()
+    assert caught.value.argument == "stack"

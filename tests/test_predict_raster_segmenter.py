@@ -11,7 +11,7 @@ from edaphos_bridge import (
     foundation_fit_segmenter,
     foundation_predict_raster,
 )
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import EdaphosWarning, InputError
 from edaphos_bridge.maps.blending import ramp_of, tile_starts
 from mapped import cells, tiles
 
@@ -130,3 +130,14 @@ def test_what_maps_of_segmenters_have_not_is_an_error(changes, argument):
     with pytest.raises(InputError) as caught:
         foundation_predict_raster(segmenter(epochs=1), cells(), **changes)
     assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_value_for_no_data_that_nobody_declared_is_no_class(k):
+    raw = cells().copy()
+    raw[:, 20:24, 20:24] = -3.4e38
+    with pytest.warns(EdaphosWarning, match="does not look like"):
+        found = foundation_predict_raster(segmenter(k), raw)
+    with pytest.raises(InputError, match="gives NaN or infinite probabilities") as caught:
+        found.load()
+    assert caught.value.argument == "stack"

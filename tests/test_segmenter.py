@@ -24,6 +24,7 @@ from edaphos_bridge import (
     foundation_lr_find,
     foundation_mcdropout_predict,
     foundation_phase,
+    foundation_tile_dataset,
 )
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.tokens import maps_of_tokens
@@ -590,3 +591,12 @@ def test_pandas_missing_values_are_unlabelled(x, masks, encoder):
 
 def test_regimes_are_those_of_the_documentation():
     assert REGIMES == ("frozen", "finetune", "from_scratch")
+
+
+def test_masks_of_tiles_know_their_unlabelled_cells(encoder):
+    raster = np.random.default_rng(1).normal(size=(4, 30, 30))
+    labels = np.where(raster[0] > 0, "wet", "dry")
+    tiles = foundation_tile_dataset(raster, 8, 12, seed=1, labels=labels)
+    with pytest.raises(InputError) as caught:
+        segment(encoder, tiles, None, unlabelled="dry")
+    assert caught.value.argument == "unlabelled"

@@ -86,3 +86,26 @@ def test_nothing_is_written_before_all_is_checked(fine, tmp_path):
         with pytest.raises(InputError, match=f"`{name}`"):
             foundation_tile_align([fine], filename=tmp_path / "a.tif", **{name: value})
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("west", "settings"),
+    [
+        ([200], {"target_res": 2.0}),
+        ([200, -160], {}),
+        ([-160, 200], {}),
+        ([170, -190], {"target_res": 2.0}),
+        ([200], {"target_crs": "EPSG:4674"}),
+    ],
+)
+def test_longitudes_beyond_180_are_the_same_places_on_a_grid_of_longitudes(
+    write, tmp_path, west, settings
+):
+    rows = np.repeat(np.arange(20.0)[:, None], 20, axis=1)
+    stack = [
+        write(f"band{k}", rows, 1, "EPSG:4326", left=left, top=10) for k, left in enumerate(west)
+    ]
+    found = whole(foundation_tile_align(stack, filename=tmp_path / "stack.tif", **settings))
+    assert not np.isnan(found).any()
+    for band in found:
+        np.testing.assert_array_equal(band, found[0])

@@ -12,10 +12,16 @@ from numpy.typing import NDArray
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, number, whole
 from edaphos_bridge.basics.devices import resolve_device
+from edaphos_bridge.data.labels import of_label
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.result import FoundationFit
-from edaphos_bridge.interpretation.attribution import attributed, grad_cam, integrated_gradients
+from edaphos_bridge.interpretation.attribution import (
+    attributed,
+    captum,
+    grad_cam,
+    integrated_gradients,
+)
 from edaphos_bridge.interpretation.attribution_result import FoundationAttribution
 from edaphos_bridge.interpretation.outputs import (
     CLASSIFICATION,
@@ -71,7 +77,7 @@ def foundation_attribute(
     Raises
     ------
     InputError
-        If an argument cannot be used; before anything is computed.
+        If an argument cannot be used; before anything is attributed.
     EdaphosError
         If captum is not there.
 
@@ -103,6 +109,7 @@ def attribute(
     wanted = None if target is None else _position(target, names)
     without = _baseline(baseline, patches.channels)
     steps = whole("n_steps", n_steps)
+    captum()  # or it is said that it is not there
     values = values_of(known, patches)  # checks that the patches fit
     codes = _codes(known, values, wanted)
     device = resolve_device(known.device)
@@ -135,10 +142,12 @@ def _codes(fit: FoundationFit, values: NDArray[np.float64], wanted: int | None) 
 
 
 def _position(target: Any, names: list[Any]) -> int:
-    texts = [str(name) for name in names]
-    if str(target) not in texts:
-        raise InputError("target", f"must be one of {', '.join(texts)}", found=target)
-    return texts.index(str(target))
+    positions = {str(name): position for position, name in enumerate(names)}
+    is_whole = isinstance(target, float) and target.is_integer()  # as R has numbers
+    position = of_label(positions, int(target) if is_whole else target)
+    if position is None:
+        raise InputError("target", f"must be one of {', '.join(positions)}", found=target)
+    return position
 
 
 def _baseline(baseline: Any, channels: int) -> torch.Tensor:

@@ -20,6 +20,7 @@ from edaphos_bridge.encoders.known_modules import is_as_built
 from edaphos_bridge.encoders.raster_input import find_normalisation, orientation_of_fit
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.maps.block_patches import PatchReader
+from edaphos_bridge.maps.creation_options import check_options
 from edaphos_bridge.maps.embedding_values import EmbeddingValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.look import warn_of_other_input
@@ -133,6 +134,7 @@ def embed_raster(
         values = EmbeddingValues(
             module, module.proj_dim if wanted else width, target, projection=wanted
         )
+        check_options(output.options, values.layers)
         warn_of_other_input(raster, reader)
         function = values_by(way, raster, reader, values)
         return make_map(raster, function, output)

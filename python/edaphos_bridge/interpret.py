@@ -13,6 +13,7 @@ from edaphos_bridge.basics.arguments import flag, seed_number, whole
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.data.masks import Masks
 from edaphos_bridge.data.patches import Patches
+from edaphos_bridge.encoders.features import check_channels
 from edaphos_bridge.errors import InputError, renamed
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.interpretation.baselines import baseline_values
@@ -241,6 +242,9 @@ def _training_data(fit: FoundationFit, train: Any) -> tuple[Patches, Any]:
     if not isinstance(train, tuple | list) or len(train) != 2:
         raise InputError("train", "must be a pair of patches and truth", found=type(train).__name__)
     patches = as_patches(train[0], argument="train")
+    check_channels(fit.in_channels, patches.channels, "train")
+    patches.read_for(fit.encoder, training=False)
+    patches.check()
     try:
         truth = truth_of(fit, train[1], len(patches))
     except InputError as error:

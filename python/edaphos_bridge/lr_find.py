@@ -261,7 +261,7 @@ def suggestions(lrs: Sequence[float], losses: Sequence[float]) -> dict[str, floa
         return dict.fromkeys(("valley", "steep", "minimum"), math.nan)
     start, end = _longest_fall(loss)
     section = (end - start) / 3
-    valley = lr[start + int(section) + int(section / 2)]
+    valley = lr[max(0, start + int(section) + int(section / 2))]
     steep = lr[int((np.diff(loss) / np.diff(np.log(lr))).argmin())]
     return {
         "valley": float(valley),
@@ -271,7 +271,10 @@ def suggestions(lrs: Sequence[float], losses: Sequence[float]) -> dict[str, floa
 
 
 def _longest_fall(loss: NDArray[np.float64]) -> tuple[int, int]:
-    """Return first and last step of the longest way on which losses fall, as fastai counts."""
+    """Return first and last step of the longest way on which losses fall, as fastai counts.
+
+    The first is the step before, -1 where losses fall from the start.
+    """
     length = [1] * len(loss)
     for i in range(len(loss)):
         for j in range(i):

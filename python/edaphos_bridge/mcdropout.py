@@ -50,9 +50,9 @@ def foundation_mcdropout_predict(
     Returns
     -------
     numpy.ndarray, float64
-        Shape (n_draws, N) of a regressor of one target; of others (n_draws, N, K): probabilities
-        of the classes or labels, or the targets in their units. NaN for points outside the raster
-        or without data in any band.
+        Shape (n_draws, N) of a regressor of one target without a name; of others (n_draws, N, K):
+        probabilities of the classes or labels, or the targets in their units. NaN for points
+        outside the raster or without data in any band.
 
     Raises
     ------

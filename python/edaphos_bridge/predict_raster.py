@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from edaphos_bridge.ensemble import FoundationEnsemble
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.maps.block_patches import PatchReader
+from edaphos_bridge.maps.creation_options import check_options
 from edaphos_bridge.maps.fit_values import FitValues, types_of
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.look import warn_of_other_input
@@ -182,10 +182,11 @@ def predict_raster(
     given = None if seed is None else seed_number(seed)
     kinds = _types(fits, type, draws)
     target = resolve_device(first.device if device is None else device)
-    normalisation = normalisation_for(first.encoder, first.patch_size, dataset, "stack")
+    size = first.patch_size
     if first.task.has_masks:
         _no_settings_of_patches(step, way, draws)
-        normalisation = replace(normalisation, patch_size=max(first.patch_size))
+        size = [max(size)] * 2
+    normalisation = normalisation_for(first.encoder, size, dataset, "stack")
     orientation = orientation_to_read(first.encoder)
     with open_raster(stack) as raster:
         output.refuse_itself(raster)
@@ -193,6 +194,7 @@ def predict_raster(
         order = tuple(band_order(raster, normalisation))
         reader = PatchReader(grid, normalisation, order, orientation, is_as_built(first.encoder))
         values = FitValues(fits, kinds, target, n_draws=draws, colours=colours)
+        check_options(output.options, values.layers)
         if draws:
             values.seed = _seed(given, output, draw)
         warn_of_other_input(raster, reader)

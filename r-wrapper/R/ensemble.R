@@ -67,7 +67,9 @@ foundation_finetune_ensemble <- function(encoder, x, y,
   members <- with_call_of(call, lapply(seeds, function(seed) {
     settings <- list(...)
     folder <- settings$checkpoint_dir
-    if (is.character(folder)) settings$checkpoint_dir <- file.path(folder, sprintf("member-%.0f", seed))
+    # of what is no folder the fit says so
+    is_folder <- is.character(folder) && length(folder) == 1L && !is.na(folder) && nzchar(folder)
+    if (is_folder) settings$checkpoint_dir <- file.path(folder, sprintf("member-%.0f", seed))
     eval(fit_again(made_by, data, list(seed = from_seed(seed)), settings), frame)
   }))
   from_ensemble(list(members = members, task = task, printed = described_ensemble(members, call)))

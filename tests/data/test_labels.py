@@ -11,7 +11,7 @@ import xarray
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphos_bridge.data.labels import as_labels, codes_where_known
+from edaphos_bridge.data.labels import as_labels, codes_and_classes, codes_where_known
 from edaphos_bridge.errors import EdaphosWarning, InputError
 
 
@@ -295,6 +295,7 @@ def test_without_missing_labels_codes_are_as_ever():
     ("y", "problem"),
     [
         ([0.5, 1.25, np.nan], "not whole"),
+        ([1.0, np.inf, np.nan], "must be a Categorical"),
         (np.array([0.0, 1.0]), "must be a Categorical"),
         ([None, None], "at least two classes"),
         (["a", None, "a"], "at least two classes"),
@@ -304,3 +305,9 @@ def test_without_missing_labels_codes_are_as_ever():
 def test_what_are_no_classes_where_they_are_known_is_refused(y, problem):
     with pytest.raises(InputError, match=problem):
         codes_where_known(y)
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf, 1.5])
+def test_numbers_that_are_not_whole_are_no_classes_of_cells(number):
+    with pytest.raises(InputError, match="not whole"):
+        codes_and_classes([1.0, number, np.nan], "labels")

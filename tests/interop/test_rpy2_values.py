@@ -119,6 +119,13 @@ def test_whole_number_categories_become_levels():
     assert ro.r("is.na(back[2])")[0]
 
 
+@pytest.mark.parametrize("kind", [bool, np.bool_])
+def test_truth_values_become_the_levels_that_r_gives_them(kind):
+    with converter.context():
+        ro.globalenv["back"] = pd.Categorical([kind(True), kind(False)])
+    assert ro.r("identical(back, factor(c(TRUE, FALSE)))")[0]
+
+
 def test_an_encoder_goes_to_r_and_comes_back():
     encoder = foundation_encoder("moco", 4, seed=3)
     with converter.context():

@@ -7,6 +7,7 @@ from torch import nn
 
 from closeness import assert_close
 from edaphos_bridge import foundation_attribute
+from edaphos_bridge.encoders.sensors import for_two_sensors
 from edaphos_bridge.errors import EdaphosError, InputError
 from edaphos_bridge.interpretation.attribution import grad_cam
 from interpreted import BandMeans, classifier_of_means, fit_with, numbers
@@ -125,6 +126,33 @@ def test_the_table_has_sums_and_shares(x):
     size = np.abs(found.values).sum(axis=(2, 3))
     assert_close(table["share"], (size / size.sum(axis=1, keepdims=True)).ravel(), 1e-6)
     assert foundation_attribute(fit, x, "grad_cam").as_table()["band"].unique().tolist() == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("names", "targets"),
+    [
+        (["1", "2", "10"], [("10", "10"), (10, "10"), (10.0, "10")]),  # numbers of R are doubles
+        (["FALSE", "TRUE"], [("TRUE", "TRUE"), (True, "TRUE"), (np.True_, "TRUE")]),
+    ],
+)
+def test_a_target_is_named_by_the_class_or_its_text(encoder, names, targets):
+    x = np.random.default_rng(1).normal(size=(24, 4, 5, 5))
+    fit = quick(encoder, x, np.array(names)[np.arange(24) % len(names)])
+    for target, name in targets:
+        found = foundation_attribute(fit, x[:2], "integrated_gradients", target=target, n_steps=2)
+        assert found.target == [name] * 2
+
+
+def test_an_encoder_of_two_sensors_whose_maps_are_of_either_is_refused_by_grad_cam():
+    torch.manual_seed(1)
+    body = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    both = for_two_sensors(body, [3, 2], [9, 9], shared_stem=False)
+    x = np.random.default_rng(1).normal(size=(20, 5, 9, 9))
+    fit = quick(both, x, np.arange(20) % 2)
+    with pytest.raises(InputError, match="of each patch"):
+        foundation_attribute(fit, x, "grad_cam")
 
 
 def test_printing_says_how_and_of_what(x):

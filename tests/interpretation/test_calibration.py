@@ -18,7 +18,7 @@ def cross_entropy(logits, codes, temperature):
     return -log_softmax(logits / temperature, axis=1)[np.arange(len(codes)), codes].mean()
 
 
-@pytest.mark.parametrize("scale", [0.3, 1.0, 8.0])
+@pytest.mark.parametrize("scale", [0.01, 0.3, 1.0, 8.0])
 def test_the_temperature_has_the_smallest_cross_entropy(scale):
     rng = np.random.default_rng(1)
     codes = rng.integers(0, 3, size=300)
@@ -26,7 +26,7 @@ def test_the_temperature_has_the_smallest_cross_entropy(scale):
     found = temperature_of(logits, codes)
     best = minimize_scalar(
         lambda log_t: cross_entropy(logits, codes, np.exp(log_t)),
-        bounds=(-6, 6),
+        bounds=(-7, 6),
         method="bounded",
         options={"xatol": 1e-9},
     )
@@ -39,6 +39,17 @@ def test_where_none_is_best_a_bound_is_taken_and_said():
         assert temperature_of(right, np.arange(3)) == LOWEST
     with pytest.warns(EdaphosWarning, match="no better than chance"):
         assert temperature_of(right, np.array([1, 2, 0])) == HIGHEST
+
+
+def test_small_logits_have_a_temperature_of_their_own_and_no_bound():
+    rng = np.random.default_rng(3)
+    for _ in range(40):
+        logits = rng.normal(size=(200, 2)) * 1.5
+        p = np.exp(log_softmax(logits, axis=1))
+        codes = (rng.uniform(size=200) > p[:, 0]).astype(int)
+        assert_close(
+            temperature_of(0.02 * logits, codes) / temperature_of(logits, codes), 0.02, 1e-9
+        )
 
 
 @pytest.fixture

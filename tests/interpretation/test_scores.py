@@ -116,6 +116,13 @@ def test_r2_is_not_defined_where_the_truth_does_not_vary():
     scores = named(outcome)[0]
     assert np.isnan(scores["r2"])
     assert scores["bias"] == 1.0
+    # nor where the mean of equal numbers is rounded, or the rows that vary do not count
+    for value, weights in ((12.3, [1, 1, 1]), (0.1, [1, 2, 4]), (0.7, [3, 3, 0])):
+        truth = np.array([[value], [value], [value if weights[2] else 5.0]])
+        scores = named(Measured(truth, np.array([[1.0], [2.0], [3.0]])), np.array(weights, float))[
+            0
+        ]
+        assert np.isnan([scores["r2"], scores["concordance"]]).all()
 
 
 def test_the_loss_of_several_targets_counts_each_in_its_own_spread(measured):

@@ -369,3 +369,16 @@ def test_a_value_that_no_class_can_have_stands_for_nothing(stack, labels, value,
     with pytest.raises(InputError, match=says) as caught:
         codes(labels, stack, unlabelled=value)
     assert caught.value.argument == "unlabelled"
+
+
+def test_text_of_a_data_array_lies_where_its_coordinates_say(stack):
+    rows, columns = 895 - 10.0 * np.arange(6), 505 + 10.0 * np.arange(8)
+    text = np.where(NAMES[CELLS] == None, "", NAMES[CELLS])  # noqa: E711
+    labels = xr.DataArray(text.astype(str), {"y": rows, "x": columns}, ("y", "x"))
+    expected, classes = codes(labels, stack, unlabelled="")
+    for turned in (labels[::-1], labels.astype(object)[::-1], labels[:, ::-1], labels.T):
+        found, same = codes(turned, stack, unlabelled="")
+        assert same == classes
+        assert np.array_equal(found, expected)
+    with pytest.raises(InputError):
+        codes(labels.assign_coords(y=rows + 5000), stack)

@@ -131,3 +131,24 @@ def test_another_thread_may_close_it_and_no_environment_of_gdals_changes(write_t
         assert not rasterio.env.hasenv()
         with open_raster(stack):
             assert not rasterio.env.hasenv()
+
+
+def test_bands_of_several_types_are_read_as_numbers(write_tif, tmp_path):
+    whole = np.arange(30, dtype=np.uint8).reshape(1, 5, 6)
+    real = np.linspace(0, 1, 30, dtype=np.float32).reshape(1, 5, 6)
+    paths = write_tif("a.tif", whole, nodata=7), write_tif("b.tif", real, nodata=-1)
+    bands = "".join(
+        f'<VRTRasterBand dataType="{kind}" band="{band}"><NoDataValue>{nodata}</NoDataValue>'
+        f"<SimpleSource><SourceFilename>{path}</SourceFilename><SourceBand>1</SourceBand>"
+        f"</SimpleSource></VRTRasterBand>"
+        for band, (kind, nodata, path) in enumerate(
+            (("Byte", 7, paths[0]), ("Float32", -1, paths[1])), start=1
+        )
+    )
+    both = tmp_path / "both.vrt"
+    both.write_text(f'<VRTDataset rasterXSize="6" rasterYSize="5">{bands}</VRTDataset>')
+    with open_raster(both) as raster:
+        values, valid = raster.read(0, 0, 5, 6)
+    assert np.array_equal(values[0][valid[0]], whole[0][whole[0] != 7])
+    assert np.array_equal(values[1], real[0].astype(np.float64))
+    assert valid.sum() == 59

@@ -104,8 +104,9 @@ def codes_where_known(y: Any) -> tuple[NDArray[np.int64], list[ClassLabel]]:
     series = _as_series(y)
     rows = np.flatnonzero(series.notna())
     known = series.iloc[rows]
-    if known.dtype.kind == "f" and len(rows) < len(series) and (known == np.trunc(known)).all():
-        known = known.astype(np.int64)
+    if known.dtype.kind == "f" and len(rows) < len(series):
+        is_whole = np.isfinite(known).all() and (known == np.trunc(known)).all()
+        known = known.astype(np.int64) if is_whole else known
     labels = as_labels(known)
     codes = np.full(len(series), -1)
     codes[rows] = labels.codes.numpy()
@@ -152,7 +153,7 @@ def codes_and_classes(values: Any, argument: str) -> tuple[NDArray[np.int64], li
     if kind == "string":
         check_text(found, argument)
     elif kind in ("floating", "mixed-integer-float", "decimal"):  # as pandas has whole ones and NaN
-        measured = [value for value in found if value != np.trunc(float(value))]
+        measured = [value for value in found if not float(value).is_integer()]
         if measured:
             raise InputError(
                 argument,

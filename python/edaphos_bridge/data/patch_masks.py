@@ -44,6 +44,13 @@ def masks_of(
                 "are needed: only a tile data set that was made with `labels` has its own",
                 found=None,
             )
+        if unlabelled is not None:
+            raise InputError(
+                "unlabelled",
+                "is for `masks`: those of a tile data set know which cells have no label",
+                found=unlabelled,
+                hint="Give it to foundation_tile_dataset().",
+            )
         return _among(found, classes)
     if isinstance(masks, Masks):
         if tuple(masks.codes.shape) != (n, height, width):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
@@ -63,8 +64,8 @@ def normalisation_for(
 ) -> Normalisation:
     """Return how raw cells become patches for a classifier on `encoder`, as `find_normalisation`.
 
-    Raises `InputError` also if `dataset` has patches of another size than ``[H, W]``, which were
-    trained on.
+    They are of the size that was trained on, ``[H, W]``. Raises `InputError` also if those are not
+    square, or `dataset` has patches of another size.
     """
     if dataset is None and normalisation_of(encoder) is None:
         raise InputError(
@@ -74,7 +75,9 @@ def normalisation_for(
             hint="Give a `dataset` from foundation_tile_dataset().",
         )
     known = find_normalisation(encoder, dataset, "encoder")
-    if normalisation_of(encoder) is None and patch_size != [known.patch_size] * 2:
+    if patch_size == [known.patch_size] * 2:
+        return known
+    if normalisation_of(encoder) is None:
         raise InputError(
             "dataset",
             "must have the patch_size that the classifier was trained on, {} x {}".format(
@@ -82,4 +85,8 @@ def normalisation_for(
             ),
             found=known.patch_size,
         )
-    return known
+    if patch_size[0] != patch_size[1]:
+        raise InputError(
+            argument, "needs a fit that was trained on square patches", found=patch_size
+        )
+    return replace(known, patch_size=patch_size[0])

@@ -6,7 +6,7 @@ Examples
 --------
 Objects across, in rpy2's own way::
 
-    from edaphos_bridge.interop.rpy2 import converter
+from edaphos_bridge.interop.rpy2 import converter
     with converter.context():
         ro.globalenv["fit"] = fit          # a FoundationClassifier
         y = ro.r("factor(c('a', NA, 'b'))")  # a pandas.Categorical
@@ -69,7 +69,7 @@ with held():
     from edaphos_bridge.interop.calls.pretraining import pretrain_fields
     from edaphos_bridge.interop.calls.regressors import regressor_fields
     from edaphos_bridge.interop.calls.segmenters import segmenter_fields
-    from edaphos_bridge.interop.calls.values import NA_INTEGER
+    from edaphos_bridge.interop.calls.values import NA_INTEGER, as_levels
     from edaphos_bridge.interop.rpy2_objects import FROM_R
     from edaphos_bridge.interop.rpy2_values import (
         array_to_r,
@@ -296,7 +296,7 @@ def _numbers_or(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _factor_with(other: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
-        return other(value.rename_categories([str(name) for name in value.categories]))
+        return other(value.rename_categories(as_levels(value.categories)))
 
     return convert
 

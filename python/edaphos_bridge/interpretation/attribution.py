@@ -150,12 +150,15 @@ def _with_last_map(
 
 
 def _last_layer_with_maps(encoder: nn.Module, patch: torch.Tensor) -> nn.Module:
-    """Return the last layer that gives a map ``(B, D, h, w)`` of more than one cell."""
-    found: list[nn.Module] = []
+    """Return the last layer that gives a map ``(B, D, h, w)`` of more than one cell.
+
+    Where that is not one for each patch (of two sensors, whose patches are stacked), there is none.
+    """
+    found: list[tuple[nn.Module, int]] = []
 
     def note(layer: nn.Module, inputs: Any, output: Any) -> None:
         if isinstance(output, torch.Tensor) and output.ndim == 4 and output[0, 0].numel() > 1:
-            found.append(layer)
+            found.append((layer, len(output)))
 
     hooks = []
     with contextlib.suppress(RuntimeError):  # TorchScript takes none
@@ -166,11 +169,12 @@ def _last_layer_with_maps(encoder: nn.Module, patch: torch.Tensor) -> nn.Module:
     finally:
         for hook in hooks:
             hook.remove()
-    if not found:
+    if not found or found[-1][1] != len(patch):
         raise InputError(
             "fit",
-            "has an encoder without a feature map of more than one cell, which Grad-CAM needs",
+            "has an encoder without a feature map of more than one cell of each patch, which "
+            "Grad-CAM needs",
             found=type(encoder).__name__,
             hint="method = 'integrated_gradients' needs none.",
         )
-    return found[-1]
+    return found[-1][0]

@@ -10,17 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.errors import InputError, warn
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.interpretation.outputs import outputs_of
-from edaphos_bridge.optim.adam import load_optimisers
 
 Fit = TypeVar("Fit", bound=FoundationFit)
 
 LOWEST, HIGHEST = 0.01, 100.0
+_HALVINGS = 60  # of the way between them: to the last digit of a double
 _CHECKED = 64
 _SAME = 1e-4
 
@@ -38,36 +37,30 @@ def temperature_of(logits: NDArray[np.float64], codes: NDArray[Any]) -> float:
         If the loss falls towards a temperature of 0 or infinity: one of the bounds 0.01 and 100 is
         taken then.
     """
-    outputs, targets = torch.from_numpy(logits), torch.from_numpy(codes.astype(np.int64))
-    log_t = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    load_optimisers()
-    optimiser = torch.optim.LBFGS(
-        [log_t], max_iter=200, tolerance_grad=1e-10, tolerance_change=1e-14,
-        line_search_fn="strong_wolfe",
-    )  # fmt: skip
+    rows = np.arange(len(codes))
 
-    def loss_at(t: torch.Tensor) -> torch.Tensor:
-        return functional.cross_entropy(outputs / t, targets)
+    def slope(t: float) -> float:
+        """Of the loss over 1 / T, in which it is convex: rising, it asks for a larger T."""
+        p = torch.from_numpy(logits / t).softmax(dim=1).numpy()
+        return float(((p * logits).sum(axis=1) - logits[rows, codes]).mean())
 
-    def closure() -> torch.Tensor:
-        optimiser.zero_grad()
-        # bounded, so that a loss without a minimum ends somewhere
-        loss = loss_at(log_t.clamp(math.log(LOWEST), math.log(HIGHEST)).exp())
-        loss.backward()
-        return loss
+    if slope(HIGHEST) >= 0:
+        return _bound(HIGHEST, "are no better than chance")
+    if slope(LOWEST) <= 0:
+        return _bound(LOWEST, "are classified right, nearly all of them")
+    low, high = math.log(LOWEST), math.log(HIGHEST)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(math.exp(middle)) > 0 else (low, middle)
+    return math.exp((low + high) / 2)
 
-    optimiser.step(closure)
-    found = log_t.detach().exp().clamp(LOWEST, HIGHEST)
-    losses = {t: float(loss_at(found.new_tensor(t))) for t in (LOWEST, HIGHEST)}
-    bound = min(losses, key=losses.__getitem__)
-    if losses[bound] > float(loss_at(found)):
-        return float(found)
-    what = "are no better than chance" if bound > 1 else "are classified right, nearly all of them"
+
+def _bound(t: float, what: str) -> float:
     warn(
-        f"no temperature is best for these patches, which {what}; {bound:g} is taken. Give more "
+        f"no temperature is best for these patches, which {what}; {t:g} is taken. Give more "
         "patches, or others, that the classifier was not trained on."
     )
-    return bound
+    return t
 
 
 def calibrated(fit: Fit, x: Patches, codes: NDArray[Any]) -> Fit:

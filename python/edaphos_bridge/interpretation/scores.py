@@ -112,13 +112,13 @@ class Measured:
         """Squared error of each row; of several targets the mean, each over its variance."""
         errors = (self.predicted - self.actual) ** 2
         if errors.shape[1] > 1:
-            variance = self.actual.var(axis=0)
-            errors = errors / np.where(variance > 0, variance, 1.0)
+            varies = np.ptp(self.actual, axis=0) > 0
+            errors = errors / np.where(varies, self.actual.var(axis=0), 1.0)
         found: Floats = errors.mean(axis=1)
         return found
 
     def scores(self, weights: Floats) -> Floats:
-        """Return for each target `OF_REGRESSION`; R2 and concordance are NaN without variance.
+        """Return for each target `OF_REGRESSION`; R2 and concordance need a truth that varies.
 
         References
         ----------
@@ -130,12 +130,12 @@ class Measured:
         mean_actual, mean_predicted = share @ self.actual, share @ self.predicted
         from_actual, from_predicted = self.actual - mean_actual, self.predicted - mean_predicted
         variance, spread = share @ from_actual**2, share @ from_predicted**2
+        varies = np.ptp(self.actual[weights > 0], axis=0) > 0  # the variance, but for rounding
         bias = mean_predicted - mean_actual
         squared = share @ errors**2
         with np.errstate(invalid="ignore", divide="ignore"):
-            r2 = np.where(variance > 0, 1 - squared / variance, np.nan)
-            concordance = (
-                2 * (share @ (from_actual * from_predicted)) / (variance + spread + bias**2)
-            )
+            together = 2 * (share @ (from_actual * from_predicted))
+            r2 = np.where(varies, 1 - squared / variance, np.nan)
+            concordance = np.where(varies, together / (variance + spread + bias**2), np.nan)
         columns = [np.sqrt(squared), share @ np.abs(errors), r2, bias, concordance]
         return np.stack(columns, axis=1).ravel()

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.seeding import Randomness
-from edaphos_bridge.errors import InputError
+from edaphos_bridge.errors import InputError, renamed
 from edaphos_bridge.fits.model import Model
 from edaphos_bridge.fits.prediction import Batches, predicted
 from edaphos_bridge.fits.result import FoundationFit
@@ -101,10 +101,11 @@ class FitValues(RowValues):
         """Return the layers of n patches, ``(n, L)``."""
         draws = (lambda: self._randomness(seed)) if self._n_draws else None
         each = "sd" in self._types
-        values = predicted(
-            self._task, self._members, n, self._size, batches, self.device, max(self._n_draws, 1),
-            draws=draws, each=each,
-        )  # fmt: skip
+        with renamed("x", "stack"):
+            values = predicted(
+                self._task, self._members, n, self._size, batches, self.device,
+                max(self._n_draws, 1), draws=draws, each=each,
+            )  # fmt: skip
         return self.layers_of(values if each else values[None])
 
     @torch.no_grad()
@@ -124,6 +125,12 @@ class FitValues(RowValues):
             outputs = [model(tile.to(self.device)) for model in self._ready]
         values = torch.cat([self._task.values(part.cpu().double()) for part in outputs])
         found: NDArray[np.float64] = self._task.probabilities(values).numpy()
+        if not np.isfinite(found).all():  # NaN would be the first class
+            raise InputError(
+                "stack",
+                "gives NaN or infinite probabilities in some tiles",
+                hint="Is a value that stands for no data missing from its description?",
+            )
         return found
 
     @cached_property

@@ -66,12 +66,12 @@ def write_map(
             _write_plain(plain, parts, blocks, grid, layers, crs)
             _copy_to_cog(plain, ready, layers, options)
             _check(ready, parts, blocks, exactly=keeps_numbers(options))
+            put_in_place(ready, out)
             names = _beside(ready)
             if names.exists():
                 os.replace(names, _beside(out))
             else:
-                _beside(out).unlink(missing_ok=True)  # of a map that is replaced
-            put_in_place(ready, out)
+                _beside(out).unlink(missing_ok=True)  # of the map that was replaced
             for ending in _OF_ANOTHER:
                 out.with_name(out.name + ending).unlink(missing_ok=True)
     finally:

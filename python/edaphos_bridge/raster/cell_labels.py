@@ -15,6 +15,7 @@ from edaphos_bridge.data.labels import CUT, ClassLabel, codes_and_classes
 from edaphos_bridge.errors import EdaphosError, InputError, warn
 from edaphos_bridge.raster.class_names import class_names
 from edaphos_bridge.raster.coords import corners_of, ranges
+from edaphos_bridge.raster.data_array import is_data_array
 from edaphos_bridge.raster.file_part import raster_path
 from edaphos_bridge.raster.geometries import geometries_of
 from edaphos_bridge.raster.one_band import open_one_band
@@ -127,7 +128,10 @@ def _opened(labels: Any, field: Any, unlabelled: Any, stack: Raster) -> tuple[Ra
         cells = np.ma.getdata(array).astype(object)
         cells[np.ma.getmaskarray(array)] = None
         codes, classes = codes_and_classes(cells.reshape(-1), _ARGUMENT)
-        numbers = np.where(codes < 0, np.nan, codes).reshape(cells.shape)
+        numbers: Any = np.where(codes < 0, np.nan, codes).reshape(cells.shape)
+        if is_data_array(labels):  # which says where its cells lie
+            numbers = labels.copy(data=numbers)
+            numbers.attrs, numbers.encoding = {}, {}  # of text
         return open_one_band(numbers, stack, _ARGUMENT), dict(enumerate(classes))
     raster = open_one_band(labels, stack, _ARGUMENT)
     if str(dtype) in ("bool", "torch.bool"):

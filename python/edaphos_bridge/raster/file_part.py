@@ -171,12 +171,13 @@ class FilePart:
             row = self.dataset.height - row - height
         if self._turn[2].step == -1:
             col = self.dataset.width - col - width
+        place = {"window": ((row, row + height), (col, col + width)), "masked": not self._alpha}
         try:
-            found = self.dataset.read(
-                self.bands,
-                window=((row, row + height), (col, col + width)),
-                masked=not self._alpha,
-            )
+            if len({self.dataset.dtypes[band - 1] for band in self.bands}) > 1:
+                each = [self.dataset.read(band, **place) for band in self.bands]
+                found = np.ma.stack([cells.astype(np.float64) for cells in each])
+            else:
+                found = self.dataset.read(self.bands, **place)
         except rasterio().errors.RasterioError as error:
             raise InputError(
                 self._argument, f"cannot be read ({error})", found=self.shown

@@ -63,7 +63,11 @@ class Warped:
             return
         transform = _moved_on(self.raster.transform, part.row, part.col)
         if self._crs is not None and self._crs.is_geographic:  # GDAL knows one turn of longitudes
-            turns = round((transform[2] + transform[0] * part.width / 2) / 360)
+            middle = 0.0  # that of what is projected
+            if self._grid.crs is not None and self._grid.crs.is_geographic:
+                there = _moved_on(self._grid.transform, window.row, window.col)
+                middle = there[2] + there[0] * window.width / 2
+            turns = _turns(transform[2] + transform[0] * part.width / 2, middle)
             transform = (*transform[:2], transform[2] - 360 * turns, *transform[3:])
         values = _with_nan(*self.raster.read(*part))
         for band, cells in enumerate(values):
@@ -157,10 +161,20 @@ def _shift(raster: Raster, grid: Grid) -> tuple[int, int] | None:
     """Return the row and column of the raster at which a grid of the same cells begins."""
     if not same_crs(raster.crs, grid.crs):
         return None
-    row, col = to_cells(raster.transform, grid.transform[2], grid.transform[5])
+    transform = raster.transform
+    if grid.crs is not None and grid.crs.is_geographic:
+        own, other = box_of(raster), grid.box
+        turns = _turns((own.xmin + own.xmax) / 2, (other.xmin + other.xmax) / 2)
+        transform = (*transform[:2], transform[2] - 360 * turns, *transform[3:])
+    row, col = to_cells(transform, grid.transform[2], grid.transform[5])
     row, col = round(row), round(col)
-    there = _moved_on(raster.transform, row, col)
+    there = _moved_on(transform, row, col)
     return (row, col) if same_grid(there, grid.transform, grid.height, grid.width) else None
+
+
+def _turns(longitude: float, other: float) -> int:
+    """Return how many whole turns a longitude lies beyond another one."""
+    return round((longitude - other) / 360)
 
 
 def _moved_on(transform: Transform, row: int, col: int) -> Transform:

@@ -121,6 +121,9 @@ test_that("bad input is refused with the call of the user", {
   refused("seed", "`base_seed`, `base_seed + 1` and so on", seed = 1)
   refused("y", "foundation_fit_regressor() learns the numbers", y = seq_len(48) / 7)
   refused("loss", "is no argument", loss = "mse")
+  for (folder in list("", NA_character_, c("a", "b"))) {
+    refused("checkpoint_dir", "must be the path of a folder", checkpoint_dir = folder, epochs = 1)
+  }
   refused("y", "must be a numeric vector", task = "regression")
   expect_refused(
     foundation_finetune_ensemble(soil_encoder(), soil_x), "y", "is missing",

@@ -20,4 +20,5 @@ def with_na(values: NDArray[Any], shift: int = 0) -> NDArray[np.int32]:
 
 def as_levels(classes: Iterable[ClassLabel]) -> list[str]:
     """Return classes as R's levels: of truth values those of ``factor(c(FALSE, TRUE))``."""
-    return [str(label).upper() if isinstance(label, bool) else str(label) for label in classes]
+    truths = (bool, np.bool_)
+    return [str(label).upper() if isinstance(label, truths) else str(label) for label in classes]
