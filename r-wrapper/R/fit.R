@@ -3,6 +3,7 @@
 # For the function that the user called: its settings cross, Python fits and reports, and the answer
 # comes back. `name` is the call in Python, `data` a list of what it learns from, as it crosses.
 fit_in_python <- function(name, data, call, what = "classifier") {
+  force(data) # its errors come first
   arguments <- parent.frame()
   caller <- sys.parent()
   defaults <- formals(sys.function(caller))
