@@ -137,3 +137,12 @@ def test_new_cases_with_other_columns_are_refused(train):
             of(np.zeros((4, 2)))
         with pytest.raises(InputError, match=r"foundation_embed\(\)"):
             of(np.zeros((4, 3, 5, 5)))
+
+
+def test_columns_of_other_names_are_left_out_whatever_they_hold(train, new):
+    known = foundation_applicability(pd.DataFrame(train, columns=["a", "b", "c"]))
+    named = pd.DataFrame(new, columns=["a", "b", "c"])
+    with_more = named.assign(id=[f"plot {row}" for row in range(len(named))])
+    assert np.array_equal(known.di(with_more), known.di(named))
+    with pytest.raises(InputError, match="numbers in column 'id'"):
+        known.di(with_more.drop(columns="a"))

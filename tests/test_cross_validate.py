@@ -9,6 +9,7 @@ from torch import nn
 import edaphos_bridge
 from closeness import assert_close
 from edaphos_bridge import (
+    FoundationCrossValidation,
     foundation_cross_validate,
     foundation_fit_classifier,
 )
@@ -336,3 +337,18 @@ def test_heads_and_encoders_of_equal_weights_are_told_apart_by_their_layers(x, y
     for other in ((encoder, nn.ReLU()), (nn.Sequential(*encoder, nn.ReLU()), nn.Tanh())):
         with pytest.raises(InputError, match="another cross-validation"):
             run(*other)
+
+
+def test_a_fold_without_a_value_does_not_count_for_the_mean_and_none_is_no_plot():
+    table = pd.DataFrame({"fold": [0, 1, 2], "n_train": 2, "n_test": 1, "rmse": [1.0, 2.0, 3.0]})
+    config = {"fit": "f", "by": "rows"}
+    some = table.assign(r_squared=[np.nan, 0.5, 0.25])
+    found = FoundationCrossValidation(some, pd.DataFrame({"y": [0.0]}), config, "regression", ["y"])
+    axes = found.plot("r_squared")
+    assert axes.lines[1].get_ydata()[0] == 0.375
+    none = FoundationCrossValidation(
+        table.assign(r_squared=np.nan), pd.DataFrame({"y": [0.0]}), config, "regression", ["y"]
+    )
+    with pytest.raises(InputError, match="`measure` has no value in any fold; found 'r_squared'"):
+        none.plot("r_squared")
+    assert none.describe()[-1].split() == ["r_squared:", "NA"]

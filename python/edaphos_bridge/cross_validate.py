@@ -207,7 +207,8 @@ class FoundationCrossValidation:
         }
         for name in self.measures:
             values = self.table[name]
-            lines[name] = f"{values.mean():.3f} (sd over folds {values.std():.3f})"
+            spread = f" (sd over folds {values.std():.3f})" if values.count() > 1 else ""
+            lines[name] = f"{values.mean():.3f}{spread}" if values.count() else "NA"
         width = max(map(len, lines)) + 1
         shown = [f"  {name + ':':<{width}} {value}" for name, value in lines.items()]
         return ["<edaphos_cross_validation>", *shown]
@@ -227,6 +228,8 @@ class FoundationCrossValidation:
             Where to draw; new ones by default.
         """
         name = self.measures[0] if measure is None else choice("measure", measure, self.measures)
+        if self.table[name].isna().all():  # R squared of one row
+            raise InputError("measure", "has no value in any fold", found=name)
         if ax is None:
             _, ax = imported("matplotlib.pyplot").subplots()
         places = range(len(self.table))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
+from edaphos_bridge.basics.counted import counted
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.classifier import FoundationClassifier, labels_of
 from edaphos_bridge.data.patches import Patches, warn_of_overlap
@@ -164,8 +165,7 @@ class FoundationProbeSweep:
         n_seeds = self.results["seed"].nunique()
         return [
             "<edaphos_probe_sweep>",
-            f"  settings:      {len(self.settings)}, each with {n_seeds} "
-            + ("seed" if n_seeds == 1 else "seeds"),
+            f"  settings:      {len(self.settings)}, each with {counted(n_seeds, 'seed')}",
             f"  best:          {chosen}",
             f"  val_acc:       {row['val_accuracy']:.3f}",
             *self.classifier.about_overlap(),

@@ -72,7 +72,7 @@ foundation_applicability <- function(x, object = NULL, ..., folds = NULL, weight
   answer <- python_call("applicability", list(
     if (of_patches) to_patches(x, call) else to_predictors(x, call),
     if (of_patches) encoder_of(object, call),
-    to_folds(folds, NROW(x), call),
+    to_folds(folds, rows_of_patches(x), call),
     to_weights(weights, call)
   ))
   from_applicability(answer_value(answer, call))
@@ -80,7 +80,8 @@ foundation_applicability <- function(x, object = NULL, ..., folds = NULL, weight
 
 #' @rdname foundation_applicability
 #' @param newdata Numeric matrix or data frame of new cases: the columns that were learnt from,
-#'   by name where they have names. Or a `SpatRaster` of terra, a stars object, or the paths of aligned
+#'   by name where they have names; columns of other names are left out then. Or a `SpatRaster` of terra, a
+#'   stars object, or the paths of aligned
 #'   rasters, whose layers are the predictors: by name where all are there, else in order. Of embeddings
 #'   it is what [foundation_embed_raster()] gives.
 #' @inheritParams predict.edaphosbridge_classifier
@@ -100,7 +101,7 @@ predict.edaphosbridge_applicability <- function(object, newdata, ..., filename =
   }
   stop_if_of_maps(environment(), formals(), call)
   answer <- python_call("measure_applicability", list(
-    to_applicability(object), to_predictors(newdata, call, "newdata")
+    to_applicability(object), to_predictors(newdata, call, "newdata", known = object$names)
   ))
   from_cases(answer_value(answer, call))
 }
@@ -108,11 +109,13 @@ predict.edaphosbridge_applicability <- function(object, newdata, ..., filename =
 #' @export
 as.data.frame.edaphosbridge_applicability <- function(x, row.names = NULL, optional = FALSE, ...) {
   inside <- x$train_di <= x$threshold
-  data.frame(di = x$train_di, inside = inside, lpd = x$train_lpd, row.names = row.names)
+  table <- data.frame(di = x$train_di, inside = inside, lpd = x$train_lpd)
+  as.data.frame(table, row.names = row.names, optional = optional, ...)
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::tidy
+#' @method tidy edaphosbridge_applicability
+#' @exportS3Method generics::tidy edaphosbridge_applicability
 tidy.edaphosbridge_applicability <- function(x, ...) {
   stop_if_unused("tidy", ...)
   as.data.frame(x)

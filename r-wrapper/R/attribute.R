@@ -27,12 +27,13 @@
 #'
 #' Sundararajan, M., Taly, A. and Yan, Q. (2017). Axiomatic attribution for deep networks. ICML 2017.
 #' @seealso [plot()][plot.edaphosbridge_attribution], [foundation_band_importance()]
-#' @examples
-#' \dontrun{
-#' # needs captum: pip install captum
-#' found <- foundation_attribute(fit, x[1:9, , , ])
+#' @examplesIf edaphosbridge::edaphosbridge_available() && reticulate::py_module_available("captum")
+#' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
+#' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
+#' encoder <- foundation_encoder("moco", in_channels = 4, seed = 1)
+#' fit <- foundation_fit_classifier(encoder, x, y, epochs = 3, seed = 1)
+#' found <- foundation_attribute(fit, x[1:9, , , ]) # needs captum: pip install captum
 #' plot(found)
-#' }
 #' @export
 foundation_attribute <- function(fit, x, method = NULL, target = NULL, ..., baseline = 0,
                                  n_steps = 50L, encoder = NULL) {
@@ -59,7 +60,7 @@ as.data.frame.edaphosbridge_attribution <- function(x, row.names = NULL, optiona
   total <- rowSums(absolute)
   share <- absolute / ifelse(total > 0, total, 1)
   bands <- if (size[[2]] == 1L && length(x$bands) > 1L) "all" else x$bands
-  data.frame(
+  table <- data.frame(
     row = rep(seq_len(size[[1]]), each = size[[2]]),
     prediction = rep(x$prediction, each = size[[2]]),
     target = rep(x$target, each = size[[2]]),
@@ -67,6 +68,7 @@ as.data.frame.edaphosbridge_attribution <- function(x, row.names = NULL, optiona
     attribution = as.vector(t(apply(flat, 1:2, sum))),
     share = as.vector(t(share))
   )
+  as.data.frame(table, row.names = row.names, optional = optional, ...)
 }
 
 #' @exportS3Method generics::tidy
@@ -115,7 +117,7 @@ foundation_band_importance <- function(fit, x, y, ..., n_repeats = 10L, seed = N
 
 #' @export
 as.data.frame.edaphosbridge_band_importance <- function(x, row.names = NULL, optional = FALSE, ...) {
-  x$importance
+  as.data.frame(x$importance, row.names = row.names, optional = optional, ...)
 }
 
 #' @exportS3Method generics::tidy

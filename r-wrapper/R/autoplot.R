@@ -22,7 +22,8 @@
 NULL
 
 #' @rdname autoplot.edaphosbridge
-#' @exportS3Method ggplot2::autoplot
+#' @method autoplot edaphosbridge_fit
+#' @exportS3Method ggplot2::autoplot edaphosbridge_fit
 autoplot.edaphosbridge_fit <- function(object, ...) {
   stop_if_unused("autoplot", ...)
   history <- history_of(object)
@@ -35,7 +36,8 @@ autoplot.edaphosbridge_fit <- function(object, ...) {
 }
 
 #' @rdname autoplot.edaphosbridge
-#' @exportS3Method ggplot2::autoplot
+#' @method autoplot edaphosbridge_pretrain
+#' @exportS3Method ggplot2::autoplot edaphosbridge_pretrain
 autoplot.edaphosbridge_pretrain <- function(object, ...) {
   stop_if_unused("autoplot", ...)
   history <- drawn_history(object)
@@ -52,7 +54,12 @@ autoplot.edaphosbridge_pretrain <- function(object, ...) {
     ggplot2::geom_point(data = drawn$data[drawn$data$panel == labels[["probe"]], ]),
     ggplot2::geom_vline(xintercept = best_look_of(object), linetype = "dotted")
   )
-  drawn + looks + ggplot2::labs(x = "epoch", y = NULL, title = title)
+  turns <- if ("val_accuracy" %in% names(labels)) ggplot2::geom_hline(
+    ggplot2::aes(yintercept = !!quote(chance)),
+    data.frame(chance = chance_of_turns, panel = factor(labels[["val_accuracy"]], labels)),
+    linetype = "dotted"
+  )
+  drawn + looks + turns + ggplot2::labs(x = "epoch", y = NULL, title = title)
 }
 
 # A panel for each of the columns of a history that `labels` names.

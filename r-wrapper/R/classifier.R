@@ -283,7 +283,8 @@ predict.edaphosbridge_classifier <- function(object, x,
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::augment
+#' @method augment edaphosbridge_classifier
+#' @exportS3Method generics::augment edaphosbridge_classifier
 augment.edaphosbridge_classifier <- function(x, newdata, data = NULL, coords = NULL,
                                              dataset = NULL, ...) {
   call <- sys.call()

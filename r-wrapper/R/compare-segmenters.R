@@ -137,7 +137,8 @@ plot.edaphosbridge_segmenter_comparison <- function(x, which = c("scores", "mask
 }
 
 #' @rdname foundation_compare_segmenters
-#' @exportS3Method ggplot2::autoplot
+#' @method autoplot edaphosbridge_segmenter_comparison
+#' @exportS3Method ggplot2::autoplot edaphosbridge_segmenter_comparison
 autoplot.edaphosbridge_segmenter_comparison <- function(object, which = c("scores", "masks"),
                                                         metric = "iou", k = NULL, bands = NULL,
                                                         stretch = c("percent", "minmax", "none"),
@@ -154,7 +155,7 @@ autoplot.edaphosbridge_segmenter_comparison <- function(object, which = c("score
 
 #' @export
 as.data.frame.edaphosbridge_segmenter_comparison <- function(x, row.names = NULL, optional = FALSE, ...) {
-  x$scores
+  as.data.frame(x$scores, row.names = row.names, optional = optional, ...)
 }
 
 #' @exportS3Method generics::tidy

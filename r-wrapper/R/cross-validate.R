@@ -104,7 +104,7 @@ foundation_cross_validate <- function(fit, encoder, x, y, ...,
     if (goes_on) to_start(encoder, call, "encoder") else to_encoder(encoder, call),
     to_patches(x, call),
     learnt,
-    to_settings(given, takes[intersect(names(takes), names(given))]),
+    to_settings(given, takes[intersect(names(takes), names(given))], call),
     to_split(arguments, call),
     list(
       k = to_scalar(k), n_jobs = to_scalar(n_jobs), checkpoint_dir = to_path(checkpoint_dir),
@@ -185,7 +185,8 @@ as.data.frame.edaphosbridge_cross_validation <- function(x, row.names = NULL, op
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::tidy
+#' @method tidy edaphosbridge_cross_validation
+#' @exportS3Method generics::tidy edaphosbridge_cross_validation
 tidy.edaphosbridge_cross_validation <- function(x, ...) {
   stop_if_unused("tidy", ...)
   x$table
@@ -193,7 +194,7 @@ tidy.edaphosbridge_cross_validation <- function(x, ...) {
 
 #' Plot the folds of a cross-validation
 #'
-#' One measure of each fold, and as a dotted line its mean over folds.
+#' One measure of each fold, and as a dotted line its mean over the folds that have a value.
 #'
 #' @param x A result of [foundation_cross_validate()].
 #' @param measure One of the columns of `x$table` that say how good predictions are; the first by
@@ -221,13 +222,14 @@ plot.edaphosbridge_cross_validation <- function(x, measure = NULL, xlab = "fold"
   if (!any(c("xaxt", "axes") %in% ...names())) {
     graphics::axis(1L, at = places, labels = x$table$fold)
   }
-  graphics::abline(h = mean(x$table[[measure]]), lty = "dotted")
+  graphics::abline(h = mean(x$table[[measure]], na.rm = TRUE), lty = "dotted")
   invisible(x)
 }
 
 #' @rdname autoplot.edaphosbridge
 #' @param measure Of a cross-validation: one of the columns of its `table`; the first by default.
-#' @exportS3Method ggplot2::autoplot
+#' @method autoplot edaphosbridge_cross_validation
+#' @exportS3Method ggplot2::autoplot edaphosbridge_cross_validation
 autoplot.edaphosbridge_cross_validation <- function(object, measure = NULL, ...) {
   stop_if_unused("autoplot", ...)
   measure <- measure_of(object, measure, sys.call())
@@ -235,19 +237,20 @@ autoplot.edaphosbridge_cross_validation <- function(object, measure = NULL, ...)
     fold = factor(object$table$fold, unique(object$table$fold)), value = object$table[[measure]]
   )
   ggplot2::ggplot(points, ggplot2::aes(x = !!quote(fold), y = !!quote(value))) +
-    ggplot2::geom_point() +
-    ggplot2::geom_hline(yintercept = mean(points$value), linetype = "dotted") +
+    ggplot2::geom_point(na.rm = TRUE) +
+    ggplot2::geom_hline(yintercept = mean(points$value, na.rm = TRUE), linetype = "dotted") +
     ggplot2::labs(x = "fold", y = gsub("_", " ", measure))
 }
 
 measure_of <- function(result, measure, call) {
   measures <- setdiff(names(result$table), c("fold", "n_train", "n_test"))
-  if (is.null(measure)) {
-    return(measures[[1]])
-  }
+  if (is.null(measure)) measure <- measures[[1]]
   if (!is.character(measure) || length(measure) != 1L || !measure %in% measures) {
     problem <- sprintf("must be one of %s.", paste0("\"", measures, "\"", collapse = ", "))
     stop_input("measure", problem, call)
+  }
+  if (all(is.na(result$table[[measure]]))) { # R squared of one row
+    stop_input("measure", sprintf("has no value in any fold; found \"%s\".", measure), call)
   }
   measure
 }

@@ -102,7 +102,7 @@ encoder_of <- function(object, call) {
 
 #' @export
 as.data.frame.edaphosbridge_embedding_map <- function(x, row.names = NULL, optional = FALSE, ...) {
-  x$points
+  as.data.frame(x$points, row.names = row.names, optional = optional, ...)
 }
 
 #' @exportS3Method generics::tidy

@@ -82,7 +82,7 @@ format.edaphosbridge_encoder <- function(x, ...) {
 # "4 channels -> 64 features -> 32 (projection)", of an encoder or a pretraining fit.
 widths_line <- function(x) {
   projected <- if (!is.null(x$proj_dim)) sprintf(" -> %d (projection)", x$proj_dim)
-  paste0(sprintf("%s channels -> %d features", channels_text(x), x$feature_dim), projected)
+  paste0(channels_text(x), " -> ", counted(x$feature_dim, "feature"), projected)
 }
 
 #' @export

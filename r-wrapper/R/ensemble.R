@@ -178,7 +178,8 @@ plot.edaphosbridge_ensemble <- function(x, ...) {
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::tidy
+#' @method tidy edaphosbridge_ensemble
+#' @exportS3Method generics::tidy edaphosbridge_ensemble
 tidy.edaphosbridge_ensemble <- function(x, ...) {
   stop_if_unused("tidy", ...)
   each <- lapply(seq_along(x$members), function(k) cbind(member = k, history_of(x$members[[k]])))
@@ -186,7 +187,8 @@ tidy.edaphosbridge_ensemble <- function(x, ...) {
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::glance
+#' @method glance edaphosbridge_ensemble
+#' @exportS3Method generics::glance edaphosbridge_ensemble
 glance.edaphosbridge_ensemble <- function(x, ...) {
   stop_if_unused("glance", ...)
   data.frame(

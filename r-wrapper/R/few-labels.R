@@ -173,7 +173,8 @@ as.data.frame.edaphosbridge_few_label_experiment <- function(x, row.names = NULL
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::tidy
+#' @method tidy edaphosbridge_few_label_experiment
+#' @exportS3Method generics::tidy edaphosbridge_few_label_experiment
 tidy.edaphosbridge_few_label_experiment <- function(x, ...) {
   stop_if_unused("tidy", ...)
   x$table

@@ -3,6 +3,7 @@
 # For the function that the user called: its settings cross, Python fits and reports, and the answer
 # comes back. `name` is the call in Python, `data` a list of what it learns from, as it crosses.
 fit_in_python <- function(name, data, call, what = "classifier", learner = what) {
+  force(data) # its errors come first
   arguments <- parent.frame()
   caller <- sys.parent()
   defaults <- formals(sys.function(caller))
@@ -58,12 +59,7 @@ from_fit_of <- function(start, fields) {
 
 # A task as its verb and its class have it; what is no fit with a head learns classes.
 task_of <- function(start) {
-  if (has_head(start)) sub("^edaphosbridge_", "", leaf_class_of(start)) else "classifier"
-}
-
-# Whether `fit` is one of encoder and head; those of version 0.1.0 have no other class.
-has_head <- function(fit) {
-  inherits(fit, c("edaphosbridge_fit", "edaphosbridge_classifier")) && !is.null(fit$head)
+  if (is_fit(start)) sub("^edaphosbridge_", "", leaf_class_of(start)) else "classifier"
 }
 
 # Arguments are those of a task's predict(); `types` are the choices of its `type` for patches and

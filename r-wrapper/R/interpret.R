@@ -157,14 +157,14 @@ top_losses <- function(x, k = NULL) {
       named <- paste0(c("prediction", "actual"), if (several) paste0("_", x$targets[[i]]))
       structure(list(x$predicted[rows, i], x$actual[rows, i]), names = named)
     })
-    values <- data.frame(columns, loss = x$loss[rows])
+    values <- data.frame(columns, loss = x$loss[rows], check.names = FALSE)
   }
   cbind(values, row = rows)
 }
 
 #' @export
 as.data.frame.edaphosbridge_interpretation <- function(x, row.names = NULL, optional = FALSE, ...) {
-  x$scores
+  as.data.frame(x$scores, row.names = row.names, optional = optional, ...)
 }
 
 #' @exportS3Method generics::tidy
@@ -183,7 +183,7 @@ to_fit <- function(fit, call) {
   if (inherits(fit, "edaphosbridge_probe_sweep")) {
     fit <- fit$classifier
   }
-  if (!inherits(fit, "edaphosbridge_fit") || is.null(fit$head)) {
+  if (!is_fit(fit)) {
     hint <- if (inherits(fit, "edaphosbridge_ensemble")) " Each of its `members` is one." else ""
     stop_input("fit", sprintf(
       "must be a fit of encoder and head, as foundation_fit_classifier() returns; found %s.%s",

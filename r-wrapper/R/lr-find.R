@@ -55,10 +55,13 @@ format.edaphosbridge_lr_find <- function(x, ...) attr(x, "printed", exact = TRUE
 print.edaphosbridge_lr_find <- function(x, ...) print.edaphosbridge_fit(x, ...)
 
 #' @export
-as.data.frame.edaphosbridge_lr_find <- function(x, ...) x$table
+as.data.frame.edaphosbridge_lr_find <- function(x, row.names = NULL, optional = FALSE, ...) {
+  as.data.frame(x$table, row.names = row.names, optional = optional, ...)
+}
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::tidy
+#' @method tidy edaphosbridge_lr_find
+#' @exportS3Method generics::tidy edaphosbridge_lr_find
 tidy.edaphosbridge_lr_find <- function(x, ...) {
   stop_if_unused("tidy", ...)
   x$table
@@ -90,7 +93,8 @@ plot.edaphosbridge_lr_find <- function(x, ...) {
 }
 
 #' @rdname autoplot.edaphosbridge
-#' @exportS3Method ggplot2::autoplot
+#' @method autoplot edaphosbridge_lr_find
+#' @exportS3Method ggplot2::autoplot edaphosbridge_lr_find
 autoplot.edaphosbridge_lr_find <- function(object, ...) {
   stop_if_unused("autoplot", ...)
   ggplot2::ggplot(object$table, ggplot2::aes(x = !!quote(lr), y = !!quote(smoothed))) +

@@ -45,7 +45,7 @@ foundation_mcdropout_predict <- function(object, x, n_draws = 50L, seed = NULL, 
                                          colours = NULL, client = NULL, resume = TRUE,
                                          verbose = FALSE) {
   call <- sys.call()
-  if (missing(object) || !has_head(object)) {
+  if (missing(object) || !is_fit(object)) {
     problem <- "must be a fit with a head, as of foundation_fit_classifier() or its sisters."
     stop_input("object", problem, call)
   }

@@ -158,7 +158,8 @@ foundation_multi_top_losses <- function(object, x, y, k = 9L, threshold = NULL, 
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::augment
+#' @method augment edaphosbridge_multilabel
+#' @exportS3Method generics::augment edaphosbridge_multilabel
 augment.edaphosbridge_multilabel <- function(x, newdata, data = NULL, coords = NULL, dataset = NULL,
                                              ...) {
   call <- sys.call()

@@ -23,7 +23,8 @@ plot.edaphosbridge_attribution <- function(x, rows = NULL, bands = NULL,
 }
 
 #' @rdname plot.edaphosbridge_attribution
-#' @exportS3Method ggplot2::autoplot
+#' @method autoplot edaphosbridge_attribution
+#' @exportS3Method ggplot2::autoplot edaphosbridge_attribution
 autoplot.edaphosbridge_attribution <- function(object, rows = NULL, bands = NULL,
                                                stretch = c("percent", "minmax", "none"),
                                                alpha = 0.6, ...) {
@@ -95,7 +96,8 @@ plot.edaphosbridge_band_importance <- function(x, ...) {
 }
 
 #' @rdname plot.edaphosbridge_attribution
-#' @exportS3Method ggplot2::autoplot
+#' @method autoplot edaphosbridge_band_importance
+#' @exportS3Method ggplot2::autoplot edaphosbridge_band_importance
 autoplot.edaphosbridge_band_importance <- function(object, ...) {
   stop_if_unused("autoplot", ...)
   table <- object$importance
@@ -147,7 +149,8 @@ plot.edaphosbridge_embedding_map <- function(x, ...) {
 }
 
 #' @rdname plot.edaphosbridge_embedding_map
-#' @exportS3Method ggplot2::autoplot
+#' @method autoplot edaphosbridge_embedding_map
+#' @exportS3Method ggplot2::autoplot edaphosbridge_embedding_map
 autoplot.edaphosbridge_embedding_map <- function(object, ...) {
   stop_if_unused("autoplot", ...)
   points <- object$points

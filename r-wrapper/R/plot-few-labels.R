@@ -29,7 +29,8 @@ plot.edaphosbridge_few_label_experiment <- function(x, measures = c("accuracy", 
 }
 
 #' @rdname foundation_few_label_experiment
-#' @exportS3Method ggplot2::autoplot
+#' @method autoplot edaphosbridge_few_label_experiment
+#' @exportS3Method ggplot2::autoplot edaphosbridge_few_label_experiment
 autoplot.edaphosbridge_few_label_experiment <- function(object, measures = c("accuracy", "log_loss"),
                                                         ...) {
   stop_if_unused("autoplot", ...)
@@ -61,8 +62,9 @@ boxes_of <- function(found, measures, call) {
   }
   table <- found$table
   numbers <- unique(table$labels)
-  of_each <- if (isTRUE(found$config$per_class)) " labels of each class" else " labels"
-  named <- paste0(format(numbers, scientific = FALSE, trim = TRUE), of_each)
+  of_each <- if (isTRUE(found$config$per_class)) " of each class" else ""
+  labels <- ifelse(numbers == 1, " label", " labels")
+  named <- paste0(format(numbers, scientific = FALSE, trim = TRUE), labels, of_each)
   named[is.infinite(numbers)] <- "all labels"
   shown <- gsub("_", " ", unique(measures))
   data.frame(

@@ -8,7 +8,7 @@
 #'   values, or `"top_losses"`. Of a segmenter `"confusion"`, counts of cells, or `"top_losses"`, each
 #'   patch beside its mask and what is predicted; white cells are unlabelled. By default the first.
 #' @param k How many patches, at most as many as `x$patches` has (`n_pictures` of
-#'   [foundation_interpret()]); by default 9, of a segmenter 4.
+#'   [foundation_interpret()]); by default 9 of them, of a segmenter 4.
 #' @param bands One band, shown as grey, or three, shown as red, green and blue; by default the first
 #'   three, or the first where there are fewer.
 #' @param stretch What is black and white in a band: `"percent"`, its 2nd and 98th percentile over the
@@ -49,7 +49,8 @@ plot.edaphosbridge_interpretation <- function(x, which = NULL, k = most_pictures
 }
 
 #' @rdname plot.edaphosbridge_interpretation
-#' @exportS3Method ggplot2::autoplot
+#' @method autoplot edaphosbridge_interpretation
+#' @exportS3Method ggplot2::autoplot edaphosbridge_interpretation
 autoplot.edaphosbridge_interpretation <- function(object, which = NULL, k = most_pictures(object),
                                                   bands = NULL,
                                                   stretch = c("percent", "minmax", "none"),
@@ -108,7 +109,7 @@ target_number <- function(x, target, call) {
 
 worst_patches <- function(x, k, call) {
   kept <- length(x$picture_rows)
-  if (to_count(k, "k", call) > kept) {
+  if (kept == 0L || to_count(k, "k", call) > kept) {
     stop_input("k", sprintf(paste(
       "must be at most %d, the patches that were kept.",
       "foundation_interpret(n_pictures = ) keeps more."
@@ -117,7 +118,9 @@ worst_patches <- function(x, k, call) {
   x$patches[seq_len(k), , , , drop = FALSE]
 }
 
-most_pictures <- function(x) if (identical(x$kind, "segmentation")) 4L else 9L
+most_pictures <- function(x) {
+  min(if (identical(x$kind, "segmentation")) 4L else 9L, length(x$picture_rows))
+}
 
 masks_beside <- function(x) list(actual = x$masks, predicted = x$predicted)
 

@@ -80,7 +80,8 @@ draw_settings <- function(panel, range, ...) {
 }
 
 #' @rdname autoplot.edaphosbridge
-#' @exportS3Method ggplot2::autoplot
+#' @method autoplot edaphosbridge_probe_sweep
+#' @exportS3Method ggplot2::autoplot edaphosbridge_probe_sweep
 autoplot.edaphosbridge_probe_sweep <- function(object, ...) {
   stop_if_unused("autoplot", ...)
   points <- sweep_points(object)

@@ -4,7 +4,8 @@
 #' other where the device has several panels already; of a regressor the root mean squared error, of a
 #' multi-label classifier the macro F1, of a segmenter the intersection over union. A dotted line marks the first
 #' epoch of the best score; the weights kept are those of the last. Of a pretraining fit the loss, of one by turns
-#' the accuracy of held-out patches too, of SwAV how many prototypes are in use, and the scores of its probe.
+#' the accuracy of held-out patches too, with a dotted line at that of chance, of SwAV how many prototypes are
+#' in use, and the scores of its probe.
 #'
 #' @param x A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
 #'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], or of [foundation_moco_pretrain()] and
@@ -25,7 +26,7 @@
 #' plot(fit, which = "loss", log = "y")
 #' @export
 plot.edaphosbridge_fit <- function(x, which = c("loss", score_of(x)), type = NULL, xlab = NULL,
-                                   ...) {
+                                   ylab = NULL, ...) {
   stop_if_unused("plot", ..., also = graphical_parameters())
   labels <- course_labels(x)
   if (!is.character(which) || length(which) == 0L || !all(which %in% names(labels))) {
@@ -41,7 +42,8 @@ plot.edaphosbridge_fit <- function(x, which = c("loss", score_of(x)), type = NUL
   on.exit(restore())
   if (is.null(xlab)) xlab <- epoch_name(x)
   for (name in drawn) {
-    draw_course(history$epoch, history[[name]], type, xlab = xlab, ylab = labels[[name]], ...)
+    label <- if (is.null(ylab)) labels[[name]] else ylab
+    draw_course(history$epoch, history[[name]], type, xlab = xlab, ylab = label, ...)
     graphics::abline(v = best_epoch_of(x), lty = "dotted")
   }
   invisible(x)
@@ -64,7 +66,11 @@ plot.edaphosbridge_pretrain <- function(x, which = names(pretrain_labels(x)), ty
   for (name in unique(which)) {
     course <- stats::na.omit(drawn_history(x)[c("epoch", name)])
     label <- if (is.null(ylab)) labels[[name]] else ylab
-    draw_course(course$epoch, course[[name]], type, xlab = xlab, ylab = label, main = main, ...)
+    if (name == "val_accuracy") {
+      draw_turns(course, type, xlab = xlab, ylab = label, main = main, ...)
+    } else {
+      draw_course(course$epoch, course[[name]], type, xlab = xlab, ylab = label, main = main, ...)
+    }
     if (name == "probe") graphics::abline(v = best_look_of(x), lty = "dotted")
   }
   invisible(x)
@@ -124,6 +130,14 @@ draw_course <- function(epochs, values, type, ...) {
   graphics::axis(1L, at = whole_numbers(graphics::axTicks(1L), epochs))
 }
 
+# The accuracy of held-out patches by turns, with a dotted line at that of chance.
+draw_turns <- function(course, type, ..., ylim = range(course$val_accuracy, chance_of_turns)) {
+  draw_course(course$epoch, course$val_accuracy, type, ..., ylim = ylim)
+  graphics::abline(h = chance_of_turns, lty = "dotted")
+}
+
+chance_of_turns <- 0.25
+
 # Those of `ticks` that are epochs, or the first and the last epoch where none is.
 whole_numbers <- function(ticks, epochs) {
   whole <- unique(round(ticks[abs(ticks - round(ticks)) < 1e-8 & ticks > 0.5]))
@@ -144,10 +158,10 @@ use_panels <- function(n, rows = 1L) {
   }
 }
 
-# What plot.default() takes: its arguments, and those of par() and lines() that it hands on.
+# What plot.default() takes beside its data: its arguments, and those of par() and lines() that it hands on.
 graphical_parameters <- function() {
   c(
-    names(formals(graphics::plot.default)),
+    setdiff(names(formals(graphics::plot.default)), c("x", "y", "...")),
     "adj", "bg", "bty", "cex", "cex.axis", "cex.lab", "cex.main", "cex.sub", "col", "col.axis",
     "col.lab", "col.main", "col.sub", "crt", "err", "family", "fg", "font", "font.axis",
     "font.lab", "font.main", "font.sub", "lab", "las", "lend", "lheight", "ljoin", "lmitre", "lty",

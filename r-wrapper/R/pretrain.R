@@ -222,7 +222,8 @@ foundation_simclr_pretrain <- function(patches,
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::augment
+#' @method augment edaphosbridge_pretrain
+#' @exportS3Method generics::augment edaphosbridge_pretrain
 augment.edaphosbridge_pretrain <- function(x, newdata, data = NULL, coords = NULL,
                                            dataset = NULL, ...) {
   call <- sys.call()

@@ -4,9 +4,7 @@
 format.summary.edaphosbridge_fit <- function(x, ...) {
   c(
     sprintf("%s: %s", learner_of(x), x$regime),
-    sprintf(
-      "  encoder:   %s, %d channels -> %d features", x$architecture, x$in_channels, x$feature_dim
-    ),
+    sprintf("  encoder:   %s, %s", x$architecture, widths_line(x)),
     if (is.null(x$pixel_counts)) paste0("  head:      ", head_line(x)) else paste0("  decoder:   ", x$head_type),
     sprintf(
       "  patches:   %s of %d x %d x %d (C x H x W)",
@@ -50,9 +48,12 @@ format.summary.edaphosbridge_pretrain <- function(x, ...) {
   )
 }
 
-# Of each sensor: "4", or "4 + 2".
+# Of each sensor: "4 channels", or "4 + 2 channels".
 channels_text <- function(x) {
-  paste(if (is.null(x$channels)) x$in_channels else x$channels, collapse = " + ")
+  if (length(x$channels) < 2L) {
+    return(counted(x$in_channels, "channel"))
+  }
+  paste(paste(x$channels, collapse = " + "), "channels")
 }
 
 #' @export
@@ -72,10 +73,7 @@ format.summary.edaphosbridge_probe_sweep <- function(x, ...) {
       "Sweep of linear probes: %s with %s", counted(nrow(x$settings), "setting"),
       counted(x$n_seeds, "seed")
     ),
-    sprintf(
-      "  encoder:   %s, %d channels -> %d features", fit$architecture, fit$in_channels,
-      fit$feature_dim
-    ),
+    sprintf("  encoder:   %s, %s", fit$architecture, widths_line(fit)),
     sprintf("  best:      %s", setting_text(x$best)),
     sprintf(
       "  val_acc:   %.3f (mean over %s%s)", x$val_accuracy, counted(x$n_seeds, "seed"), spread
@@ -83,7 +81,10 @@ format.summary.edaphosbridge_probe_sweep <- function(x, ...) {
     if (x$n_diverged > 0L) sprintf("  diverged:  %s", counted(x$n_diverged, "setting")),
     paste0("   ", rows),
     if (more > 0L) sprintf("    ... and %d more", more),
-    sprintf("  final fit: of the best, on all %s patches of %d classes", fit$n, length(fit$class_counts))
+    sprintf(
+      "  final fit: of the best, on all %s patches of %s", fit$n,
+      counted(length(fit$class_counts), "class", "classes")
+    )
   )
 }
 
@@ -96,9 +97,9 @@ learner_of <- function(x) {
     return(sprintf("Multi-label classifier of %s", counted(length(x$label_counts), "label")))
   }
   if (!is.null(x$pixel_counts)) {
-    return(sprintf("Segmenter of %d classes", length(x$pixel_counts)))
+    return(sprintf("Segmenter of %s", counted(length(x$pixel_counts), "class", "classes")))
   }
-  sprintf("Classifier of %d classes", length(x$class_counts))
+  sprintf("Classifier of %s", counted(length(x$class_counts), "class", "classes"))
 }
 
 # The patches or cells of each class or label, or the targets.
@@ -110,7 +111,10 @@ learnt_lines <- function(x) {
   count_lines(structure(spread, names = x$targets$target))
 }
 
-counted <- function(n, what) sprintf("%d %s%s", n, what, if (n == 1L) "" else "s")
+# "1 epoch", "2 epochs"
+counted <- function(n, what, several = paste0(what, "s")) {
+  sprintf("%.0f %s", n, if (n == 1) what else several)
+}
 
 head_line <- function(x) {
   if (x$head_type %in% c("linear", "custom")) {
@@ -179,19 +183,20 @@ count_lines <- function(counts) {
 training_line <- function(x) {
   if (identical(x$config$solver, "lbfgs")) {
     return(sprintf(
-      "  training:  L-BFGS at C %g, %d evaluations, on %s", x$config$C, nrow(x$history), x$device
+      "  training:  L-BFGS at C %g, %s, on %s", x$config$C, counted(nrow(x$history), "evaluation"),
+      x$device
     ))
   }
+  epochs <- counted(nrow(x$history), "epoch")
   if (!is.null(x$config$recipe)) {
-    phases <- length(x$config$phases)
     return(sprintf(
-      "  training:  %d epochs in %d phase%s, batches of %d, seed %.0f, on %s",
-      nrow(x$history), phases, if (phases > 1L) "s" else "", x$config$batch_size, x$config$seed, x$device
+      "  training:  %s in %s, batches of %d, seed %.0f, on %s",
+      epochs, counted(length(x$config$phases), "phase"), x$config$batch_size, x$config$seed, x$device
     ))
   }
   sprintf(
-    "  training:  %d epochs, batches of %d, lr %g, seed %.0f, on %s",
-    nrow(x$history), x$config$batch_size, x$config$lr, x$config$seed, x$device
+    "  training:  %s, batches of %d, lr %g, seed %.0f, on %s",
+    epochs, x$config$batch_size, x$config$lr, x$config$seed, x$device
   )
 }
 

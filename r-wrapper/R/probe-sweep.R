@@ -71,7 +71,8 @@ predict.edaphosbridge_probe_sweep <- function(object, ...) {
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::augment
+#' @method augment edaphosbridge_probe_sweep
+#' @exportS3Method generics::augment edaphosbridge_probe_sweep
 augment.edaphosbridge_probe_sweep <- function(x, newdata, ...) {
   augment.edaphosbridge_classifier(x$classifier, newdata, ...)
 }

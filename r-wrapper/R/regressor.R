@@ -102,7 +102,8 @@ predict.edaphosbridge_regressor <- function(object, x, type = "response", device
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::augment
+#' @method augment edaphosbridge_regressor
+#' @exportS3Method generics::augment edaphosbridge_regressor
 augment.edaphosbridge_regressor <- function(x, newdata, data = NULL, coords = NULL, dataset = NULL,
                                             ...) {
   call <- sys.call()

@@ -4,10 +4,12 @@
 #'
 #' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
 #'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], of [foundation_moco_pretrain()] and
-#'   its sisters, or of [foundation_probe_sweep()].
+#'   its sisters, or of [foundation_probe_sweep()]. Or any other object of this package that is printed:
+#'   a result such as that of [foundation_interpret()] or [foundation_cross_validate()], an ensemble, an
+#'   encoder, a tile dataset.
 #' @param ... Not used: an argument of another name is an error.
 #'
-#' @return A list of class `summary.edaphosbridge_fit`. Of a classifier, of class
+#' @return Of a fit a list of class `summary.edaphosbridge_fit`. Of a classifier, of class
 #'   `summary.edaphosbridge_classifier` too, with
 #'   \item{regime}{`"linear probing"`, `"frozen backbone"` or `"full fine-tuning"`; of a recipe its
 #'     name, such as `"fine_tune"` or `"lp_ft"`}
@@ -39,6 +41,9 @@
 #'   Of a sweep, of class `summary.edaphosbridge_probe_sweep`, with `best` and `config` as in the
 #'   sweep; `settings`, the best first; `val_accuracy` and `val_accuracy_sd` of the best; `n_seeds`;
 #'   `n_diverged`, settings whose training diverged; and `classifier`, the summary of the classifier.
+#'
+#'   Of [foundation_few_label_experiment()] its `summary`, a data frame. Of all else the object itself,
+#'   whose summary is what it prints.
 #' @examplesIf edaphosbridge::edaphosbridge_available()
 #' x <- array(rnorm(60 * 4 * 9 * 9), c(60, 4, 9, 9))
 #' y <- factor(rep(c("Oxisol", "Ultisol"), 30))
@@ -142,4 +147,34 @@ summary.edaphosbridge_probe_sweep <- function(object, ...) {
     ),
     class = c("summary.edaphosbridge_probe_sweep", "summary.edaphosbridge_fit")
   )
+}
+
+# What else is printed has no summary beside that.
+#' @rdname summary.edaphosbridge
+#' @export
+summary.edaphosbridge_result <- function(object, ...) {
+  stop_if_unused("summary", ...)
+  object
+}
+
+#' @export
+summary.edaphosbridge_cross_validation <- summary.edaphosbridge_result
+
+#' @export
+summary.edaphosbridge_ensemble <- summary.edaphosbridge_result
+
+#' @export
+summary.edaphosbridge_lr_find <- summary.edaphosbridge_result
+
+#' @export
+summary.edaphosbridge_tiles <- summary.edaphosbridge_result
+
+#' @export
+summary.edaphosbridge_encoder <- summary.edaphosbridge_result
+
+#' @rdname summary.edaphosbridge
+#' @export
+summary.edaphosbridge_few_label_experiment <- function(object, ...) {
+  stop_if_unused("summary", ...)
+  object$summary
 }

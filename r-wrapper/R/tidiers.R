@@ -7,7 +7,10 @@
 #'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], of [foundation_moco_pretrain()] and
 #'   its sisters, or of [foundation_probe_sweep()]. `augment()` takes no segmenter, which predicts no row
 #'   of a table. `tidy()` also takes results of [foundation_finetune_ensemble()],
-#'   [foundation_cross_validate()] and [foundation_lr_find()], `glance()` an ensemble.
+#'   [foundation_cross_validate()], [foundation_few_label_experiment()], [foundation_lr_find()],
+#'   [foundation_applicability()], [foundation_interpret()], [foundation_knn()],
+#'   [foundation_compare_segmenters()], [foundation_attribute()], [foundation_band_importance()] and
+#'   [foundation_embedding_map()]; `glance()` an ensemble.
 #' @param newdata Patches `(N, C, H, W)`; with `coords` a raster, as in
 #'   [predict.edaphosbridge_classifier()] and [foundation_embed_at_coords()].
 #' @param data A data frame with a row for each patch, which gets the new columns; by default
@@ -59,14 +62,16 @@
 NULL
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::tidy
+#' @method tidy edaphosbridge_fit
+#' @exportS3Method generics::tidy edaphosbridge_fit
 tidy.edaphosbridge_fit <- function(x, ...) {
   stop_if_unused("tidy", ...)
   history_of(x)
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::glance
+#' @method glance edaphosbridge_fit
+#' @exportS3Method generics::glance edaphosbridge_fit
 glance.edaphosbridge_fit <- function(x, ...) {
   stop_if_unused("glance", ...)
   summary <- summary.edaphosbridge_fit(x)
@@ -92,7 +97,8 @@ n_learnt <- function(fit) {
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::glance
+#' @method glance edaphosbridge_pretrain
+#' @exportS3Method generics::glance edaphosbridge_pretrain
 glance.edaphosbridge_pretrain <- function(x, ...) {
   stop_if_unused("glance", ...)
   as.data.frame(c(
@@ -108,14 +114,16 @@ glance.edaphosbridge_pretrain <- function(x, ...) {
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::tidy
+#' @method tidy edaphosbridge_probe_sweep
+#' @exportS3Method generics::tidy edaphosbridge_probe_sweep
 tidy.edaphosbridge_probe_sweep <- function(x, ...) {
   stop_if_unused("tidy", ...)
   x$settings
 }
 
 #' @rdname tidiers.edaphosbridge
-#' @exportS3Method generics::glance
+#' @method glance edaphosbridge_probe_sweep
+#' @exportS3Method generics::glance edaphosbridge_probe_sweep
 glance.edaphosbridge_probe_sweep <- function(x, ...) {
   stop_if_unused("glance", ...)
   summary <- summary.edaphosbridge_probe_sweep(x)

@@ -18,14 +18,18 @@ to_split <- function(values, call) {
   )
 }
 
-# Of tiles that bring their own masks as many as there are tiles.
+# Of a file of patches those of what is learnt: no path says how many it has.
 rows_of_fit <- function(values) {
-  if (!is.null(values$masks)) {
-    NROW(values$masks)
-  } else if (is.null(values$y) && inherits(values$x, "edaphosbridge_tiles")) {
-    values$x$n_patches
-  } else {
-    NROW(values$y)
+  n <- rows_of_patches(values$x)
+  if (is.null(n)) NROW(if (is.null(values$masks)) values$y else values$masks) else n
+}
+
+# How many patches or cases there are, where R knows it; else NULL.
+rows_of_patches <- function(x) {
+  if (inherits(x, "edaphosbridge_tiles")) {
+    x$n_patches
+  } else if (!is.character(x) && !is_python_object(x)) {
+    NROW(x)
   }
 }
 
@@ -79,15 +83,16 @@ to_folds <- function(folds, n, call) {
   list(train = NULL, test = lapply(folds, rows))
 }
 
-# Of rsample and spatialsample: `in_id` trains, and `out_id` is held out; NA stands for all others.
+# Of rsample and spatialsample: `in_id` trains, and `out_id` is held out; NA stands for all others. Where
+# `n` is NULL Python alone knows the patches.
 rows_of_rset <- function(splits, n, call) {
   lapply(splits, function(split) {
-    if (NROW(split$data) != n) {
-      problem <- sprintf("must be of the %d patches; found %d rows.", n, NROW(split$data))
-      stop_input("folds", problem, call)
+    has <- NROW(split$data)
+    if (!is.null(n) && has != n) {
+      stop_input("folds", sprintf("must be of the %d patches; found %d rows.", n, has), call)
     }
     out <- split$out_id
-    if (length(out) == 0L || anyNA(out)) out <- setdiff(seq_len(n), split$in_id)
+    if (length(out) == 0L || anyNA(out)) out <- setdiff(seq_len(has), split$in_id)
     list(split$in_id, out)
   })
 }

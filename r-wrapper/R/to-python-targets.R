@@ -119,21 +119,30 @@ stop_label_sets <- function(found, call) {
   ), call)
 }
 
-# The elements `values` and `names`.
-numbers_to_python <- function(y, call) {
+# The elements `values` and `names`. A matrix in a data frame is a column for each of its own.
+numbers_to_python <- function(y, call, argument = "y") {
+  if (is.data.frame(y)) {
+    is_table <- vapply(y, function(column) length(dim(column)) < 3L && NCOL(column) > 0L, NA)
+    if (!all(is_table)) {
+      problem <- sprintf("must have numbers or a matrix in its column '%s'.", names(y)[!is_table][[1]])
+      stop_input(argument, problem, call)
+    }
+    y <- as.matrix(y)
+  }
   names <- colnames(y)
-  if (is.data.frame(y)) y <- as.matrix(y)
-  if (!is.null(names)) names <- as.list(checked_text(names, call))
+  if (!is.null(names)) names <- as.list(checked_text(names, call, argument))
   values <- unclass(y)
   shape <- if (is.null(dim(values))) length(values) else dim(values)
   list(values = array(as.double(values), shape), names = names)
 }
 
-# A table of predictors crosses as numbers_to_python() has it; `column` is what a column is of.
-to_predictors <- function(x, call, argument = "x", column = "predictor") {
+# A table of predictors crosses as numbers_to_python() has it; `column` is what a column is of, `known` the
+# names of those that are asked for.
+to_predictors <- function(x, call, argument = "x", column = "predictor", known = NULL) {
   if (missing(x)) {
     stop_input(argument, "is missing.", call)
   }
+  x <- of_columns(x, known)
   is_number <- function(column) (is.numeric(column) || is.logical(column)) && !is.object(column)
   columns <- if (is.data.frame(x)) x else list(x)
   if (!all(vapply(columns, is_number, NA))) {
@@ -149,7 +158,7 @@ to_predictors <- function(x, call, argument = "x", column = "predictor") {
       ), if (column == "class") "K" else "D", column, found
     ), call)
   }
-  numbers_to_python(x, call)
+  numbers_to_python(x, call, argument)
 }
 
 # Numbers, with the names of columns where they have some.
@@ -162,7 +171,7 @@ to_weights <- function(weights, call) {
     stop_input("weights", problem, call)
   }
   names <- names(weights)
-  if (!is.null(names)) names <- as.list(checked_text(names, call))
+  if (!is.null(names)) names <- as.list(checked_text(names, call, "weights"))
   shape <- if (is.null(dim(weights))) length(weights) else dim(weights)
   list(values = array(as.double(weights), shape), names = names)
 }

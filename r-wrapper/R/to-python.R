@@ -68,7 +68,7 @@ to_cells <- function(x, bands, call) {
     x <- as.data.frame(x, check.names = FALSE, optional = TRUE)
   }
   names <- names(x)
-  wanted <- if (length(bands) && all(bands %in% names)) which(names %in% bands) else seq_along(names)
+  wanted <- places_of(bands, names)
   columns <- lapply(wanted, function(i) {
     column <- .subset2(x, i)
     odd <- c("factor", "Date", "POSIXct", "difftime", "integer64")
@@ -83,9 +83,29 @@ to_cells <- function(x, bands, call) {
   list(names = as.list(names[wanted]), columns = columns)
 }
 
+# Which of a table's columns are asked for: those of the names that are known, where all are there, else
+# every one.
+places_of <- function(known, names) {
+  if (length(known) && all(known %in% names)) which(names %in% known) else seq_along(names)
+}
+
+# The table of these columns.
+of_columns <- function(x, known) {
+  if (length(dim(x)) != 2L || is.null(colnames(x))) {
+    return(x)
+  }
+  places <- places_of(known, colnames(x))
+  if (is.data.frame(x)) as.data.frame(x)[places] else x[, places, drop = FALSE]
+}
+
+# Whether an object is a fit of encoder and head. Those of version 0.1.0 have no parent class.
+is_fit <- function(object) {
+  inherits(object, c("edaphosbridge_fit", "edaphosbridge_classifier")) && !is.null(object$head)
+}
+
 # A fit to go on from crosses as its bytes, with the modules of a user's own that they do not hold.
 to_start <- function(start, call, argument) {
-  if (!inherits(start, "edaphosbridge_fit") || is.null(start$head)) {
+  if (!is_fit(start)) {
     return(to_encoder(start, call, argument))
   }
   list(state = start$state, modules = held_modules(start, call, argument))
@@ -138,8 +158,8 @@ to_encoder <- function(encoder, call, argument = "encoder") {
   if (missing(encoder)) {
     stop_input(argument, "is missing. foundation_encoder() makes one.", call)
   }
-  is_fit <- any(startsWith(class(encoder), "edaphosbridge_")) && !is.null(encoder$encoder)
-  if (is_fit) {
+  holds_one <- any(startsWith(class(encoder), "edaphosbridge_")) && !is.null(encoder$encoder)
+  if (holds_one) {
     encoder <- encoder$encoder
   }
   if (inherits(encoder, "edaphosbridge_encoder")) {

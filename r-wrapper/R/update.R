@@ -5,7 +5,8 @@
 #'
 #' @param object A fit of [foundation_fit_classifier()], [foundation_fit_regressor()],
 #'   [foundation_fit_multilabel()] or [foundation_fit_segmenter()], of [foundation_moco_pretrain()] and
-#'   its sisters, or of [foundation_probe_sweep()].
+#'   its sisters, or of [foundation_probe_sweep()]. What is no fit, such as a cross-validation or an
+#'   ensemble, is refused: its function is called again.
 #' @param x,y,masks As in the function that made the fit.
 #' @param encoder The encoder to start from; by default the fit's own. After full
 #'   fine-tuning that is the tuned one, so that training goes on from there; give
@@ -186,4 +187,41 @@ parted_again <- function(config, given, call) {
 fit_again <- function(made_by, data, settings, changes) {
   settings[names(changes)] <- changes
   as.call(c(as.name(made_by), data, settings))
+}
+
+# What is no fit keeps no settings to call with.
+#' @rdname update.edaphosbridge
+#' @export
+update.edaphosbridge_result <- function(object, ...) {
+  problem <- sprintf("is no fit, and does not keep how it was made. Call %s again.", maker_of(object))
+  stop_input("object", problem, sys.call())
+}
+
+#' @export
+update.edaphosbridge_cross_validation <- update.edaphosbridge_result
+
+#' @export
+update.edaphosbridge_ensemble <- update.edaphosbridge_result
+
+#' @export
+update.edaphosbridge_lr_find <- update.edaphosbridge_result
+
+#' @export
+update.edaphosbridge_tiles <- update.edaphosbridge_result
+
+#' @export
+update.edaphosbridge_encoder <- update.edaphosbridge_result
+
+# What makes an object, "foundation_lr_find()".
+maker_of <- function(object) {
+  kind <- sub("^edaphosbridge_", "", leaf_class_of(object))
+  switch(kind,
+    attribution = "foundation_attribute()",
+    cross_validation = "foundation_cross_validate()",
+    ensemble = "foundation_finetune_ensemble()",
+    interpretation = "foundation_interpret() or foundation_knn()",
+    segmenter_comparison = "foundation_compare_segmenters()",
+    tiles = "foundation_tile_dataset()",
+    sprintf("foundation_%s()", kind)
+  )
 }

@@ -77,6 +77,11 @@ def test_more_pictures_than_were_kept_are_refused(found):
         found.plot_top_losses(7)
 
 
+def test_by_default_as_many_pictures_are_drawn_as_there_are(found):
+    figure = found.plot_top_losses()
+    assert sum(bool(ax.get_title()) for ax in figure.axes) == 6
+
+
 def test_axes_of_the_users_are_drawn_in(found):
     _, ax = matplotlib.pyplot.subplots()
     assert found.plot_confusion(ax) is ax

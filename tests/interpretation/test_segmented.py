@@ -146,6 +146,7 @@ def test_pictures_show_patch_mask_and_prediction(fit, x, truth):
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["0", "1", "2"]
     assert found.plot_confusion().get_xlabel() == "predicted"
+    assert len(found.plot_top_losses().axes) == 9
     with pytest.raises(InputError, match="at most 3"):
         found.plot_top_losses(4)
 

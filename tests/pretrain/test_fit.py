@@ -94,9 +94,10 @@ def test_the_accuracy_of_held_out_patches_has_an_axis_of_its_own(rotation):
     fit.plot(axes)
     left, right = axes.figure.axes
     assert left is axes
-    (line,) = right.lines
+    line, chance = right.lines
     assert line.get_xdata().tolist() == [1, 2, 3, 4]
     assert line.get_ydata().tolist() == fit.val_accuracy_history
+    assert set(chance.get_ydata()) == {0.25}
     assert right.get_ylabel() == "validation accuracy"
 
 

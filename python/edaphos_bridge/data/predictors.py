@@ -35,7 +35,9 @@ class Predictors:
     argument: str = "x"
 
 
-def as_predictors(x: Any, *, argument: str = "x", names: Any = None) -> Predictors:
+def as_predictors(
+    x: Any, *, argument: str = "x", names: Any = None, asked: Sequence[str] | None = None
+) -> Predictors:
     """Return a table as numbers.
 
     Parameters
@@ -43,6 +45,8 @@ def as_predictors(x: Any, *, argument: str = "x", names: Any = None) -> Predicto
     x : array-like, DataFrame or torch.Tensor of real numbers, shape (N, D)
     names : sequence of str, optional
         Of the columns of an array that comes without them.
+    asked : sequence of str, optional
+        Of the columns that are asked for: where a DataFrame has them all, its others are left out.
 
     Raises
     ------
@@ -50,6 +54,8 @@ def as_predictors(x: Any, *, argument: str = "x", names: Any = None) -> Predicto
         If `x` is no such table, or two columns have one name.
     """
     if isinstance(x, pd.DataFrame):
+        if asked is not None and set(asked) <= set(map(str, x.columns)):
+            x = x.loc[:, [str(name) in asked for name in x.columns]]
         names, x = [str(name) for name in x.columns], numbers_of_frame(x, argument)
     values = numbers_of(x, argument, _WANTED)
     if values.ndim != 2 or values.shape[1] == 0:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edaphos_bridge.basics.counted import counted
 from edaphos_bridge.classifier import fit_classifier
 from edaphos_bridge.data.patches import Patches
 from edaphos_bridge.embeddings import features_of
@@ -112,7 +113,7 @@ def _probe(method: str) -> str:
 
 def _scratch(method: str, first_with: Mapping[str, str], epochs: int) -> str:
     of = "" if len(first_with) == 1 else f" ({method})"
-    return f"from scratch{of}, {epochs} epoch{'' if epochs == 1 else 's'}"
+    return f"from scratch{of}, {counted(epochs, 'epoch')}"
 
 
 # --- how each learns --------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pandas as pd
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice
+from edaphos_bridge.basics.counted import counted
 from edaphos_bridge.basics.interrupts import imported
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.experiments.comparison import MEASURES, Comparison, mean_sd
@@ -121,10 +122,11 @@ class FoundationFewLabelExperiment:
             for one, other in self.pairs
         ]
         sizes = self.table.drop_duplicates("fold")["n_test"]
-        folds = f"{len(sizes)} fold{'' if len(sizes) == 1 else 's'}"
+        repeats = counted(compared.repeats, "repeat")
+        tested = counted(int(sizes.sum()), "patch", "patches")
         return [
             "<edaphos_few_label_experiment>",
-            f"  {compared.repeats} repeats, {sizes.sum()} patches tested in {folds}",
+            f"  {repeats}, {tested} tested in {counted(len(sizes), 'fold')}",
             "  accuracy, mean ± sd of the repeats",
             *_columns([head, *means]),
             "  differences of accuracy, 95 % interval, in how many repeats above 0",
@@ -173,7 +175,8 @@ class FoundationFewLabelExperiment:
     def _comparison(self) -> Comparison:
         of_each = " of each class" if self.config["per_class"] else ""
         headings = {
-            n: "all labels" if np.isinf(n) else f"{n:g} labels{of_each}" for n in self.labels
+            n: "all labels" if np.isinf(n) else counted(int(n), "label") + of_each
+            for n in self.labels
         }
         return Comparison(self.table, {name: name for name in self.methods}, headings, self.pairs)
 

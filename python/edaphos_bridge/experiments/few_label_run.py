@@ -13,6 +13,7 @@ import pandas as pd
 from torch import nn
 
 from edaphos_bridge.basics.arguments import seed_number, whole
+from edaphos_bridge.basics.counted import counted
 from edaphos_bridge.basics.interrupts import imported
 from edaphos_bridge.basics.seeding import draw_seed
 from edaphos_bridge.encoders.copying import as_module
@@ -210,10 +211,9 @@ def _of_pretraining(
 
 
 def _of_fit(row: Mapping[str, Any], done: int, total: int) -> PartReport:
-    labels = "all" if np.isinf(row["labels"]) else f"{row['labels']:g}"
+    labels = "all labels" if np.isinf(row["labels"]) else counted(int(row["labels"]), "label")
     status = f"accuracy={row['accuracy']:.3f}"
     line = (
-        f"[few labels] {row['method']}, {labels} labels, repeat {row['repeat']} "
-        f"({done}/{total})  {status}"
+        f"[few labels] {row['method']}, {labels}, repeat {row['repeat']} ({done}/{total})  {status}"
     )
     return PartReport(line, done, total, status)

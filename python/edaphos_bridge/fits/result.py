@@ -15,6 +15,7 @@ from torch import nn
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag
+from edaphos_bridge.basics.counted import counted
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.data.normalisation import Normalisation, normalisation_of
 from edaphos_bridge.data.patches import Patches
@@ -211,8 +212,7 @@ class FoundationFit:
             regime = "from scratch"
         best, top = "NA", self.best_score
         if "recipe" in self.config:
-            number = len(self.config["phases"])
-            regime = f"{self.config['recipe']}, {number} phase{'s' if number > 1 else ''}"
+            regime = f"{self.config['recipe']}, {counted(len(self.config['phases']), 'phase')}"
         if not math.isnan(top):
             first = self.score_history.index(top) + 1
             form = self.task.score_format
@@ -270,7 +270,8 @@ class FoundationFit:
         by = {"folds": f"fold {split.get('fold')}", "validation": "rows given"}
         text = by.get(split["by"], f"whole {split['by']}")
         left_out = f", {split['n_left_out']} left out" if split["n_left_out"] else ""
-        n_rows = f"{split['n_validation']} rows beside {split['n_train']} that train{left_out}"
+        validating = counted(split["n_validation"], "row")
+        n_rows = f"{validating} beside {split['n_train']} that train{left_out}"
         return {"validation": f"{text}: {n_rows}"}
 
     def n_patches(self) -> int | None:

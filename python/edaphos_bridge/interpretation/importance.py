@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from edaphos_bridge.basics.counted import counted
 from edaphos_bridge.basics.devices import resolve_device
 from edaphos_bridge.basics.seeding import Randomness
 from edaphos_bridge.encoders.features import batch_size_for
@@ -70,7 +71,7 @@ class FoundationBandImportance:
         return [
             "<edaphos_foundation_band_importance>",
             f"  {self.metric + ':':<{width}}{self.score:.3f}",
-            f"  {self.label}, mean of {self.losses.shape[1]} permutations:",
+            f"  {self.label}, mean of {counted(self.losses.shape[1], 'permutation')}:",
             *(
                 f"  {row.band + ':':<{width}}{row.importance:.3f}"
                 + ("" if np.isnan(row.sd) else f" (sd {row.sd:.3f})")

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.arguments import whole
+from edaphos_bridge.basics.counted import counted
 from edaphos_bridge.errors import InputError
 from edaphos_bridge.interpretation import figures
 from edaphos_bridge.interpretation.bootstrap import intervals
@@ -98,7 +99,7 @@ class FoundationInterpretation(ABC):
 
     def plot_top_losses(
         self,
-        k: int = 9,
+        k: int | None = None,
         bands: int | Sequence[int] | None = None,
         stretch: Stretch = "percent",
     ) -> Any:
@@ -109,8 +110,9 @@ class FoundationInterpretation(ABC):
 
         Parameters
         ----------
-        k : int
-            How many, at most as many as `patches` has (``n_pictures`` of `foundation_interpret`).
+        k : int, optional
+            How many, at most as many as `patches` has (``n_pictures`` of `foundation_interpret`);
+            by default 9 of them.
         bands : int or three ints, optional
             Bands shown as grey, or as red, green and blue, counted from 0. By default the first
             three, or the first where there are fewer.
@@ -122,15 +124,22 @@ class FoundationInterpretation(ABC):
         -------
         matplotlib.figure.Figure
         """
-        if whole("k", k) > len(self.patches):
-            raise InputError(
-                "k",
-                f"must be at most {len(self.patches)}, the patches that were kept",
-                found=k,
-                hint="foundation_interpret(n_pictures=) keeps more.",
-            )
+        k = self._how_many(k, most=9)
         shown = pictures(self.patches[:k], bands, stretch)
         return figures.grid(shown, self._titles(k), self._caption)
+
+    def _how_many(self, k: int | None, most: int) -> int:
+        """Return how many of the patches that were kept are drawn: `most` where `k` is None."""
+        kept = len(self.patches)
+        wanted = min(most, kept) if k is None else whole("k", k)
+        if wanted > kept or kept == 0:
+            raise InputError(
+                "k",
+                f"must be at most {kept}, the patches that were kept",
+                found=wanted,
+                hint="foundation_interpret(n_pictures=) keeps more.",
+            )
+        return wanted
 
     _caption: ClassVar[str]
 
@@ -140,7 +149,8 @@ class FoundationInterpretation(ABC):
 
     def describe(self) -> list[str]:
         """Return the lines that printing shows, the same in R and Python."""
-        drawn = f"{self.n_boot} draws of {self.units.n} {self.units.kind}"
+        units = counted(self.units.n, self.units.kind.removesuffix("s"))
+        drawn = f"{counted(self.n_boot, 'draw')} of {units}"
         text = {
             "patches": str(len(self)),
             "intervals": f"95 %, bootstrap: {drawn}" if self.n_boot else "none",

@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphos_bridge.basics.arguments import whole
 from edaphos_bridge.data.labels import ClassLabel
-from edaphos_bridge.errors import InputError
 from edaphos_bridge.interpretation import figures
 from edaphos_bridge.interpretation.of_classes import InterpretationOfClasses
 from edaphos_bridge.interpretation.pictures import Stretch, pictures
@@ -69,21 +67,15 @@ class SegmentationInterpretation(InterpretationOfClasses):
 
     def plot_top_losses(
         self,
-        k: int = 4,
+        k: int | None = None,
         bands: int | Sequence[int] | None = None,
         stretch: Stretch = "percent",
     ) -> Any:
         """Draw the `k` patches with the largest losses, each beside its mask and the prediction.
 
-        Arguments are those of `FoundationInterpretation.plot_top_losses`.
+        Arguments are those of `FoundationInterpretation.plot_top_losses`; by default 4 are drawn.
         """
-        if whole("k", k) > len(self.patches):
-            raise InputError(
-                "k",
-                f"must be at most {len(self.patches)}, the patches that were kept",
-                found=k,
-                hint="foundation_interpret(n_pictures=) keeps more.",
-            )
+        k = self._how_many(k, most=4)
         shown = pictures(self.patches[:k], bands, stretch)
         columns = {"actual": self.masks[:k], "predicted": self.predicted[:k]}
         return figures.masks(shown, columns, self.classes, self._titles(k))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import choice, whole
+from edaphos_bridge.basics.counted import counted
 from edaphos_bridge.fits.result import FoundationFit
 from edaphos_bridge.interpretation import figures
 from edaphos_bridge.interpretation.pictures import Stretch, pictures
@@ -73,7 +74,8 @@ class FoundationSegmenterComparison:
         width = max(map(len, [*self.fits, "model"])) + 2
         lines = [
             "<edaphos_segmenter_comparison>",
-            f"  {len(first)} patches held out, {len(self.classes)} classes, means over classes",
+            f"  {counted(len(first), 'patch', 'patches')} held out, "
+            f"{counted(len(self.classes), 'class', 'classes')}, means over classes",
             "  " + "model".ljust(width) + "".join(name.rjust(24) for name in shown),
         ]
         for name in self.fits:

@@ -102,7 +102,7 @@ class FoundationApplicability:
     @plain
     def measure(self, x: Any, *, lpd: bool = True) -> Applicability:
         """Return all three at once; `lpd` is NaN if it is not wanted. As `di`."""
-        return self.of(as_predictors(x), lpd=lpd)
+        return self.of(as_predictors(x, asked=self.names), lpd=lpd)
 
     def of(self, x: Predictors, *, lpd: bool = True) -> Applicability:
         """Do what `measure` does, of a table that is read already."""

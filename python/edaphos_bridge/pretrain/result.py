@@ -138,6 +138,8 @@ class FoundationPretrain:
         for number, (name, *course) in enumerate(others):
             right = ax.twinx()
             (line,) = right.plot(*course)
+            if name == "validation accuracy":
+                right.axhline(_CHANCE, linestyle=":", color=line.get_color())
             right.set_ylabel(name, color=line.get_color())
             right.spines["right"].set_position(("outward", 60 * number))
         ax.figure.sca(ax)
@@ -258,6 +260,7 @@ class FoundationPretrain:
         return "\n".join(self.describe())
 
 
+_CHANCE = 0.25  # of four quarter turns
 _LOSS = {
     "moco": "InfoNCE loss",
     "simclr": "loss",

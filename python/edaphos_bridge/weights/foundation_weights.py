@@ -14,6 +14,7 @@ import platformdirs
 
 from edaphos_bridge.basics.ambient import plain
 from edaphos_bridge.basics.arguments import flag, number, whole
+from edaphos_bridge.basics.counted import counted
 from edaphos_bridge.basics.paths import as_path
 from edaphos_bridge.data.orientation import TRANSPOSED, as_orientation
 from edaphos_bridge.encoders.copying import as_module
@@ -258,7 +259,7 @@ def load(
         encoder.patch_orientation = TRANSPOSED
     _orient(encoder, orientation, str(source))
     _check_widths(encoder, wanted, str(source))
-    say(f"{path}: {encoder.architecture}, {encoder.in_channels} channels")
+    say(f"{path}: {encoder.architecture}, {counted(encoder.in_channels, 'channel')}")
     return encoder.eval()
 
 

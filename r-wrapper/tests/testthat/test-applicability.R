@@ -241,3 +241,14 @@ test_that("what is not for a map, and what is not for rows, is refused", {
   refused(predict(known, rows, filename = "a.tif"), "filename", "is for the map of a raster")
   refused(predict(known, rows, block_size = 16), "block_size", "is for the map of a raster")
 })
+
+test_that("columns of other names are left out, whatever they hold", {
+  skip_if_no_python()
+  known <- foundation_applicability(table_of(20, 1))
+  new <- table_of(5, 2)
+  found <- predict(known, new)
+  expect_identical(predict(known, data.frame(id = letters[1:5], new[, c(3, 1, 2)])), found)
+  expect_identical(predict(known, cbind(id = 1:5, new)), found)
+  lacking <- data.frame(id = letters[1:5], new[, 1:2])
+  expect_error(predict(known, lacking), class = "edaphosbridge_input_error")
+})

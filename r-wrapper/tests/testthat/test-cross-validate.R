@@ -202,3 +202,35 @@ test_that("recipes, regressors and labels are cross-validated as classifiers are
   several <- cross(fit = foundation_fit_multilabel, y = labels, folds = numbers)
   expect_identical(several$columns, c("dark", "wet"))
 })
+
+test_that("a measure without a value in some folds has the mean of the others, and without any no plot", {
+  fake <- function(values) {
+    structure(
+      list(table = data.frame(fold = 1:3, n_train = 47L, n_test = 1L, rmse = 1:3, r_squared = values)),
+      class = c("edaphosbridge_cross_validation", "edaphos_cross_validation")
+    )
+  }
+  some <- fake(c(NA, 0.5, 0.25))
+  withr::with_pdf(tempfile(), {
+    expect_silent(plot(some, "r_squared"))
+    none <- expect_error(plot(fake(NA_real_), "r_squared"), class = "edaphosbridge_input_error")
+  })
+  expect_match(conditionMessage(none), "`measure` has no value in any fold; found \"r_squared\".", fixed = TRUE)
+  skip_if_lacking("ggplot2")
+  drawn <- expect_silent(ggplot2::autoplot(some, "r_squared"))
+  expect_identical(ggplot2::layer_data(drawn, 2L)$yintercept, 0.375)
+  expect_error(ggplot2::autoplot(fake(NA_real_), "r_squared"), class = "edaphosbridge_input_error")
+})
+
+test_that("a setting that names one thing twice is an error of the user's call", {
+  skip_if_no_python()
+  twice <- c(Oxisol = 1, Oxisol = 2)
+  expect_refused(
+    foundation_cross_validate(
+      foundation_fit_classifier, soil_encoder(), soil_x, soil_y,
+      class_weight = twice
+    ),
+    "class_weight", "names 'Oxisol' twice",
+    of = "foundation_cross_validate"
+  )
+})

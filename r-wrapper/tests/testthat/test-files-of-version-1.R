@@ -54,3 +54,15 @@ test_that("all of them are printed", {
     expect_match(format(version_1(name))[[1]], "^<edaphos", label = name)
   }
 })
+
+test_that("a classifier goes on with its head, and is one for what looks at fits", {
+  skip_if_no_python()
+  x <- version_1("expected")$patches
+  fit <- version_1("classifier")
+  y <- factor(rep_len(fit$classes, dim(x)[[1]]), fit$classes)
+  tune <- function(start) foundation_fine_tune(start, x, y, epochs = 1, base_lr = 1e-30, seed = 1, val_split = 0)
+  # with almost no rate the head stays what it was; a new one would be another
+  expect_close(unlist(tune(fit)$head), unlist(fit$head), 1e-6)
+  expect_identical(foundation_interpret(fit, x, y, n_boot = 0)$predicted, predict(fit, x))
+  expect_s3_class(suppressWarnings(foundation_calibrate(fit, x, y)), "edaphosbridge_classifier")
+})

@@ -240,3 +240,44 @@ test_that("a fit around a module of one's own is interpreted, from a file with t
     of = "foundation_interpret"
   )
 })
+
+test_that("pictures are by default as many as there are, and k is what was asked for", {
+  skip_if_no_python()
+  few <- foundation_interpret(soil_fit(), patches(1:5), soil_y[1:5], n_boot = 0)
+  withr::with_pdf(tempfile(), {
+    expect_identical(plot(few, "top_losses"), few)
+    expect_error(plot(few, "top_losses", k = 6), "at most 5", class = "edaphosbridge_input_error")
+  })
+})
+
+test_that("tables have the names of targets as they are, and names of rows that were given", {
+  found <- structure(
+    list(
+      kind = "regression", targets = c("soil carbon", "pH-value"), loss = c(1, 2),
+      predicted = matrix(1:4, 2), actual = matrix(5:8, 2),
+      scores = data.frame(metric = c("rmse", "mae"), estimate = 1:2)
+    ),
+    class = c("edaphosbridge_interpretation", "edaphosbridge_result")
+  )
+  expect_named(top_losses(found), c(
+    "prediction_soil carbon", "actual_soil carbon", "prediction_pH-value", "actual_pH-value", "loss", "row"
+  ))
+  expect_identical(rownames(as.data.frame(found, row.names = c("a", "b"))), c("a", "b"))
+})
+
+test_that("every table takes names of rows", {
+  two <- data.frame(a = 1:2)
+  holders <- list(
+    band_importance = list(importance = two), embedding_map = list(points = two),
+    segmenter_comparison = list(scores = two), lr_find = list(table = two),
+    cross_validation = list(table = two), few_label_experiment = list(table = two),
+    applicability = list(train_di = 1:2, threshold = 1, train_lpd = 1:2),
+    attribution = list(
+      values = array(1, c(2, 1, 2, 2)), bands = "ndvi", prediction = 1:2, target = c("y", "y")
+    )
+  )
+  for (kind in names(holders)) {
+    made <- structure(holders[[kind]], class = paste0("edaphosbridge_", kind))
+    expect_identical(rownames(as.data.frame(made, row.names = c("r", "s"))), c("r", "s"), label = kind)
+  }
+})

@@ -100,7 +100,7 @@ test_that("pictures that are not there are refused", {
   }
   found <- fake_interpretation()
   refused(plot(found, "roc"), "which", "\"confusion\" or \"reliability\" or \"top_losses\"")
-  refused(plot(found, "top_losses"), "k", "at most 4")
+  refused(plot(found, "top_losses", k = 5), "k", "at most 4")
   refused(plot(found, "top_losses", k = 0), "k", "positive whole number")
   refused(plot(found, "top_losses", k = 1, bands = 1:2), "bands", "one band or three")
   refused(plot(found, "top_losses", k = 1, bands = 4), "bands", "from 1 to 3")
@@ -108,5 +108,5 @@ test_that("pictures that are not there are refused", {
   refused(plot(found, kind = 1), "kind", "plot()")
   refused(plot(fake_regression(), target = 3), "target", "at most 2")
   skip_if_lacking("ggplot2")
-  refused(ggplot2::autoplot(found, "top_losses"), "k", "at most 4")
+  refused(ggplot2::autoplot(found, "top_losses", k = 5), "k", "at most 4")
 })

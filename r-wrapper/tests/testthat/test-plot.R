@@ -115,3 +115,59 @@ test_that("the axis counts epochs, or L-BFGS's evaluations of the gradient", {
   expect_identical(xlab_of(fit), "evaluation of the gradient")
   expect_identical(xlab_of(fit, xlab = "step"), "step")
 })
+
+test_that("every plot of a course takes the axes of the user's", {
+  fits <- list(
+    fake_fit(),
+    structure(
+      list(method = "moco", loss_history = c(3, 2.5)),
+      class = c("edaphosbridge_pretrain", "edaphos_foundation_moco")
+    ),
+    structure(
+      list(table = data.frame(fold = 1:2, n_train = 3L, n_test = 3L, rmse = c(1, 2))),
+      class = "edaphosbridge_cross_validation"
+    ),
+    structure(
+      list(
+        table = data.frame(lr = c(1e-3, 1e-2), smoothed = c(2, 1)), suggestion = list(valley = 2e-3)
+      ),
+      class = "edaphosbridge_lr_find"
+    ),
+    structure(
+      list(members = list(fake_fit()), loss_histories = list(c(3, 2))), class = "edaphosbridge_ensemble"
+    ),
+    structure(
+      list(
+        settings = data.frame(
+          solver = "adam", lr = c(0.1, 0.2), weight_decay = 0, C = NA, val_accuracy = c(0.5, 0.75),
+          val_accuracy_sd = NA
+        ),
+        best = list(solver = "adam", lr = 0.2)
+      ),
+      class = "edaphosbridge_probe_sweep"
+    )
+  )
+  for (fit in fits) {
+    texts <- texts_of(fit, xlab = "mine", ylab = "yours", main = "theirs", sub = "ours", type = "b", col = 2)
+    expect_true(all(c("mine", "yours", "theirs", "ours") %in% texts), label = class(fit)[[1]])
+  }
+  for (fit in fits[4:6]) { # of the others it is short for `ylab`
+    expect_error(plot(fit, y = 3), class = "edaphosbridge_input_error")
+  }
+})
+
+test_that("the accuracy of turns stands beside that of chance", {
+  local_device()
+  turns <- structure(
+    list(method = "rotation", loss_history = c(2, 1), val_accuracy_history = c(0.5, 0.75)),
+    class = c("edaphosbridge_pretrain", "edaphos_foundation_rotation")
+  )
+  plot(turns, which = "val_accuracy")
+  expect_equal(graphics::par("usr")[3:4], c(0.23, 0.77))
+  plot(turns, which = "val_accuracy", ylim = c(0, 1))
+  expect_equal(graphics::par("usr")[3:4], c(-0.04, 1.04))
+  skip_if_lacking("ggplot2")
+  lines <- ggplot2::layer_data(ggplot2::autoplot(turns), 2L)
+  expect_identical(lines$yintercept, 0.25)
+  expect_identical(as.integer(lines$PANEL), 2L)
+})

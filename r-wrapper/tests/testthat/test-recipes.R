@@ -243,7 +243,7 @@ test_that("fits of recipes print, sum up, plot and tidy as others do", {
   expect_output(print(summary(fit)), "head: +concat_pool, hidden 8, dropout 0.5")
   expect_output(print(summary(fit)), "training: +3 epochs in 2 phases, batches of 64, seed 1, on cpu")
   single <- foundation_finetune_classifier(fit, soil_x, soil_y, epochs = 1, seed = 1)
-  expect_output(print(summary(single)), "training: +1 epochs in 1 phase, batches of 32")
+  expect_output(print(summary(single)), "training: +1 epoch in 1 phase, batches of 32")
   expect_identical(summary(fit)$regime, "fine_tune")
   expect_identical(generics::glance(fit)[c("regime", "head", "epochs")], data.frame(
     regime = "fine_tune", head = "concat_pool", epochs = 3L

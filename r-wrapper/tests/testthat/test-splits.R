@@ -179,3 +179,18 @@ test_that("bad rows are named with their argument, counted from 1", {
   refused("validation", "each of the 48 patches", validation = rep(TRUE, 47))
   refused("validation", "found character", validation = "a")
 })
+
+test_that("an rset is of the patches, whatever holds them", {
+  split <- list(data = data.frame(row = 1:40), in_id = 1:30, out_id = NA)
+  rows_of <- function(...) to_folds(list(splits = list(split)), rows_of_fit(list(...)), quote(call()))
+  tiles <- structure(list(n_patches = 40L), class = "edaphosbridge_tiles")
+  expected <- list(train = list(as.array(0:29)), test = list(as.array(30:39)))
+  expect_identical(rows_of(x = tiles, y = quote(expr = )), expected) # tiles bring their masks
+  expect_identical(rows_of(x = array(0, c(40, 1, 1, 1)), y = 1:40), expected)
+  expect_identical(rows_of(x = "patches.npy", y = 1:40), expected)
+  expect_error(rows_of(x = "patches.npy", y = 1:39), "of the 39 patches; found 40 rows", fixed = TRUE)
+  # no path says how many patches it has: Python sees it
+  expect_identical(to_folds(list(splits = list(split)), rows_of_patches("patches.npy"), NULL), expected)
+  expect_identical(rows_of_patches(matrix(0, 40, 2)), 40L)
+  expect_identical(rows_of_patches(tiles), 40L)
+})

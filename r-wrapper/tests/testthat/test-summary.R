@@ -117,3 +117,50 @@ test_that("real fits can be summarised", {
   expect_output(print(summary(tile_fit())), "MoCo v2.*normalised tiles of clay, ndvi, slope")
   expect_output(print(summary(quick_fit(own_module()))), "encoder:   custom, 4 channels -> 6")
 })
+
+# --- what is no fit ------------------------------------------------------------------------
+
+printed_as <- function(...) structure(list(), printed = "<it>", class = c(...))
+others <- c(
+  ensemble = "foundation_finetune_ensemble()", cross_validation = "foundation_cross_validate()",
+  lr_find = "foundation_lr_find()", tiles = "foundation_tile_dataset()", encoder = "foundation_encoder()",
+  interpretation = "foundation_interpret() or foundation_knn()", attribution = "foundation_attribute()",
+  band_importance = "foundation_band_importance()", embedding_map = "foundation_embedding_map()",
+  segmenter_comparison = "foundation_compare_segmenters()", applicability = "foundation_applicability()",
+  few_label_experiment = "foundation_few_label_experiment()"
+)
+made_of <- function(kind) {
+  with_class <- c("ensemble", "cross_validation", "lr_find", "tiles", "encoder")
+  printed_as(paste0("edaphosbridge_", kind), if (!kind %in% with_class) "edaphosbridge_result")
+}
+
+test_that("all else that prints is its own summary", {
+  for (kind in setdiff(names(others), "few_label_experiment")) {
+    expect_identical(summary(made_of(kind)), made_of(kind), label = kind)
+    expect_error(summary(made_of(kind), digits = 3), class = "edaphosbridge_input_error", label = kind)
+  }
+  experiment <- structure(
+    list(summary = data.frame(method = "MoCo")),
+    class = c("edaphosbridge_few_label_experiment", "edaphosbridge_result")
+  )
+  expect_identical(summary(experiment), experiment$summary)
+})
+
+test_that("update() of what is no fit says what to call", {
+  for (kind in names(others)) {
+    refused <- expect_error(update(made_of(kind), epochs = 3), class = "edaphosbridge_input_error")
+    expect_match(
+      conditionMessage(refused), paste0("`object` is no fit, and does not keep how it was made. Call ", others[[kind]], " again."),
+      fixed = TRUE
+    )
+  }
+})
+
+test_that("one epoch, class or channel is no several", {
+  fit <- fake_classifier(val_accuracy = 0.5, in_channels = 1L, feature_dim = 1L, loss_history = 0.9)
+  lines <- format(summary(fit))
+  expect_match(lines, "^  encoder:   moco, 1 channel -> 1 feature$", all = FALSE)
+  expect_match(lines, "^  training:  1 epoch, batches", all = FALSE)
+  expect_identical(counted(1L, "class", "classes"), "1 class")
+  expect_identical(counted(2e5, "class", "classes"), "200000 classes")
+})

@@ -330,3 +330,20 @@ test_that("a path of nothing that holds patches is an error that names the argum
   writeLines("no array", path)
   expect_refused(predict(soil_fit(), path), "x", "cannot be opened", of = "predict")
 })
+
+test_that("a matrix in a data frame is a column for each of its own", {
+  y <- data.frame(clay = c(1, 2), row.names = 1:2)
+  y$sand <- cbind(fine = c(3, 4), coarse = c(5, 6))
+  expected <- list(
+    values = array(as.double(1:6), c(2L, 3L)), names = list("clay", "sand.fine", "sand.coarse")
+  )
+  expect_identical(to_targets(y, NULL), expected)
+  expect_identical(to_predictors(y, NULL), expected)
+  y$sand <- y$sand > 3
+  expect_identical(to_label_sets(y, NULL)$names, expected$names)
+  y$sand <- array(0, c(2L, 2L, 2L))
+  expect_error(to_targets(y, NULL), "`y` must have numbers or a matrix in its column 'sand'.", fixed = TRUE)
+  expect_error(to_predictors(y, NULL, "newdata"), "`newdata` must have numbers", fixed = TRUE)
+  y$sand <- matrix(0, 2L, 0L)
+  expect_error(to_targets(y, NULL), class = "edaphosbridge_input_error")
+})
