@@ -1,6 +1,7 @@
 """`foundation_predict_raster()`: a map has what `predict()` says of the patch around a cell."""
 
 import json
+import math
 import time
 
 import dask.array
@@ -12,6 +13,7 @@ import rasterio.shutil
 import torch
 import xarray
 from rasterio import Affine
+from torch import nn
 
 from closeness import assert_close
 from edaphos_bridge import (
@@ -480,11 +482,20 @@ def test_a_fit_on_patches_of_another_size_than_the_encoders_reads_those_it_was_t
     assert_close(found.values.reshape(len(expected), -1)[:, at], expected, 1e-5)
 
 
+class Overflowing(nn.Linear):
+    """A head whose outputs are NaN where features are as large as those of values for no data."""
+
+    def forward(self, features):
+        large = features.abs().amax(dim=1, keepdim=True) > 1e4
+        return torch.where(large, math.nan, super().forward(features))
+
+
 def test_what_cannot_be_predicted_is_said_of_the_stack():
     raw = cells().copy()
-    raw[:, 20:24, 20:24] = -3.4e38
+    raw[:, 20:24, 20:24] = 1e9
+    fit = classifier(head=Overflowing(8, 3))
     with pytest.warns(EdaphosWarning, match="does not look like"):
-        found = foundation_predict_raster(classifier(), raw, stride=4)
+        found = foundation_predict_raster(fit, raw, stride=4)
     with pytest.raises(InputError, match="NaN or infinite") as caught:
         found.load()
     assert caught.value.argument == "stack"
