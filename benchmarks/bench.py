@@ -1,7 +1,7 @@
 """Measure everything that the project promises about speed and memory, in one table.
 
 Run from the repository root by ``make bench``, which is ``python -m benchmarks.bench``. Writes
-``docs/benchmarks.md`` and every run to ``docs/benchmarks.csv``. Takes about 25 minutes on
+``docs/benchmarks.md`` and every run to ``docs/benchmarks.csv``. Takes about 45 minutes on
 two cores that do nothing else.
 """
 
@@ -52,6 +52,12 @@ NOTES: dict[str, str] = {
         "Clay's decoder convolves at the size of the patch and costs more than the MoCo encoder "
         "below it, in both loops alike: to encode once saves less than half of a step. With the "
         "linear decoder the encoder is nearly all."
+    ),
+    **dict.fromkeys(
+        ("conversion", "conversion-reticulate", "conversion-rpy2"),
+        "where free memory lies in pieces, as on a machine that has run for days, the system first "
+        "makes room for the huge pages that NumPy asks for: some runs take two to five times as "
+        "long as the others (docs/benchmarks.csv), the straight copy asks for none.",
     ),
     "predict-class": (
         "the reference neither copies nor checks. Code of a user's may write to its input, so it "

@@ -179,7 +179,8 @@ test_that("layers are found by name, or in order where the names are others", {
   expect_identical(cells_of(predict(known, more)), expected)
   others <- soil_stack()
   names(others) <- c("a", "b", "c")
-  expect_identical(cells_of(predict(known, others)), expected)
+  expect_warning(in_order <- predict(known, others), "`newdata` (a, b, c) have other names", fixed = TRUE)
+  expect_identical(cells_of(in_order), expected)
 })
 
 test_that("of embeddings the raster is that of foundation_embed_raster()", {
