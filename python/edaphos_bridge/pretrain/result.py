@@ -122,9 +122,11 @@ class FoundationPretrain:
             Where to draw; by default on a new figure.
         """
         if ax is None:
-            _, ax = imported("matplotlib.pyplot").subplots()
+            # constrained: axes at the right have room for their names
+            _, ax = imported("matplotlib.pyplot").subplots(layout="constrained")
         ax.plot(range(1, len(self.loss_history) + 1), self.loss_history)
         ax.set(xlabel="epoch", ylabel=_LOSS[self.method], title=f"{self.method} pretraining")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         epochs = range(1, len(self.loss_history) + 1)
         others: list[tuple[Any, ...]] = []
         if self.val_accuracy_history is not None:
