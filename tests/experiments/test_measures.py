@@ -10,14 +10,14 @@ from edaphos_bridge.experiments.measures import measures_of
 ROWS = np.array([0, 2, 3, 5])
 
 
-def fit_of(task, **more):
-    return SimpleNamespace(task=SimpleNamespace(name=task), **more)
+def fit_of(task, classes=None, **more):
+    return SimpleNamespace(task=SimpleNamespace(name=task, classes=classes), **more)
 
 
 def test_of_a_classifier_accuracy_balanced_accuracy_and_log_loss():
     y = ["b", "a", "b", "a", "c", "b"]  # b, b, a, b are judged: c is not there
     probabilities = np.array([[0.1, 0.9, 0], [0.6, 0.4, 0], [0, 1, 0], [0.2, 0.7, 0.1]])
-    found = measures_of(fit_of("classification"), y, ROWS, probabilities, None)
+    found = measures_of(fit_of("classification", ["a", "b", "c"]), y, ROWS, probabilities, None)
     least = np.finfo(float).eps
     expected = {
         "accuracy": 2 / 4,
@@ -25,6 +25,11 @@ def test_of_a_classifier_accuracy_balanced_accuracy_and_log_loss():
         "log_loss": -(np.log(0.9) + np.log(0.4) + np.log(least) + np.log(0.7)) / 4,
     }
     assert_close(found, expected, 1e-12)
+    # columns are in the order of the fit's classes, whatever that of the labels
+    turned = measures_of(
+        fit_of("classification", ["c", "b", "a"]), y, ROWS, probabilities[:, ::-1], None
+    )
+    assert_close(turned, expected, 1e-12)
 
 
 def test_of_a_regressor_means_over_targets():
