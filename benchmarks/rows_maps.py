@@ -32,6 +32,7 @@ BANDS = 10
 # The Landsat 7 scene of R's package stars.
 SCENE = 'cat(system.file("tif/L7_ETMs.tif", package = "stars"))'
 SCENE_PATCH = 9
+LOOPS = (("MoCo", 9), ("MoCo", 16), ("SimCLR", 9), ("SimCLR", 16))
 
 
 def map_rows(sizes: Sizes, device: str) -> Iterator[Row | NotMeasured]:
@@ -69,7 +70,7 @@ def _scene_rows(sizes: Sizes, device: str, how: dict[str, Any]) -> Iterator[Row 
     rows = sizes.scene_rows
     reference = "`predict(coords=)` for the cells of one row after the other"
     how = {**how, "runs": min(how["runs"], 3)}
-    for name, patch in (("MoCo", 9), ("MoCo", 16), ("SimCLR", 9), ("SimCLR", 16)):
+    for name, patch in LOOPS:
         encoder = ENCODERS[name]
         key = f"map-loop-{encoder}-{patch}"
         job = f"map of {rows} rows of the Landsat 7 scene, patches of {patch} cells, {name}"
