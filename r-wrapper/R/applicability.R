@@ -60,7 +60,9 @@
 #'
 #' # a map
 #' if (requireNamespace("terra", quietly = TRUE)) {
-#'   stack <- terra::rast(nrows = 20, ncols = 30, nlyrs = 3, crs = "EPSG:32723", vals = 2 * rnorm(1800))
+#'   stack <- terra::rast(
+#'     nrows = 20, ncols = 30, nlyrs = 3, crs = "EPSG:32723", vals = 2 * rnorm(1800)
+#'   )
 #'   names(stack) <- c("clay", "ndvi", "slope")
 #'   terra::plot(predict(known, stack))
 #' }

@@ -29,7 +29,9 @@
 #'
 #' # a map
 #' if (requireNamespace("terra", quietly = TRUE)) {
-#'   forest <- terra::rast(nrows = 20, ncols = 30, crs = "EPSG:32723", vals = seq(0, 1, length.out = 600))
+#'   forest <- terra::rast(
+#'     nrows = 20, ncols = 30, crs = "EPSG:32723", vals = seq(0, 1, length.out = 600)
+#'   )
 #'   prob <- c(forest, 1 - forest)
 #'   names(prob) <- c("forest", "field")
 #'   terra::plot(foundation_uncertainty(prob))

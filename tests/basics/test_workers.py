@@ -74,3 +74,12 @@ def test_one_thread_here_too_and_as_many_as_before_afterwards():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
+
+
+def test_each_keeps_compiled_code_where_this_process_does(monkeypatch):
+    """R takes the variable back from the system when Python has read it."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/some/folder")
+    os.unsetenv("TORCHINDUCTOR_CACHE_DIR")
+    with workers(1) as pool:
+        found = pool.submit(os.getenv, "TORCHINDUCTOR_CACHE_DIR").result()
+    assert found == "/some/folder"

@@ -20,6 +20,8 @@ from edaphos_bridge.basics.arguments import whole
 
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
+_CACHE = "TORCHINDUCTOR_CACHE_DIR"  # where torch makes a folder for compiled code
+
 
 @contextmanager
 def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
@@ -41,7 +43,10 @@ def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
     theirs, ours = context.Pipe(duplex=False)
     try:
         with ProcessPoolExecutor(
-            count, mp_context=context, initializer=_start, initargs=(theirs,)
+            count,
+            mp_context=context,
+            initializer=_start,
+            initargs=(theirs, os.environ.get(_CACHE)),
         ) as pool:
             try:
                 yield pool
@@ -91,7 +96,9 @@ def without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _start(lifeline: Connection) -> None:
+def _start(lifeline: Connection, cache: str | None) -> None:
+    if cache is not None:  # which R took back when this process's parent had read it
+        os.environ[_CACHE] = cache
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process that waits for this one
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     torch.set_num_threads(1)
