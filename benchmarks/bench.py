@@ -55,9 +55,9 @@ NOTES: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("conversion", "conversion-reticulate", "conversion-rpy2"),
-        "where free memory lies in pieces, as on a machine that has run for days, the system first "
-        "makes room for the huge pages that NumPy asks for: some runs take two to five times as "
-        "long as the others (docs/benchmarks.csv), the straight copy asks for none.",
+        "runs are of two kinds (docs/benchmarks.csv): most take half as long again as the straight "
+        "copy, others two to five times as long, on the same machine in the same minute. Not yet "
+        "explained; compaction of memory it is not (`compact_stall` of /proc/vmstat stays 0).",
     ),
     "predict-class": (
         "the reference neither copies nor checks. Code of a user's may write to its input, so it "
