@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphos_bridge.basics.ambient import plain
-from edaphos_bridge.data.normalisation import first_names
 from edaphos_bridge.data.predictors import Predictors
-from edaphos_bridge.errors import InputError, warn
+from edaphos_bridge.errors import InputError
 from edaphos_bridge.maps.applicability import FoundationApplicability
 from edaphos_bridge.maps.block_function import GoOn
 from edaphos_bridge.maps.cell_values import Cells, CellValues
 from edaphos_bridge.maps.grid import MapGrid
 from edaphos_bridge.maps.layers import Layers
 from edaphos_bridge.maps.run import Output, make_map
-from edaphos_bridge.raster.patches_at import are_numbers
+from edaphos_bridge.raster.patches_at import warn_of_other_names
 from edaphos_bridge.raster.sources import open_raster
 
 _LAYERS = ("DI", "AOA", "LPD")
@@ -108,11 +107,9 @@ def _order(known: FoundationApplicability, bands: list[str]) -> list[int]:
             found=bands if len(bands) < 20 else len(bands),
             hint="Where they are embeddings, foundation_embed_raster() makes the layers.",
         )
-    if expected not in (None, bands) and not (are_numbers(bands) and are_numbers(expected)):
-        warn(
-            f"The bands of `stack` ({first_names(bands)}) have other names than the predictors "
-            f"that were learnt from ({first_names(expected)}); they are taken in their order."
-        )
+    if expected is not None:
+        whose = "the predictors that were learnt from"
+        warn_of_other_names(bands, expected, "stack", whose)
     return list(range(len(bands)))
 
 

@@ -63,8 +63,7 @@ boxes_of <- function(found, measures, call) {
   table <- found$table
   numbers <- unique(table$labels)
   of_each <- if (isTRUE(found$config$per_class)) " of each class" else ""
-  labels <- ifelse(numbers == 1, " label", " labels")
-  named <- paste0(format(numbers, scientific = FALSE, trim = TRUE), labels, of_each)
+  named <- paste0(vapply(numbers, counted, "", "label"), of_each)
   named[is.infinite(numbers)] <- "all labels"
   shown <- gsub("_", " ", unique(measures))
   data.frame(

@@ -38,7 +38,7 @@ format.summary.edaphosbridge_pretrain <- function(x, ...) {
     training_line(x),
     loss_line(x),
     if (!is.null(x$final_val_accuracy)) {
-      sprintf("  val_acc:   %.3f at the end, where chance is 0.25", x$final_val_accuracy)
+      sprintf("  val_acc:   %.3f at the end, where chance is %g", x$final_val_accuracy, chance_of_turns)
     },
     if (!is.null(x$history$entropy)) sprintf(
       "  in use:    %.3g of %d prototypes at the end",

@@ -25,9 +25,9 @@ is_r_torch <- function(object) {
     return(TRUE)
   }
   holds_one <- is.list(object) && any(vapply(unclass(object), is_nn_module, NA))
-  is_fit <- inherits(object, c("edaphos_foundation_moco", "edaphos_foundation_simclr"))
+  is_pretrained <- inherits(object, c("edaphos_foundation_moco", "edaphos_foundation_simclr"))
   of_ours <- any(startsWith(class(object), "edaphosbridge_")) || is_python_object(object)
-  holds_one || (is_fit && !of_ours)
+  holds_one || (is_pretrained && !of_ours)
 }
 
 # How a user would write the module in `object`.

@@ -99,8 +99,8 @@ class FoundationFit:
 
         A head gets what the encoder gives of them, which may be a view.
         """
-        own = self.head_type == CUSTOM
-        return only_reads(self.encoder) and not (own and not only_reads(self.head))
+        head_reads = self.head_type != CUSTOM or only_reads(self.head)
+        return head_reads and only_reads(self.encoder)
 
     @plain
     def module(self, *, values: bool = False) -> nn.Module:

@@ -151,23 +151,20 @@ def fit(
         phase.rates(n_groups)
     reads = settings.head.reads if head is None else reads_of(head)
 
-    def check_shapes(shapes: Sequence[Sequence[int]]) -> None:
+    def look_at(shapes: Sequence[Sequence[int]]) -> None:
+        nonlocal head
         if head is None:
-            settings.head.check_shapes(shapes, task.n_outputs)
+            head = settings.head.given(shapes, task.n_outputs)
 
     def inputs_for(phase: AnyPhase) -> Inputs:
         is_probe = phase.is_probe(n_groups)
         cached = is_probe and aids.view is None
-        found = inputs_of(
-            encoder, patches, device, cached=cached, reads=reads, check_shapes=check_shapes
-        )
+        found = inputs_of(encoder, patches, device, cached=cached, reads=reads, look_at=look_at)
         if not is_probe:
             warn_if_nothing_trains(encoder)
         return found
 
     inputs = inputs or inputs_for(phases[0])
-    if head is None and isinstance(settings.head.own, nn.Module):  # which draws nothing
-        head = settings.head.made(inputs, task.n_outputs)
     identity = (
         {}
         if checkpoint_dir is None

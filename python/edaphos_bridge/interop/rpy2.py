@@ -6,7 +6,7 @@ Examples
 --------
 Objects across, in rpy2's own way::
 
-from edaphos_bridge.interop.rpy2 import converter
+    from edaphos_bridge.interop.rpy2 import converter
     with converter.context():
         ro.globalenv["fit"] = fit          # a FoundationClassifier
         y = ro.r("factor(c('a', NA, 'b'))")  # a pandas.Categorical

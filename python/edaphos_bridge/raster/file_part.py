@@ -122,6 +122,7 @@ class FilePart:
             raise InputError(
                 argument, f"must hold real numbers in {self.shown}", found=", ".join(sorted(dtypes))
             )
+        self._of_several_types = len(dtypes) > 1  # which rasterio does not read at once
         self._scales, self._offsets = (
             np.array([numbers[band - 1] for band in self.bands])[:, None, None]
             for numbers in (self.dataset.scales, self.dataset.offsets)
@@ -173,7 +174,7 @@ class FilePart:
             col = self.dataset.width - col - width
         place = {"window": ((row, row + height), (col, col + width)), "masked": not self._alpha}
         try:
-            if len({self.dataset.dtypes[band - 1] for band in self.bands}) > 1:
+            if self._of_several_types:
                 each = [self.dataset.read(band, **place) for band in self.bands]
                 found = np.ma.stack([cells.astype(np.float64) for cells in each])
             else:

@@ -76,13 +76,18 @@ def band_order(raster: Raster, normalisation: Normalisation, argument: str = "st
         )
     if sorted(found) == sorted(expected) and len(set(found)) == len(found):
         return [found.index(name) for name in expected]
+    warn_of_other_names(found, expected, argument, "those that the encoder was pretrained on")
+    return list(range(len(found)))
+
+
+def warn_of_other_names(found: list[str], expected: list[str], argument: str, whose: str) -> None:
+    """Warn where bands, which are taken in their order, have other names than expected."""
     if found != expected and not (are_numbers(found) and are_numbers(expected)):
         own, there = first_names(expected), first_names(found)
         warn(
-            f"The bands of `{argument}` ({there}) have other names than those that the "
-            f"encoder was pretrained on ({own}); they are taken in their order."
+            f"The bands of `{argument}` ({there}) have other names than {whose} ({own}); they are "
+            "taken in their order."
         )
-    return list(range(len(found)))
 
 
 def are_numbers(names: list[str]) -> bool:

@@ -67,8 +67,7 @@ class Warped:
             if self._grid.crs is not None and self._grid.crs.is_geographic:
                 there = _moved_on(self._grid.transform, window.row, window.col)
                 middle = there[2] + there[0] * window.width / 2
-            turns = _turns(transform[2] + transform[0] * part.width / 2, middle)
-            transform = (*transform[:2], transform[2] - 360 * turns, *transform[3:])
+            transform = _turned(transform, part.width, middle)
         values = _with_nan(*self.raster.read(*part))
         for band, cells in enumerate(values):
             # One by one: of several, GDAL takes a cell for missing only if it is in all of them.
@@ -163,18 +162,17 @@ def _shift(raster: Raster, grid: Grid) -> tuple[int, int] | None:
         return None
     transform = raster.transform
     if grid.crs is not None and grid.crs.is_geographic:
-        own, other = box_of(raster), grid.box
-        turns = _turns((own.xmin + own.xmax) / 2, (other.xmin + other.xmax) / 2)
-        transform = (*transform[:2], transform[2] - 360 * turns, *transform[3:])
+        transform = _turned(transform, raster.width, (grid.box.xmin + grid.box.xmax) / 2)
     row, col = to_cells(transform, grid.transform[2], grid.transform[5])
     row, col = round(row), round(col)
     there = _moved_on(transform, row, col)
     return (row, col) if same_grid(there, grid.transform, grid.height, grid.width) else None
 
 
-def _turns(longitude: float, other: float) -> int:
-    """Return how many whole turns a longitude lies beyond another one."""
-    return round((longitude - other) / 360)
+def _turned(transform: Transform, width: int, middle: float) -> Transform:
+    """Return the transform of so many columns moved by whole turns, to lie about a longitude."""
+    turns = round((transform[2] + transform[0] * width / 2 - middle) / 360)
+    return (*transform[:2], transform[2] - 360 * turns, *transform[3:])
 
 
 def _moved_on(transform: Transform, row: int, col: int) -> Transform:

@@ -54,13 +54,20 @@ class DecoderSettings:
         is_one = isinstance(self.own, nn.Module)
         return COARSEST_MAP if is_one and reads_of(self.own) != MAPS else MAPS
 
-    def check_shapes(self, shapes: Sequence[Sequence[int]], n_outputs: int) -> None:
-        """Raise `InputError` if it does not reach the cells of a patch, or is no decoder."""
-        if isinstance(self.own, nn.Module):  # a function may make any, and draw for it
-            own_decoder(self.own, MapShapes.of(shapes), n_outputs)
-        elif self.decoder != CUSTOM:
+    def given(self, shapes: Sequence[Sequence[int]], n_outputs: int) -> nn.Module | None:
+        """Return a user's module as a decoder of these shapes; None where one is made later.
+
+        Raises
+        ------
+        InputError
+            If it is none, or one with a name does not reach the cells of a patch.
+        """
+        if isinstance(self.own, nn.Module):
+            return own_decoder(self.own, MapShapes.of(shapes), n_outputs)
+        if self.decoder != CUSTOM:
             with on_meta():
                 make_decoder(self.decoder, MapShapes.of(shapes), 1)
+        return None
 
     def made(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return an untrained decoder.

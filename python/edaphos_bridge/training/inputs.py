@@ -67,12 +67,12 @@ def inputs_of(
     *,
     cached: bool,
     reads: str = "features",
-    check_shapes: Callable[[Sequence[Sequence[int]]], None] | None = None,
+    look_at: Callable[[Sequence[Sequence[int]]], None] | None = None,
 ) -> Inputs:
     """Return what trains on `encoder`, which is on `device`, under a head that `reads`.
 
-    `check_shapes` raises `InputError` for shapes of which the head can be none, before all patches
-    are read.
+    `look_at` is given the shapes of what the head reads before all patches are read, and may raise
+    `InputError`.
 
     With `cached` it runs once over the patches, and must not train; where maps of all of them would
     take more than a quarter of the memory, it runs in every step. Patches that are in memory are
@@ -85,8 +85,8 @@ def inputs_of(
     """
     with draws_of(encoder, Randomness(0, device)):  # a lazy module draws its weights here
         shapes = find_shapes(encoder, patches.read(0, 1).to(device), reads)
-        if check_shapes is not None:
-            check_shapes(shapes)
+        if look_at is not None:
+            look_at(shapes)
         feature_dim = width_of(shapes, reads)
         size = batch_size_for(patches.shape, device.type, encoder)
         of_maps = reads in (MAPS, COARSEST_MAP)

@@ -139,10 +139,16 @@ class HeadSettings:
         """What the head takes of an encoder."""
         return POOLED_MAPS if self.head == "concat_pool" else reads_of(self.own)
 
-    def check_shapes(self, shapes: Sequence[Sequence[int]], n_outputs: int) -> None:
-        """Raise `InputError` if a module of the user's is no head of what it is to read."""
-        if isinstance(self.own, nn.Module):  # a function may make any, and draw for it
-            own_head(self.own, shapes[-1][0], n_outputs)
+    def given(self, shapes: Sequence[Sequence[int]], n_outputs: int) -> nn.Module | None:
+        """Return a user's module as a head of these shapes; None where one is made later.
+
+        Raises
+        ------
+        InputError
+            If it is none.
+        """
+        is_one = isinstance(self.own, nn.Module)
+        return own_head(self.own, shapes[-1][0], n_outputs) if is_one else None
 
     def made(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return an untrained head.
